@@ -1,0 +1,140 @@
+"""What is pinned, and the witnesses that prove it.
+
+Flags only claim; witnesses prove. The environment is pinned by the parent before the child's Python starts, for
+hash seeds, thread pools and cuBLAS read it then and never again; the child checks that it arrived.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from seedband.errors import WorkFailed
+
+if TYPE_CHECKING:
+    import torch
+
+#: Present in the environment of a job, they are recorded: they can change numbers.
+RECORDED_PREFIXES = ("TORCH", "PYTORCH_", "CUDA_", "CUBLAS", "NVIDIA_TF32", "NCCL_", "OMP_", "MKL_", "KMP_", "ATEN_")
+
+
+class Overridden(NamedTuple):
+    """A variable whose value in the shell gives way to the pinned one."""
+
+    name: str
+    found: str
+    pinned: str
+
+
+def pinned_environment(threads: int, *, offline: bool) -> dict[str, str]:
+    """The variables of a job, whatever the shell says.
+
+    Args:
+        threads: CPU threads of every numeric library.
+        offline: Whether model hubs must not be asked.
+    """
+    pinned = {
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "NUMEXPR_NUM_THREADS": str(threads),
+        "OMP_DYNAMIC": "FALSE",
+        "MKL_DYNAMIC": "FALSE",
+        "TOKENIZERS_PARALLELISM": "false",
+        "FLASH_ATTENTION_DETERMINISTIC": "1",
+        "NVIDIA_TF32_OVERRIDE": "0",
+    }
+    return pinned | ({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if offline else {})
+
+
+def overridden(pinned: Mapping[str, str], environment: Mapping[str, str]) -> list[Overridden]:
+    """What the shell sets otherwise than the pins do."""
+    return [
+        Overridden(name, environment[name], value)
+        for name, value in pinned.items()
+        if name in environment and environment[name] != value
+    ]
+
+
+def pin(threads: int) -> None:
+    """Pin torch, in a child whose environment was pinned before it started.
+
+    Raises:
+        WorkFailed: The environment did not arrive as pinned.
+    """
+    expected = pinned_environment(threads, offline=False)
+    wrong = {name: os.environ.get(name) for name, value in expected.items() if os.environ.get(name) != value}
+    if wrong:
+        raise WorkFailed(f"the job's environment is not pinned: {wrong}", hint="start jobs through seedband")
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    torch.use_deterministic_algorithms(mode=True, warn_only=False)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+
+
+def read_back() -> dict[str, Any]:
+    """Every pin as it stands now, read from torch and the environment: libraries flip flags."""
+    import torch
+
+    backends: Any = torch.backends
+    return {
+        "environment": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name in pinned_environment(1, offline=True) or name.startswith(RECORDED_PREFIXES)
+        },
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "deterministic_warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
+        "fill_uninitialized_memory": torch.utils.deterministic.fill_uninitialized_memory,
+        "cudnn_deterministic": backends.cudnn.deterministic,
+        "cudnn_benchmark": backends.cudnn.benchmark,
+        "fp32_precision": backends.fp32_precision,
+        "fp32_precision_matmul": backends.cuda.matmul.fp32_precision,
+        "fp32_precision_conv": backends.cudnn.conv.fp32_precision,
+        "sdpa_flash": backends.cuda.flash_sdp_enabled(),
+        "sdpa_mem_efficient": backends.cuda.mem_efficient_sdp_enabled(),
+        "sdpa_math": backends.cuda.math_sdp_enabled(),
+        "sdpa_cudnn": backends.cuda.cudnn_sdp_enabled(),
+    }
+
+
+def flipped(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
+    """Pins that changed while a job ran."""
+    return [name for name, value in start.items() if end.get(name) != value]
+
+
+def tensors_sha256(tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
+    """Hash of named tensors: names, types, shapes and bytes, whatever the order they come in."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
+        plain = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}|{plain.dtype}|{tuple(plain.shape)}|".encode())
+        digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def lines_sha256(lines: Iterable[str]) -> str:
+    """Hash of a sequence of lines: the order of items, the trace of losses."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def equal_witnesses(first: Mapping[str, Any], second: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """The named witnesses that two runs share; a witness that a run lacks is shared with none."""
+    for name in names:
+        if first.get(name) is not None and first.get(name) == second.get(name):
+            yield name

@@ -1,0 +1,203 @@
+"""seedband.toml → Recipe: syntax, types, unknown keys. Every mistake at once, each with its key path and a hint."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from seedband.errors import Problem, UsageError
+from seedband.records import Recipe
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
+CONFIG_NAME = "seedband.toml"
+MISSING = object()
+
+
+class LoadedRecipe(NamedTuple):
+    """A recipe and the folder that its relative paths start from."""
+
+    recipe: Recipe
+    folder: Path
+
+
+def find_config(folder: Path) -> Path:
+    """seedband.toml in `folder`, else a pyproject.toml there that has `[tool.seedband]`."""
+    if (folder / CONFIG_NAME).is_file():
+        return folder / CONFIG_NAME
+    pyproject = folder / "pyproject.toml"
+    if pyproject.is_file() and "seedband" in _parse(pyproject).get("tool", {}):
+        return pyproject
+    raise UsageError(
+        f"no recipe: found neither {CONFIG_NAME} nor [tool.seedband] in pyproject.toml in {folder}",
+        hint="name one with --config FILE",
+    )
+
+
+def load_recipe(path: Path) -> LoadedRecipe:
+    """Read and validate a recipe.
+
+    Raises:
+        UsageError: No such file, malformed TOML, or a recipe with mistakes: all of them, in `problems`.
+    """
+    table = _parse(path)
+    if path.name == "pyproject.toml":
+        table = table.get("tool", {}).get("seedband", {})
+        return LoadedRecipe(parse_recipe(table, f"{path} [tool.seedband]"), path.parent)
+    return LoadedRecipe(parse_recipe(table, str(path)), path.parent)
+
+
+def parse_recipe(table: Mapping[str, Any], source: str) -> Recipe:
+    """Validate the table of a recipe.
+
+    Raises:
+        UsageError: With every mistake in `problems`; `source` says where the table came from.
+    """
+    from pydantic import ValidationError
+
+    try:
+        recipe: Recipe = _adapter().validate_python(dict(table))
+    except ValidationError as error:
+        raise _invalid(source, _problems(error.errors(include_url=False, include_context=False))) from None
+    problems = list(_contradictions(recipe))
+    if problems:
+        raise _invalid(source, problems)
+    return recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every default spelled out."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(recipe.as_dict()))
+
+
+def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Key paths at which two nested tables differ, sorted."""
+    paths = []
+    for key in sorted(first.keys() | second.keys()):
+        one, other = first.get(key, MISSING), second.get(key, MISSING)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            paths += differing_keys(one, other, f"{prefix}{key}.")
+        elif one != other:
+            paths.append(f"{prefix}{key}")
+    return paths
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+
+
+@cache
+def _adapter() -> "TypeAdapter[Any]":
+    from pydantic import ConfigDict, TypeAdapter, with_config
+
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+    for section in _sections():
+        with_config(config)(section)
+    return TypeAdapter(Recipe)
+
+
+def _sections() -> list[type]:
+    """Recipe and every dataclass among its keys."""
+    found: list[type] = [Recipe]
+    for section in found:
+        for hint in get_type_hints(section).values():
+            found += [inner for inner in _dataclasses_in(hint) if inner not in found]
+    return found
+
+
+def _dataclasses_in(hint: Any) -> Iterator[type]:
+    if isinstance(hint, type) and is_dataclass(hint):
+        yield hint
+    for argument in get_args(hint) if get_origin(hint) is not None or isinstance(hint, UnionType) else ():
+        yield from _dataclasses_in(argument)
+
+
+def _problems(errors: "list[ErrorDetails]") -> list[Problem]:
+    """One problem a key: not one per branch of a union, nor a tuple that is short because its entries are wrong."""
+    problems: dict[str, Problem] = {}
+    for details in errors:
+        problem = _problem(details)
+        inside = any(where.startswith(f"{problem.where}[") for where in problems)
+        if not inside:
+            problems.setdefault(problem.where, problem)
+    return list(problems.values())
+
+
+def _problem(details: "ErrorDetails") -> Problem:
+    where = _key_path(details["loc"])
+    if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return Problem(where, "an unknown key", "a key of this section", _suggestion(where))
+    if details["type"] == "missing":
+        return Problem(where, "nothing", "a value: this key is required")
+    message = details["msg"][:1].lower() + details["msg"][1:]
+    return Problem(where, repr(details["input"]), message.removeprefix("input should be "))
+
+
+def _key_path(loc: tuple[int | str, ...]) -> str:
+    """Pydantic's location as people write keys: without the branches of a union."""
+    path = ""
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part + 1}]"
+        elif "[" not in part and part not in ("str", "constrained-str", "none"):
+            path += f".{part}" if path else part
+    return path
+
+
+def _suggestion(where: str) -> str:
+    """The nearest known key, in this section or, if spelled right, in another."""
+    section, _, key = where.rpartition(".")
+    section = section.split("[")[0]
+    keys = [(name, f.name) for name, cls in _named_sections() for f in fields(cls)]
+    near = difflib.get_close_matches(key, [key for name, key in keys if name == section], n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    elsewhere = [name for name, other in keys if other == key and name]
+    return f"did you mean {key} in [{elsewhere[0]}]?" if elsewhere else ""
+
+
+def _named_sections() -> list[tuple[str, type]]:
+    named: list[tuple[str, type]] = [("", Recipe)]
+    for name, hint in get_type_hints(Recipe).items():
+        named += [(name, section) for section in _dataclasses_in(hint)]
+    return named
+
+
+def _contradictions(recipe: Recipe) -> Iterator[Problem]:
+    """Mistakes that need more than one key to see."""
+    names = [section.evaluator for section in recipe.evaluate]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem("evaluate", f"evaluator {name!r} twice", "each evaluator once")
+    primaries = sum(section.primary for section in recipe.evaluate)
+    if primaries != 1:
+        yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
+    if recipe.model.sha256 is not None and len(recipe.model.sha256) != 64:
+        yield Problem("model.sha256", repr(recipe.model.sha256), "64 hexadecimal digits")
+    if not recipe.lora.target_modules:
+        yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')
+
+
+def _invalid(source: str, problems: list[Problem]) -> UsageError:
+    count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    return UsageError(f"{source}: {count} in the recipe", problems=problems)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(inner) for inner in value]
+    return value

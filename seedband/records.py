@@ -1,0 +1,364 @@
+"""Plain data that passes between the layers: the recipe, jobs, runs, evaluations, sweeps.
+
+The sections of `Recipe` are the sections of seedband.toml, key for key; the bounds beside each type are what
+`recipe` validates, and the text below each key is its documentation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+
+Text = Annotated[str, MinLen(1)]
+Stream = Literal["init", "order", "dropout"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSection:
+    """`[model]`: the base model and what it is fine-tuned for."""
+
+    base: Text
+    """A folder, a hub id, or package:<installed package>/<folder> (located, never imported)."""
+    revision: str | None = None
+    """Commit of a hub id, 40 hexadecimal digits."""
+    sha256: str | None = None
+    """Expected SHA-256 of the weights; another base is refused."""
+    task: Literal["text-classification"] = "text-classification"
+    """What the model learns to do."""
+    max_length: Annotated[int, Ge(1)] = 128
+    """Tokens kept of a text, in training and in scoring."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSection:
+    """`[data]`: what is learnt and what is scored, one JSON object a line."""
+
+    name: Text
+    """Name of the data set."""
+    version: str = ""
+    """Version of the data set, for people; the content hash is what counts."""
+    train: Text
+    """Training rows, JSONL."""
+    eval: Text
+    """Eval rows, JSONL; part of what makes two scores comparable, row order included."""
+    text: Text = "text"
+    """Column that holds the text."""
+    label: Text = "label"
+    """Column that holds the label."""
+    id: Text = "id"
+    """Column that names an item; items without one are named by their row."""
+    slices: tuple[str, ...] = ()
+    """Columns by which scores can be split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSection:
+    """`[train]`: how one run is trained."""
+
+    method: Text
+    """`lora`, `head` or an installed trainer."""
+    epochs: Annotated[int, Ge(1)] = 3
+    """Passes over the training rows."""
+    max_steps: Annotated[int, Ge(1)] | None = None
+    """Stop after so many optimizer steps, whatever `epochs` says."""
+    batch_size: Annotated[int, Ge(1)] = 16
+    """Rows in one forward pass."""
+    gradient_accumulation: Annotated[int, Ge(1)] = 1
+    """Forward passes per optimizer step."""
+    learning_rate: Annotated[float, Gt(0)] = 2e-3
+    """Peak learning rate of AdamW."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate falls after the warm-up."""
+    warmup_ratio: Annotated[float, Ge(0), Le(1)] = 0.0
+    """Share of the steps over which the learning rate rises from 0."""
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    """AdamW's decoupled decay, on all trainable tensors but biases and norms."""
+    max_grad_norm: Annotated[float, Gt(0)] = 1.0
+    """Gradients are scaled down to this norm."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Precision of the forward pass; bf16 is autocast over fp32 weights."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where runs train and checkpoints are scored; auto takes CUDA where there is any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSection:
+    """`[lora]`: the adapter, for method `lora`; names and meaning are PEFT's."""
+
+    r: Annotated[int, Ge(1)] = 8
+    """Rank."""
+    alpha: Annotated[float, Gt(0)] = 16
+    """Scale: the update is multiplied by alpha / r."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Dropout on the adapter's input."""
+    target_modules: tuple[str, ...] | str = "all-linear"
+    """Modules that get an adapter, by the end of their name, or "all-linear"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSection:
+    """`[head]`: the classification head, for method `head`."""
+
+    pooling: Literal["auto", "mean", "cls", "model"] = "auto"
+    """auto: the embedding model's own pooling where it has one, else the architecture's own head ("model")."""
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.1
+    """Dropout on the pooled features; with pooling "model" the architecture's own applies instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitSection:
+    """`[init]`: how new tensors are drawn."""
+
+    lora: str = "kaiming"
+    """Initializer of LoRA A."""
+    head: str = "normal"
+    """Initializer of heads and whatever else the base lacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedsSection:
+    """`[seeds]`: what differs between runs."""
+
+    vary: Annotated[tuple[Stream, ...], MinLen(1)] = ("init", "order", "dropout")
+    """Streams that differ between runs; a stream that is not named keeps the value of root seed 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeterminismSection:
+    """`[determinism]`: what every run and every scoring is pinned to."""
+
+    threads: Annotated[int, Ge(1), Le(1024)] = 1
+    """CPU threads of a job, whatever the shell says: another number gives other numerics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSection:
+    """`[score]`: how checkpoints are scored; part of what makes two scores comparable."""
+
+    batch_size: Annotated[int, Ge(1)] = 64
+    """Items in one forward pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorSection:
+    """`[[evaluate]]`: one metric."""
+
+    evaluator: Text
+    """Name of the evaluator."""
+    primary: bool = False
+    """The metric that gates; the others advise."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the evaluator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSection:
+    """`[gate]`: the rule that band.json asks `check` to judge by."""
+
+    rule: Literal["retest", "t", "range"] = "retest"
+    """Rule of the verdict."""
+    alpha: Annotated[float, Ge(0.001), Le(0.2)] = 0.05
+    """False-alarm rate of the rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that is held fixed in a sweep: seedband.toml, validated."""
+
+    model: ModelSection
+    data: DataSection
+    train: TrainSection
+    lora: LoraSection = LoraSection()
+    head: HeadSection = HeadSection()
+    init: InitSection = InitSection()
+    seeds: SeedsSection = SeedsSection()
+    determinism: DeterminismSection = DeterminismSection()
+    score: ScoreSection = ScoreSection()
+    evaluate: Annotated[tuple[EvaluatorSection, ...], MinLen(1)]
+    gate: GateSection = GateSection()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested plain dict, as seedband.toml would spell it."""
+        return asdict(self)
+
+    @property
+    def primary(self) -> str:
+        """Name of the metric that gates."""
+        return next(section.evaluator for section in self.evaluate if section.primary)
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One run to be trained.
+
+    Attributes:
+        seed: Root seed.
+        streams: Seed of each stream.
+        folder: Where its checkpoint and records go.
+    """
+
+    seed: int
+    streams: Mapping[str, int]
+    folder: str
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model as found on this machine.
+
+    Attributes:
+        reference: As the recipe names it.
+        path: Folder on this machine.
+        sha256: Of its weights.
+    """
+
+    reference: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """A checkpoint on disk.
+
+    Attributes:
+        kind: What is in the folder.
+        path: The folder.
+        name: As the user called it.
+    """
+
+    kind: Literal["adapter", "head", "model"]
+    path: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Everything a score depends on besides the checkpoint: the same for every run of a band and for `check`."""
+
+    base: Base
+    task: str
+    max_length: int
+    batch_size: int
+    device: str
+    labels: tuple[str, ...]
+    eval_path: str
+    columns: Mapping[str, Any]
+    evaluators: tuple[EvaluatorSection, ...]
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train a group of one or more seeds of one recipe, then score their checkpoints."""
+
+    recipe: Recipe
+    scoring: Scoring
+    train_path: str
+    runs: tuple[SeedRun, ...]
+    provenance: Mapping[str, Any]
+    kind: Literal["train"] = "train"
+
+    @property
+    def name(self) -> str:
+        """For people and log files."""
+        return "seed " + ", ".join(str(run.seed) for run in self.runs)
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Score one checkpoint."""
+
+    scoring: Scoring
+    checkpoint: CheckpointFiles
+    out: str
+    label_order: tuple[str, ...] | None
+    threads: int
+    kind: Literal["score"] = "score"
+
+    @property
+    def name(self) -> str:
+        """For people and log files."""
+        return f"score {self.checkpoint.name}"
+
+
+Job = TrainJob | ScoreJob
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a flow; the console shows it, nothing depends on it but the step-0 refusal.
+
+    Attributes:
+        kind: "warning", "note", "plan", "job", "start", "step", "witness", "scored", "finished" or "crashed".
+        seed: Root seed of the run that it concerns, if any.
+        content: What happened, JSON-ready.
+    """
+
+    kind: str
+    seed: int | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One metric of one checkpoint.
+
+    Attributes:
+        metric: Name of the metric.
+        score: In the metric's unit; None when it could not be computed.
+        n_items: Items that count in it.
+        n_unscored: Items without a score.
+        trivial_score: What the trivial predictor scores.
+        failure: Why there is no score; empty when there is one.
+    """
+
+    metric: str
+    score: float | None
+    n_items: int
+    n_unscored: int
+    trivial_score: float
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: run.json, which is written last.
+
+    Attributes:
+        seed: Root seed.
+        folder: Where it lies.
+        status: "finished", or "failed" when it failed to train (a result, not a crash).
+        failure: Why it failed to train; empty otherwise.
+        evaluations: One per metric; empty when its weights could not be scored.
+        witnesses: What proves its draws and its course, as hashes.
+        record: The whole run.json.
+    """
+
+    seed: int
+    folder: Path
+    status: Literal["finished", "failed"]
+    failure: str
+    evaluations: tuple[Evaluation, ...]
+    witnesses: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CandidateScores:
+    """A scored candidate.
+
+    Attributes:
+        name: As the user called it.
+        evaluations: One per metric of the band.
+        tensors_sha256: Of the weights in its folder.
+        failure: Why it failed to train; empty otherwise.
+        is_baseline_seed: The baseline seed whose weights it has, if any.
+    """
+
+    name: str
+    evaluations: tuple[Evaluation, ...]
+    tensors_sha256: str
+    failure: str = ""
+    is_baseline_seed: int | None = None

@@ -1,0 +1,110 @@
+"""What makes two scores comparable: one list, used by sweep (may this run join this band?), check and history."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Need = Literal["must", "recorded", "shown"]
+
+#: Key path in a signature → whether it must match, must match where both have a record, or is only shown.
+#: A parent's need holds for everything below it.
+COMPARED: Mapping[str, Need] = {
+    "base.sha256": "must",
+    "task": "must",
+    "eval_data.sha256": "must",
+    "evaluators": "must",
+    "scoring": "must",
+    "labels": "must",
+    "file_version": "must",
+    "initializers": "recorded",
+    "vary": "recorded",
+    "seeding_version": "recorded",
+    "method": "shown",
+    "environment": "shown",
+}
+
+#: What each key is called in a message.
+NAMES: Mapping[str, str] = {
+    "base.sha256": "base weights",
+    "task": "task",
+    "eval_data.sha256": "eval data",
+    "evaluators": "evaluators",
+    "scoring": "scoring settings",
+    "labels": "label set and order",
+    "file_version": "seedband file version",
+    "initializers": "initializer",
+    "vary": "streams that vary",
+    "seeding_version": "seeding version",
+    "method": "method",
+    "environment": "environment",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing in which two signatures differ.
+
+    Attributes:
+        key: Key path in the signature.
+        need: Whether it forbids a verdict.
+        ours: What the band has.
+        theirs: What the other side has.
+    """
+
+    key: str
+    need: Need
+    ours: Any
+    theirs: Any
+
+    def __str__(self) -> str:
+        return f"{NAMES[self.key]}: band has {_brief(self.ours)}, candidate has {_brief(self.theirs)}"
+
+
+def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
+    """Everything in which `other` differs from the band's signature, the forbidding ones first.
+
+    A key that must match differs when either side lacks it; the other keys only where both have a record.
+    """
+    found = []
+    for key, need in COMPARED.items():
+        ours, theirs = _at(band, key), _at(other, key)
+        if need != "must" and (ours is None or theirs is None):
+            continue
+        if ours != theirs:
+            found += _inner(key, need, ours, theirs)
+    return found
+
+
+def forbidding(found: list[Difference], *, strict: bool) -> list[Difference]:
+    """Those that allow no verdict; under `strict` those that are otherwise only shown, too."""
+    return [difference for difference in found if strict or difference.need != "shown"]
+
+
+def _inner(key: str, need: Need, ours: Any, theirs: Any) -> list[Difference]:
+    """A difference between two tables is told by their entries that differ."""
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        return [Difference(key, need, ours, theirs)]
+    keys = [inner for inner in sorted(ours.keys() | theirs.keys()) if ours.get(inner) != theirs.get(inner)]
+    return [
+        Difference(
+            key, need, {inner: ours.get(inner) for inner in keys}, {inner: theirs.get(inner) for inner in keys}
+        )
+    ]
+
+
+def _at(signature: Mapping[str, Any], path: str) -> Any:
+    value: Any = signature
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {_brief(inner)}" for key, inner in value.items())
+    text = "nothing on record" if value is None else str(value)
+    if len(text) == 64 and all(letter in "0123456789abcdef" for letter in text):  # noqa: PLR2004
+        return text[:12] + "…"
+    return text if len(text) <= 160 else text[:159] + "…"  # noqa: PLR2004
