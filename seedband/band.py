@@ -5,7 +5,7 @@ edge of this module; everything that a user reads is in the metric's own unit an
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from seedband import store
 from seedband.errors import Refused, UsageError
+from seedband.records import Candidate
 from seedband.stats import limits, looks, power
 from seedband.stats.failed import Rate, failure_rate
 
@@ -170,12 +171,14 @@ class Verdict:
         metrics: One verdict per metric; those that do not gate advise.
         primary: The metric that gates.
         reason: Why, in words.
+        candidates: What was judged, where checkpoints were scored.
     """
 
     status: Status
     metrics: Mapping[str, MetricVerdict]
     primary: str
     reason: str
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -488,7 +491,9 @@ def _unsettled(looked: int) -> dict[str, Any]:
 def _collapsed(band: MetricBand, y: tuple[float, ...], alpha: float) -> str:
     """Says which candidate collapsed, or nothing."""
     limit = _collapse(band, alpha)
-    worst = [j for j, score in enumerate(y, 1) if score <= limit and limits.pooled_t(band.oriented, [score], band.floor)]
+    worst = [
+        j for j, score in enumerate(y, 1) if score <= limit and limits.pooled_t(band.oriented, [score], band.floor)
+    ]
     if not worst:
         return ""
     return f"candidate {worst[0]} of {len(y)} collapsed: beyond {band.sign * limit:.4g}"
@@ -508,7 +513,11 @@ def _without_scale(band: MetricBand, y: tuple[float, ...], rule: Rule, alpha: fl
         "screen_rate": looks.screen_rate(band.n) if rule == "retest" else 0.0,
     }
     if y[0] >= band.screen:
-        return {**shared, "status": "pass", "reason": "inside the band; its spread is zero, which is no proof of zero noise"}
+        return {
+            **shared,
+            "status": "pass",
+            "reason": "inside the band; its spread is zero, which is no proof of zero noise",
+        }
     if rate <= alpha:
         return {**shared, "status": "fail", "reason": f"all of {k} below a band of zero spread: chance {rate:.3g}"}
     more = next(more for more in range(1, 10_000) if limits.all_below_rate(band.n, k + more) <= alpha)
@@ -557,21 +566,26 @@ def _candidate_scores(
     if set(scores) != set(expected):
         missing, extra = sorted(set(expected) - set(scores)), sorted(set(scores) - set(expected))
         raise Refused(f"metrics differ from the band's: missing {missing or 'none'}, unknown {extra or 'none'}")
-    listed = {name: [value] if isinstance(value, Real) else list(value) for name, value in scores.items()}
+    listed = {name: list(value) if isinstance(value, Iterable) else [value] for name, value in scores.items()}
     counts = {name: len(values) for name, values in listed.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         raise Refused(f"different counts of candidate scores: {counts}")
     return {name: tuple(_finite(value, f"candidate's {name}") for value in values) for name, values in listed.items()}
 
 
+def _is_number(value: object) -> bool:
+    """A real number of Python or numpy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _finite(value: float, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not abs(value) <= MAX_SCORE:
+    if not _is_number(value) or not abs(value) <= MAX_SCORE:
         raise Refused(f"{what}: {value!r} is not a finite score")
     return float(value)
 
 
 def _valid_alpha(alpha: float) -> float:
-    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not looks.MIN_ALPHA <= alpha <= looks.MAX_ALPHA:
+    if not _is_number(alpha) or not looks.MIN_ALPHA <= alpha <= looks.MAX_ALPHA:
         raise UsageError(f"alpha {alpha!r} is outside [{looks.MIN_ALPHA}, {looks.MAX_ALPHA}]")
     return float(alpha)
 

@@ -3,11 +3,13 @@
 import hashlib
 import os
 import platform
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
 PACKAGES = ("seedband", "torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "scipy")
@@ -57,7 +59,7 @@ def hardware(device: str) -> dict[str, Any]:
             "gpu_multiprocessors": properties.multi_processor_count,
             "gpu_memory_bytes": properties.total_memory,
             "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         }
     return found
 
@@ -103,7 +105,7 @@ def _attention(device: "torch.device") -> "tuple[torch.Tensor, ...]":
     return out, gradient
 
 
-def _generators(device: "torch.device") -> "tuple[torch.Tensor, ...]":
+def _generators(_device: "torch.device") -> "tuple[torch.Tensor, ...]":
     import torch
 
     generator = torch.Generator().manual_seed(20261122)
@@ -120,7 +122,7 @@ _BATTERY: "tuple[Callable[[torch.device], tuple[torch.Tensor, ...]], ...]" = (
 
 def _cpu_model() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or "unknown"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 CONFIG_NAME = "seedband.toml"
+SHA256_DIGITS = 64
 MISSING = object()
 
 
@@ -184,7 +185,7 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     primaries = sum(section.primary for section in recipe.evaluate)
     if primaries != 1:
         yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
-    if recipe.model.sha256 is not None and len(recipe.model.sha256) != 64:
+    if recipe.model.sha256 is not None and len(recipe.model.sha256) != SHA256_DIGITS:
         yield Problem("model.sha256", repr(recipe.model.sha256), "64 hexadecimal digits")
     if not recipe.lora.target_modules:
         yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')

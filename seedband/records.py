@@ -267,20 +267,33 @@ class TrainJob:
 
 
 @dataclass(frozen=True)
-class ScoreJob:
-    """Score one checkpoint."""
+class ScoreTarget:
+    """One checkpoint to be scored.
 
-    scoring: Scoring
+    Attributes:
+        checkpoint: The files.
+        out: Folder for its scores.
+        label_order: Label of each of its outputs, where that is not the band's order.
+    """
+
     checkpoint: CheckpointFiles
     out: str
-    label_order: tuple[str, ...] | None
+    label_order: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Score checkpoints, all in the same way."""
+
+    scoring: Scoring
+    targets: tuple[ScoreTarget, ...]
     threads: int
     kind: Literal["score"] = "score"
 
     @property
     def name(self) -> str:
         """For people and log files."""
-        return f"score {self.checkpoint.name}"
+        return "score " + ", ".join(target.checkpoint.name for target in self.targets)
 
 
 Job = TrainJob | ScoreJob
@@ -346,19 +359,55 @@ class Run:
 
 
 @dataclass(frozen=True)
-class CandidateScores:
-    """A scored candidate.
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        job: Which.
+        exit_code: Of its process; negative for a signal.
+        message: What went wrong, in one line; empty when nothing did.
+        log: What its libraries printed.
+        error: The job's own account: exit_code, message, problems, hint; empty when it gave none.
+    """
+
+    job: Job
+    exit_code: int
+    message: str
+    log: Path
+    error: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep.
+
+    Attributes:
+        folder: Where it lies.
+        runs: Every run, by root seed.
+        median_seed: Root seed of the median run; None without a band.
+        band_path: Where its band was written; None without a band.
+    """
+
+    folder: Path
+    runs: tuple[Run, ...]
+    median_seed: int | None
+    band_path: Path | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate of `check`, scored.
 
     Attributes:
         name: As the user called it.
-        evaluations: One per metric of the band.
-        tensors_sha256: Of the weights in its folder.
+        scores: Metric → score; empty when it failed to train.
+        tensors_sha256: Of its weights.
         failure: Why it failed to train; empty otherwise.
-        is_baseline_seed: The baseline seed whose weights it has, if any.
+        baseline_seed: The baseline seed whose weights it has, if any.
     """
 
     name: str
-    evaluations: tuple[Evaluation, ...]
-    tensors_sha256: str
+    scores: Mapping[str, float]
+    tensors_sha256: str | None
     failure: str = ""
-    is_baseline_seed: int | None = None
+    baseline_seed: int | None = None

@@ -70,5 +70,3 @@ def epoch_order(order_seed: int, epoch: int, keys: Sequence[str]) -> list[int]:
     prefix = f"{order_seed}|{epoch}|"
     hashes = [hashlib.sha256((prefix + key).encode()).digest() for key in keys]
     return sorted(range(len(keys)), key=hashes.__getitem__)
-
-

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from seedband.records import Recipe, Scoring
+from seedband.seeding import SEEDING_VERSION
+from seedband.store import VERSIONS
+
 Need = Literal["must", "recorded", "shown"]
 
 #: Key path in a signature → whether it must match, must match where both have a record, or is only shown.
@@ -60,6 +64,37 @@ class Difference:
         return f"{NAMES[self.key]}: band has {_brief(self.ours)}, candidate has {_brief(self.theirs)}"
 
 
+def of_scoring(
+    scoring: Scoring, eval_sha256: str, evaluators: Mapping[str, Any], environment: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What every scored checkpoint has on record."""
+    return {
+        "base": {"reference": scoring.base.reference, "sha256": scoring.base.sha256},
+        "task": scoring.task,
+        "eval_data": {"sha256": eval_sha256},
+        "evaluators": dict(evaluators),
+        "scoring": {"batch_size": scoring.batch_size, "max_length": scoring.max_length, "precision": "fp32"},
+        "labels": list(scoring.labels),
+        "file_version": VERSIONS["run"],
+        "environment": {
+            "fingerprint": environment["fingerprint"],
+            "device": environment["device"],
+            **{name: environment["versions"].get(name) for name in ("torch", "transformers", "peft")},
+        },
+    }
+
+
+def of_training(recipe: Recipe) -> dict[str, Any]:
+    """What a checkpoint that seedband trained has on record beside it."""
+    new = {"head": recipe.init.head} | ({"lora": recipe.init.lora} if recipe.train.method == "lora" else {})
+    return {
+        "initializers": new,
+        "vary": sorted(recipe.seeds.vary),
+        "seeding_version": SEEDING_VERSION,
+        "method": recipe.train.method,
+    }
+
+
 def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
     """Everything in which `other` differs from the band's signature, the forbidding ones first.
 
@@ -85,10 +120,12 @@ def _inner(key: str, need: Need, ours: Any, theirs: Any) -> list[Difference]:
     if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
         return [Difference(key, need, ours, theirs)]
     keys = [inner for inner in sorted(ours.keys() | theirs.keys()) if ours.get(inner) != theirs.get(inner)]
+    if need == "recorded":
+        keys = [inner for inner in keys if inner in ours and inner in theirs]
+    if not keys:
+        return []
     return [
-        Difference(
-            key, need, {inner: ours.get(inner) for inner in keys}, {inner: theirs.get(inner) for inner in keys}
-        )
+        Difference(key, need, {inner: ours.get(inner) for inner in keys}, {inner: theirs.get(inner) for inner in keys})
     ]
 
 

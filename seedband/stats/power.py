@@ -8,6 +8,8 @@ from scipy import special
 
 #: The power at which every verdict states its detectable drop.
 POWER = 0.8
+#: To how much a drop is found, in seed standard deviations.
+PRECISION = 1e-6
 
 
 @lru_cache(maxsize=4096)
@@ -53,7 +55,7 @@ def range_detectable_drop(n: int, k: int, power: float = POWER) -> float:
     lowest = np.linspace(-9.0, 9.0, 2001)
     density = n * np.exp(-(lowest**2) / 2) / math.sqrt(2 * math.pi) * special.ndtr(-lowest) ** (n - 1)
     low, high = 0.0, 40.0
-    while high - low > 1e-6:
+    while high - low > PRECISION:
         drop = (low + high) / 2
         caught = float(np.trapezoid(density * special.ndtr(lowest + drop) ** k, lowest))
         low, high = (drop, high) if caught < power else (low, drop)

@@ -1,0 +1,367 @@
+"""check: score candidates exactly as the band's checkpoints were scored, and judge them by the band."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedband import executors, models, runs, signature, store
+from seedband.band import Band, Rule, Verdict, load_band
+from seedband.errors import Refused, UsageError
+from seedband.preflight import scoring_for
+from seedband.recipe import parse_recipe
+from seedband.records import Candidate, CheckpointFiles, Evaluation, Event, ScoreJob, ScoreTarget, Scoring
+from seedband.runs import OnEvent
+from seedband.scoring import ITEMS
+from seedband.signature import Difference
+from seedband.worker import RUN, SCORES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Labels look permuted when, of the items whose label a permutation moves, so many are right under it …
+PERMUTED_RIGHT = 0.5
+#: … and no more than so many are right as things stand.
+PERMUTED_WRONG = 0.2
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A candidate before it is scored: its files and whatever stands on record beside them."""
+
+    files: CheckpointFiles
+    record: Mapping[str, Any] | None
+
+
+def check(  # noqa: PLR0913  the public door of the gate: every keyword is one flag of the command
+    candidates: str | Path | Sequence[str | Path],
+    band: str | Path | Band,
+    *,
+    rule: Rule | None = None,
+    alpha: float | None = None,
+    data: str | Path | None = None,
+    labels: Sequence[str] | None = None,
+    base: str | None = None,
+    strict: bool = False,
+    offline: bool = False,
+    folder: str | Path | None = None,
+    on_event: OnEvent = lambda _: None,
+) -> Verdict:
+    """Judge the checkpoints of one candidate recipe.
+
+    Args:
+        candidates: Checkpoint folders, in the order trained: PEFT adapters, heads, whole models, runs or sweeps.
+        band: band.json, or a band that was read from it.
+        rule: Another rule than the band's.
+        alpha: Another level than the band's.
+        data: Where the eval file lies now; its content must be the band's.
+        labels: Label of each output of the candidates, where that is not the band's order.
+        base: The base that the candidates were trained on, where their own record of it leads nowhere.
+        strict: Refuse another environment or method, too.
+        offline: Whether model hubs must not be asked.
+        folder: Where the paths in the band start from; its file's folder unless said.
+        on_event: Called with everything that happens.
+
+    Returns:
+        The verdict, with the candidates and what was noted on the way.
+
+    Raises:
+        UsageError: A path that is not there, an unknown rule.
+        Refused: The scores would not be comparable, or a candidate cannot be opened safely.
+        WorkFailed: Scoring crashed.
+    """
+    start = Path(folder) if folder is not None else Path("." if isinstance(band, Band) else band).parent
+    band = band if isinstance(band, Band) else load_band(band)
+    if not band.provenance:
+        raise Refused("this band was made from bare scores: it does not say how to score a checkpoint")
+    scoring = _scoring(band, start, data, offline=offline)
+    listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
+    found = [entry for path in listed for entry in _resolve(Path(path))]
+    for entry in found:
+        _check_record(band, entry, scoring, base, start, strict=strict, offline=offline, on_event=on_event)
+    scored = _score(found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
+    _check_distinct(scored)
+    return _judge(band, scored, rule, alpha)
+
+
+def _scoring(band: Band, start: Path, data: str | Path | None, *, offline: bool) -> Scoring:
+    """How the band's checkpoints were scored, with everything it names found again and compared by content."""
+    facts = band.provenance
+    recipe = parse_recipe(facts["recipe"], "the band's recipe")
+    base = models.locate_base(facts["base"]["reference"], facts["base"]["revision"], start, offline=offline)
+    if base.sha256 != facts["base"]["sha256"]:
+        raise Refused(
+            f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
+        )
+    path = Path(data) if data is not None else start / facts["data"]["eval"]["path"]
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
+    expected = facts["data"]["eval"]["sha256"]
+    if (found := store.file_sha256(path)) != expected:
+        raise Refused(
+            f"eval data: {path} has sha256 {found[:12]}…, the band was made on {expected[:12]}…",
+            hint="another eval set needs another band: sweep again",
+        )
+    return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute())
+
+
+# -- candidates -------------------------------------------------------------------------------------------------------
+
+
+def _resolve(path: Path) -> list[_Found]:
+    """A path as candidates: a checkpoint is one, a sweep is all its seeds."""
+    if (path / runs.SWEEP).is_file():
+        finished = runs.finished_runs(path)
+        if not finished:
+            raise UsageError(f"{path}: a sweep without a finished run")
+        return [_found_run(run.folder) for run in finished]
+    if (path / RUN).is_file():
+        return [_found_run(path)]
+    if (path.parent / runs.SWEEP).is_file() and path.is_dir():
+        raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
+    return [_Found(models.recognise(path, str(path)), None)]
+
+
+def _found_run(folder: Path) -> _Found:
+    run = runs.read_run(folder)
+    if run.status == "failed" and not run.evaluations:
+        return _Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
+    return _Found(models.recognise(folder, str(folder)), run.record)
+
+
+def _check_record(
+    band: Band,
+    entry: _Found,
+    scoring: Scoring,
+    base: str | None,
+    start: Path,
+    *,
+    strict: bool,
+    offline: bool,
+    on_event: OnEvent,
+) -> None:
+    """Compare what stands on record beside a candidate with the band, before anything is loaded."""
+    expected = band.provenance["base"]
+    own = _own_base(entry, base, start, offline=offline)
+    if own is not None and own != expected["sha256"]:
+        ours = expected["sha256"]
+        raise Refused(f"{entry.files.name}: base weights: the band has {ours[:12]}…, the candidate's base {own[:12]}…")
+    if own is None and entry.files.kind == "adapter":
+        named = _adapter_config(entry.files).get("base_model_name_or_path")
+        if named != expected["reference"]:
+            raise Refused(
+                f"{entry.files.name}: its base {named!r} is not on this machine, so it cannot be compared with the "
+                f"band's ({expected['reference']})",
+                hint="say where it lies with --base",
+            )
+    if entry.files.kind == "model":
+        _check_model_labels(entry.files, scoring.labels)
+        text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
+        on_event(Event("note", content={"text": text}))
+    if entry.record is not None and entry.record.get("signature") is not None:
+        _compare(band, entry.files.name, entry.record["signature"], strict=strict, on_event=on_event, only_record=True)
+
+
+def _own_base(entry: _Found, base: str | None, start: Path, *, offline: bool) -> str | None:
+    """SHA-256 of the base that a candidate was trained on, as far as it can be known."""
+    if entry.record is not None:
+        return str(entry.record["provenance"]["base"]["sha256"])
+    if entry.files.kind == "head":
+        return str(store.read_json(Path(entry.files.path) / "head.json", "head")["base_sha256"])
+    if base is not None:
+        return models.locate_base(base, None, Path(), offline=offline).sha256
+    if entry.files.kind == "model":
+        return None
+    config = _adapter_config(entry.files)
+    reference = str(config.get("base_model_name_or_path"))
+    for folder in (Path(), start, Path(entry.files.path)):
+        if reference.startswith("package:") or (folder / reference).is_dir():
+            return models.locate_base(reference, config.get("revision"), folder, offline=offline).sha256
+    return None
+
+
+def _adapter_config(files: CheckpointFiles) -> dict[str, Any]:
+    return store.parse_json(Path(files.path) / "adapter_config.json")
+
+
+def _check_model_labels(files: CheckpointFiles, labels: Sequence[str]) -> None:
+    """A whole model names its labels; names that PEFT or transformers made up say nothing."""
+    named = store.parse_json(Path(files.path) / "config.json").get("id2label", {})
+    own = [named[key] for key in sorted(named, key=int)] if named else []
+    if own and not all(str(label).startswith("LABEL_") for label in own) and own != list(labels):
+        raise Refused(f"{files.name}: label set and order: band has {list(labels)}, candidate has {own}")
+
+
+# -- scores -----------------------------------------------------------------------------------------------------------
+
+
+def _score(
+    found: Sequence[_Found],
+    scoring: Scoring,
+    band: Band,
+    labels: Sequence[str] | None,
+    *,
+    strict: bool,
+    offline: bool,
+    on_event: OnEvent,
+) -> list[Candidate]:
+    if labels is not None and sorted(labels) != sorted(scoring.labels):
+        raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
+    work = Path(tempfile.mkdtemp(prefix="seedband-check-"))
+    order = None if labels is None else tuple(labels)
+    targets = {
+        index: ScoreTarget(entry.files, str(work / str(index)), order)
+        for index, entry in enumerate(found)
+        if not _failed_before(entry)
+    }
+    if targets:
+        job = ScoreJob(scoring, tuple(targets.values()), _threads(band))
+        executor = executors.make("local", slots=1, offline=offline, logs=work)
+        runs.score(job, executor, on_event)
+    scored = [
+        _candidate(band, entry, work / str(index), strict=strict, on_event=on_event, ordered=order is not None)
+        for index, entry in enumerate(found)
+    ]
+    shutil.rmtree(work)
+    return scored
+
+
+def _failed_before(entry: _Found) -> str:
+    """Why a run failed to train without leaving weights worth scoring; empty otherwise."""
+    record = entry.record
+    return str(record["failure"]) if record is not None and not record["evaluations"] else ""
+
+
+def _threads(band: Band) -> int:
+    return int(band.provenance["recipe"]["determinism"]["threads"])
+
+
+def _candidate(band: Band, entry: _Found, out: Path, *, strict: bool, on_event: OnEvent, ordered: bool) -> Candidate:
+    """The scores of a candidate, compared once more by what the scoring itself put on record."""
+    name = entry.files.name
+    if failure := _failed_before(entry):
+        return Candidate(name, {}, None, failure)
+    result = store.read_json(out / SCORES, "scores")
+    if result["signature"] is None:
+        return Candidate(name, {}, result["tensors_sha256"], result["failure"])
+    _compare(band, name, result["signature"], strict=strict, on_event=on_event, only_record=False)
+    evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
+    for evaluation in evaluations:
+        if evaluation.score is None:
+            raise Refused(f"{name}: no {evaluation.metric}: {evaluation.failure}")
+    if not ordered:
+        _check_permuted(name, out / ITEMS, band.provenance["signature"]["labels"])
+    seed_of = {sha256: int(seed) for seed, sha256 in band.provenance["checkpoints"].items()}
+    scores = {evaluation.metric: float(evaluation.score or 0.0) for evaluation in evaluations}
+    return Candidate(name, scores, result["tensors_sha256"], result["failure"], seed_of.get(result["tensors_sha256"]))
+
+
+def _compare(
+    band: Band, name: str, other: Mapping[str, Any], *, strict: bool, on_event: OnEvent, only_record: bool
+) -> None:
+    """Refuse what is not comparable, tell what merely differs.
+
+    With `only_record` the other signature was made when the candidate was trained: what scoring settles anew on this
+    machine (data, evaluators, settings, environment) is compared later, by the scores that count.
+    """
+    found = signature.differences(band.provenance["signature"], other)
+    if only_record:
+        found = [difference for difference in found if difference.need != "must" and difference.key != "environment"]
+    refused = signature.forbidding(found, strict=strict)
+    if refused:
+        raise Refused(
+            f"{name}: {refused[0]}", hint="such scores are not comparable" if len(refused) == 1 else _rest(refused)
+        )
+    for difference in found:
+        on_event(Event("warning", content={"text": f"{name}: {difference}"}))
+
+
+def _rest(refused: Sequence[Difference]) -> str:
+    return "and " + "; ".join(str(difference) for difference in refused[1:])
+
+
+def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
+    """Refuse predictions that fit a permutation of the labels far better than the order assumed.
+
+    The best permutation is found on the confusion matrix (Hungarian method); only labels that it moves count, so that
+    one pair of labels swapped among many is seen, too.
+    """
+    import numpy as np
+    import pandas as pd
+    from scipy.optimize import linear_sum_assignment
+
+    items = pd.read_parquet(path, columns=["label", "prediction"])
+    confusion: NDArray[Any] = np.zeros((len(labels), len(labels)), dtype=int)
+    position = {label: index for index, label in enumerate(labels)}
+    np.add.at(confusion, (items["label"].map(position).to_numpy(), items["prediction"].map(position).to_numpy()), 1)
+    rows, columns = linear_sum_assignment(confusion, maximize=True)
+    moved = rows != columns
+    total = confusion[rows[moved]].sum()
+    if not total:
+        return
+    right, as_is = confusion[rows[moved], columns[moved]].sum() / total, confusion.diagonal()[rows[moved]].sum() / total
+    if right >= PERMUTED_RIGHT and as_is <= PERMUTED_WRONG:
+        pairs = [f"{labels[row]} → {labels[column]}" for row, column in zip(rows[moved], columns[moved], strict=True)]
+        raise Refused(
+            f"{name}: labels look permuted: {right:.0%} of the items of {len(pairs)} labels are predicted as another "
+            f"one ({', '.join(pairs[:4])}), {as_is:.0%} as their own",
+            hint="give the candidate's own label order with --labels FILE, one label a line",
+        )
+
+
+# -- judge ------------------------------------------------------------------------------------------------------------
+
+
+def _check_distinct(candidates: Sequence[Candidate]) -> None:
+    """The same weights twice are one candidate, and a baseline checkpoint beside others is no new evidence."""
+    seen: dict[str, str] = {}
+    for candidate in candidates:
+        sha256 = candidate.tensors_sha256
+        if sha256 is not None and sha256 in seen:
+            raise Refused(f"{candidate.name} has the same weights as {seen[sha256]}: one candidate counts once")
+        if sha256 is not None:
+            seen[sha256] = candidate.name
+    known = [candidate for candidate in candidates if candidate.baseline_seed is not None]
+    if known and len(known) < len(candidates):
+        raise Refused(
+            f"{known[0].name} is seed {known[0].baseline_seed} of the band itself, among candidates that are not",
+            hint="give candidates of one new recipe",
+        )
+
+
+def _judge(band: Band, candidates: Sequence[Candidate], rule: Rule | None, alpha: float | None) -> Verdict:
+    failed = [candidate for candidate in candidates if candidate.failure]
+    if failed:
+        reason = f"{failed[0].name} failed to train: {failed[0].failure}"
+        scored = [candidate for candidate in candidates if candidate.scores]
+        if len(scored) < len(candidates):
+            return Verdict("fail", {}, band.primary, reason, candidates=tuple(candidates))
+        verdict = band.judge(_by_metric(candidates), rule=rule, alpha=alpha, failure=reason)
+        return replace(verdict, candidates=tuple(candidates))
+    verdict = band.judge(_by_metric(candidates), rule=rule, alpha=alpha)
+    known = [candidate.baseline_seed for candidate in candidates if candidate.baseline_seed is not None]
+    if known:
+        seeds = ", ".join(str(seed) for seed in known)
+        reason = f"{'these are' if len(known) > 1 else 'this is'} seed {seeds} of the band itself, weight for weight"
+        verdict = replace(verdict, status="pass", reason=reason)
+    return replace(verdict, candidates=tuple(candidates))
+
+
+def _by_metric(candidates: Sequence[Candidate]) -> dict[str, list[float]]:
+    return {metric: [candidate.scores[metric] for candidate in candidates] for metric in candidates[0].scores}
+
+
+def read_labels(path: Path) -> list[str]:
+    """A label a line, or a JSON list of them."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    text = path.read_text(encoding="utf-8")
+    if not text.lstrip().startswith("["):
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        return [str(label) for label in json.loads(text)]
+    except ValueError as error:
+        raise UsageError(f"{path}: neither a label a line nor a JSON list: {error}") from error

@@ -1,0 +1,41 @@
+"""`seedband sweep`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sweep(
+    seeds: Annotated[str, typer.Option(help="How many root seeds (0, 1, …), or a list of them: 3,7,11.")] = "4",
+    config: Annotated[Path | None, typer.Option(help="The recipe. [default: seedband.toml or pyproject.toml]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the sweep. [default: runs/NAME-METHOD]")] = None,
+    band: Annotated[Path, typer.Option(help="Where the band goes.")] = Path("band.json"),
+    no_band: Annotated[bool, typer.Option("--no-band", help="Train and score only, as for a candidate.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+) -> int:
+    """Train a recipe under several seeds and write its noise band."""
+    from seedband import console, runs
+    from seedband.band import load_band
+    from seedband.recipe import find_config, load_recipe
+    from seedband.sweep import make_plan
+    from seedband.sweep import sweep as run_sweep
+
+    loaded = load_recipe(config or find_config(Path()))
+    listed = runs.parse_seeds(seeds)
+    if dry_run:
+        console.print_plan(make_plan(loaded, listed, out=out, offline=offline).as_dict(jobs), as_json=as_json)
+        return 0
+    with console.Reporter(quiet=quiet) as report:
+        done = run_sweep(
+            loaded, listed, out=out, band=None if no_band else band, jobs=jobs, offline=offline, on_event=report
+        )
+    if done.band_path is None:
+        console.print_runs(done, as_json=as_json)
+        return 0
+    console.print_sweep(done, load_band(done.band_path), as_json=as_json)
+    return 0

@@ -1,0 +1,26 @@
+"""Share of items whose class is predicted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seedband.evaluators import Predictions, Scored
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of items whose class is predicted, 0 to 1; trivial: always the most frequent class."""
+
+    name = "accuracy"
+    version = "1"
+    higher_is_better = True
+    unit = "share"
+
+    def score(self, predictions: Predictions) -> Scored:
+        """1 for an item whose class is predicted, else 0."""
+        hits = (predictions.predicted == predictions.labels).astype(np.float64)
+        return Scored(float(hits.mean()), hits)
+
+    def trivial_score(self, predictions: Predictions) -> float:
+        """Share of the most frequent class."""
+        return float(np.bincount(predictions.labels).max() / len(predictions.labels))

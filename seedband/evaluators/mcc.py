@@ -1,0 +1,25 @@
+"""Matthews correlation coefficient."""
+
+from dataclasses import dataclass
+
+from sklearn.metrics import matthews_corrcoef
+
+from seedband.evaluators import Predictions, Scored
+
+
+@dataclass(frozen=True)
+class Mcc:
+    """Matthews correlation of true and predicted classes, -1 to 1; trivial: 0."""
+
+    name = "mcc"
+    version = "1"
+    higher_is_better = True
+    unit = "correlation"
+
+    def score(self, predictions: Predictions) -> Scored:
+        """Correlation over all items; no item has one."""
+        return Scored(float(matthews_corrcoef(predictions.labels, predictions.predicted)))
+
+    def trivial_score(self, predictions: Predictions) -> float:  # noqa: ARG002
+        """0: a constant prediction correlates with nothing."""
+        return 0.0

@@ -1,0 +1,37 @@
+"""Executors: where jobs go. One literal table; clusters come later."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from seedband.records import Event, Job, Outcome
+
+BUILT_IN: Mapping[str, str] = {"local": "seedband.executors.local:LocalExecutor"}
+OnEvent = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """Runs jobs, each in a process of its own whose environment is pinned before it starts."""
+
+    def run(self, jobs: Sequence[Job], threads: int, on_event: OnEvent) -> list[Outcome]:
+        """Run all jobs; one that crashes leaves the others running.
+
+        An exception out of `on_event` ends every job and goes on to the caller.
+        """
+        ...
+
+
+def make(name: str, *, slots: int, offline: bool, logs: Path) -> Executor:
+    """An executor by name.
+
+    Args:
+        name: Of the table.
+        slots: Jobs that run at the same time.
+        offline: Whether model hubs must not be asked.
+        logs: Folder for what the jobs' libraries print.
+    """
+    module, _, attribute = BUILT_IN[name].partition(":")
+    factory: Any = getattr(import_module(module), attribute)
+    executor: Executor = factory(slots=slots, offline=offline, logs=logs)
+    return executor

@@ -1,0 +1,135 @@
+"""Jobs as child processes of this one."""
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from seedband.determinism import overridden, pinned_environment
+from seedband.executors import OnEvent
+from seedband.records import Event, Job, Outcome
+from seedband.worker import write_job
+
+#: Seconds that a job gets to end after it was asked to.
+GRACE_S = 5.0
+
+
+@dataclass
+class _Child:
+    """A job that runs."""
+
+    job: Job
+    process: "subprocess.Popen[str]"
+    log: Path
+    file: Path
+    error: dict[str, Any] = field(default_factory=dict)
+
+
+class LocalExecutor:
+    """Runs up to `slots` jobs at a time on this machine."""
+
+    def __init__(self, *, slots: int, offline: bool, logs: Path) -> None:
+        self._slots = slots
+        self._offline = offline
+        self._logs = logs
+
+    def run(self, jobs: Sequence[Job], threads: int, on_event: OnEvent) -> list[Outcome]:
+        """Run all jobs, in order, `slots` at a time."""
+        pinned = pinned_environment(threads, offline=self._offline)
+        for name, found, value in overridden(pinned, os.environ):
+            on_event(Event("note", content={"text": f"{name}={found} in the shell, pinned to {value} in every job"}))
+        waiting, running, outcomes = list(jobs), list[_Child](), list[Outcome]()
+        lines: queue.Queue[tuple[_Child, str | None]] = queue.Queue()
+        try:
+            while waiting or running:
+                while waiting and len(running) < self._slots:
+                    child = self._start(waiting.pop(0), {**os.environ, **pinned}, lines)
+                    running.append(child)
+                    on_event(Event("job", content={"name": child.job.name, "log": str(child.log)}))
+                child, line = lines.get()
+                if line is not None:
+                    _dispatch(child, line, on_event)
+                    continue
+                running.remove(child)
+                outcomes.append(_ended(child))
+                if outcomes[-1].message:
+                    on_event(Event("crashed", content={"name": child.job.name, "message": outcomes[-1].message}))
+        finally:
+            for child in running:
+                _end(child)
+        return outcomes
+
+    def _start(self, job: Job, environment: dict[str, str], lines: "queue.Queue[tuple[_Child, str | None]]") -> _Child:
+        name = re.sub(r"[^\w-]+", "-", job.name).strip("-")[:80]
+        file, log = self._logs / f"{name}.job.json", self._logs / f"{name}.log"
+        write_job(file, job)
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "seedband.worker", str(file)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                encoding="utf-8",
+                # Ctrl-C reaches the parent alone, which then ends its jobs in order.
+                start_new_session=True,
+            )
+        child = _Child(job, process, log, file)
+        assert process.stdout is not None
+        threading.Thread(target=_read, args=(child, process.stdout, lines), daemon=True).start()
+        return child
+
+
+def _read(child: _Child, stream: IO[str], lines: "queue.Queue[tuple[_Child, str | None]]") -> None:
+    with stream:
+        for line in stream:
+            lines.put((child, line))
+    lines.put((child, None))
+
+
+def _dispatch(child: _Child, line: str, on_event: OnEvent) -> None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return  # half a line of a job that was killed
+    if event["kind"] == "error":
+        child.error = event["content"]
+    else:
+        on_event(Event(event["kind"], event["seed"], event["content"]))
+
+
+def _ended(child: _Child) -> Outcome:
+    code = child.process.wait()
+    child.file.unlink(missing_ok=True)
+    return Outcome(child.job, code, _message(code, child), child.log, child.error)
+
+
+def _message(code: int, child: _Child) -> str:
+    if code == 0:
+        return ""
+    if child.error:
+        return str(child.error["message"])
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ", which is how Linux ends a process when memory runs out" if name == "SIGKILL" else ""
+        return f"killed by {name}{hint}"
+    lines = [line for line in child.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"ended with exit code {code}"
+
+
+def _end(child: _Child) -> None:
+    child.process.terminate()
+    try:
+        child.process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        child.process.kill()
+        child.process.wait()
+    child.file.unlink(missing_ok=True)

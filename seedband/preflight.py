@@ -1,0 +1,251 @@
+"""A recipe against models, data and registries: every mistake at once, before any work."""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from seedband import evaluators, trainers
+from seedband.dataset import Items, label_set, load_items, overlap
+from seedband.errors import Problem, Refused, UsageError
+from seedband.initializers import HEAD, LORA
+from seedband.models import locate_base, resolve_pooling, tensor_names
+from seedband.recipe import LoadedRecipe
+from seedband.records import Base, Recipe, Scoring
+
+T = TypeVar("T")
+#: For a guess at the time of a run: what a CPU thread computes a second, a job's start, and a language's tokens.
+FLOPS_PER_THREAD = 2.5e10
+START_S = 12.0
+TOKENS_PER_WORD = 1.4
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe that has been found sound, with everything it names resolved on this machine.
+
+    Attributes:
+        recipe: The recipe.
+        scoring: How its checkpoints will be scored.
+        train_items: Training rows.
+        eval_items: Eval rows.
+        warnings: What is no mistake but should be known.
+    """
+
+    recipe: Recipe
+    scoring: Scoring
+    train_items: Items
+    eval_items: Items
+    warnings: tuple[str, ...]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where runs come from: base and data, by content."""
+        data = self.recipe.data
+        return {
+            "base": asdict(self.scoring.base) | {"revision": self.recipe.model.revision},
+            "data": {
+                "name": data.name,
+                "version": data.version,
+                "train": {"path": str(self.train_items.path), "sha256": self.train_items.sha256},
+                "eval": {"path": str(self.eval_items.path), "sha256": self.eval_items.sha256},
+                "n_train": len(self.train_items),
+                "n_eval": len(self.eval_items),
+                "columns": dict(self.scoring.columns),
+            },
+        }
+
+
+def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
+    """Check a recipe against the world.
+
+    Raises:
+        UsageError: With every mistake in `problems`.
+        Refused: The base's weights are pickled, carry code, or are not those that the recipe names.
+    """
+    recipe, folder = loaded
+    problems: list[Problem] = []
+    columns = columns_of(recipe)
+    base = _try(problems, lambda: locate_base(recipe.model.base, recipe.model.revision, folder, offline=offline))
+    train = _try(problems, lambda: load_items(_absolute(folder, recipe.data.train), columns))
+    evaluated = _try(problems, lambda: load_items(_absolute(folder, recipe.data.eval), columns))
+    problems += _registry_problems(recipe)
+    if base is not None:
+        problems += _base_problems(recipe, base)
+    if train is not None and evaluated is not None:
+        problems += _label_problems(train, evaluated)
+    if problems or base is None or train is None or evaluated is None:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        raise UsageError(f"{count} in what the recipe names", problems=problems)
+    scoring = scoring_for(recipe, base, label_set(train), evaluated.path)
+    return Prepared(recipe, scoring, train, evaluated, tuple(_warnings(train, evaluated)))
+
+
+def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: Path) -> Scoring:
+    """How a recipe's checkpoints are scored, on this machine."""
+    return Scoring(
+        base=base,
+        task=recipe.model.task,
+        max_length=recipe.model.max_length,
+        batch_size=recipe.score.batch_size,
+        device=recipe.train.device,
+        labels=labels,
+        eval_path=str(eval_path),
+        columns=columns_of(recipe),
+        evaluators=recipe.evaluate,
+    )
+
+
+class Cost(NamedTuple):
+    """What a run will take.
+
+    Attributes:
+        steps: Optimizer steps.
+        bytes_per_run: Disk that a run fills, about.
+        seconds_per_run: Time to train it, about.
+        seconds_from: How the time is known.
+    """
+
+    steps: int
+    bytes_per_run: int
+    seconds_per_run: float
+    seconds_from: str
+
+
+def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
+    """What a run will take, from the seconds of runs before it, else from the size of model and data."""
+    recipe, section = prepared.recipe, prepared.recipe.train
+    shapes = tensor_names(Path(prepared.scoring.base.path))
+    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embedding" not in name]  # noqa: PLR2004
+    batches = math.ceil(len(prepared.train_items) / section.batch_size)
+    steps = section.epochs * math.ceil(batches / section.gradient_accumulation)
+    steps = steps if section.max_steps is None else min(steps, section.max_steps)
+    adapter = sum(recipe.lora.r * sum(shape) for name, shape in shapes.items() if _targeted(name, shape, recipe))
+    head = len(prepared.scoring.labels) * max((shape[1] for shape in matrices), default=0)
+    rows = len(prepared.eval_items) * (8 * len(prepared.scoring.labels) + 64)
+    size = 4 * (adapter + head) + rows + 200 * steps
+    if seconds_before:
+        return Cost(steps, size, sum(seconds_before) / len(seconds_before), "from the runs that are finished")
+    words = [len(text.split()) for text in prepared.train_items.texts]
+    tokens = min(recipe.model.max_length, TOKENS_PER_WORD * sum(words) / len(words))
+    rows_seen = steps * section.batch_size * section.gradient_accumulation
+    passes = 1 / steps if section.method == "head" else 2.0
+    flops = 2 * (1 + passes) * sum(math.prod(shape) for shape in matrices) * tokens * rows_seen
+    return Cost(
+        steps, size, START_S + flops / (FLOPS_PER_THREAD * recipe.determinism.threads), "a rough guess, for CPU"
+    )
+
+
+def _targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
+    targets = recipe.lora.target_modules
+    module = name.removesuffix(".weight")
+    if recipe.train.method != "lora" or len(shape) != 2 or not name.endswith(".weight"):  # noqa: PLR2004
+        return False
+    return isinstance(targets, str) or any(f".{module}".endswith(f".{target}") for target in targets)
+
+
+def columns_of(recipe: Recipe) -> dict[str, Any]:
+    """Which columns of the data files are used, and for what."""
+    return {name: getattr(recipe.data, name) for name in ("text", "label", "id", "slices")}
+
+
+def _absolute(folder: Path, path: str) -> Path:
+    return Path(os.path.normpath((folder / path).absolute()))
+
+
+def _try(problems: list[Problem], step: Callable[[], T]) -> T | None:
+    """The step's result, or None and its mistakes added to the others'."""
+    try:
+        return step()
+    except UsageError as error:
+        single = Problem(*_split(error.message), error.hint)
+        problems += error.problems or [single]
+        return None
+
+
+def _split(message: str) -> tuple[str, str, str]:
+    where, _, found = message.partition(": ")
+    return (where, found, "what the recipe says") if found else ("recipe", message, "what the recipe says")
+
+
+def _registry_problems(recipe: Recipe) -> list[Problem]:
+    problems: list[Problem] = []
+    _named("train.method", recipe.train.method, trainers.known(), problems)
+    for index, section in enumerate(recipe.evaluate, 1):
+        where = f"evaluate[{index}].evaluator"
+        if _named(where, section.evaluator, evaluators.known(), problems):
+            try:
+                evaluators.build(section.evaluator, section.args)
+            except UsageError as error:
+                problems.append(Problem(f"evaluate[{index}].args", repr(section.args), error.hint, error.message))
+    _named("init.lora", recipe.init.lora, LORA, problems)
+    _named("init.head", recipe.init.head, HEAD, problems)
+    return problems
+
+
+def _named(where: str, name: str, known: Any, problems: list[Problem]) -> bool:
+    if name in known:
+        return True
+    problems.append(Problem(where, repr(name), f"one of {', '.join(sorted(known))}"))
+    return False
+
+
+def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
+    expected = recipe.model.sha256
+    if expected is not None and base.sha256 != expected.lower():
+        raise Refused(
+            f"model.base: {base.reference} has weights {base.sha256}, the recipe expects {expected}",
+            hint="this is not the model that the recipe was written for",
+        )
+    if recipe.train.method == "head":
+        try:
+            resolve_pooling(recipe.head.pooling, Path(base.path))
+        except UsageError as error:
+            return [Problem("head.pooling", error.message, error.hint)]
+    targets = recipe.lora.target_modules
+    if recipe.train.method != "lora" or isinstance(targets, str):
+        return _pattern_problems(targets) if isinstance(targets, str) and recipe.train.method == "lora" else []
+    shapes = tensor_names(Path(base.path))
+    modules = [
+        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
+    ]
+    unmatched = [target for target in targets if not any(f".{module}".endswith(f".{target}") for module in modules)]
+    endings = sorted({module.rpartition(".")[2] for module in modules})
+    return [
+        Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")
+        for target in unmatched
+    ]
+
+
+def _pattern_problems(target: str) -> list[Problem]:
+    if target == "all-linear":
+        return []
+    return [Problem("lora.target_modules", repr(target), 'a list of names, or "all-linear"')]
+
+
+def _label_problems(train: Items, evaluated: Items) -> list[Problem]:
+    labels = label_set(train)
+    problems = []
+    if len(labels) < 2:  # noqa: PLR2004
+        problems.append(Problem(train.path.name, f"only label {labels[0]!r}", "at least two labels"))
+    unseen = [label for label in label_set(evaluated) if label not in labels]
+    for label in unseen:
+        row = evaluated.labels.index(label)
+        problems.append(
+            Problem(
+                f"{evaluated.path.name}, item {evaluated.ids[row]}",
+                f"label {label!r}, which train lacks",
+                f"one of {', '.join(labels)}",
+            )
+        )
+    return problems
+
+
+def _warnings(train: Items, evaluated: Items) -> list[str]:
+    shared = overlap(train, evaluated)
+    if not shared:
+        return []
+    shown = ", ".join(shared[:5]) + (" …" if len(shared) > 5 else "")  # noqa: PLR2004
+    return [f"{len(shared)} of {len(evaluated)} eval items also stand in train ({shown}): their scores are too good"]

@@ -1,0 +1,104 @@
+"""ship: the median run's checkpoint, ready for use, with a model card that carries the band."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seedband import models, runs, store
+from seedband.band import Band, load_band
+from seedband.errors import UsageError
+from seedband.records import Run
+from seedband.scoring import ITEMS
+from seedband.worker import RUN
+
+#: What describes a run but is no part of its checkpoint.
+RECORDS = (RUN, ITEMS, "trace.jsonl")
+
+
+def ship(folder: str | Path, to: str | Path) -> Run:
+    """Copy the lower-median checkpoint of a sweep, and write its model card.
+
+    An adapter is copied as it is. A head is put back on its base: as a transformers sequence classifier where it is
+    the architecture's own, else beside a copy of the embedding model.
+
+    Args:
+        folder: Of the sweep.
+        to: A folder that does not exist yet, or is empty.
+
+    Returns:
+        The run that was shipped.
+
+    Raises:
+        UsageError: No sweep with a band, or a target that holds something.
+        Refused: The sweep's files do not hold together.
+    """
+    folder, to = Path(folder), Path(to)
+    record = runs.read_sweep(folder)
+    if record["band"] is None:
+        raise UsageError(f"{folder}: this sweep has no band, so no median run", hint="sweep at least 2 seeds")
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise UsageError(f"{to} exists and is not empty")
+    band = load_band(folder / record["band"])
+    run = runs.read_run(runs.seed_folder(folder, band.metrics[band.primary].median_seed))
+    if (run.folder / "head.json").is_file():
+        _ship_head(run, record["provenance"]["base"], to)
+    else:
+        shutil.copytree(run.folder, to, ignore=shutil.ignore_patterns(*RECORDS), dirs_exist_ok=True)
+    shutil.copyfile(folder / record["band"], to / "band.json")
+    store.write_text(to / "README.md", model_card(band, run))
+    return run
+
+
+def model_card(band: Band, run: Run) -> str:
+    """A model card that says which run this is, of how many, and how far their scores lie apart."""
+    facts = band.provenance
+    primary = band.metrics[band.primary]
+    rows = "\n".join(
+        f"| {metric.name} | {metric.scores[metric.seeds.index(run.seed)]:.4f} "
+        f"| {metric.lower:.4f} to {metric.upper:.4f} | {metric.mean:.4f} | {metric.sd:.4f} |"
+        for metric in band.metrics.values()
+    )
+    failed = f", {len(primary.failed_seeds)} more failed to train" if primary.failed_seeds else ""
+    initializers = "\n".join(
+        f"| {entry['name']} | {' × '.join(str(size) for size in entry['shape'])} | {entry['distribution']} |"
+        for entry in run.record["initializers"]
+    )
+    return f"""---
+base_model: {facts["base"]["reference"]}
+library_name: {"peft" if facts["signature"]["method"] == "lora" else "transformers"}
+pipeline_tag: text-classification
+tags: [seedband]
+---
+# {facts["data"]["name"]}: seed {run.seed}, the median of {primary.n}
+
+This checkpoint is the median run of {primary.n} seeds of one recipe{failed}: neither the luckiest nor the unluckiest.
+Another seed of the same recipe scores elsewhere in the band; `band.json` beside this file holds all of them.
+
+| metric | this run | band | mean | sd |
+|---|---|---|---|---|
+{rows}
+
+Base: `{facts["base"]["reference"]}`, weights sha256 `{facts["base"]["sha256"]}`.
+Data: {facts["data"]["name"]} {facts["data"]["version"]}, {facts["data"]["n_train"]} rows to train and
+{facts["data"]["n_eval"]} to evaluate. Labels: {", ".join(facts["signature"]["labels"])}.
+
+## New tensors and how they were drawn
+| tensor | shape | distribution |
+|---|---|---|
+{initializers}
+"""
+
+
+def _ship_head(run: Run, base_facts: Mapping[str, Any], to: Path) -> None:
+    base = models.locate_base(base_facts["path"], None, Path(), offline=True)
+    head = store.read_json(run.folder / "head.json", "head")
+    if head["pooling"] == "model":
+        files = models.recognise(run.folder, str(run.folder))
+        model: Any = models.open_checkpoint(files, base, head["labels"]).module
+        model.save_pretrained(to)
+        models.load_tokenizer(base.path).save_pretrained(to)
+        return
+    shutil.copytree(base.path, to, dirs_exist_ok=True)
+    for name in ("head.json", models.HEAD_WEIGHTS):
+        shutil.copyfile(run.folder / name, to / name)

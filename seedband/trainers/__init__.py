@@ -1,0 +1,135 @@
+"""Trainers: the table of methods, and the protocol that each module follows.
+
+Modules in this folder are imported by jobs only, so they import torch at their top.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from seedband.errors import UsageError
+from seedband.records import Base, Recipe, SeedRun
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENTRY_POINTS = "seedband.trainers"
+
+
+class Method(NamedTuple):
+    """One training method.
+
+    Attributes:
+        module: Where it lives; imported when it is used.
+        max_group: Most seeds that one job trains together.
+    """
+
+    module: str
+    max_group: int
+
+
+BUILT_IN: Mapping[str, Method] = {
+    "lora": Method("seedband.trainers.lora", 1),
+    "head": Method("seedband.trainers.head", 64),
+}
+
+
+@dataclass(frozen=True)
+class TrainTask:
+    """What a trainer is given: the same for every seed of its group.
+
+    Attributes:
+        recipe: The whole recipe.
+        base: The base model on this machine.
+        labels: The label set in the order of the outputs.
+        texts: Training texts.
+        targets: Class of each text, as an index into `labels`.
+        item_keys: Key of each text, by which the order is drawn.
+        device: "cpu" or "cuda".
+    """
+
+    recipe: Recipe
+    base: Base
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+    targets: tuple[int, ...]
+    item_keys: tuple[str, ...]
+    device: str
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What training one seed gave; its checkpoint lies in the run's folder.
+
+    Attributes:
+        run: Which run.
+        failure: Why it failed to train; empty otherwise. A result, not a crash.
+        witnesses: init, order, dropout, losses and final, as hashes.
+        initializers: How every new tensor was drawn.
+        steps: Optimizer steps taken.
+        attention: The attention implementation in use.
+    """
+
+    run: SeedRun
+    failure: str
+    witnesses: Mapping[str, Any]
+    initializers: Sequence[Mapping[str, Any]]
+    steps: int
+    attention: str
+
+
+class Report(Protocol):
+    """Where a trainer tells what happens."""
+
+    def __call__(self, kind: str, seed: int | None, content: Mapping[str, Any], /) -> None:
+        """Tell of "step" and "witness" as they happen."""
+        ...
+
+
+class Trainer(Protocol):
+    """A module that trains a group of seeds of one recipe."""
+
+    def train(self, task: TrainTask, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
+        """Train the runs and yield each as soon as its checkpoint is written."""
+        ...
+
+
+def known() -> list[str]:
+    """Names of all methods that are installed."""
+    return sorted({*BUILT_IN, *_plugins()})
+
+
+def find(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        UsageError: Unknown name, or a name that two packages claim.
+    """
+    plugins = _plugins()
+    if name in BUILT_IN and name in plugins:
+        raise UsageError(f"trainer {name!r} is built in and also installed as {plugins[name].module}")
+    if name not in BUILT_IN and name not in plugins:
+        raise UsageError(f"unknown method {name!r}", hint=f"there are {', '.join(known())}")
+    return BUILT_IN.get(name) or plugins[name]
+
+
+def load(name: str) -> Trainer:
+    """Import the trainer of a method."""
+    trainer: Any = import_module(find(name).module)
+    return trainer  # type: ignore[no-any-return]
+
+
+def trace_path(folder: "Path") -> "Path":
+    """Where a run's losses stand, step by step."""
+    return folder / "trace.jsonl"
+
+
+def _plugins() -> dict[str, Method]:
+    found: dict[str, Method] = {}
+    for entry in entry_points(group=ENTRY_POINTS):
+        if entry.name in found:
+            raise UsageError(f"trainer {entry.name!r} is claimed by {found[entry.name].module} and {entry.value}")
+        found[entry.name] = Method(entry.value, 1)
+    return found

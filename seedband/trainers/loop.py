@@ -1,0 +1,187 @@
+"""The training loop that lora and head share: AdamW, warm-up and schedule, clipping, accumulation, bf16 where asked.
+
+Nothing in it draws from a global generator: the order comes from `seeding`, masks from `KeyedDropout`, and there is
+no data loader that would draw a base seed. Evaluation happens after training, on the saved checkpoint.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch.nn import functional
+from transformers import get_scheduler
+
+from seedband.determinism import lines_sha256, tensors_sha256
+from seedband.initializers import is_lora, plain_name
+from seedband.records import SeedRun, TrainSection
+from seedband.seeding import epoch_order
+from seedband.trainers import Report, TrainTask, trace_path
+from seedband.trainers.dropout import KeyedDropout
+
+#: `[train] schedule` → what transformers calls it, each with a warm-up.
+SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+Named = tuple[str, torch.nn.Parameter]
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """What the loop trains.
+
+    Attributes:
+        module: Holds every weight, in train mode where it shall drop out.
+        logits: Logits of some rows of the training data, given their indices.
+        parameters: The trainable tensors with their names.
+        new: Those among them that were drawn, not loaded.
+    """
+
+    module: torch.nn.Module
+    logits: Callable[[Sequence[int]], torch.Tensor]
+    parameters: Sequence[Named]
+    new: Sequence[Named]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How training went.
+
+    Attributes:
+        failure: Why it failed to train; empty otherwise.
+        witnesses: Hashes of its draws, losses and final tensors.
+        steps: Optimizer steps taken.
+    """
+
+    failure: str
+    witnesses: dict[str, Any]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step: the rows of each of its forward passes."""
+
+    number: int
+    epoch: int
+    passes: Sequence[Sequence[int]]
+
+
+def plan_steps(section: TrainSection, n_items: int) -> int:
+    """Optimizer steps of a run.
+
+    Examples:
+        >>> plan_steps(TrainSection(method="lora", epochs=2, batch_size=16), 40)
+        6
+    """
+    batches = math.ceil(n_items / section.batch_size)
+    planned = section.epochs * math.ceil(batches / section.gradient_accumulation)
+    return planned if section.max_steps is None else min(section.max_steps, planned)
+
+
+def initial_witness(trainable: Trainable) -> dict[str, str | None]:
+    """Hashes of what training starts from.
+
+    What was drawn is hashed apart for adapter and head: an adapter that all seeds share must not hide behind heads
+    that differ.
+    """
+    drawn = [(plain_name(name), parameter) for name, parameter in trainable.new]
+    groups = {
+        "init": [(plain_name(name), parameter) for name, parameter in trainable.parameters],
+        "init_adapter": [pair for pair in drawn if is_lora(pair[0])],
+        "init_head": [pair for pair in drawn if not is_lora(pair[0])],
+    }
+    return {name: tensors_sha256(pairs) if pairs else None for name, pairs in groups.items()}
+
+
+def fit(task: TrainTask, trainable: Trainable, run: SeedRun, report: Report) -> Course:
+    """Train one run to its end, or to the step at which its loss or weights stop being finite."""
+    section = task.recipe.train
+    total = plan_steps(section, len(task.texts))
+    optimizer = _optimizer(trainable, section)
+    schedule = get_scheduler(SCHEDULES[section.schedule], optimizer, math.ceil(total * section.warmup_ratio), total)
+    orders = [epoch_order(run.streams["order"], epoch, task.item_keys) for epoch in range(section.epochs)]
+    witnesses: dict[str, Any] = initial_witness(trainable)
+    witnesses["order"] = lines_sha256(task.item_keys[row] for order in orders for row in order)
+    targets = torch.tensor(task.targets, device=task.device)
+    losses: list[str] = []
+    failure = ""
+    masks = KeyedDropout(trainable.module, run.streams["dropout"], _module_name)
+    path = trace_path(Path(run.folder))
+    with path.open("w", encoding="utf-8") as trace, masks:
+        for step in _steps(orders, section, total):
+            loss, norm = _backward(trainable, masks, step, targets, section, task.device)
+            if step.number == 0:
+                witnesses["dropout"] = masks.witness()
+                report("witness", run.seed, witnesses)
+            rate = schedule.get_last_lr()[0]
+            _write_step(trace, step, loss, rate, norm)
+            losses.append(repr(loss))
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                failure = f"the {'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {step.number}"
+                break
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad(set_to_none=True)
+            report("step", run.seed, {"step": step.number + 1, "steps": total, "loss": loss})
+    if not failure and not all(bool(torch.isfinite(p).all()) for _, p in trainable.parameters):
+        failure = "a weight is not finite after the last step"
+    witnesses["losses"] = lines_sha256(losses)
+    witnesses["final"] = tensors_sha256((plain_name(name), p) for name, p in trainable.parameters)
+    return Course(failure, witnesses, len(losses))
+
+
+def _optimizer(trainable: Trainable, section: TrainSection) -> torch.optim.AdamW:
+    """Biases and norms, the tensors of one dimension, are not decayed."""
+    decayed = [p for _, p in trainable.parameters if p.dim() > 1]
+    others = [p for _, p in trainable.parameters if p.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": section.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=section.learning_rate)
+
+
+def _steps(orders: Sequence[Sequence[int]], section: TrainSection, total: int) -> Iterator[Step]:
+    number = 0
+    for epoch, order in enumerate(orders):
+        batches = [order[start : start + section.batch_size] for start in range(0, len(order), section.batch_size)]
+        for start in range(0, len(batches), section.gradient_accumulation):
+            if number == total:
+                return
+            yield Step(number, epoch, batches[start : start + section.gradient_accumulation])
+            number += 1
+
+
+def _backward(
+    trainable: Trainable, masks: KeyedDropout, step: Step, targets: torch.Tensor, section: TrainSection, device: str
+) -> tuple[float, float]:
+    """Gradients of one optimizer step; returns its mean loss over rows and the norm before clipping."""
+    rows_in_step = sum(len(rows) for rows in step.passes)
+    loss = torch.zeros((), device=device)
+    for accumulated, rows in enumerate(step.passes):
+        masks.start_pass(step.number, accumulated)
+        with _precision(section.precision, device):
+            logits = trainable.logits(rows)
+        share = functional.cross_entropy(logits.float(), targets[list(rows)], reduction="sum") / rows_in_step
+        share.backward()  # type: ignore[no-untyped-call]
+        loss += share.detach()
+    norm = torch.nn.utils.clip_grad_norm_([p for _, p in trainable.parameters], section.max_grad_norm)
+    return float(loss), float(norm)
+
+
+def _precision(precision: str, device: str) -> AbstractContextManager[Any]:
+    return torch.autocast(device, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def _write_step(trace: TextIO, step: Step, loss: float, rate: float, norm: float) -> None:
+    """One line of trace.jsonl; a loss that is not finite is written as text, for JSON has no word for it."""
+    values = {"loss": loss, "learning_rate": rate, "gradient_norm": norm}
+    finite = {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
+    trace.write(json.dumps({"step": step.number, "epoch": step.epoch, **finite}) + "\n")
+
+
+def _module_name(name: str) -> str:
+    """Name of a module, free of PEFT's wrappers, so that its masks survive a change of recipe."""
+    return plain_name(f"{name}.").rstrip(".")

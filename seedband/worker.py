@@ -1,0 +1,163 @@
+"""One job in one pinned child process: train a group of seeds, or score a checkpoint.
+
+    python -m seedband.worker JOB.json
+
+Events go to standard output, one JSON object a line; whatever libraries print goes to standard error, which the
+parent keeps as the job's log. run.json is written last: its existence means that the run is finished.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from seedband import determinism, environment, signature, store
+from seedband.dataset import load_items
+from seedband.errors import SeedbandError
+from seedband.models import recognise
+from seedband.records import Job, ScoreJob, ScoreTarget, TrainJob
+from seedband.scoring import Emit, score_checkpoint
+from seedband.seeding import item_keys
+from seedband.trainers import TrainedRun, TrainTask, load
+
+RUN = "run.json"
+SCORES = "scores.json"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the job in a file; the exit code is that of the error tree."""
+    events = _take_stdout()
+
+    def emit(kind: str, seed: int | None, content: Mapping[str, Any]) -> None:
+        events.write(json.dumps({"kind": kind, "seed": seed, "content": dict(content)}) + "\n")
+        events.flush()
+
+    _end_with_parent()
+    try:
+        job = read_job(Path(arguments[0]))
+        if isinstance(job, TrainJob):
+            run_train(job, emit)
+        else:
+            run_score(job, emit)
+    except SeedbandError as error:
+        problems = [asdict(problem) for problem in error.problems]
+        emit(
+            "error",
+            None,
+            {"exit_code": error.exit_code, "message": error.message, "problems": problems, "hint": error.hint},
+        )
+        return error.exit_code
+    return 0
+
+
+def run_train(job: TrainJob, emit: Emit) -> None:
+    """Train every seed of the group, score its checkpoint from disk as `check` would, and record it."""
+    recipe = job.recipe
+    determinism.pin(recipe.determinism.threads)
+    device = resolve_device(recipe.train.device)
+    pins = determinism.read_back()
+    train_items = load_items(Path(job.train_path), asdict(recipe.data))
+    class_of = {label: index for index, label in enumerate(job.scoring.labels)}
+    task = TrainTask(
+        recipe=recipe,
+        base=job.scoring.base,
+        labels=job.scoring.labels,
+        texts=train_items.texts,
+        targets=tuple(class_of[label] for label in train_items.labels),
+        item_keys=tuple(item_keys(train_items.texts)),
+        device=device,
+    )
+    facts = environment.describe(device)
+    started = time.monotonic()
+    for trained in load(recipe.train.method).train(task, job.runs, emit):
+        seconds = time.monotonic() - started
+        record = _run_record(job, trained, facts, pins, device, emit)
+        store.write_json(Path(trained.run.folder) / RUN, "run", {**record, "train_seconds": round(seconds, 3)})
+        emit("finished", trained.run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
+        started = time.monotonic()
+
+
+def run_score(job: ScoreJob, emit: Emit) -> None:
+    """Score every checkpoint; each result goes to scores.json in its folder, written last."""
+    determinism.pin(job.threads)
+    device = resolve_device(job.scoring.device)
+    facts = environment.describe(device)
+    for target in job.targets:
+        result = score_checkpoint(job.scoring, target, device, facts, emit)
+        store.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
+        emit("scored", None, {"checkpoint": target.checkpoint.name})
+
+
+def resolve_device(asked: str) -> str:
+    """The device a job runs on; "auto" takes CUDA where there is any."""
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return asked
+
+
+def write_job(path: Path, job: Job) -> None:
+    """Write a job for a child to read."""
+    store.write_json(path, "job", {"job": asdict(job)})
+
+
+def read_job(path: Path) -> Job:
+    """Read what `write_job` wrote."""
+    from pydantic import TypeAdapter
+
+    content = store.read_json(path, "job")["job"]
+    kind: type[Job] = TrainJob if content["kind"] == "train" else ScoreJob
+    return TypeAdapter(kind).validate_python(content)
+
+
+def _run_record(
+    job: TrainJob, trained: TrainedRun, facts: Mapping[str, Any], pins: Mapping[str, Any], device: str, emit: Emit
+) -> dict[str, Any]:
+    scored: dict[str, Any] = {"evaluations": [], "signature": None, "tensors_sha256": None, "failure": trained.failure}
+    if not trained.failure:
+        files = recognise(Path(trained.run.folder), f"seed {trained.run.seed}")
+        scored = score_checkpoint(job.scoring, ScoreTarget(files, trained.run.folder), device, facts, emit)
+    if scored["signature"] is not None:
+        scored["signature"] |= signature.of_training(job.recipe)
+    return {
+        "seed": trained.run.seed,
+        "streams": dict(trained.run.streams),
+        "status": "failed" if scored["failure"] else "finished",
+        **scored,
+        "witnesses": dict(trained.witnesses),
+        "initializers": list(trained.initializers),
+        "steps": trained.steps,
+        "attention": trained.attention,
+        "recipe": job.recipe.as_dict(),
+        "provenance": dict(job.provenance),
+        "environment": dict(facts),
+        "pins": dict(pins),
+        "pins_flipped": determinism.flipped(pins, determinism.read_back()),
+    }
+
+
+def _take_stdout() -> TextIO:
+    """Keep standard output for events; what libraries print joins standard error."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return events
+
+
+def _end_with_parent() -> None:
+    """On Linux, be killed when the parent dies: an orphan would go on writing into the sweep's folder."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
