@@ -1,99 +1,12 @@
 """A tiny recipe on a tiny encoder, swept once for the whole session; tests copy what they change."""
 
-import json
-import os
-import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from filelock import FileLock
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "fixtures"))
-
-LABELS = ("fruit", "metal", "river")
-WORDS = {
-    "fruit": ["apple", "pear", "plum", "fig", "kiwi", "lime"],
-    "metal": ["iron", "gold", "zinc", "tin", "lead", "brass"],
-    "river": ["rhine", "nile", "oder", "tiber", "volga", "seine"],
-}
-FILLER = ["the", "a", "was", "very", "old", "new", "and", "seen", "today", "near", "us", "it"]
-
-
-class Tiny(NamedTuple):
-    """A folder with a recipe, its data, its base, and after `swept` its runs and band."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "seedband.toml"
-
-    @property
-    def band(self) -> Path:
-        return self.folder / "band.json"
-
-    @property
-    def runs(self) -> Path:
-        return self.folder / "runs"
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def write_rows(path: Path, count: int, seed: int, noise: float = 0.2) -> None:
-    """Rows of words whose label is that of most of them; a share of labels is noise."""
-    draw = random.Random(seed)
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(count):
-            label = draw.choice(LABELS)
-            words = draw.choices(WORDS[label], k=2) + draw.choices(FILLER, k=4)
-            words += draw.choices(WORDS[draw.choice(LABELS)], k=1)
-            draw.shuffle(words)
-            shown = draw.choice(LABELS) if draw.random() < noise else label
-            row = {"id": f"{path.stem}-{number}", "text": " ".join(words), "label": shown}
-            file.write(json.dumps({**row, "channel": draw.choice(["chat", "email"])}) + "\n")
-
-
-def recipe_text(**changes: str) -> str:
-    """The tiny recipe; keys are section_key, values are TOML."""
-    sections = {
-        "model": {"base": '"base"', "max_length": "32"},
-        "data": {"name": '"tiny"', "train": '"train.jsonl"', "eval": '"eval.jsonl"', "slices": '["channel"]'},
-        "train": {"method": '"lora"', "epochs": "8", "batch_size": "16", "learning_rate": "1e-2"},
-        "lora": {"r": "8", "alpha": "16", "dropout": "0.1", "target_modules": '"all-linear"'},
-    }
-    for name, value in changes.items():
-        section, _, key = name.partition("_")
-        sections.setdefault(section, {})[key] = value
-    lines = [
-        f"[{name}]\n" + "\n".join(f"{key} = {value}" for key, value in keys.items()) for name, keys in sections.items()
-    ]
-    lines.append('[[evaluate]]\nevaluator = "accuracy"\nprimary = true')
-    lines += [f'[[evaluate]]\nevaluator = "{name}"' for name in ("f1_macro", "log_loss")]
-    return "\n\n".join(lines) + "\n"
-
-
-def run_cli(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Result:
-    """The real command line in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "seedband", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+from tiny import Tiny, make_recipe, recipe_text, run_cli
 
 
 @pytest.fixture(scope="session")
@@ -115,19 +28,10 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _make_recipe(folder: Path) -> None:
-    from tiny_encoder import make_tiny_encoder
-
-    make_tiny_encoder(folder / "base", pooling=True)
-    write_rows(folder / "train.jsonl", 240, seed=1)
-    write_rows(folder / "eval.jsonl", 150, seed=2)
-    (folder / "seedband.toml").write_text(recipe_text(), encoding="utf-8")
-
-
 @pytest.fixture(scope="session")
 def tiny_recipe(shared_folder: Path) -> Tiny:
     """The tiny recipe, not swept; not to be written to."""
-    return Tiny(once(shared_folder / "tiny-recipe", _make_recipe))
+    return Tiny(once(shared_folder / "tiny-recipe", make_recipe))
 
 
 @pytest.fixture(scope="session")
