@@ -579,7 +579,7 @@ def _is_number(value: object) -> bool:
 
 
 def _finite(value: float, what: str) -> float:
-    if not _is_number(value) or not abs(value) <= MAX_SCORE:
+    if not _is_number(value) or not abs(float(value)) <= MAX_SCORE:
         raise Refused(f"{what}: {value!r} is not a finite score")
     return float(value)
 

@@ -1,0 +1,62 @@
+"""The test vectors of the statistics page, and what must hold for every input."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from seedband.stats import limits
+
+N = (3, 4, 5, 8, 10)
+WORKED = [0.871, 0.884, 0.879, 0.892]
+samples = st.lists(st.floats(-1e3, 1e3).map(lambda x: round(x, 6)), min_size=2, max_size=12)
+
+
+K95 = (3.372, 2.631, 2.335, 2.010, 1.923)
+K99 = (8.042, 5.077, 4.105, 3.180, 2.959)
+
+
+@pytest.mark.parametrize(("n", "k95", "k99"), list(zip(N, K95, K99, strict=True)))
+def test_prediction_factor_is_the_published_one(n, k95, k99):
+    assert limits.prediction_factor(n, 1, 0.05) == pytest.approx(k95, abs=6e-4)
+    assert limits.prediction_factor(n, 1, 0.01) == pytest.approx(k99, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("n", "one", "two"),
+    list(zip(N, (0.250, 0.200, 0.167, 0.111, 0.091), (0.100, 0.0667, 0.0476, 0.0222, 0.0152), strict=True)),
+)
+def test_all_below_rate_is_the_rank_probability(n, one, two):
+    assert limits.all_below_rate(n, 1) == pytest.approx(one, abs=6e-4)
+    assert limits.all_below_rate(n, 2) == pytest.approx(two, abs=6e-5)
+
+
+def test_worked_example_has_the_published_numbers():
+    assert limits.mean(WORKED) == limits.plain_median(WORKED) == 0.8815
+    assert limits.lower_median(WORKED) == 0.879
+    assert limits.sample_sd(WORKED) == pytest.approx(0.008813, abs=5e-7)
+    assert limits.p_value(WORKED, [0.869]) == pytest.approx(0.147, abs=5e-4)
+    assert limits.prediction_limit(WORKED, 0.05) == pytest.approx(0.8583, abs=5e-5)
+    assert limits.prediction_limit(WORKED, 0.005) == pytest.approx(0.8239, abs=5e-5)
+
+
+@given(samples, samples)
+def test_p_value_is_scipys_pooled_t_test(baseline, candidates):
+    ours = limits.p_value(baseline, candidates)
+    if ours is None or limits.sample_sd(baseline) < 1e-3:
+        return
+    theirs = stats.ttest_ind(candidates, baseline, alternative="less").pvalue
+    assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+
+
+@given(samples)
+def test_order_of_seeds_is_irrelevant(scores):
+    assert limits.sample_sd(scores) == limits.sample_sd(scores[::-1])
+    assert limits.mean(scores) == limits.mean(sorted(scores))
+
+
+def test_floor_stands_in_for_a_spread_that_is_smaller():
+    assert limits.pooled_t([0.9, 0.9], [0.8]) is None
+    assert limits.pooled_t([0.9, 0.9], [0.8], floor=0.05) == pytest.approx(-0.1 / (0.05 * math.sqrt(1.5)))
