@@ -222,8 +222,8 @@ class Band:
             Refused: Other metrics than the band's, different counts of scores, NaN or infinity.
             UsageError: Unknown rule, alpha out of range.
         """
-        rule = self.rule if rule is None else _known_rule(rule)
-        alpha = self.alpha if alpha is None else _valid_alpha(alpha)
+        rule = self.rule if rule is None else known_rule(rule)
+        alpha = self.alpha if alpha is None else valid_alpha(alpha)
         candidates = _candidate_scores(scores, self.metrics.keys())
         verdicts = {
             name: _judged(band, candidates[name], rule, alpha, gates=name == self.primary)
@@ -310,7 +310,7 @@ def fit_band(
     for name in [*lower_is_better, *(items or {})]:
         if name not in scores:
             raise UsageError(f"metric {name!r} has no scores; there are {', '.join(scores)}")
-    alpha, rule = _valid_alpha(alpha), _known_rule(rule)
+    alpha, rule = valid_alpha(alpha), known_rule(rule)
     n = len(scores[primary])
     seeds = tuple(range(n)) if seeds is None else tuple(seeds)
     metrics = {
@@ -345,12 +345,12 @@ def load_band(path: str | Path) -> Band:
                 failed_seeds=tuple(content["failed_seeds"]),
                 higher_is_better=bool(entry["higher_is_better"]),
                 floor=_finite(entry["floor"], f"floor of {name}"),
-                alpha=_valid_alpha(content["alpha"]),
+                alpha=valid_alpha(content["alpha"]),
                 unit=str(entry["unit"]),
             )
             for name, entry in content["metrics"].items()
         }
-        band = Band(metrics, content["primary"], _known_rule(content["rule"]), content["provenance"])
+        band = Band(metrics, content["primary"], known_rule(content["rule"]), content["provenance"])
         band.metrics[band.primary]
     except (KeyError, TypeError, AttributeError, UsageError) as error:
         raise Refused(f"{path}: not a band that holds together: {type(error).__name__}: {error}") from error
@@ -584,13 +584,15 @@ def _finite(value: float, what: str) -> float:
     return float(value)
 
 
-def _valid_alpha(alpha: float) -> float:
+def valid_alpha(alpha: float) -> float:
+    """A level that the rules are made for; UsageError outside .001 to .2."""
     if not _is_number(alpha) or not looks.MIN_ALPHA <= alpha <= looks.MAX_ALPHA:
         raise UsageError(f"alpha {alpha!r} is outside [{looks.MIN_ALPHA}, {looks.MAX_ALPHA}]")
     return float(alpha)
 
 
-def _known_rule(rule: str) -> Rule:
+def known_rule(rule: str) -> Rule:
+    """The rule of that name; UsageError when there is none."""
     for known in RULES:
         if rule == known:
             return known

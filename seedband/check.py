@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import executors, models, runs, signature, store
-from seedband.band import Band, Rule, Verdict, load_band
+from seedband.band import Band, Rule, Verdict, known_rule, load_band, valid_alpha
 from seedband.errors import Refused, UsageError
 from seedband.preflight import scoring_for
 from seedband.recipe import parse_recipe
@@ -22,10 +22,10 @@ from seedband.worker import RUN, SCORES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Labels look permuted when, of the items whose label a permutation moves, so many are right under it …
-PERMUTED_RIGHT = 0.5
-#: … and no more than so many are right as things stand.
-PERMUTED_WRONG = 0.2
+#: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …
+PERMUTED_SHARE = 0.5
+#: … and so many times what is right as things stand.
+PERMUTED_RATIO = 2.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     """
     start = Path(folder) if folder is not None else Path("." if isinstance(band, Band) else band).parent
     band = band if isinstance(band, Band) else load_band(band)
+    rule = band.rule if rule is None else known_rule(rule)
+    alpha = band.alpha if alpha is None else valid_alpha(alpha)
     if not band.provenance:
         raise Refused("this band was made from bare scores: it does not say how to score a checkpoint")
     scoring = _scoring(band, start, data, offline=offline)
@@ -303,7 +305,7 @@ def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
     if not total:
         return
     right, as_is = confusion[rows[moved], columns[moved]].sum() / total, confusion.diagonal()[rows[moved]].sum() / total
-    if right >= PERMUTED_RIGHT and as_is <= PERMUTED_WRONG:
+    if right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is:
         pairs = [f"{labels[row]} → {labels[column]}" for row, column in zip(rows[moved], columns[moved], strict=True)]
         raise Refused(
             f"{name}: labels look permuted: {right:.0%} of the items of {len(pairs)} labels are predicted as another "
@@ -332,7 +334,7 @@ def _check_distinct(candidates: Sequence[Candidate]) -> None:
         )
 
 
-def _judge(band: Band, candidates: Sequence[Candidate], rule: Rule | None, alpha: float | None) -> Verdict:
+def _judge(band: Band, candidates: Sequence[Candidate], rule: Rule, alpha: float) -> Verdict:
     failed = [candidate for candidate in candidates if candidate.failure]
     if failed:
         reason = f"{failed[0].name} failed to train: {failed[0].failure}"

@@ -1,14 +1,14 @@
 """Method `lora`: a PEFT adapter, and with it every tensor that the base lacks."""
 
+import copy
 import json
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
 
 from seedband import store
 from seedband.dataset import collate, encode
@@ -20,6 +20,9 @@ from seedband.trainers.loop import Trainable, fit
 
 #: What PEFT trains and saves of a sequence classifier without being told.
 ADDED_BY_PEFT = {"classifier", "score"}
+
+#: What PEFT writes to adapter_config.json in the order of a set.
+UNORDERED = {"target_modules", "modules_to_save"}
 
 
 def train(task: TrainTask, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
@@ -39,10 +42,11 @@ def train(task: TrainTask, runs: Sequence[SeedRun], report: Report) -> Iterator[
             out: torch.Tensor = model(**collate(tokenizer, [rows[row] for row in chosen], device)).logits
             return out
 
-        with _kept_start(model, task.recipe.init.lora) as start:
-            course = fit(task, Trainable(model, logits, trainable, new), run, report)
-            if not course.failure:
-                _save(model, Path(run.folder), task, start)
+        edits_base = LORA[task.recipe.init.lora].changes_base
+        start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
+        course = fit(task, Trainable(model, logits, trainable, new), run, report)
+        if not course.failure:
+            _save(model, Path(run.folder), task, start)
         yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, classifier.attention)
 
 
@@ -65,28 +69,29 @@ def _with_adapter(classifier: Classifier, task: TrainTask) -> PeftModel:
     return model
 
 
-@contextmanager
-def _kept_start(model: PeftModel, initializer: str) -> Iterator[str | None]:
-    """A copy of the initial adapter, where the initializer edits the base: saving must subtract it."""
-    if not LORA[initializer].changes_base:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="seedband-") as folder:
-        config = model.peft_config["default"]
-        asked, config.init_lora_weights = config.init_lora_weights, True
-        model.save_pretrained(folder)
-        config.init_lora_weights = asked
-        yield folder
+def _adapter_tensors(model: PeftModel) -> dict[str, torch.Tensor]:
+    """Everything that the checkpoint holds, by the names that PEFT saves it under."""
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
 
-def _save(model: PeftModel, folder: Path, task: TrainTask, start: str | None) -> None:
-    """A plain PEFT checkpoint that names its base as the recipe does."""
-    model.peft_config["default"].base_model_name_or_path = task.base.reference
-    model.save_pretrained(str(folder), path_initial_model_for_weight_conversion=start)
-    (folder / "README.md").unlink(missing_ok=True)
-    (folder / ADAPTER_WEIGHTS).chmod(0o644)
-    config = store.parse_json(folder / "adapter_config.json")
-    for key in ("target_modules", "modules_to_save"):
-        if isinstance(config.get(key), list):
-            config[key] = sorted(config[key])
-    store.write_text(folder / "adapter_config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
+def _save(model: PeftModel, folder: Path, task: TrainTask, start: Mapping[str, torch.Tensor]) -> None:
+    """A plain PEFT checkpoint that names its base as the recipe does.
+
+    An initializer that edits the base leaves W - A0 B0 in it. What training added to the untouched W is AB - A0 B0, an
+    adapter of twice the rank: [A; A0] and [B, -B0].
+    """
+    tensors = _adapter_tensors(model)
+    config = copy.deepcopy(model.peft_config["default"])
+    config.base_model_name_or_path, config.inference_mode = task.base.reference, True
+    if start:
+        config.init_lora_weights, config.r, config.lora_alpha = True, 2 * config.r, 2 * config.lora_alpha
+        for name, first in start.items():
+            a = ".lora_A." in name
+            tensors[name] = torch.cat([tensors[name], first if a else -first], dim=0 if a else 1).contiguous()
+    with store.replacing(folder / ADAPTER_WEIGHTS) as temporary:
+        save_file(tensors, str(temporary), metadata={"format": "pt"})
+    config.save_pretrained(str(folder))
+    content = store.parse_json(folder / "adapter_config.json")
+    ordered = {key: sorted(value) if key in UNORDERED and value else value for key, value in content.items()}
+    store.write_text(folder / "adapter_config.json", json.dumps(ordered, indent=2, sort_keys=True) + "\n")

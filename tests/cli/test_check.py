@@ -1,0 +1,317 @@
+"""`seedband check` through the real command line: every exit code, and what is refused."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from tiny import LABELS, recipe_text, run_cli, write_rows
+
+from seedband import load_band
+
+
+def median(tiny) -> Path:
+    band = load_band(tiny.band)
+    return tiny.runs / f"seed-{band.metrics[band.primary].median_seed}"
+
+
+def plain_adapter(tiny, seed: int, to: Path) -> Path:
+    """A run's adapter without any file of seedband's beside it, named by an absolute base."""
+    to.mkdir()
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        shutil.copyfile(tiny.runs / f"seed-{seed}" / name, to / name)
+    config = json.loads((to / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str((tiny.folder / "base").absolute())
+    (to / "adapter_config.json").write_text(json.dumps(config))
+    return to
+
+
+def change_weights(folder: Path, change) -> None:
+    path = folder / "adapter_model.safetensors"
+    tensors = {name: change(name, tensor) for name, tensor in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+@pytest.fixture(scope="module")
+def candidate(tiny_swept, tmp_path_factory):
+    """A new checkpoint of the same recipe: seed 9."""
+    folder = tmp_path_factory.mktemp("candidate")
+    shutil.copytree(tiny_swept.folder, folder / "tiny")
+    done = run_cli("sweep", "--seeds", "9,", "--no-band", "--out", "new", "-q", cwd=folder / "tiny")
+    assert done.code == 0, done.err
+    return folder / "tiny" / "new" / "seed-9"
+
+
+def test_median_run_passes_and_is_recognised(swept):
+    done = run_cli("check", median(swept), "--band", swept.band)
+    assert done.code == 0, done.err
+    assert "of the band itself" in done.out
+    assert "accuracy: PASS" in done.out
+
+
+def test_rescored_baseline_has_its_recorded_score(swept):
+    done = run_cli("check", "runs", "--json", cwd=swept.folder)
+    assert done.code == 0, done.err
+    band = load_band(swept.band)
+    for name, metric in band.metrics.items():
+        assert tuple(json.loads(done.out)["metrics"][name]["scores"]) == metric.scores
+
+
+def test_new_checkpoint_of_the_same_recipe_is_judged(swept, candidate):
+    done = run_cli("check", candidate, "--band", swept.band, "--json")
+    verdict = json.loads(done.out)
+    assert done.code == {"pass": 0, "fail": 1, "suspect": 4}[verdict["status"]]
+    m = verdict["metrics"]["accuracy"]
+    assert m["false_alarm_rate"] == pytest.approx(0.05, abs=5e-4)
+    assert m["detectable_drop"] > 0
+    assert verdict["candidates"][0]["baseline_seed"] is None
+
+
+def test_verdict_line_is_one_greppable_line_a_metric(swept, candidate):
+    done = run_cli("check", candidate, "--band", swept.band)
+    lines = [line for line in done.out.splitlines() if line.startswith(("accuracy: ", "f1_macro: ", "log_loss: "))]
+    assert len(lines) == 3
+    assert all("false_alarm_rate=" in line and "detectable_drop=" in line and "band=[" in line for line in lines)
+
+
+def test_candidate_below_the_band_is_suspect_and_told_what_to_do(swept, candidate):
+    band = load_band(swept.band)
+    score = json.loads(run_cli("check", candidate, "--band", swept.band, "--json").out)["metrics"]["accuracy"][
+        "scores"
+    ][0]
+    above = tuple(score + 0.01 + 0.001 * seed for seed in range(4))
+    moved = replace(band.metrics["accuracy"], scores=above, floor=0.02)
+    replace(band, metrics={**band.metrics, "accuracy": moved}).save(swept.band)
+    done = run_cli("check", candidate, "--band", swept.band)
+    assert done.code == 4, done.out + done.err
+    assert "1 more seed" in done.err
+    assert "2 at most" in done.err
+
+
+def test_adapter_without_any_file_of_ours_is_scored(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    change_weights(adapter, lambda _, tensor: tensor * 1.0001)
+    done = run_cli("check", adapter, "--band", swept.band, "--json")
+    assert done.code in (0, 4), done.err
+    assert json.loads(done.out)["metrics"]["accuracy"]["scores"]
+
+
+def test_adapter_trained_on_shuffled_labels_fails(swept):
+    rows = [json.loads(line) for line in (swept.folder / "train.jsonl").read_text().splitlines()]
+    labels = [row["label"] for row in rows]
+    for row, label in zip(rows, labels[97:] + labels[:97], strict=True):
+        row["label"] = label
+    (swept.folder / "shuffled.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (swept.folder / "shuffled.toml").write_text(recipe_text(data_train='"shuffled.jsonl"'))
+    trained = run_cli(
+        "sweep", "--config", "shuffled.toml", "--seeds", "5,", "--no-band", "--out", "bad", cwd=swept.folder
+    )
+    assert trained.code == 0, trained.err
+    done = run_cli("check", "bad/seed-5", cwd=swept.folder)
+    assert done.code == 1, done.out + done.err
+    assert "FAIL" in done.out
+
+
+def test_candidate_with_weights_that_are_not_finite_fails(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "nan")
+    change_weights(adapter, lambda _, tensor: tensor * float("nan"))
+    done = run_cli("check", adapter, "--band", swept.band)
+    assert done.code == 1, done.err
+    assert "weights are not finite" in done.out
+
+
+def test_missing_folder_is_a_usage_error(swept):
+    done = run_cli("check", "nowhere", "--band", swept.band)
+    assert done.code == 2
+    assert "nowhere: no such folder" in done.err
+
+
+def test_missing_band_bad_rule_and_bad_alpha_are_usage_errors(swept):
+    assert run_cli("check", "runs", "--band", "nowhere.json", cwd=swept.folder).code == 2
+    assert run_cli("check", "runs/seed-0", "--rule", "sigma", cwd=swept.folder).code == 2
+    assert run_cli("check", "runs/seed-0", "--alpha", "0.9", cwd=swept.folder).code == 2
+
+
+def test_adapter_of_another_base_is_refused(swept, tmp_path):
+    from tiny_encoder import make_tiny_encoder
+
+    other = make_tiny_encoder(tmp_path / "other", seed=1)
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(other)
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    done = run_cli("check", adapter, "--band", swept.band)
+    assert done.code == 3
+    assert "base weights" in done.err
+
+
+def test_adapter_of_an_unknown_base_is_refused_until_it_is_named(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "/mnt/somewhere/else"
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    refused = run_cli("check", adapter, "--band", swept.band)
+    assert refused.code == 3
+    assert "--base" in refused.err
+    named = run_cli("check", adapter, "--band", swept.band, "--base", swept.folder / "base")
+    assert named.code == 0, named.err
+
+
+def test_changed_eval_data_is_refused(swept):
+    write_rows(swept.folder / "eval.jsonl", 150, seed=3)
+    done = run_cli("check", "runs/seed-0", cwd=swept.folder)
+    assert done.code == 3
+    assert "eval data" in done.err
+
+
+def test_moved_eval_data_is_found_with_data(swept):
+    (swept.folder / "eval.jsonl").rename(swept.folder / "moved.jsonl")
+    assert run_cli("check", "runs/seed-0", cwd=swept.folder).code == 2
+    assert run_cli("check", "runs/seed-0", "--data", "moved.jsonl", cwd=swept.folder).code == 0
+
+
+def test_other_initializer_and_other_streams_are_refused(swept):
+    for change, told in (
+        ({"init_lora": '"gaussian"'}, "initializer"),
+        ({"seeds_vary": '["order"]'}, "streams that vary"),
+    ):
+        swept.config.write_text(recipe_text(**change))
+        trained = run_cli("sweep", "--seeds", "5,", "--no-band", "--out", told.split()[0], cwd=swept.folder)
+        assert trained.code == 0, trained.err
+        done = run_cli("check", f"{told.split()[0]}/seed-5", cwd=swept.folder)
+        assert done.code == 3
+        assert told in done.err
+
+
+def test_permuted_labels_are_refused_and_read_right_with_labels(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    change_weights(adapter, lambda name, tensor: tensor[[1, 2, 0]].contiguous() if "classifier" in name else tensor)
+    refused = run_cli("check", adapter, "--band", swept.band)
+    assert refused.code == 3, refused.out
+    assert "labels look permuted" in refused.err
+    order = tmp_path / "labels.txt"
+    order.write_text("\n".join(LABELS[index] for index in (1, 2, 0)))
+    right = run_cli("check", adapter, "--band", swept.band, "--labels", order, "--json")
+    assert right.code in (0, 4), right.err
+    scores = json.loads(right.out)["metrics"]["accuracy"]["scores"]
+    assert scores == [load_band(swept.band).metrics["accuracy"].scores[1]]
+
+
+def test_same_weights_twice_are_refused(swept, candidate, tmp_path):
+    shutil.copytree(candidate, tmp_path / "again")
+    done = run_cli("check", candidate, tmp_path / "again", "--band", swept.band)
+    assert done.code == 3
+    assert "the same weights" in done.err
+
+
+def test_baseline_checkpoint_among_candidates_is_refused(swept, candidate):
+    done = run_cli("check", candidate, swept.runs / "seed-2", "--band", swept.band)
+    assert done.code == 3
+    assert "seed 2 of the band itself" in done.err
+
+
+def test_pickled_weights_are_refused_unopened(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+    done = run_cli("check", adapter, "--band", swept.band)
+    assert done.code == 3
+    assert "pickled" in done.err
+
+
+def test_code_in_a_checkpoint_is_refused(swept, tmp_path):
+    shutil.copytree(swept.folder / "base", tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["auto_map"] = {"AutoModel": "evil.Model"}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model" / "evil.py").write_text("raise SystemExit('ran')")
+    done = run_cli("check", tmp_path / "model", "--band", swept.band)
+    assert done.code == 3
+    assert "auto_map" in done.err
+
+
+def test_base_model_without_a_head_is_refused(swept):
+    done = run_cli("check", "base", cwd=swept.folder)
+    assert done.code == 3
+    assert "would be random" in done.err
+
+
+def test_whole_model_is_scored_like_its_adapter(swept, tmp_path):
+    script = f"""
+import torch
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+labels = {list(LABELS)!r}
+base = AutoModelForSequenceClassification.from_pretrained({str(swept.folder / "base")!r}, num_labels=3,
+    id2label=dict(enumerate(labels)), label2id={{l: i for i, l in enumerate(labels)}})
+model = PeftModel.from_pretrained(base, {str(swept.runs / "seed-1")!r}).merge_and_unload()
+model.save_pretrained({str(tmp_path / "model")!r})
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    done = run_cli("check", tmp_path / "model", "--band", swept.band, "--json")
+    assert done.code in (0, 4), done.err
+    score = json.loads(done.out)["metrics"]["accuracy"]["scores"][0]
+    assert score == pytest.approx(load_band(swept.band).metrics["accuracy"].scores[1], abs=0.02)
+
+
+def test_adapter_of_another_shape_is_refused(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["r"] = 3
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    done = run_cli("check", adapter, "--band", swept.band)
+    assert done.code == 3, done.err
+    assert "does not fit" in done.err
+
+
+def test_unknown_version_and_edited_files_are_refused(swept):
+    content = json.loads(swept.band.read_text())
+    swept.band.write_text(json.dumps({**content, "version": 99}))
+    assert run_cli("check", "runs/seed-0", cwd=swept.folder).code == 3
+    swept.band.write_text(json.dumps({**content, "alpha": 0.2}))
+    assert run_cli("check", "runs/seed-0", cwd=swept.folder).code == 3
+    swept.band.write_text("{")
+    assert run_cli("check", "runs/seed-0", cwd=swept.folder).code == 2
+
+
+def test_unfinished_run_is_refused(swept):
+    (swept.runs / "seed-0" / "run.json").unlink()
+    done = run_cli("check", "runs/seed-0", cwd=swept.folder)
+    assert done.code == 3
+    assert "not finished" in done.err
+
+
+def test_killed_score_job_exits_5(swept):
+    command = [sys.executable, "-m", "seedband", "check", str(median(swept)), "--band", str(swept.band)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.kill(child_of(parent.pid), signal.SIGKILL)
+    _, err = parent.communicate(timeout=60)
+    assert parent.returncode == 5, err
+    assert "SIGKILL" in err
+    assert ".log" in err
+
+
+def test_interrupt_exits_130_and_ends_the_job(swept):
+    command = [sys.executable, "-m", "seedband", "check", str(median(swept)), "--band", str(swept.band)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = child_of(parent.pid)
+    parent.send_signal(signal.SIGINT)
+    _, err = parent.communicate(timeout=60)
+    assert parent.returncode == 130, err
+    assert not Path(f"/proc/{child}").exists()
+
+
+def child_of(pid: int) -> int:
+    """The job of a seedband process, as soon as it runs."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    for _ in range(600):
+        if path.exists() and path.read_text().split():
+            return int(path.read_text().split()[0])
+        time.sleep(0.05)
+    raise AssertionError("no job was started")

@@ -1,0 +1,182 @@
+"""Initializers: each new tensor is drawn from what its record says, and from nothing else."""
+
+import math
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from seedband.initializers import HEAD, LORA, as_dicts, draw_new, is_lora, normal, plain_name, uniform, zeros
+
+A, B, HEAD_W, HEAD_B = "encoder.q.lora_A.weight", "encoder.q.lora_B.weight", "classifier.weight", "classifier.bias"
+SHAPES = {A: (8, 64), B: (64, 8), HEAD_W: (3, 64), HEAD_B: (3,)}
+
+
+def parameter(*shape, dtype=torch.float32):
+    return torch.nn.Parameter(torch.full(shape, 7.0, dtype=dtype))
+
+
+def drawn(names=tuple(SHAPES), seed=0, lora="kaiming", head_std=0.02, **shapes):
+    """Values and records by name."""
+    parameters = {name: parameter(*{**SHAPES, **shapes}[name]) for name in names}
+    records = draw_new(parameters.items(), seed, lora, "normal", head_std)
+    return {name: tensor.detach() for name, tensor in parameters.items()}, {record.name: record for record in records}
+
+
+def peft_model(initializer, rank=512):
+    network = torch.nn.Sequential()
+    network.add_module("q", torch.nn.Linear(48, 512))
+    init = LORA[initializer].init_lora_weights
+    return get_peft_model(network, LoraConfig(r=rank, target_modules=["q"], init_lora_weights=init))
+
+
+def test_kaiming_bound_is_that_of_torch():
+    fan_in = 48
+    expected = torch.nn.init.calculate_gain("leaky_relu", math.sqrt(5)) * math.sqrt(3 / fan_in)
+    bound = LORA["kaiming"].distribution(fan_in, 8)
+    assert bound.std * math.sqrt(3) == pytest.approx(expected)
+    assert bound.name == uniform(1 / math.sqrt(fan_in)).name
+
+
+@pytest.mark.parametrize("initializer", ["kaiming", "gaussian"])
+def test_draws_a_as_peft_does(initializer):
+    torch.manual_seed(0)
+    model = peft_model(initializer)
+    lora_a = model.base_model.model.q.lora_A["default"].weight
+    theirs = lora_a.detach().clone()
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    records = draw_new(trained, 0, initializer, "normal", 0.02)
+    assert [record.name for record in records] == ["q.lora_A.weight", "q.lora_B.weight"]
+    assert records[0].target_std == pytest.approx(float(theirs.std()), rel=0.02)
+    assert records[0].realised_std == pytest.approx(float(theirs.std()), rel=0.02)
+    assert float(lora_a.abs().max()) == pytest.approx(
+        float(theirs.abs().max()), rel=0.001 if initializer == "kaiming" else 0.3
+    )
+    assert not torch.equal(lora_a, theirs)
+
+
+@pytest.mark.parametrize("rank", [1, 4, 16])
+def test_gaussian_std_is_one_over_rank(rank):
+    values, records = drawn([A], lora="gaussian", **{A: (rank, 40_000)})
+    assert records[A].target_std == 1 / rank
+    assert float(values[A].std()) == pytest.approx(1 / rank, rel=0.03)
+
+
+def test_realised_std_is_near_its_target_for_a_big_tensor():
+    values, records = drawn([A, HEAD_W], head_std=0.05, **{A: (64, 4000), HEAD_W: (64, 4000)})
+    for name in (A, HEAD_W):
+        assert records[name].realised_std == pytest.approx(records[name].target_std, rel=0.01)
+        assert records[name].realised_std == pytest.approx(float(values[name].std(unbiased=False)))
+        assert abs(float(values[name].mean())) < 0.01 * records[name].target_std * 2
+    assert float(values[A].abs().max()) <= 1 / math.sqrt(4000)
+    assert (records[HEAD_W].target_std, records[HEAD_W].distribution) == (0.05, "normal(0, 0.05)")
+
+
+def test_lora_b_and_biases_are_zero():
+    values, records = drawn()
+    for name in (B, HEAD_B):
+        assert not values[name].any()
+        assert (records[name].distribution, records[name].target_std, records[name].realised_std) == ("zeros", 0.0, 0.0)
+    assert values[A].all()
+    assert values[HEAD_W].all()
+
+
+def test_records_say_how_every_tensor_was_drawn():
+    records = draw_new([(name, parameter(*SHAPES[name])) for name in SHAPES], 0, "kaiming", "normal", 0.02)
+    assert [record.name for record in records] == sorted(SHAPES)
+    [first, *_] = [entry for entry in as_dicts(records) if entry["name"] == A]
+    assert (first["shape"], first["fan_in"], first["distribution"]) == ((8, 64), 64, "uniform(-0.125, 0.125)")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_draw_depends_on_no_other_tensor(name):
+    together, alone = drawn()[0], drawn([name])[0]
+    backwards = drawn(tuple(SHAPES)[::-1])[0]
+    assert torch.equal(together[name], alone[name])
+    assert torch.equal(together[name], backwards[name])
+
+
+def test_a_draw_neither_reads_nor_moves_the_global_generator():
+    torch.manual_seed(1)
+    first = drawn()[0]
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    second = drawn()[0]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], second[name]) for name in SHAPES)
+
+
+def test_a_draw_depends_on_seed_and_name():
+    one, other = drawn(seed=1)[0], drawn(seed=2)[0]
+    assert not torch.equal(one[A], other[A])
+    assert not torch.equal(one[HEAD_W], other[HEAD_W])
+    values = drawn(["k.lora_A.weight", "v.lora_A.weight"], **{f"{n}.lora_A.weight": (8, 64) for n in "kv"})[0]
+    assert not torch.equal(*values.values())
+
+
+def test_a_wrapped_tensor_is_drawn_as_a_plain_one():
+    wrapped = "base_model.model.encoder.q.lora_A.default.weight"
+    values, records = drawn([wrapped], **{wrapped: SHAPES[A]})
+    assert torch.equal(values[wrapped], drawn([A])[0][A])
+    assert list(records) == [A]
+
+
+def test_half_precision_gets_the_rounded_draw():
+    half = parameter(*SHAPES[A], dtype=torch.bfloat16)
+    draw_new([(A, half)], 0, "kaiming", "normal", 0.02)
+    assert torch.equal(half.detach(), drawn([A])[0][A].bfloat16())
+
+
+@pytest.mark.parametrize("initializer", ["olora", "pissa"])
+def test_leaves_to_peft_what_peft_computes_from_the_base(initializer):
+    first, records = drawn(lora=initializer, seed=1)
+    assert (first[A] == 7).all()
+    assert (first[B] == 7).all()
+    assert records[A].distribution == f"{initializer}, computed by PEFT from the base weights"
+    assert (records[A].target_std, records[A].realised_std) == (None, 0.0)
+    assert records[HEAD_W].distribution == "normal(0, 0.02)"
+    assert LORA[initializer].changes_base
+    assert LORA[initializer].init_lora_weights == initializer
+
+
+def test_olora_is_the_same_for_every_seed():
+    torch.manual_seed(0)
+    model = peft_model("olora", rank=8)
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    before = [p.detach().clone() for _, p in trained]
+    for seed in (1, 2):
+        draw_new(trained, seed, "olora", "normal", 0.02)
+        assert all(torch.equal(p, start) for (_, p), start in zip(trained, before, strict=True))
+
+
+def test_default_of_peft_is_true():
+    assert LORA["kaiming"].init_lora_weights is True
+    assert LORA["gaussian"].init_lora_weights == "gaussian"
+    assert not LORA["kaiming"].changes_base
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "lora"),
+    [
+        ("base_model.model.bert.layer.0.query.lora_A.default.weight", "bert.layer.0.query.lora_A.weight", True),
+        ("base_model.model.classifier.modules_to_save.default.bias", "classifier.bias", False),
+        ("base_model.model.score.modules_to_save.default.dense.weight", "score.dense.weight", False),
+        ("bert.layer.0.query.weight", "bert.layer.0.query.weight", False),
+    ],
+)
+def test_plain_name_is_free_of_wrappers(name, plain, lora):
+    assert plain_name(name) == plain_name(plain) == plain
+    assert is_lora(name) is lora
+
+
+@pytest.mark.parametrize(
+    ("distribution", "name", "std"),
+    [
+        (normal(0.02), "normal(0, 0.02)", 0.02),
+        (uniform(0.3), "uniform(-0.3, 0.3)", 0.3 / math.sqrt(3)),
+        (zeros(), "zeros", 0.0),
+        (HEAD["normal"](0.1), "normal(0, 0.1)", 0.1),
+    ],
+)
+def test_distributions_are_named(distribution, name, std):
+    assert (distribution.name, distribution.std) == (name, std)

@@ -1,0 +1,243 @@
+"""Recipes: every mistake at once, each with its key path; nothing but a UsageError for whatever stands in a file."""
+
+import re
+import tomllib
+from dataclasses import FrozenInstanceError
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import recipe_text
+
+from seedband.errors import UsageError
+from seedband.recipe import differing_keys, dump_recipe, find_config, load_recipe, parse_recipe
+from seedband.records import CheckpointFiles, ScoreJob, ScoreTarget, SeedRun, TrainJob
+
+times = st.dates() | st.datetimes().map(lambda time: time.replace(fold=0))
+floats = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def nested(scalars):
+    text = st.text(max_size=8)
+    return st.recursive(
+        scalars | text,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+        max_leaves=6,
+    )
+
+
+values = nested(st.booleans() | st.integers() | st.floats() | times)
+args = st.dictionaries(st.text(max_size=8), nested(st.booleans() | st.integers() | floats | times), max_size=3)
+KEYS = [(section, key) for section, keys in tomllib.loads(recipe_text()).items() for key in [*keys, "x", "str"]]
+KEYS = [*((section, key) for section, key in KEYS if section != "evaluate"), ("seeds", "vary"), ("gate", "alpha")]
+
+
+def table(**changes):
+    return tomllib.loads(recipe_text(**changes))
+
+
+def problems(content):
+    with pytest.raises(UsageError) as caught:
+        parse_recipe(content, "there")
+    assert caught.value.message.startswith("there: ")
+    return {problem.where: problem for problem in caught.value.problems}
+
+
+def test_reads_a_recipe_with_its_defaults():
+    recipe = parse_recipe(table(), "there")
+    assert (recipe.train.epochs, recipe.train.learning_rate, recipe.data.slices) == (8, 0.01, ("channel",))
+    assert (recipe.head.pooling, recipe.gate.alpha, recipe.determinism.threads) == ("auto", 0.05, 1)
+    assert (recipe.primary, recipe.seeds.vary) == ("accuracy", ("init", "order", "dropout"))
+    with pytest.raises(FrozenInstanceError):
+        recipe.train = recipe.train
+
+
+def test_names_every_mistake_at_once():
+    found = problems(
+        table(
+            train_epochs="0", train_lerning_rate="1", lora_dropout="1.0", modle_x="1", gate_rule='"z"', data_name='" "'
+        )
+    )
+    assert set(found) == {"train.epochs", "train.lerning_rate", "lora.dropout", "modle", "gate.rule", "data.name"}
+    assert (found["train.epochs"].found, found["train.epochs"].expected) == ("0", "greater than or equal to 1")
+    assert found["train.lerning_rate"].hint == "did you mean learning_rate?"
+    assert found["modle"].hint == "did you mean model?"
+    assert found["gate.rule"].expected == "'retest', 't' or 'range'"
+
+
+def test_counts_mistakes_in_the_message():
+    with pytest.raises(
+        UsageError, match=r"^there: 1 mistake in the recipe\n  train\.epochs: found 0, expected greater"
+    ):
+        parse_recipe(table(train_epochs="0"), "there")
+    with pytest.raises(UsageError, match=r"^there: 2 mistakes in the recipe\n"):
+        parse_recipe(table(train_epochs="0", lora_r="0"), "there")
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "hint"),
+    [
+        ({"lora_rr": "8"}, "lora.rr", "did you mean r?"),
+        ({"train_r": "8"}, "train.r", "did you mean r in [lora]?"),
+        ({"model_batch_size": "8"}, "model.batch_size", "did you mean batch_size in [train]?"),
+        ({"data_zzzz": "8"}, "data.zzzz", ""),
+        ({"zzzz_x": "8"}, "zzzz", ""),
+    ],
+)
+def test_suggests_the_nearest_key(change, where, hint):
+    [problem] = problems(table(**change)).values()
+    assert (problem.where, problem.found, problem.hint) == (where, "an unknown key", hint)
+
+
+def test_suggests_keys_of_an_evaluator_by_its_position():
+    content = table()
+    content["evaluate"][1]["primry"] = True
+    assert problems(content)["evaluate[2].primry"].hint == "did you mean primary?"
+
+
+def test_names_missing_sections_and_keys():
+    assert set(problems({})) == {"model", "data", "train", "evaluate"}
+    content = table()
+    del content["data"]["eval"], content["train"]["method"], content["evaluate"][2]["evaluator"]
+    found = problems(content)
+    assert set(found) == {"data.eval", "train.method", "evaluate[3].evaluator"}
+    assert found["data.eval"].found == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"train_learning_rate": "nan"}, "nan"),
+        ({"train_learning_rate": "inf"}, "inf"),
+        ({"train_learning_rate": "0.0"}, "0.0"),
+        ({"train_warmup_ratio": "1.01"}, "1.01"),
+        ({"train_weight_decay": "-0.1"}, "-0.1"),
+        ({"train_max_steps": "0"}, "0"),
+        ({"train_epochs": "1.5"}, "1.5"),
+        ({"lora_alpha": "nan"}, "nan"),
+        ({"head_dropout": "-0.1"}, "-0.1"),
+        ({"gate_alpha": "0.3"}, "0.3"),
+        ({"determinism_threads": "1025"}, "1025"),
+        ({"model_base": '""'}, "''"),
+        ({"model_base": "3"}, "3"),
+        ({"model_sha256": '"abc"'}, "'abc'"),
+        ({"data_slices": '"channel"'}, "'channel'"),
+        ({"seeds_vary": "[]"}, "[]"),
+        ({"lora_target_modules": "[]"}, "no module"),
+        ({"lora_target_modules": "3"}, "3"),
+    ],
+)
+def test_refuses_values_out_of_range_once_a_key(change, found):
+    [problem] = problems(table(**change)).values()
+    assert (problem.where, problem.found) == (next(iter(change)).replace("_", ".", 1), found)
+
+
+def test_names_the_entry_of_a_list():
+    found = problems(table(seeds_vary='["init", "ordr"]', lora_target_modules='["query", 3]'))
+    assert set(found) == {"seeds.vary[2]", "lora.target_modules[2]"}
+
+
+@pytest.mark.parametrize("primaries", [[], [0, 1]])
+def test_refuses_other_than_one_primary(primaries):
+    content = table()
+    for number, section in enumerate(content["evaluate"]):
+        section["primary"] = number in primaries
+    assert problems(content)["evaluate"].found == f"{len(primaries)} metrics with primary = true"
+
+
+def test_refuses_an_evaluator_twice():
+    content = table()
+    content["evaluate"].append({"evaluator": "f1_macro"})
+    assert problems(content)["evaluate"].found == "evaluator 'f1_macro' twice"
+
+
+def test_reads_the_table_of_a_pyproject(tmp_path):
+    path = tmp_path / "pyproject.toml"
+    path.write_text(re.sub(r"^(\[+)", r"\1tool.seedband.", recipe_text(), flags=re.MULTILINE), encoding="utf-8")
+    assert find_config(tmp_path) == path
+    assert load_recipe(path) == (parse_recipe(table(), "there"), tmp_path)
+
+
+def test_names_the_table_of_a_pyproject_with_mistakes(tmp_path):
+    path = tmp_path / "pyproject.toml"
+    path.write_text("[tool.seedband]\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"pyproject.toml \[tool.seedband\]: 4 mistakes"):
+        load_recipe(path)
+
+
+def test_prefers_seedband_toml(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.seedband]\n", encoding="utf-8")
+    (tmp_path / "seedband.toml").write_text(recipe_text(), encoding="utf-8")
+    assert find_config(tmp_path) == tmp_path / "seedband.toml"
+
+
+@pytest.mark.parametrize("pyproject", [None, "", "[tool.other]\nx = 1\n"])
+def test_says_where_it_looked_for_a_recipe(tmp_path, pyproject):
+    if pyproject is not None:
+        (tmp_path / "pyproject.toml").write_text(pyproject, encoding="utf-8")
+    with pytest.raises(UsageError, match="no recipe: found neither") as caught:
+        find_config(tmp_path)
+    assert "--config" in caught.value.hint
+
+
+@pytest.mark.parametrize("content", [b"[model", b"a = 1\na = 2\n", b"a = '\xff'"])
+def test_refuses_malformed_toml(tmp_path, content):
+    (tmp_path / "seedband.toml").write_bytes(content)
+    with pytest.raises(UsageError, match="not valid TOML"):
+        load_recipe(tmp_path / "seedband.toml")
+
+
+def test_refuses_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        load_recipe(tmp_path / "seedband.toml")
+
+
+@given(args, st.text())
+@settings(deadline=None, max_examples=50)
+def test_dumped_recipe_reads_the_same(arguments, version):
+    content = table(train_max_steps="7", lora_target_modules='["query", "value"]')
+    content["data"]["version"] = version
+    content["evaluate"][0]["args"] = arguments
+    recipe = parse_recipe(content, "there")
+    again = parse_recipe(tomllib.loads(dump_recipe(recipe)), "again")
+    assert again == recipe
+
+
+def test_dump_spells_defaults_and_leaves_out_what_is_not_set():
+    dumped = tomllib.loads(dump_recipe(parse_recipe(table(), "there")))
+    assert dumped["gate"] == {"rule": "retest", "alpha": 0.05}
+    assert "max_steps" not in dumped["train"]
+    assert "sha256" not in dumped["model"]
+
+
+def test_differing_keys_are_paths():
+    first = {"a": {"x": 1, "y": {"z": 2}}, "b": 3, "c": {"d": 1}}
+    second = {"a": {"x": 1, "y": {"z": 5}}, "c": 4, "e": None}
+    assert differing_keys(first, second) == differing_keys(second, first) == ["a.y.z", "b", "c", "e"]
+    assert differing_keys(first, first) == []
+
+
+@given(st.dictionaries(st.sampled_from([*table(), "x"]) | st.text(max_size=8), values, max_size=6))
+@settings(deadline=None)
+def test_whatever_stands_in_a_file_validates_or_is_a_usage_error(content):
+    assert problems(content)
+
+
+@given(st.lists(st.tuples(st.sampled_from(KEYS), values), min_size=1, max_size=3))
+@settings(deadline=None, max_examples=200)
+def test_a_changed_recipe_validates_or_is_a_usage_error(changes):
+    content = table()
+    for (section, key), value in changes:
+        content.setdefault(section, {})[key] = value
+    try:
+        recipe = parse_recipe(content, "there")
+    except UsageError:
+        return
+    assert parse_recipe(tomllib.loads(dump_recipe(recipe)), "again") == recipe
+
+
+def test_jobs_are_named_by_their_seeds_or_checkpoints():
+    runs = tuple(SeedRun(seed, {}, "folder") for seed in (3, 5))
+    assert TrainJob(None, None, "train.jsonl", runs, {}).name == "seed 3, 5"
+    target = ScoreTarget(CheckpointFiles("adapter", "path", "runs/new"), "out")
+    assert ScoreJob(None, (target,), 1).name == "score runs/new"

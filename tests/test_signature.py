@@ -1,0 +1,146 @@
+"""Signatures: what must match, what must match where both know it, and what is only shown."""
+
+import copy
+import json
+import tomllib
+
+import pytest
+from tiny import recipe_text
+
+from seedband.evaluators import build, describe
+from seedband.recipe import parse_recipe
+from seedband.records import Base, EvaluatorSection, Scoring
+from seedband.signature import COMPARED, NAMES, differences, forbidding, of_scoring, of_training
+
+SCORING = Scoring(
+    base=Base("org/base", "/models/base", "ab" * 32),
+    task="text-classification",
+    max_length=32,
+    batch_size=64,
+    device="cpu",
+    labels=("fruit", "metal"),
+    eval_path="eval.jsonl",
+    columns={},
+    evaluators=(EvaluatorSection(evaluator="accuracy", primary=True),),
+)
+FACTS = {"fingerprint": "f00", "device": "cpu", "versions": {"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}}
+EVALUATORS = {name: describe(build(name, {})) for name in ("accuracy", "f1_macro")}
+SCORED = of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS)
+FULL = {**SCORED, **of_training(parse_recipe(tomllib.loads(recipe_text()), "there"))}
+
+
+def at(path, value, signature=FULL):
+    """The signature with another value at a path; without it, when the value is None."""
+    changed = copy.deepcopy(signature)
+    *parents, last = path.split(".")
+    inner = changed
+    for part in parents:
+        inner = inner[part]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return changed
+
+
+def test_equal_signatures_do_not_differ():
+    assert differences(FULL, json.loads(json.dumps(FULL))) == []
+
+
+def test_every_compared_key_is_on_record_and_named():
+    assert COMPARED.keys() == NAMES.keys()
+    assert {key.partition(".")[0] for key in COMPARED} == FULL.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key"),
+    [
+        ("base.sha256", "ef" * 32, "base.sha256"),
+        ("task", "other", "task"),
+        ("eval_data.sha256", "ef" * 32, "eval_data.sha256"),
+        ("evaluators.accuracy.version", "2", "evaluators"),
+        ("scoring.batch_size", 32, "scoring"),
+        ("scoring.max_length", 64, "scoring"),
+        ("labels", ["metal", "fruit"], "labels"),
+        ("file_version", 2, "file_version"),
+        ("initializers.head", "other", "initializers"),
+        ("vary", ["init"], "vary"),
+        ("seeding_version", 2, "seeding_version"),
+        ("method", "head", "method"),
+        ("environment.torch", "2.14.0", "environment"),
+        ("environment.device", "cuda", "environment"),
+    ],
+)
+def test_names_what_differs(path, value, key):
+    [found] = differences(FULL, at(path, value))
+    assert (found.key, found.need) == (key, COMPARED[key])
+    assert str(found).startswith(f"{NAMES[key]}: band has ")
+    assert forbidding([found], strict=True) == [found]
+    assert forbidding([found], strict=False) == ([] if key in {"method", "environment"} else [found])
+
+
+@pytest.mark.parametrize("key", COMPARED)
+def test_a_missing_record_forbids_only_where_it_must_match(key):
+    for pair in ((FULL, at(key, None)), (at(key, None), FULL)):
+        found = differences(*pair)
+        assert [difference.key for difference in found] == ([key] if COMPARED[key] == "must" else [])
+
+
+def test_a_candidate_trained_elsewhere_is_comparable():
+    assert differences(FULL, SCORED) == []
+    assert differences(SCORED, FULL) == []
+
+
+def test_an_initializer_that_one_side_lacks_is_no_difference():
+    assert differences(FULL, at("initializers.lora", None)) == []
+    assert differences(at("initializers.lora", None), at("initializers.head", None)) == []
+
+
+def test_where_the_base_lies_is_no_difference():
+    assert differences(FULL, at("base.reference", "/elsewhere")) == []
+
+
+def test_forbidding_differences_come_first():
+    other = at("environment.torch", "1", at("vary", ["init"], at("labels", ["x"], at("method", "head"))))
+    assert [found.need for found in differences(FULL, other)] == ["must", "recorded", "shown", "shown"]
+
+
+def test_names_the_argument_of_the_evaluator_that_differs():
+    [found] = differences(FULL, at("evaluators.f1_macro.args.zero_division", 1.0))
+    assert "f1_macro" in str(found)
+    assert "zero_division = 0.0" in str(found)
+    assert "zero_division = 1.0" in str(found)
+    assert "accuracy" not in str(found)
+
+
+def test_names_the_evaluator_that_is_missing():
+    [found] = differences(FULL, at("evaluators.f1_macro", None))
+    assert str(found).endswith("candidate has f1_macro = nothing on record")
+
+
+def test_tells_only_the_entries_that_differ():
+    [found] = differences(FULL, at("environment.torch", "2.14.0"))
+    assert str(found) == "environment: band has torch = 2.13.0, candidate has torch = 2.14.0"
+
+
+def test_hashes_and_long_values_are_cut_short():
+    [found] = differences(FULL, at("base.sha256", None))
+    assert str(found) == "base weights: band has abababababab…, candidate has nothing on record"
+    [found] = differences(FULL, at("labels", ["label"] * 200))
+    assert len(str(found).rpartition("candidate has ")[2]) == 160
+
+
+def test_records_what_scores_depend_on():
+    assert SCORED["scoring"] == {"batch_size": 64, "max_length": 32, "precision": "fp32"}
+    assert SCORED["environment"] == {
+        "fingerprint": "f00", "device": "cpu", "torch": "2.13.0", "transformers": None, "peft": "0.21.0"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "initializers"), [("lora", {"head": "normal", "lora": "kaiming"}), ("head", {"head": "normal"})]
+)
+def test_records_the_initializers_that_were_used(method, initializers):
+    recipe = parse_recipe(tomllib.loads(recipe_text(train_method=f'"{method}"', seeds_vary='["order", "init"]')), "x")
+    record = of_training(recipe)
+    assert (record["initializers"], record["vary"], record["method"]) == (initializers, ["init", "order"], method)

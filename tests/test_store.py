@@ -1,0 +1,233 @@
+"""Files: sealed, versioned, replaced in one go, locked."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seedband import store
+from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
+
+CONTENT = {"scores": [0.5, 0.25], "name": "é", "inner": {"b": 1, "a": None}}
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4), max_leaves=12
+)
+tables = st.dictionaries(text.map("x".__add__), values, max_size=4)
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    path = tmp_path / "run.json"
+    store.write_json(path, "run", CONTENT)
+    return path
+
+
+def only(path):
+    """Whether no other file lies beside it."""
+    return list(path.parent.iterdir()) == [path]
+
+
+def rewrite(path, **changes):
+    value = {**json.loads(path.read_text(encoding="utf-8")), **changes}
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def reseal(path, **changes):
+    value = {**json.loads(path.read_text(encoding="utf-8")), **changes}
+    del value["sha256"]
+    rewrite(path, **changes, sha256=store.digest(value))
+
+
+def shuffled(value, draw):
+    if isinstance(value, list):
+        return [shuffled(inner, draw) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: shuffled(value[key], draw) for key in draw.sample(sorted(value), len(value))}
+
+
+def test_reads_what_it_wrote(sealed):
+    assert store.read_json(sealed, "run") == {"format": "seedband.run", "version": 1, **CONTENT}
+    assert sealed.stat().st_mode & 0o777 == 0o644
+    assert only(sealed)
+
+
+@given(tables)
+@settings(deadline=None, max_examples=50)
+def test_reads_back_whatever_json_it_wrote(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "round-trip.json"
+    store.write_json(path, "run", content)
+    assert store.read_json(path, "run") == {"format": "seedband.run", "version": 1, **content}
+
+
+def test_reads_a_file_whose_layout_changed(sealed):
+    value = json.loads(sealed.read_text(encoding="utf-8"))
+    sealed.write_text(json.dumps(shuffled(value, random.Random(0)), indent=7), encoding="utf-8")
+    assert store.read_json(sealed, "run")["scores"] == CONTENT["scores"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"scores": [0.5, 0.26]}, {"scores": [0.25, 0.5]}, {"new": 1}, {"sha256": "0" * 64}, {"sha256": None}]
+)
+def test_refuses_tampering(sealed, change):
+    rewrite(sealed, **change)
+    with pytest.raises(Refused, match="does not fit its sha256"):
+        store.read_json(sealed, "run")
+
+
+def test_refuses_a_file_without_its_sha256(sealed):
+    value = json.loads(sealed.read_text(encoding="utf-8"))
+    del value["sha256"]
+    sealed.write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(Refused, match="sha256"):
+        store.read_json(sealed, "run")
+
+
+@pytest.mark.parametrize("version", [0, -1, 2, "1", None, True, 1.0, [1]])
+def test_refuses_an_unknown_version(sealed, version):
+    reseal(sealed, version=version)
+    with pytest.raises(Refused, match="is unknown, this release reads 1 to 1"):
+        store.read_json(sealed, "run")
+
+
+@pytest.mark.parametrize("kind", ["band", "seedband.run", "", None, 3])
+def test_refuses_another_format(sealed, kind):
+    reseal(sealed, format=f"seedband.{kind}")
+    with pytest.raises(Refused, match=r"expected 'seedband\.run'"):
+        store.read_json(sealed, "run")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_never_writes_nan(sealed, number):
+    before = sealed.read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.write_json(sealed, "run", {"scores": [number]})
+    assert sealed.read_bytes() == before
+    assert only(sealed)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_never_reads_nan(sealed, number):
+    sealed.write_text(sealed.read_text(encoding="utf-8").replace("0.25", number), encoding="utf-8")
+    with pytest.raises(UsageError, match=f"not valid JSON: {number} is not a JSON number"):
+        store.read_json(sealed, "run")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]", b"null", b"1" * 5000])
+def test_refuses_what_is_no_json_object(sealed, content):
+    sealed.write_bytes(content)
+    with pytest.raises(UsageError, match=r"not valid JSON|expected an object"):
+        store.read_json(sealed, "run")
+
+
+def test_refuses_a_file_that_is_not_there(tmp_path):
+    for path in (tmp_path, tmp_path / "none.json"):
+        with pytest.raises(UsageError, match="no such file"):
+            store.read_json(path, "run")
+
+
+def test_refuses_a_huge_file_unread(sealed, monkeypatch):
+    monkeypatch.setattr(store, "MAX_JSON_BYTES", sealed.stat().st_size)
+    assert store.read_json(sealed, "run")
+    monkeypatch.setattr(store, "MAX_JSON_BYTES", sealed.stat().st_size - 1)
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(Refused, match="bytes, more than the"):
+        store.read_json(sealed, "run")
+
+
+@pytest.mark.parametrize("depth", [100, 900, 1000, 5000, 100_000])
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}")])
+def test_deeply_nested_json_is_a_mistake_like_any_other(sealed, brackets, depth):
+    opening, closing = brackets
+    head = '{"format": "seedband.run", "version": 1, "sha256": "", "x": '
+    sealed.write_text(f"{head}{opening * depth}1{closing * depth}}}", encoding="utf-8")
+    with pytest.raises(SeedbandError):
+        store.read_json(sealed, "run")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_failed_write_leaves_the_old_file(sealed, error):
+    before = sealed.read_bytes()
+    with pytest.raises(error):
+        fail_half_way(sealed, error)
+    assert sealed.read_bytes() == before
+    assert only(sealed)
+
+
+def fail_half_way(path, error):
+    before = path.read_bytes()
+    with store.replacing(path) as temporary:
+        temporary.write_text("half")
+        assert path.read_bytes() == before
+        raise error
+
+
+def test_full_disk_is_work_failed_and_leaves_the_old_file(sealed, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    before = sealed.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WorkFailed, match=r"cannot write .*: No space left on device"):
+        store.write_text(sealed, "new")
+    assert sealed.read_bytes() == before
+    assert only(sealed)
+
+
+def test_writing_below_a_file_is_work_failed(sealed):
+    with pytest.raises(WorkFailed, match="cannot write"):
+        store.write_text(sealed / "below.json", "x")
+    with pytest.raises(WorkFailed, match="cannot make"), store.locked(sealed):
+        pass
+
+
+@given(values, st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_digest_ignores_the_order_of_keys_alone(value, draw):
+    assert store.digest(shuffled(value, draw)) == store.digest(value)
+    assert json.loads(store.canonical(value)) == value
+    assert store.digest([value]) != store.digest(value)
+
+
+def test_canonical_text_is_pinned():
+    assert store.canonical({"b": [1, 0.1], "a": "é"}) == '{"a":"é","b":[1,0.1]}'
+    assert store.digest({}) == hashlib.sha256(b"{}").hexdigest()
+
+
+def test_file_sha256_is_that_of_the_bytes(sealed):
+    assert store.file_sha256(sealed) == hashlib.sha256(sealed.read_bytes()).hexdigest()
+
+
+def test_tells_a_second_holder_who_has_the_folder(tmp_path):
+    folder = tmp_path / "new" / "runs"
+    with store.locked(folder):
+        with pytest.raises(UsageError, match=f"is in use by process {os.getpid()}") as caught, store.locked(folder):
+            pytest.fail("held twice")
+        code = f"from pathlib import Path; from seedband import store\nwith store.locked(Path({str(folder)!r})): pass"
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert caught.value.hint
+    assert f"is in use by process {os.getpid()}" in other.stderr
+
+
+def test_lock_is_free_after_a_crash(tmp_path):
+    with pytest.raises(KeyError), store.locked(tmp_path):
+        raise KeyError
+    with store.locked(tmp_path):
+        assert (tmp_path / ".lock-holder").is_file()
+    assert not (tmp_path / ".lock-holder").exists()
+
+
+def test_names_another_process_where_the_holder_is_unknown(tmp_path):
+    with store.locked(tmp_path):
+        (tmp_path / ".lock-holder").unlink()
+        with pytest.raises(UsageError, match="in use by another process"), store.locked(tmp_path):
+            pytest.fail("held twice")
