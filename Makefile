@@ -23,10 +23,10 @@ check: install
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest -n $(JOBS) -m "not slow and not minilm and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) -m "not slow and not minilm and not gpu"
 
 test-full: check
-	$(BIN)/pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS)
 
 format: install
 	$(BIN)/ruff check --fix .

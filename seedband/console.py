@@ -216,10 +216,12 @@ class Reporter:
 
     Args:
         quiet: Show warnings only.
+        verbose: Show the jobs with their logs, too, and more steps.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._quiet = quiet
+        self._verbose = verbose
         self._bars: Bars | None = None
         self._tasks: dict[int, TaskID] = {}
 
@@ -253,6 +255,8 @@ class Reporter:
             self._line(f"warning: {event.content.get('text') or _crash(event)}", always=True)
         elif event.kind == "note":
             self._line(f"note: {event.content['text']}")
+        elif event.kind == "job" and self._verbose:
+            self._line(f"job {event.content['name']}, log {event.content['log']}")
         elif event.kind == "start":
             self._line(str(event.content["what"]))
         elif event.kind == "finished":
@@ -265,7 +269,7 @@ class Reporter:
             if event.seed not in self._tasks:
                 self._tasks[event.seed] = self._bars.add_task(f"seed {event.seed}", total=steps, loss="")
             self._bars.update(self._tasks[event.seed], completed=step, loss=f"loss {loss:.3f}")
-        elif step == steps or step % max(1, steps // 4) == 0:
+        elif step == steps or step % max(1, steps // (40 if self._verbose else 4)) == 0:
             self._line(f"seed {event.seed}: step {step}/{steps} loss {loss:.3f}")
 
     def _line(self, text: str, *, always: bool = False) -> None:

@@ -85,7 +85,7 @@ def sweep(
     with store.locked(plan.folder):
         _check_same_recipe(plan)
         store.write_text(plan.folder / "recipe.toml", dump_recipe(plan.prepared.recipe))
-        _record(plan, None)
+        _record(plan)
         on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": wanted, "folder": str(plan.folder)}))
         executor = executors.make("local", slots=jobs, offline=offline, logs=_logs(plan.folder))
         runs.train(plan.jobs, executor, plan.finished, plan.prepared.recipe.seeds.vary, on_event)
@@ -96,8 +96,8 @@ def sweep(
         path = Path(band)
         fitted = fit(plan.prepared, finished, path)
         fitted.save(path)
-        _record(plan, path)
         median_seed = fitted.metrics[fitted.primary].median_seed
+        _record(plan, path, median_seed)
         return Sweep(plan.folder, tuple(finished), median_seed, path)
 
 
@@ -244,9 +244,10 @@ def _write_scores(folder: Path, finished: Sequence[Run]) -> None:
         runs.scores_table(finished).to_parquet(temporary, index=False)
 
 
-def _record(plan: Plan, band: Path | None) -> None:
+def _record(plan: Plan, band: Path | None = None, median_seed: int | None = None) -> None:
     content = {
         "seeds": [run.seed for run in runs.finished_runs(plan.folder)],
+        "median_seed": median_seed,
         "band": None if band is None else os.path.relpath(band.absolute(), plan.folder.absolute()),
         "recipe": plan.prepared.recipe.as_dict(),
         "provenance": plan.prepared.provenance,

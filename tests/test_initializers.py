@@ -6,7 +6,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from seedband.initializers import HEAD, LORA, as_dicts, draw_new, is_lora, normal, plain_name, uniform, zeros
+from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 
 A, B, HEAD_W, HEAD_B = "encoder.q.lora_A.weight", "encoder.q.lora_B.weight", "classifier.weight", "classifier.bias"
 SHAPES = {A: (8, 64), B: (64, 8), HEAD_W: (3, 64), HEAD_B: (3,)}
@@ -23,36 +23,30 @@ def drawn(names=tuple(SHAPES), seed=0, lora="kaiming", head_std=0.02, **shapes):
     return {name: tensor.detach() for name, tensor in parameters.items()}, {record.name: record for record in records}
 
 
-def peft_model(initializer, rank=512):
+def peft_model(initializer):
     network = torch.nn.Sequential()
     network.add_module("q", torch.nn.Linear(48, 512))
     init = LORA[initializer].init_lora_weights
-    return get_peft_model(network, LoraConfig(r=rank, target_modules=["q"], init_lora_weights=init))
-
-
-def test_kaiming_bound_is_that_of_torch():
-    fan_in = 48
-    expected = torch.nn.init.calculate_gain("leaky_relu", math.sqrt(5)) * math.sqrt(3 / fan_in)
-    bound = LORA["kaiming"].distribution(fan_in, 8)
-    assert bound.std * math.sqrt(3) == pytest.approx(expected)
-    assert bound.name == uniform(1 / math.sqrt(fan_in)).name
+    return get_peft_model(network, LoraConfig(r=512, target_modules=["q"], init_lora_weights=init))
 
 
 @pytest.mark.parametrize("initializer", ["kaiming", "gaussian"])
 def test_draws_a_as_peft_does(initializer):
     torch.manual_seed(0)
     model = peft_model(initializer)
-    lora_a = model.base_model.model.q.lora_A["default"].weight
-    theirs = lora_a.detach().clone()
+    ours = model.base_model.model.q.lora_A["default"].weight.detach()
+    theirs = ours.clone()
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     records = draw_new(trained, 0, initializer, "normal", 0.02)
     assert [record.name for record in records] == ["q.lora_A.weight", "q.lora_B.weight"]
+    assert not torch.equal(ours, theirs)
     assert records[0].target_std == pytest.approx(float(theirs.std()), rel=0.02)
     assert records[0].realised_std == pytest.approx(float(theirs.std()), rel=0.02)
-    assert float(lora_a.abs().max()) == pytest.approx(
-        float(theirs.abs().max()), rel=0.001 if initializer == "kaiming" else 0.3
-    )
-    assert not torch.equal(lora_a, theirs)
+    if initializer == "kaiming":
+        bound = torch.nn.init.calculate_gain("leaky_relu", math.sqrt(5)) * math.sqrt(3 / 48)
+        assert bound == pytest.approx(1 / math.sqrt(48))
+        for values in (ours, theirs):
+            assert 0.999 * bound < float(values.abs().max()) <= bound
 
 
 @pytest.mark.parametrize("rank", [1, 4, 16])
@@ -139,22 +133,6 @@ def test_leaves_to_peft_what_peft_computes_from_the_base(initializer):
     assert LORA[initializer].init_lora_weights == initializer
 
 
-def test_olora_is_the_same_for_every_seed():
-    torch.manual_seed(0)
-    model = peft_model("olora", rank=8)
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    before = [p.detach().clone() for _, p in trained]
-    for seed in (1, 2):
-        draw_new(trained, seed, "olora", "normal", 0.02)
-        assert all(torch.equal(p, start) for (_, p), start in zip(trained, before, strict=True))
-
-
-def test_default_of_peft_is_true():
-    assert LORA["kaiming"].init_lora_weights is True
-    assert LORA["gaussian"].init_lora_weights == "gaussian"
-    assert not LORA["kaiming"].changes_base
-
-
 @pytest.mark.parametrize(
     ("name", "plain", "lora"),
     [
@@ -167,16 +145,3 @@ def test_default_of_peft_is_true():
 def test_plain_name_is_free_of_wrappers(name, plain, lora):
     assert plain_name(name) == plain_name(plain) == plain
     assert is_lora(name) is lora
-
-
-@pytest.mark.parametrize(
-    ("distribution", "name", "std"),
-    [
-        (normal(0.02), "normal(0, 0.02)", 0.02),
-        (uniform(0.3), "uniform(-0.3, 0.3)", 0.3 / math.sqrt(3)),
-        (zeros(), "zeros", 0.0),
-        (HEAD["normal"](0.1), "normal(0, 0.1)", 0.1),
-    ],
-)
-def test_distributions_are_named(distribution, name, std):
-    assert (distribution.name, distribution.std) == (name, std)

@@ -11,7 +11,6 @@ from tiny import recipe_text
 
 from seedband.errors import UsageError
 from seedband.recipe import differing_keys, dump_recipe, find_config, load_recipe, parse_recipe
-from seedband.records import CheckpointFiles, ScoreJob, ScoreTarget, SeedRun, TrainJob
 
 times = st.dates() | st.datetimes().map(lambda time: time.replace(fold=0))
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -28,8 +27,8 @@ def nested(scalars):
 
 values = nested(st.booleans() | st.integers() | st.floats() | times)
 args = st.dictionaries(st.text(max_size=8), nested(st.booleans() | st.integers() | floats | times), max_size=3)
-KEYS = [(section, key) for section, keys in tomllib.loads(recipe_text()).items() for key in [*keys, "x", "str"]]
-KEYS = [*((section, key) for section, key in KEYS if section != "evaluate"), ("seeds", "vary"), ("gate", "alpha")]
+SECTIONS = tomllib.loads(recipe_text(seeds_vary='["init"]', gate_alpha="0.1", head_dropout="0.1"))
+KEYS = [(name, key) for name, keys in SECTIONS.items() for key in [*keys, "x", "str"] if name != "evaluate"]
 
 
 def table(**changes):
@@ -63,15 +62,6 @@ def test_names_every_mistake_at_once():
     assert found["train.lerning_rate"].hint == "did you mean learning_rate?"
     assert found["modle"].hint == "did you mean model?"
     assert found["gate.rule"].expected == "'retest', 't' or 'range'"
-
-
-def test_counts_mistakes_in_the_message():
-    with pytest.raises(
-        UsageError, match=r"^there: 1 mistake in the recipe\n  train\.epochs: found 0, expected greater"
-    ):
-        parse_recipe(table(train_epochs="0"), "there")
-    with pytest.raises(UsageError, match=r"^there: 2 mistakes in the recipe\n"):
-        parse_recipe(table(train_epochs="0", lora_r="0"), "there")
 
 
 @pytest.mark.parametrize(
@@ -109,17 +99,13 @@ def test_names_missing_sections_and_keys():
     [
         ({"train_learning_rate": "nan"}, "nan"),
         ({"train_learning_rate": "inf"}, "inf"),
-        ({"train_learning_rate": "0.0"}, "0.0"),
         ({"train_warmup_ratio": "1.01"}, "1.01"),
-        ({"train_weight_decay": "-0.1"}, "-0.1"),
         ({"train_max_steps": "0"}, "0"),
         ({"train_epochs": "1.5"}, "1.5"),
         ({"lora_alpha": "nan"}, "nan"),
-        ({"head_dropout": "-0.1"}, "-0.1"),
         ({"gate_alpha": "0.3"}, "0.3"),
         ({"determinism_threads": "1025"}, "1025"),
         ({"model_base": '""'}, "''"),
-        ({"model_base": "3"}, "3"),
         ({"model_sha256": '"abc"'}, "'abc'"),
         ({"data_slices": '"channel"'}, "'channel'"),
         ({"seeds_vary": "[]"}, "[]"),
@@ -130,11 +116,6 @@ def test_names_missing_sections_and_keys():
 def test_refuses_values_out_of_range_once_a_key(change, found):
     [problem] = problems(table(**change)).values()
     assert (problem.where, problem.found) == (next(iter(change)).replace("_", ".", 1), found)
-
-
-def test_names_the_entry_of_a_list():
-    found = problems(table(seeds_vary='["init", "ordr"]', lora_target_modules='["query", 3]'))
-    assert set(found) == {"seeds.vary[2]", "lora.target_modules[2]"}
 
 
 @pytest.mark.parametrize("primaries", [[], [0, 1]])
@@ -182,13 +163,10 @@ def test_says_where_it_looked_for_a_recipe(tmp_path, pyproject):
 
 @pytest.mark.parametrize("content", [b"[model", b"a = 1\na = 2\n", b"a = '\xff'"])
 def test_refuses_malformed_toml(tmp_path, content):
+    with pytest.raises(UsageError, match="no such file"):
+        load_recipe(tmp_path / "seedband.toml")
     (tmp_path / "seedband.toml").write_bytes(content)
     with pytest.raises(UsageError, match="not valid TOML"):
-        load_recipe(tmp_path / "seedband.toml")
-
-
-def test_refuses_a_recipe_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match="no such file"):
         load_recipe(tmp_path / "seedband.toml")
 
 
@@ -199,15 +177,7 @@ def test_dumped_recipe_reads_the_same(arguments, version):
     content["data"]["version"] = version
     content["evaluate"][0]["args"] = arguments
     recipe = parse_recipe(content, "there")
-    again = parse_recipe(tomllib.loads(dump_recipe(recipe)), "again")
-    assert again == recipe
-
-
-def test_dump_spells_defaults_and_leaves_out_what_is_not_set():
-    dumped = tomllib.loads(dump_recipe(parse_recipe(table(), "there")))
-    assert dumped["gate"] == {"rule": "retest", "alpha": 0.05}
-    assert "max_steps" not in dumped["train"]
-    assert "sha256" not in dumped["model"]
+    assert parse_recipe(tomllib.loads(dump_recipe(recipe)), "again") == recipe
 
 
 def test_differing_keys_are_paths():
@@ -234,10 +204,3 @@ def test_a_changed_recipe_validates_or_is_a_usage_error(changes):
     except UsageError:
         return
     assert parse_recipe(tomllib.loads(dump_recipe(recipe)), "again") == recipe
-
-
-def test_jobs_are_named_by_their_seeds_or_checkpoints():
-    runs = tuple(SeedRun(seed, {}, "folder") for seed in (3, 5))
-    assert TrainJob(None, None, "train.jsonl", runs, {}).name == "seed 3, 5"
-    target = ScoreTarget(CheckpointFiles("adapter", "path", "runs/new"), "out")
-    assert ScoreJob(None, (target,), 1).name == "score runs/new"

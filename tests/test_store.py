@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -69,26 +68,12 @@ def test_reads_back_whatever_json_it_wrote(tmp_path_factory, content):
     assert store.read_json(path, "run") == {"format": "seedband.run", "version": 1, **content}
 
 
-def test_reads_a_file_whose_layout_changed(sealed):
-    value = json.loads(sealed.read_text(encoding="utf-8"))
-    sealed.write_text(json.dumps(shuffled(value, random.Random(0)), indent=7), encoding="utf-8")
-    assert store.read_json(sealed, "run")["scores"] == CONTENT["scores"]
-
-
 @pytest.mark.parametrize(
     "change", [{"scores": [0.5, 0.26]}, {"scores": [0.25, 0.5]}, {"new": 1}, {"sha256": "0" * 64}, {"sha256": None}]
 )
 def test_refuses_tampering(sealed, change):
     rewrite(sealed, **change)
     with pytest.raises(Refused, match="does not fit its sha256"):
-        store.read_json(sealed, "run")
-
-
-def test_refuses_a_file_without_its_sha256(sealed):
-    value = json.loads(sealed.read_text(encoding="utf-8"))
-    del value["sha256"]
-    sealed.write_text(json.dumps(value), encoding="utf-8")
-    with pytest.raises(Refused, match="sha256"):
         store.read_json(sealed, "run")
 
 
@@ -203,10 +188,6 @@ def test_canonical_text_is_pinned():
     assert store.digest({}) == hashlib.sha256(b"{}").hexdigest()
 
 
-def test_file_sha256_is_that_of_the_bytes(sealed):
-    assert store.file_sha256(sealed) == hashlib.sha256(sealed.read_bytes()).hexdigest()
-
-
 def test_tells_a_second_holder_who_has_the_folder(tmp_path):
     folder = tmp_path / "new" / "runs"
     with store.locked(folder):
@@ -224,10 +205,3 @@ def test_lock_is_free_after_a_crash(tmp_path):
     with store.locked(tmp_path):
         assert (tmp_path / ".lock-holder").is_file()
     assert not (tmp_path / ".lock-holder").exists()
-
-
-def test_names_another_process_where_the_holder_is_unknown(tmp_path):
-    with store.locked(tmp_path):
-        (tmp_path / ".lock-holder").unlink()
-        with pytest.raises(UsageError, match="in use by another process"), store.locked(tmp_path):
-            pytest.fail("held twice")

@@ -22,6 +22,7 @@ def check(
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
     from seedband import console
@@ -30,7 +31,7 @@ def check(
     from seedband.check import read_labels
 
     fitted = load_band(band)
-    with console.Reporter(quiet=quiet) as report:
+    with console.Reporter(quiet=quiet, verbose=verbose) as report:
         verdict = run_check(
             candidates,
             fitted,

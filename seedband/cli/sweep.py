@@ -17,6 +17,7 @@ def sweep(
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Train a recipe under several seeds and write its noise band."""
     from seedband import console, runs
@@ -30,7 +31,7 @@ def sweep(
     if dry_run:
         console.print_plan(make_plan(loaded, listed, out=out, offline=offline).as_dict(jobs), as_json=as_json)
         return 0
-    with console.Reporter(quiet=quiet) as report:
+    with console.Reporter(quiet=quiet, verbose=verbose) as report:
         done = run_sweep(
             loaded, listed, out=out, band=None if no_band else band, jobs=jobs, offline=offline, on_event=report
         )

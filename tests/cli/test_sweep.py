@@ -174,7 +174,8 @@ def test_seeds_that_share_an_initial_adapter_are_refused_after_step_0(tiny):
 
 
 def test_an_initializer_of_the_base_weights_works_where_init_does_not_vary(tiny):
-    tiny.config.write_text(recipe_text(init_lora='"olora"', seeds_vary='["order", "dropout"]'))
+    text = recipe_text(init_lora='"olora"', seeds_vary='["order", "dropout"]', train_learning_rate="2e-3")
+    tiny.config.write_text(text)
     done = run_cli("sweep", "--seeds", "2", "--jobs", "2", "--out", "runs", cwd=tiny.folder)
     assert done.code == 0, done.err
     first, second = (read_run(tiny.runs / f"seed-{seed}").witnesses for seed in (0, 1))

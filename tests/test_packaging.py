@@ -1,0 +1,66 @@
+"""What is public, what it costs to import, and that the documents name what there is."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+from tiny import ROOT, run_cli
+
+import seedband
+
+HEAVY = ("torch", "transformers", "peft", "pandas", "scipy", "sklearn")
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().split(".")[0] for line in lines}
+
+
+def test_help_loads_no_heavy_library():
+    assert not loaded_by("-m", "seedband", "--help") & set(HEAVY)
+
+
+def test_importing_the_package_loads_next_to_nothing():
+    assert not loaded_by("-c", "import seedband") & {*HEAVY, "numpy", "typer", "rich", "pydantic"}
+
+
+def test_judging_bare_scores_loads_no_torch_and_no_pandas():
+    code = "import seedband; seedband.fit_band({'m': [0.1, 0.2]}).judge({'m': 0.1})"
+    assert not loaded_by("-c", code) & {"torch", "transformers", "peft", "pandas", "sklearn", "typer", "rich"}
+
+
+def test_version_is_the_packages():
+    assert seedband.__version__ == version("seedband")
+    assert run_cli("--version").out.strip() == f"seedband {version('seedband')}"
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(seedband, name) is not None for name in seedband.__all__)
+
+
+def test_public_names_stay_functions_after_their_modules_are_imported():
+    import seedband.check
+    import seedband.sweep
+
+    assert callable(seedband.sweep)
+    assert callable(seedband.check)
+
+
+def test_every_command_has_help_and_stands_in_the_readme():
+    listed = run_cli("--help").out
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in ("sweep", "check", "show", "ship"):
+        assert command in listed
+        assert f"seedband {command}" in readme
+        assert run_cli(command, "--help").code == 0
+
+
+def test_every_decision_names_a_test_that_exists_or_a_contract():
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    for note in (ROOT / "docs" / "decisions").glob("*.md"):
+        guard = note.read_text(encoding="utf-8").partition("**Guarded by**")[2]
+        named = [word.strip("`,.") for word in guard.split() if word.startswith("`test_")]
+        assert guard, note
+        assert all(f"def {name}(" in tests for name in named), note
+        assert named or "contract" in guard, note

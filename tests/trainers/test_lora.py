@@ -1,0 +1,119 @@
+"""LoRA training in this process, where its inside can be seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification
+
+from seedband.models import open_checkpoint, recognise
+from seedband.preflight import prepare
+from seedband.recipe import load_recipe
+from seedband.records import SeedRun
+from seedband.scoring import predict
+from seedband.seeding import item_keys, streams
+from seedband.trainers import TrainTask, lora
+
+
+@pytest.fixture
+def task(tiny_recipe):
+    loaded = load_recipe(tiny_recipe.config)
+    recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, max_steps=4))
+    prepared = prepare(loaded._replace(recipe=recipe), offline=True)
+    items, labels = prepared.train_items, prepared.scoring.labels
+    targets = tuple(labels.index(label) for label in items.labels)
+    keys = tuple(item_keys(items.texts))
+    return TrainTask(recipe, prepared.scoring.base, labels, items.texts, targets, keys, "cpu")
+
+
+def trained(task, folder, seed=0, monkeypatch=None):
+    """Train one seed; with monkeypatch, also the logits that the live model gives to the first texts."""
+    folder.mkdir()
+    seen = {}
+    if monkeypatch is not None:
+        fit = lora.fit
+
+        def spy(task, trainable, run, report):
+            course = fit(task, trainable, run, report)
+            trainable.module.eval()
+            with torch.no_grad():
+                seen["logits"] = trainable.logits(range(8)).double().numpy()
+            return course
+
+        monkeypatch.setattr(lora, "fit", spy)
+    (run,) = lora.train(
+        task, [SeedRun(seed, streams(seed, ["init", "order", "dropout"]), str(folder))], lambda *_: None
+    )
+    return run, seen.get("logits")
+
+
+@pytest.mark.parametrize("initializer", ["kaiming", "gaussian", "olora", "pissa"])
+def test_saved_adapter_gives_the_logits_of_the_trained_model(task, tmp_path, monkeypatch, initializer):
+    recipe = replace(task.recipe, init=replace(task.recipe.init, lora=initializer))
+    task = replace(task, recipe=recipe)
+    _, live = trained(task, tmp_path / "run", monkeypatch=monkeypatch)
+    files = recognise(tmp_path / "run", "run")
+    classifier = open_checkpoint(files, task.base, task.labels)
+    from seedband.models import load_tokenizer
+
+    again = predict(
+        classifier, load_tokenizer(task.base.path), task.texts[:8], max_length=32, batch_size=8, device="cpu"
+    )
+    np.testing.assert_allclose(again, live, atol=2e-5)
+
+
+def test_checkpoint_opens_with_peft_alone(task, tmp_path):
+    trained(task, tmp_path / "run")
+    base = AutoModelForSequenceClassification.from_pretrained(task.base.path, num_labels=3)
+    model = PeftModel.from_pretrained(base, str(tmp_path / "run"))
+    assert model.peft_config["default"].r == 8
+    assert float(model.base_model.model.classifier.modules_to_save["default"].weight.std()) > 0
+
+
+def test_same_seed_gives_the_same_run_whatever_the_global_generator_holds(task, tmp_path):
+    torch.manual_seed(1)
+    first, _ = trained(task, tmp_path / "first")
+    torch.manual_seed(2)
+    torch.rand(17)
+    second, _ = trained(task, tmp_path / "second")
+    assert first.witnesses == second.witnesses
+    assert (tmp_path / "first" / "adapter_model.safetensors").read_bytes() == (
+        tmp_path / "second" / "adapter_model.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("stream", ["init", "order", "dropout"])
+def test_a_stream_changes_its_own_witness_and_no_other_draw(task, tmp_path, stream):
+    both = []
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        (run,) = lora.train(task, [SeedRun(seed, streams(seed, [stream]), str(folder))], lambda *_: None)
+        both.append(run.witnesses)
+    draws = {"init": ["init", "init_adapter", "init_head"], "order": ["order"], "dropout": ["dropout"]}
+    for name, witnesses in draws.items():
+        if name == "dropout" and stream == "order":
+            continue  # masks are shaped by their batch, so another order may reshape them
+        for witness in witnesses:
+            assert (both[0][witness] != both[1][witness]) == (name == stream), witness
+    assert both[0]["final"] != both[1]["final"]
+
+
+def test_initial_tensors_do_not_depend_on_the_other_target_modules(task, tmp_path):
+    few = replace(task, recipe=replace(task.recipe, lora=replace(task.recipe.lora, target_modules=("query",))))
+    all_of_them, _ = trained(task, tmp_path / "all")
+    only_query, _ = trained(few, tmp_path / "few")
+    wide = {entry["name"]: entry["realised_std"] for entry in all_of_them.initializers}
+    narrow = {entry["name"]: entry["realised_std"] for entry in only_query.initializers}
+    assert len(narrow) < len(wide)
+    assert all(wide[name] == std for name, std in narrow.items())
+
+
+def test_diverging_run_is_a_result_not_a_crash(task, tmp_path):
+    hot = replace(task, recipe=replace(task.recipe, train=replace(task.recipe.train, learning_rate=1e35)))
+    run, _ = trained(hot, tmp_path / "run")
+    assert "not finite" in run.failure
+    assert not (tmp_path / "run" / "adapter_model.safetensors").exists()
+    assert (tmp_path / "run" / "trace.jsonl").read_text().count("\n") == run.steps
