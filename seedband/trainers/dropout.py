@@ -82,10 +82,10 @@ class KeyedDropout(TorchFunctionMode):
             return functional.dropout(values, p, training=False, inplace=inplace)
         generator = self._generator(values.device)
         generator.manual_seed(self._next_seed())
-        kept = torch.empty_like(values).bernoulli_(1.0 - p, generator=generator)
+        kept = _draw_kept(values, p, generator)
         self._note(kept)
-        kept.div_(1.0 - p)
-        return values.mul_(kept) if inplace else values * kept
+        scaled = kept.to(values.dtype).mul_(1.0 / (1.0 - p))
+        return values.mul_(scaled) if inplace else values * scaled
 
     def _next_seed(self) -> int:
         module = self._inside[-1] if self._inside else ""
@@ -99,7 +99,7 @@ class KeyedDropout(TorchFunctionMode):
         if not self._key.startswith("0|"):
             return
         self._digest = self._digest or hashlib.sha256()
-        self._digest.update(drawn if isinstance(drawn, bytes) else drawn.bool().cpu().numpy().tobytes())
+        self._digest.update(drawn if isinstance(drawn, bytes) else drawn.cpu().numpy().tobytes())
 
     def _generator(self, device: torch.device) -> torch.Generator:
         if device not in self._generators:
@@ -114,6 +114,18 @@ class KeyedDropout(TorchFunctionMode):
 
     def _leave_module(self, _module: nn.Module, _inputs: Any, _output: Any) -> None:
         self._inside.pop()
+
+
+def _draw_kept(values: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tensor:
+    """Which elements are kept, as a boolean mask.
+
+    Random 64-bit words are read as four 16-bit numbers each and compared with a threshold, in half the time of
+    `bernoulli_`; so the rate is rounded to a multiple of 1/65536.
+    """
+    n = values.numel()
+    words = torch.empty((n + 3) // 4, dtype=torch.int64, device=values.device)
+    words.random_(-(2**63), None, generator=generator)
+    return (words.view(torch.int16)[:n] >= min(round(p * 2**16), 2**16 - 1) - 2**15).view(values.shape)
 
 
 def _attention_rate(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
