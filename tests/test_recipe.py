@@ -118,6 +118,13 @@ def test_refuses_values_out_of_range_once_a_key(change, found):
     assert (problem.where, problem.found) == (next(iter(change)).replace("_", ".", 1), found)
 
 
+def test_names_the_entry_of_a_list_and_not_the_list():
+    assert set(problems(table(seeds_vary='["ordr"]'))) == {"seeds.vary[1]"}
+    assert set(problems(table(lora_target_modules='["query", 3]'))) == {"lora.target_modules[2]"}
+    content = {**table(), "evaluate": [{"evaluator": ""}]}
+    assert set(problems(content)) == {"evaluate[1].evaluator"}
+
+
 @pytest.mark.parametrize("primaries", [[], [0, 1]])
 def test_refuses_other_than_one_primary(primaries):
     content = table()
