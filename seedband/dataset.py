@@ -67,8 +67,9 @@ def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
         problems += mistakes
         rows.append(row)
     if problems:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         more = f", the first {MAX_LISTED} of them here" if len(problems) > MAX_LISTED else ""
-        raise UsageError(f"{path}: {len(problems)} mistakes{more}", problems=problems[:MAX_LISTED])
+        raise UsageError(f"{path}: {count}{more}", problems=problems[:MAX_LISTED])
     if not rows:
         raise UsageError(f"{path}: holds no row")
     return Items(
@@ -130,14 +131,17 @@ def _row(line: str, where: str, columns: Mapping[str, Any], number: int) -> tupl
     if not isinstance(value, dict):
         return {}, [Problem(where, f"a {type(value).__name__}", "a JSON object")]
     problems = []
-    row = {"id": str(value.get(columns["id"], f"row-{number}"))}
+    name = value.get(columns["id"])
+    row = {"id": f"row-{number}" if name is None else str(name)}
     for role in ("text", "label"):
         content = value.get(columns[role])
-        if isinstance(content, int) and role == "label":
+        if isinstance(content, int) and not isinstance(content, bool) and role == "label":
             content = str(content)
         if not isinstance(content, str) or not content.strip():
             found = "nothing" if content is None else repr(content)
             problems.append(Problem(where, f"{found} in {columns[role]!r}", f"a {role} that is not empty"))
+        elif not _encodable(content):
+            problems.append(Problem(where, f"half a surrogate pair in {columns[role]!r}", "text that UTF-8 can hold"))
         else:
             row[role] = content
     for name in columns["slices"]:
@@ -145,6 +149,14 @@ def _row(line: str, where: str, columns: Mapping[str, Any], number: int) -> tupl
             problems.append(Problem(where, f"nothing in {name!r}", "a value of this slice column"))
         row[f"slice {name}"] = str(value.get(name))
     return row, problems
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _normalised(text: str) -> str:

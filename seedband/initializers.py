@@ -93,6 +93,11 @@ def zeros() -> Distribution:
     return Distribution("zeros", 0.0, lambda tensor, _: tensor.zero_())
 
 
+def ones() -> Distribution:
+    """All one: the scale of a norm."""
+    return Distribution("ones", 0.0, lambda tensor, _: tensor.fill_(1.0))
+
+
 #: `[init] lora`: what PEFT calls it, and the distribution of A; B starts at zero.
 LORA: Mapping[str, LoraInitializer] = {
     "kaiming": LoraInitializer("true", lambda fan_in, _: uniform(1 / math.sqrt(fan_in))),
@@ -115,7 +120,7 @@ def plain_name(name: str) -> str:
         'classifier.weight'
     """
     plain = name.removeprefix("base_model.model.").replace(".modules_to_save.default.", ".")
-    return plain.replace(".default.", ".")
+    return plain.replace(".default.", ".").removesuffix(".default")
 
 
 def is_lora(name: str) -> bool:
@@ -155,11 +160,19 @@ def as_dicts(records: Iterable[TensorRecord]) -> list[dict[str, Any]]:
 
 def _distribution(name: str, parameter: "torch.nn.Parameter", lora: str, head: Distribution) -> Distribution | None:
     if is_lora(name):
-        own = LORA[lora].distribution
-        if own is None:
-            return None
-        return own(_fan_in(parameter), parameter.shape[0]) if ".lora_A." in name else zeros()
-    return zeros() if name.endswith("bias") else head
+        return _lora_distribution(name, parameter, LORA[lora])
+    if parameter.dim() > 1:
+        return head
+    return zeros() if name.endswith("bias") else ones()
+
+
+def _lora_distribution(name: str, parameter: "torch.nn.Parameter", initializer: LoraInitializer) -> Distribution | None:
+    """On an embedding PEFT starts A at zero and draws B, for A is looked up there, not multiplied."""
+    if ".lora_embedding_" in name:
+        return normal(1.0) if name.endswith("_B") else zeros()
+    if initializer.distribution is None:
+        return None
+    return initializer.distribution(_fan_in(parameter), parameter.shape[0]) if ".lora_A." in name else zeros()
 
 
 def _fill(parameter: "torch.nn.Parameter", distribution: Distribution, seed: int) -> None:

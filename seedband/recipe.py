@@ -1,6 +1,9 @@
 """seedband.toml → Recipe: syntax, types, unknown keys. Every mistake at once, each with its key path and a hint."""
 
 import difflib
+import json
+import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 CONFIG_NAME = "seedband.toml"
-SHA256_DIGITS = 64
+SHA256 = re.compile("[0-9a-fA-F]{64}")
 MISSING = object()
 
 
@@ -33,7 +36,7 @@ def find_config(folder: Path) -> Path:
     if (folder / CONFIG_NAME).is_file():
         return folder / CONFIG_NAME
     pyproject = folder / "pyproject.toml"
-    if pyproject.is_file() and "seedband" in _parse(pyproject).get("tool", {}):
+    if pyproject.is_file() and _tool_table(pyproject) is not None:
         return pyproject
     raise UsageError(
         f"no recipe: found neither {CONFIG_NAME} nor [tool.seedband] in pyproject.toml in {folder}",
@@ -47,11 +50,12 @@ def load_recipe(path: Path) -> LoadedRecipe:
     Raises:
         UsageError: No such file, malformed TOML, or a recipe with mistakes: all of them, in `problems`.
     """
-    table = _parse(path)
-    if path.name == "pyproject.toml":
-        table = table.get("tool", {}).get("seedband", {})
-        return LoadedRecipe(parse_recipe(table, f"{path} [tool.seedband]"), path.parent)
-    return LoadedRecipe(parse_recipe(table, str(path)), path.parent)
+    if path.name != "pyproject.toml":
+        return LoadedRecipe(parse_recipe(_parse(path), str(path)), path.parent)
+    table = _tool_table(path)
+    if table is None:
+        raise UsageError(f"{path}: has no table [tool.seedband]")
+    return LoadedRecipe(parse_recipe(table, f"{path} [tool.seedband]"), path.parent)
 
 
 def parse_recipe(table: Mapping[str, Any], source: str) -> Recipe:
@@ -63,7 +67,9 @@ def parse_recipe(table: Mapping[str, Any], source: str) -> Recipe:
     from pydantic import ValidationError
 
     try:
-        recipe: Recipe = _adapter().validate_python(dict(table))
+        # As JSON, so that types are strict ("3" is no number, true no 1) and lists are tuples all the same.
+        text = json.dumps(table, default=str)
+        recipe: Recipe = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
         raise _invalid(source, _problems(error.errors(include_url=False, include_context=False))) from None
     problems = list(_contradictions(recipe))
@@ -96,8 +102,15 @@ def _parse(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: no such file")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
+
+
+def _tool_table(pyproject: Path) -> dict[str, Any] | None:
+    """[tool.seedband] of a pyproject.toml, if it is a table."""
+    tool = _parse(pyproject).get("tool")
+    table = tool.get("seedband") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else None
 
 
 @cache
@@ -138,8 +151,9 @@ def _problems(errors: "list[ErrorDetails]") -> list[Problem]:
 
 
 def _problem(details: "ErrorDetails") -> Problem:
-    where = _key_path(details["loc"])
-    if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    unknown = details["type"] in ("unexpected_keyword_argument", "extra_forbidden")
+    where = _key_path(details["loc"], whole=unknown or details["type"] == "missing")
+    if unknown:
         return Problem(where, "an unknown key", "a key of this section", _suggestion(where))
     if details["type"] == "missing":
         return Problem(where, "nothing", "a value: this key is required")
@@ -147,13 +161,13 @@ def _problem(details: "ErrorDetails") -> Problem:
     return Problem(where, repr(details["input"]), message.removeprefix("input should be "))
 
 
-def _key_path(loc: tuple[int | str, ...]) -> str:
-    """Pydantic's location as people write keys: without the branches of a union."""
+def _key_path(loc: tuple[int | str, ...], *, whole: bool) -> str:
+    """Pydantic's location as people write keys; unless it is `whole`, without the branches of a union."""
     path = ""
     for part in loc:
         if isinstance(part, int):
             path += f"[{part + 1}]"
-        elif "[" not in part and part not in ("str", "constrained-str", "none"):
+        elif whole or ("[" not in part and part not in ("str", "constrained-str", "none")):
             path += f".{part}" if path else part
     return path
 
@@ -185,10 +199,21 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     primaries = sum(section.primary for section in recipe.evaluate)
     if primaries != 1:
         yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
-    if recipe.model.sha256 is not None and len(recipe.model.sha256) != SHA256_DIGITS:
+    if recipe.model.sha256 is not None and not SHA256.fullmatch(recipe.model.sha256):
         yield Problem("model.sha256", repr(recipe.model.sha256), "64 hexadecimal digits")
+    for index, section in enumerate(recipe.evaluate, 1):
+        if (bad := _not_finite(section.args)) is not None:
+            yield Problem(f"evaluate[{index}].args", str(bad), "finite numbers")
     if not recipe.lora.target_modules:
         yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')
+
+
+def _not_finite(value: Any) -> float | None:
+    """The first number in a nested value that is NaN or infinite."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return next((bad for entry in inner if (bad := _not_finite(entry)) is not None), None)
 
 
 def _invalid(source: str, problems: list[Problem]) -> UsageError:

@@ -8,6 +8,7 @@ from seedband.records import Recipe, Scoring
 from seedband.seeding import SEEDING_VERSION
 from seedband.store import VERSIONS
 
+MISSING = object()
 Need = Literal["must", "recorded", "shown"]
 
 #: Key path in a signature → whether it must match, must match where both have a record, or is only shown.
@@ -103,7 +104,9 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
     found = []
     for key, need in COMPARED.items():
         ours, theirs = _at(band, key), _at(other, key)
-        if need != "must" and (ours is None or theirs is None):
+        if ours is None or theirs is None:
+            if need == "must":
+                found.append(Difference(key, need, ours, theirs))
             continue
         if ours != theirs:
             found += _inner(key, need, ours, theirs)
@@ -119,7 +122,9 @@ def _inner(key: str, need: Need, ours: Any, theirs: Any) -> list[Difference]:
     """A difference between two tables is told by their entries that differ."""
     if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
         return [Difference(key, need, ours, theirs)]
-    keys = [inner for inner in sorted(ours.keys() | theirs.keys()) if ours.get(inner) != theirs.get(inner)]
+    keys = [
+        inner for inner in sorted(ours.keys() | theirs.keys()) if ours.get(inner, MISSING) != theirs.get(inner, MISSING)
+    ]
     if need == "recorded":
         keys = [inner for inner in keys if inner in ours and inner in theirs]
     if not keys:

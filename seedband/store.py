@@ -6,6 +6,7 @@ Every JSON file carries `format` and `version`. Writing goes to a temporary file
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ def write_text(path: Path, text: str) -> None:
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: keys sorted, no spaces, no NaN. Hashes are taken over it."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(value: Any) -> str:
@@ -72,7 +73,7 @@ def write_json(path: Path, kind: str, content: Mapping[str, Any]) -> None:
     """Write `content` with format, version and its own sha256, atomically. NaN and infinity are refused."""
     body = {"format": f"seedband.{kind}", "version": VERSIONS[kind], **content}
     sealed = {**body, "sha256": digest(body)}
-    write_text(path, json.dumps(sealed, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(sealed, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path, kind: str) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def parse_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise Refused(f"{path}: {path.stat().st_size} bytes, more than the {MAX_JSON_BYTES} that are read")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant, parse_float=_finite_float)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(value, dict):
@@ -115,8 +116,13 @@ def parse_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def _finite_float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse_constant(text)
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(f"{name} is no finite number")
 
 
 @contextmanager

@@ -181,3 +181,15 @@ def test_any_bytes_are_items_or_a_usage_error(tmp_path_factory, content):
 @settings(deadline=None)
 def test_any_json_is_items_or_a_usage_error(tmp_path_factory, rows):
     load_bytes(tmp_path_factory, "\n".join(json.dumps(row) for row in rows).encode())
+
+
+def test_null_ids_are_named_by_their_row(data):
+    items = data(changed(3, id=None))
+    assert items.ids[2] == "row-3"
+
+
+@pytest.mark.parametrize(("column", "value"), [("label", True), ("text", "\ud800"), ("label", "\udfff")])
+def test_no_label_and_no_text_are_told_by_row(data, column, value):
+    (problem,) = problems(data, changed(5, **{column: value}))
+    assert "row 5" in problem.where
+    assert column in problem.found

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from torch import nn
 
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 
@@ -145,3 +146,18 @@ def test_leaves_to_peft_what_peft_computes_from_the_base(initializer):
 def test_plain_name_is_free_of_wrappers(name, plain, lora):
     assert plain_name(name) == plain_name(plain) == plain
     assert is_lora(name) is lora
+
+
+def test_embeddings_start_at_zero_by_a_not_by_b():
+    a, b = nn.Parameter(torch.ones(4, 10)), nn.Parameter(torch.zeros(16, 4))
+    names = [f"base_model.model.bert.words.lora_embedding_{part}.default" for part in "AB"]
+    records = draw_new(list(zip(names, (a, b), strict=True)), 1, "kaiming", "normal", 0.02)
+    assert [record.name for record in records] == ["bert.words.lora_embedding_A", "bert.words.lora_embedding_B"]
+    assert not a.any()
+    assert b.std() > 0.5
+
+
+def test_new_norms_start_at_one():
+    scale = nn.Parameter(torch.zeros(8))
+    draw_new([("classifier.norm.weight", scale)], 1, "kaiming", "normal", 0.02)
+    assert torch.equal(scale.data, torch.ones(8))

@@ -211,3 +211,30 @@ def test_a_changed_recipe_validates_or_is_a_usage_error(changes):
     except UsageError:
         return
     assert parse_recipe(tomllib.loads(dump_recipe(recipe)), "again") == recipe
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("train", "epochs", True), ("train", "epochs", "3"), ("train", "learning_rate", "1e-2"), ("lora", "alpha", True)],
+)
+def test_values_of_another_type_are_mistakes(section, key, value):
+    table = tomllib.loads(recipe_text())
+    table[section][key] = value
+    with pytest.raises(UsageError, match=f"{section}.{key}"):
+        parse_recipe(table, "seedband.toml")
+
+
+@pytest.mark.parametrize("text", ["tool = 5", "[tool]\nseedband = 5", 'tool = "seedband"', "a = " + "[" * 20000])
+def test_odd_pyproject_is_a_usage_error(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError):
+        find_config(tmp_path)
+    with pytest.raises(UsageError):
+        load_recipe(tmp_path / "pyproject.toml")
+
+
+def test_arguments_of_evaluators_are_finite():
+    table = tomllib.loads(recipe_text())
+    table["evaluate"][0]["args"] = {"x": [1.0, float("inf")]}
+    with pytest.raises(UsageError, match="finite numbers"):
+        parse_recipe(table, "seedband.toml")

@@ -103,7 +103,7 @@ def test_never_writes_nan(sealed, number):
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_never_reads_nan(sealed, number):
     sealed.write_text(sealed.read_text(encoding="utf-8").replace("0.25", number), encoding="utf-8")
-    with pytest.raises(UsageError, match=f"not valid JSON: {number} is not a JSON number"):
+    with pytest.raises(UsageError, match=f"not valid JSON: {number} is no finite number"):
         store.read_json(sealed, "run")
 
 
@@ -184,7 +184,7 @@ def test_digest_ignores_the_order_of_keys_alone(value, draw):
 
 
 def test_canonical_text_is_pinned():
-    assert store.canonical({"b": [1, 0.1], "a": "é"}) == '{"a":"é","b":[1,0.1]}'
+    assert store.canonical({"b": [1, 0.1], "a": "é"}) == r'{"a":"\u00e9","b":[1,0.1]}'
     assert store.digest({}) == hashlib.sha256(b"{}").hexdigest()
 
 
@@ -205,3 +205,14 @@ def test_lock_is_free_after_a_crash(tmp_path):
     with store.locked(tmp_path):
         assert (tmp_path / ".lock-holder").is_file()
     assert not (tmp_path / ".lock-holder").exists()
+
+
+def test_number_beyond_floats_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"format": "seedband.run", "version": 1, "a": 1e999}', encoding="utf-8")
+    with pytest.raises(UsageError, match="1e999 is no finite number"):
+        store.read_json(tmp_path / "run.json", "run")
+
+
+def test_half_a_surrogate_pair_survives_a_round_trip(tmp_path):
+    store.write_json(tmp_path / "run.json", "run", {"a": "\ud800"})
+    assert store.read_json(tmp_path / "run.json", "run")["a"] == "\ud800"

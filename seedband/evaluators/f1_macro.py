@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import f1_score
 
+from seedband.errors import UsageError
 from seedband.evaluators import Predictions, Scored
 
 
@@ -17,6 +18,10 @@ class F1Macro:
     """
 
     zero_division: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.zero_division not in (0, 1):
+            raise UsageError(f"zero_division {self.zero_division!r} is neither 0 nor 1")
 
     name = "f1_macro"
     version = "1"

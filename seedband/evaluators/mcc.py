@@ -17,7 +17,9 @@ class Mcc:
     unit = "correlation"
 
     def score(self, predictions: Predictions) -> Scored:
-        """Correlation over all items; no item has one."""
+        """Correlation over all items, 0 where only one class is true and predicted; no item has one."""
+        if len({*predictions.labels.tolist(), *predictions.predicted.tolist()}) == 1:
+            return Scored(0.0)
         return Scored(float(matthews_corrcoef(predictions.labels, predictions.predicted)))
 
     def trivial_score(self, predictions: Predictions) -> float:  # noqa: ARG002
