@@ -4,23 +4,21 @@ One-sided throughout: "worse" is what stops a candidate. Scores are oriented so 
 edge of this module; everything that a user reads is in the metric's own unit and direction.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from seedband import store
 from seedband.errors import Refused, UsageError
 from seedband.records import Candidate
-from seedband.stats import limits, looks, power
+from seedband.stats import limits, looks, rules
 from seedband.stats.failed import Rate, failure_rate
+from seedband.stats.items import item_floor
+from seedband.stats.rules import Rule, Status
 
-Status = Literal["pass", "fail", "suspect"]
-Rule = Literal["retest", "t", "range"]
-RULES: tuple[Rule, ...] = ("retest", "t", "range")
 DEFAULT_ALPHA = 0.05
 #: Larger scores are refused: their squares would leave the range of floats.
 MAX_SCORE = 1e100
@@ -97,19 +95,19 @@ class MetricBand:
         return max(self.scores) - min(self.scores)
 
     @cached_property
-    def screen(self) -> float:
-        """Oriented score below which a first candidate is suspect."""
-        return sorted(self.oriented)[looks.screen_rank(self.n) - 1]
+    def baseline(self) -> rules.Baseline:
+        """What the rules judge by."""
+        return rules.Baseline(self.oriented, self.floor)
 
     @property
     def lower(self) -> float:
         """Lower edge of the band; where higher is better, a first candidate below it is suspect."""
-        return self.screen if self.higher_is_better else self._mirrored
+        return self.baseline.screen if self.higher_is_better else self._mirrored
 
     @property
     def upper(self) -> float:
         """Upper edge of the band; it mirrors the lower one and is a reason to stop only where lower is better."""
-        return self._mirrored if self.higher_is_better else -self.screen
+        return self._mirrored if self.higher_is_better else -self.baseline.screen
 
     @property
     def _mirrored(self) -> float:
@@ -119,8 +117,7 @@ class MetricBand:
     @property
     def collapse_limit(self) -> float:
         """Score beyond which a single candidate has collapsed: it fails at any look."""
-        level = self.alpha * looks.COLLAPSE_SHARE
-        return self.sign * limits.prediction_limit(self.oriented, level, self.floor)
+        return self.sign * self.baseline.collapse_limit(self.alpha)
 
     @property
     def failure_rate(self) -> Rate:
@@ -320,7 +317,7 @@ def fit_band(
             seeds=seeds,
             failed_seeds=tuple(failed_seeds),
             higher_is_better=name not in lower_is_better,
-            floor=item_floor(items[name]) if items and name in items else 0.0,
+            floor=_floor(name, items[name]) if items and name in items else 0.0,
             alpha=alpha,
         )
         for name, values in scores.items()
@@ -357,185 +354,31 @@ def load_band(path: str | Path) -> Band:
     return band
 
 
-def item_floor(items: Sequence[Sequence[float]]) -> float:
-    """Smallest standard deviation that the items allow: `sqrt(mean_i v_i / m)`, for 0/1 items at least 1/m.
-
-    v_i is the n - 1 variance of item i over seeds, m the number of items. Even seeds that agree in every score
-    differ by at least what their items flip.
-
-    Args:
-        items: Score of every item under every seed, shape (n, m), n >= 2.
-
-    Examples:
-        >>> item_floor([[1, 0, 1, 1], [0, 1, 1, 1]])
-        0.25
-        >>> item_floor([[1, 1, 0, 0], [1, 1, 0, 0]])
-        0.25
-    """
-    import numpy as np
-
-    table = np.asarray(items, dtype=float)
-    if table.ndim != 2 or table.shape[0] < 2 or not table.shape[1] or not np.isfinite(table).all():  # noqa: PLR2004
-        raise Refused(f"item scores of shape {table.shape}: expected finite scores, 2 or more seeds by 1 or more items")
-    m = table.shape[1]
-    floor = math.sqrt(float(table.var(axis=0, ddof=1).mean()) / m)
-    return max(floor, 1 / m) if np.isin(table, (0.0, 1.0)).all() else floor
-
-
 def _judged(band: MetricBand, raw: tuple[float, ...], rule: Rule, alpha: float, *, gates: bool) -> MetricVerdict:
-    y = tuple(band.sign * score for score in raw)
-    if rule == "range":
-        decided = _by_range(band, y)
-    elif limits.pooled_t(band.oriented, y, band.floor) is None:
-        decided = _without_scale(band, y, rule, alpha)
-    else:
-        decided = _by_t(band, y, alpha) if rule == "t" else _by_retest(band, y, alpha)
-    limit, drop = decided.get("limit"), decided.pop("drop_sd", None)
-    decided["limit"] = None if limit is None else band.sign * limit
-    if drop is not None and band.floored_sd > 0:
-        decided["detectable_drop"] = drop * band.floored_sd
-    fields: dict[str, Any] = {"detectable_drop": None, "screen_rate": 0.0, "p_value": None, **decided}
-    return MetricVerdict(rule=rule, scores=raw, gates=gates, **fields)
+    """A rule's decision in the metric's own unit and direction."""
+    decision = rules.decide(band.baseline, [band.sign * score for score in raw], rule, alpha)
+    drop = None if decision.drop_sd is None or band.floored_sd == 0 else decision.drop_sd * band.floored_sd
+    return MetricVerdict(
+        status=decision.status,
+        rule=rule,
+        reason=decision.reason,
+        scores=raw,
+        limit=None if decision.limit is None else band.sign * decision.limit,
+        p_value=decision.p_value,
+        false_alarm_rate=decision.false_alarm_rate,
+        screen_rate=decision.screen_rate,
+        detectable_drop=drop,
+        candidates_needed=decision.candidates_needed,
+        candidates_at_most=decision.candidates_at_most,
+        gates=gates,
+    )
 
 
-def _by_range(band: MetricBand, y: tuple[float, ...]) -> dict[str, Any]:
-    k, lowest = len(y), min(band.oriented)
-    below = max(y) < lowest
-    return {
-        "status": "fail" if below else "pass",
-        "reason": f"{'all' if below else 'not all'} of {k} below every baseline seed",
-        "limit": lowest,
-        "p_value": limits.p_value(band.oriented, y, band.floor),
-        "false_alarm_rate": limits.all_below_rate(band.n, k),
-        "drop_sd": power.range_detectable_drop(band.n, k),
-    }
-
-
-def _by_t(band: MetricBand, y: tuple[float, ...], alpha: float) -> dict[str, Any]:
-    p = limits.p_value(band.oriented, y, band.floor)
-    assert p is not None, "a zero spread is judged by _without_scale"
-    return {
-        "status": "fail" if p <= alpha else "pass",
-        "reason": f"p {_compared(p, alpha)}",
-        "limit": limits.prediction_limit(band.oriented, alpha, band.floor) if len(y) == 1 else None,
-        "p_value": p,
-        "false_alarm_rate": alpha,
-        "drop_sd": power.t_detectable_drop(band.n, len(y), alpha),
-    }
-
-
-def _by_retest(band: MetricBand, y: tuple[float, ...], alpha: float) -> dict[str, Any]:
-    """One decision of the retest rule; docs/explanation/statistics.md states it look by look."""
-    design = looks.design(band.n, alpha)
-    p = limits.p_value(band.oriented, y, band.floor)
-    shared: dict[str, Any] = {
-        "p_value": p,
-        "screen_rate": looks.screen_rate(band.n),
-        "false_alarm_rate": design.false_alarm_rate,
-        "drop_sd": design.detectable_drop,
-        "limit": None,
-    }
-    k = len(y)
-    if collapsed := _collapsed(band, y, alpha):
-        return {**shared, "status": "fail", "reason": collapsed, "limit": _collapse(band, alpha)}
-    looked, decided = _first_settled_look(band, y, alpha, design.level)
-    if looked == k or decided["status"] == "fail":
-        return {**shared, **decided}
-    level = min(alpha, design.level) if k == looks.MAX_LOOKS else alpha
-    return {
-        **shared,
-        "status": "fail" if _at_most(p, level) else "pass",
-        "reason": f"one look at {k} candidates: p {_compared(p, level)}",
-        "screen_rate": 0.0,
-        "false_alarm_rate": looks.upfront_false_alarm_rate(band.n, k, alpha),
-        "drop_sd": power.t_detectable_drop(band.n, k, level),
-    }
-
-
-def _first_settled_look(
-    band: MetricBand, y: tuple[float, ...], alpha: float, level: float
-) -> tuple[int, dict[str, Any]]:
-    """Take look after look while they are suspect; more than three candidates have had no earlier look."""
-    if len(y) > looks.MAX_LOOKS:
-        return 0, {"status": "pass"}
-    decided: dict[str, Any] = {}
-    looked = 0
-    for looked in range(1, len(y) + 1):
-        decided = _look(band, y[:looked], alpha, level)
-        if decided["status"] != "suspect":
-            break
-    return looked, decided
-
-
-def _look(band: MetricBand, y: tuple[float, ...], alpha: float, level: float) -> dict[str, Any]:
-    """Look 1, 2 or 3 at as many candidates, given that the looks before it were suspect."""
-    p = limits.p_value(band.oriented, y, band.floor)
-    if len(y) == 1:
-        if y[0] >= band.screen:
-            return {"status": "pass", "reason": "inside the band, or better", "limit": band.screen}
-        return {**_unsettled(1), "reason": "below the band", "limit": band.screen}
-    if len(y) == looks.MAX_LOOKS:
-        return {"status": "fail" if _at_most(p, level) else "pass", "reason": f"look 3: p {_compared(p, level)}"}
-    strict = alpha * looks.COLLAPSE_SHARE
-    if _at_most(p, strict):
-        return {"status": "fail", "reason": f"look 2: p {_compared(p, strict)}"}
-    if p is None or p < looks.PASS_AT_LOOK_2:
-        return {**_unsettled(2), "reason": f"look 2: p {_compared(p, strict)} settles nothing yet"}
-    return {"status": "pass", "reason": f"look 2: p {_compared(p, looks.PASS_AT_LOOK_2)}"}
-
-
-def _unsettled(looked: int) -> dict[str, Any]:
-    return {"status": "suspect", "candidates_needed": 1, "candidates_at_most": looks.MAX_LOOKS - looked}
-
-
-def _collapsed(band: MetricBand, y: tuple[float, ...], alpha: float) -> str:
-    """Says which candidate collapsed, or nothing."""
-    limit = _collapse(band, alpha)
-    worst = [
-        j for j, score in enumerate(y, 1) if score <= limit and limits.pooled_t(band.oriented, [score], band.floor)
-    ]
-    if not worst:
-        return ""
-    return f"candidate {worst[0]} of {len(y)} collapsed: beyond {band.sign * limit:.4g}"
-
-
-def _collapse(band: MetricBand, alpha: float) -> float:
-    return limits.prediction_limit(band.oriented, alpha * looks.COLLAPSE_SHARE, band.floor)
-
-
-def _without_scale(band: MetricBand, y: tuple[float, ...], rule: Rule, alpha: float) -> dict[str, Any]:
-    """All baseline seeds agree, all candidates agree, and no items say what that is worth: ranks are all there is."""
-    k = len(y)
-    rate = limits.all_below_rate(band.n, k)
-    shared: dict[str, Any] = {
-        "limit": band.screen,
-        "false_alarm_rate": rate,
-        "screen_rate": looks.screen_rate(band.n) if rule == "retest" else 0.0,
-    }
-    if y[0] >= band.screen:
-        return {
-            **shared,
-            "status": "pass",
-            "reason": "inside the band; its spread is zero, which is no proof of zero noise",
-        }
-    if rate <= alpha:
-        return {**shared, "status": "fail", "reason": f"all of {k} below a band of zero spread: chance {rate:.3g}"}
-    more = next(more for more in range(1, 10_000) if limits.all_below_rate(band.n, k + more) <= alpha)
-    return {
-        **shared,
-        "status": "suspect",
-        "reason": "below a band of zero spread: no scale to judge the drop by",
-        "candidates_needed": 1,
-        "candidates_at_most": more,
-    }
-
-
-def _at_most(p: float | None, level: float) -> bool:
-    return p is not None and p <= level
-
-
-def _compared(p: float | None, level: float) -> str:
-    return f"unknown, level {level:.3g}" if p is None else f"= {p:.3g} {'<=' if p <= level else '>'} {level:.3g}"
+def _floor(name: str, items: Sequence[Sequence[float]]) -> float:
+    try:
+        return item_floor(items)
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from error
 
 
 def _primary(scores: Mapping[str, Sequence[float]], primary: str | None) -> str:
@@ -593,7 +436,7 @@ def valid_alpha(alpha: float) -> float:
 
 def known_rule(rule: str) -> Rule:
     """The rule of that name; UsageError when there is none."""
-    for known in RULES:
+    for known in rules.RULES:
         if rule == known:
             return known
-    raise UsageError(f"unknown rule {rule!r}; there are {', '.join(RULES)}")
+    raise UsageError(f"unknown rule {rule!r}; there are {', '.join(rules.RULES)}")

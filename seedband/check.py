@@ -3,21 +3,22 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import executors, models, runs, signature, store
-from seedband.band import Band, Rule, Verdict, known_rule, load_band, valid_alpha
+from seedband import executors, models, runs, store
+from seedband.band import Band, Verdict, known_rule, load_band, valid_alpha
+from seedband.candidates import Found, check_record, compare, resolve
 from seedband.errors import Refused, UsageError
 from seedband.preflight import scoring_for
 from seedband.recipe import parse_recipe
-from seedband.records import Candidate, CheckpointFiles, Evaluation, Event, ScoreJob, ScoreTarget, Scoring
+from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
 from seedband.runs import OnEvent
 from seedband.scoring import ITEMS
-from seedband.signature import Difference
-from seedband.worker import RUN, SCORES
+from seedband.stats.rules import Rule
+from seedband.worker import SCORES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
 PERMUTED_SHARE = 0.5
 #: … and so many times what is right as things stand.
 PERMUTED_RATIO = 2.0
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A candidate before it is scored: its files and whatever stands on record beside them."""
-
-    files: CheckpointFiles
-    record: Mapping[str, Any] | None
 
 
 def check(  # noqa: PLR0913  the public door of the gate: every keyword is one flag of the command
@@ -81,9 +74,9 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         raise Refused("this band was made from bare scores: it does not say how to score a checkpoint")
     scoring = _scoring(band, start, data, offline=offline)
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
-    found = [entry for path in listed for entry in _resolve(Path(path))]
+    found = [entry for path in listed for entry in resolve(Path(path))]
     for entry in found:
-        _check_record(band, entry, scoring, base, start, strict=strict, offline=offline, on_event=on_event)
+        check_record(band, entry, scoring, base, start, strict=strict, offline=offline, on_event=on_event)
     scored = _score(found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
     _check_distinct(scored)
     return _judge(band, scored, rule, alpha)
@@ -110,98 +103,8 @@ def _scoring(band: Band, start: Path, data: str | Path | None, *, offline: bool)
     return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute())
 
 
-# -- candidates -------------------------------------------------------------------------------------------------------
-
-
-def _resolve(path: Path) -> list[_Found]:
-    """A path as candidates: a checkpoint is one, a sweep is all its seeds."""
-    if (path / runs.SWEEP).is_file():
-        finished = runs.finished_runs(path)
-        if not finished:
-            raise UsageError(f"{path}: a sweep without a finished run")
-        return [_found_run(run.folder) for run in finished]
-    if (path / RUN).is_file():
-        return [_found_run(path)]
-    if (path.parent / runs.SWEEP).is_file() and path.is_dir():
-        raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
-    return [_Found(models.recognise(path, str(path)), None)]
-
-
-def _found_run(folder: Path) -> _Found:
-    run = runs.read_run(folder)
-    if run.status == "failed" and not run.evaluations:
-        return _Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
-    return _Found(models.recognise(folder, str(folder)), run.record)
-
-
-def _check_record(
-    band: Band,
-    entry: _Found,
-    scoring: Scoring,
-    base: str | None,
-    start: Path,
-    *,
-    strict: bool,
-    offline: bool,
-    on_event: OnEvent,
-) -> None:
-    """Compare what stands on record beside a candidate with the band, before anything is loaded."""
-    expected = band.provenance["base"]
-    own = _own_base(entry, base, start, offline=offline)
-    if own is not None and own != expected["sha256"]:
-        ours = expected["sha256"]
-        raise Refused(f"{entry.files.name}: base weights: the band has {ours[:12]}…, the candidate's base {own[:12]}…")
-    if own is None and entry.files.kind == "adapter":
-        named = _adapter_config(entry.files).get("base_model_name_or_path")
-        if named != expected["reference"]:
-            raise Refused(
-                f"{entry.files.name}: its base {named!r} is not on this machine, so it cannot be compared with the "
-                f"band's ({expected['reference']})",
-                hint="say where it lies with --base",
-            )
-    if entry.files.kind == "model":
-        _check_model_labels(entry.files, scoring.labels)
-        text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
-        on_event(Event("note", content={"text": text}))
-    if entry.record is not None and entry.record.get("signature") is not None:
-        _compare(band, entry.files.name, entry.record["signature"], strict=strict, on_event=on_event, only_record=True)
-
-
-def _own_base(entry: _Found, base: str | None, start: Path, *, offline: bool) -> str | None:
-    """SHA-256 of the base that a candidate was trained on, as far as it can be known."""
-    if entry.record is not None:
-        return str(entry.record["provenance"]["base"]["sha256"])
-    if entry.files.kind == "head":
-        return str(store.read_json(Path(entry.files.path) / "head.json", "head")["base_sha256"])
-    if base is not None:
-        return models.locate_base(base, None, Path(), offline=offline).sha256
-    if entry.files.kind == "model":
-        return None
-    config = _adapter_config(entry.files)
-    reference = str(config.get("base_model_name_or_path"))
-    for folder in (Path(), start, Path(entry.files.path)):
-        if reference.startswith("package:") or (folder / reference).is_dir():
-            return models.locate_base(reference, config.get("revision"), folder, offline=offline).sha256
-    return None
-
-
-def _adapter_config(files: CheckpointFiles) -> dict[str, Any]:
-    return store.parse_json(Path(files.path) / "adapter_config.json")
-
-
-def _check_model_labels(files: CheckpointFiles, labels: Sequence[str]) -> None:
-    """A whole model names its labels; names that PEFT or transformers made up say nothing."""
-    named = store.parse_json(Path(files.path) / "config.json").get("id2label", {})
-    own = [named[key] for key in sorted(named, key=int)] if named else []
-    if own and not all(str(label).startswith("LABEL_") for label in own) and own != list(labels):
-        raise Refused(f"{files.name}: label set and order: band has {list(labels)}, candidate has {own}")
-
-
-# -- scores -----------------------------------------------------------------------------------------------------------
-
-
 def _score(
-    found: Sequence[_Found],
+    found: Sequence[Found],
     scoring: Scoring,
     band: Band,
     labels: Sequence[str] | None,
@@ -217,7 +120,7 @@ def _score(
     targets = {
         index: ScoreTarget(entry.files, str(work / str(index)), order)
         for index, entry in enumerate(found)
-        if not _failed_before(entry)
+        if not entry.failure
     }
     if targets:
         job = ScoreJob(scoring, tuple(targets.values()), _threads(band))
@@ -231,25 +134,19 @@ def _score(
     return scored
 
 
-def _failed_before(entry: _Found) -> str:
-    """Why a run failed to train without leaving weights worth scoring; empty otherwise."""
-    record = entry.record
-    return str(record["failure"]) if record is not None and not record["evaluations"] else ""
-
-
 def _threads(band: Band) -> int:
     return int(band.provenance["recipe"]["determinism"]["threads"])
 
 
-def _candidate(band: Band, entry: _Found, out: Path, *, strict: bool, on_event: OnEvent, ordered: bool) -> Candidate:
+def _candidate(band: Band, entry: Found, out: Path, *, strict: bool, on_event: OnEvent, ordered: bool) -> Candidate:
     """The scores of a candidate, compared once more by what the scoring itself put on record."""
     name = entry.files.name
-    if failure := _failed_before(entry):
+    if failure := entry.failure:
         return Candidate(name, {}, None, failure)
     result = store.read_json(out / SCORES, "scores")
     if result["signature"] is None:
         return Candidate(name, {}, result["tensors_sha256"], result["failure"])
-    _compare(band, name, result["signature"], strict=strict, on_event=on_event, only_record=False)
+    compare(band, name, result["signature"], strict=strict, on_event=on_event, only_record=False)
     evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
     for evaluation in evaluations:
         if evaluation.score is None:
@@ -259,30 +156,6 @@ def _candidate(band: Band, entry: _Found, out: Path, *, strict: bool, on_event: 
     seed_of = {sha256: int(seed) for seed, sha256 in band.provenance["checkpoints"].items()}
     scores = {evaluation.metric: float(evaluation.score or 0.0) for evaluation in evaluations}
     return Candidate(name, scores, result["tensors_sha256"], result["failure"], seed_of.get(result["tensors_sha256"]))
-
-
-def _compare(
-    band: Band, name: str, other: Mapping[str, Any], *, strict: bool, on_event: OnEvent, only_record: bool
-) -> None:
-    """Refuse what is not comparable, tell what merely differs.
-
-    With `only_record` the other signature was made when the candidate was trained: what scoring settles anew on this
-    machine (data, evaluators, settings, environment) is compared later, by the scores that count.
-    """
-    found = signature.differences(band.provenance["signature"], other)
-    if only_record:
-        found = [difference for difference in found if difference.need != "must" and difference.key != "environment"]
-    refused = signature.forbidding(found, strict=strict)
-    if refused:
-        raise Refused(
-            f"{name}: {refused[0]}", hint="such scores are not comparable" if len(refused) == 1 else _rest(refused)
-        )
-    for difference in found:
-        on_event(Event("warning", content={"text": f"{name}: {difference}"}))
-
-
-def _rest(refused: Sequence[Difference]) -> str:
-    return "and " + "; ".join(str(difference) for difference in refused[1:])
 
 
 def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
@@ -312,9 +185,6 @@ def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
             f"one ({', '.join(pairs[:4])}), {as_is:.0%} as their own",
             hint="give the candidate's own label order with --labels FILE, one label a line",
         )
-
-
-# -- judge ------------------------------------------------------------------------------------------------------------
 
 
 def _check_distinct(candidates: Sequence[Candidate]) -> None:

@@ -139,9 +139,9 @@ def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | Non
         >>> from seedband.band import fit_band
         >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]}).metrics["accuracy"]
         >>> for line in strip(band, [0.869], width=40): print(line)
-        accuracy    ├───────────────────────┤ band
-                  ×    ●        ◆    ●       ●
-                0.8690                  0.8920
+        accuracy     ├───────────────────────────────────┤ band
+                  ×  ●             ◆       ●             ●
+                  0.8690                            0.8920
     """
     width = width or min(72, shutil.get_terminal_size((100, 24)).columns) - len(metric.name) - 2
     low, high = min([*metric.scores, *candidates]), max([*metric.scores, *candidates])

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import determinism, signature, store
+from seedband.classifiers import Classifier, checkpoint_tensors, load_tokenizer, open_checkpoint
 from seedband.dataset import Items, collate, encode, load_items
 from seedband.evaluators import Evaluator, Predictions, build, describe
-from seedband.models import Classifier, checkpoint_tensors, load_tokenizer, open_checkpoint
 from seedband.records import Evaluation, ScoreTarget, Scoring
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seedband import models, runs, store
+from seedband import classifiers, models, runs, store
 from seedband.band import Band, load_band
 from seedband.errors import UsageError
 from seedband.records import Run
@@ -95,9 +95,9 @@ def _ship_head(run: Run, base_facts: Mapping[str, Any], to: Path) -> None:
     head = store.read_json(run.folder / "head.json", "head")
     if head["pooling"] == "model":
         files = models.recognise(run.folder, str(run.folder))
-        model: Any = models.open_checkpoint(files, base, head["labels"]).module
+        model: Any = classifiers.open_checkpoint(files, base, head["labels"]).module
         model.save_pretrained(to)
-        models.load_tokenizer(base.path).save_pretrained(to)
+        classifiers.load_tokenizer(base.path).save_pretrained(to)
         return
     shutil.copytree(base.path, to, dirs_exist_ok=True)
     for name in ("head.json", models.HEAD_WEIGHTS):

@@ -12,17 +12,10 @@ import torch
 from safetensors.torch import save_file
 
 from seedband import store
+from seedband.classifiers import Classifier, load_classifier, load_pooled, load_tokenizer, pool
 from seedband.dataset import collate, encode
 from seedband.initializers import as_dicts, draw_new
-from seedband.models import (
-    HEAD_WEIGHTS,
-    Classifier,
-    load_classifier,
-    load_pooled,
-    load_tokenizer,
-    pool,
-    resolve_pooling,
-)
+from seedband.models import HEAD_WEIGHTS, resolve_pooling
 from seedband.records import SeedRun
 from seedband.trainers import Report, TrainedRun, TrainTask
 from seedband.trainers.loop import Trainable, fit

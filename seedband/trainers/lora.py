@@ -11,9 +11,10 @@ from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model
 from safetensors.torch import save_file
 
 from seedband import store
+from seedband.classifiers import Classifier, load_classifier, load_tokenizer
 from seedband.dataset import collate, encode
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
-from seedband.models import ADAPTER_WEIGHTS, Classifier, load_classifier, load_tokenizer
+from seedband.models import ADAPTER_WEIGHTS
 from seedband.records import LoraSection, SeedRun
 from seedband.trainers import Report, TrainedRun, TrainTask
 from seedband.trainers.loop import Trainable, fit

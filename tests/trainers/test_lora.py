@@ -8,7 +8,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification
 
-from seedband.models import open_checkpoint, recognise
+from seedband.classifiers import load_tokenizer, open_checkpoint
+from seedband.models import recognise
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import SeedRun
@@ -56,8 +57,6 @@ def test_saved_adapter_gives_the_logits_of_the_trained_model(task, tmp_path, mon
     _, live = trained(task, tmp_path / "run", monkeypatch=monkeypatch)
     files = recognise(tmp_path / "run", "run")
     classifier = open_checkpoint(files, task.base, task.labels)
-    from seedband.models import load_tokenizer
-
     again = predict(
         classifier, load_tokenizer(task.base.path), task.texts[:8], max_length=32, batch_size=8, device="cpu"
     )

@@ -1,0 +1,140 @@
+"""Candidates: what a path given to `check` is, and whether what stands on record beside it fits the band."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seedband import models, runs, signature, store
+from seedband.band import Band
+from seedband.errors import Refused, UsageError
+from seedband.records import CheckpointFiles, Event, Scoring
+from seedband.runs import OnEvent
+from seedband.signature import Difference
+from seedband.worker import RUN
+
+
+@dataclass(frozen=True)
+class Found:
+    """A candidate before it is scored.
+
+    Attributes:
+        files: Its checkpoint.
+        record: Its run.json, if it has one.
+    """
+
+    files: CheckpointFiles
+    record: Mapping[str, Any] | None
+
+    @property
+    def failure(self) -> str:
+        """Why a run failed to train without leaving weights worth scoring; empty otherwise."""
+        return str(self.record["failure"]) if self.record is not None and not self.record["evaluations"] else ""
+
+
+def resolve(path: Path) -> list[Found]:
+    """A path as candidates: a checkpoint is one, a sweep is all its seeds."""
+    if (path / runs.SWEEP).is_file():
+        finished = runs.finished_runs(path)
+        if not finished:
+            raise UsageError(f"{path}: a sweep without a finished run")
+        return [_found_run(run.folder) for run in finished]
+    if (path / RUN).is_file():
+        return [_found_run(path)]
+    if (path.parent / runs.SWEEP).is_file() and path.is_dir():
+        raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
+    return [Found(models.recognise(path, str(path)), None)]
+
+
+def _found_run(folder: Path) -> Found:
+    run = runs.read_run(folder)
+    if run.status == "failed" and not run.evaluations:
+        return Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
+    return Found(models.recognise(folder, str(folder)), run.record)
+
+
+def check_record(
+    band: Band,
+    entry: Found,
+    scoring: Scoring,
+    base: str | None,
+    start: Path,
+    *,
+    strict: bool,
+    offline: bool,
+    on_event: OnEvent,
+) -> None:
+    """Compare what stands on record beside a candidate with the band, before anything is loaded."""
+    expected = band.provenance["base"]
+    own = _own_base(entry, base, start, offline=offline)
+    if own is not None and own != expected["sha256"]:
+        ours = expected["sha256"]
+        raise Refused(f"{entry.files.name}: base weights: the band has {ours[:12]}…, the candidate's base {own[:12]}…")
+    if own is None and entry.files.kind == "adapter":
+        named = _adapter_config(entry.files).get("base_model_name_or_path")
+        if named != expected["reference"]:
+            raise Refused(
+                f"{entry.files.name}: its base {named!r} is not on this machine, so it cannot be compared with the "
+                f"band's ({expected['reference']})",
+                hint="say where it lies with --base",
+            )
+    if entry.files.kind == "model":
+        _check_model_labels(entry.files, scoring.labels)
+        text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
+        on_event(Event("note", content={"text": text}))
+    if entry.record is not None and entry.record.get("signature") is not None:
+        compare(band, entry.files.name, entry.record["signature"], strict=strict, on_event=on_event, only_record=True)
+
+
+def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> str | None:
+    """SHA-256 of the base that a candidate was trained on, as far as it can be known."""
+    if entry.record is not None:
+        return str(entry.record["provenance"]["base"]["sha256"])
+    if entry.files.kind == "head":
+        return str(store.read_json(Path(entry.files.path) / "head.json", "head")["base_sha256"])
+    if base is not None:
+        return models.locate_base(base, None, Path(), offline=offline).sha256
+    if entry.files.kind == "model":
+        return None
+    config = _adapter_config(entry.files)
+    reference = str(config.get("base_model_name_or_path"))
+    for folder in (Path(), start, Path(entry.files.path)):
+        if reference.startswith("package:") or (folder / reference).is_dir():
+            return models.locate_base(reference, config.get("revision"), folder, offline=offline).sha256
+    return None
+
+
+def _adapter_config(files: CheckpointFiles) -> dict[str, Any]:
+    return store.parse_json(Path(files.path) / "adapter_config.json")
+
+
+def _check_model_labels(files: CheckpointFiles, labels: Sequence[str]) -> None:
+    """A whole model names its labels; names that PEFT or transformers made up say nothing."""
+    named = store.parse_json(Path(files.path) / "config.json").get("id2label", {})
+    own = [named[key] for key in sorted(named, key=int)] if named else []
+    if own and not all(str(label).startswith("LABEL_") for label in own) and own != list(labels):
+        raise Refused(f"{files.name}: label set and order: band has {list(labels)}, candidate has {own}")
+
+
+def compare(
+    band: Band, name: str, other: Mapping[str, Any], *, strict: bool, on_event: OnEvent, only_record: bool
+) -> None:
+    """Refuse what is not comparable, tell what merely differs.
+
+    With `only_record` the other signature was made when the candidate was trained: what scoring settles anew on this
+    machine (data, evaluators, settings, environment) is compared later, by the scores that count.
+    """
+    found = signature.differences(band.provenance["signature"], other)
+    if only_record:
+        found = [difference for difference in found if difference.need != "must" and difference.key != "environment"]
+    refused = signature.forbidding(found, strict=strict)
+    if refused:
+        raise Refused(
+            f"{name}: {refused[0]}", hint="such scores are not comparable" if len(refused) == 1 else _rest(refused)
+        )
+    for difference in found:
+        on_event(Event("warning", content={"text": f"{name}: {difference}"}))
+
+
+def _rest(refused: Sequence[Difference]) -> str:
+    return "and " + "; ".join(str(difference) for difference in refused[1:])
