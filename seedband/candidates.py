@@ -78,6 +78,8 @@ def check_record(
                 f"band's ({expected['reference']})",
                 hint="say where it lies with --base",
             )
+        text = f"{entry.files.name}: its base {named!r} has the name of the band's; its weights cannot be compared"
+        on_event(Event("warning", content={"text": text}))
     if entry.files.kind == "model":
         _check_model_labels(entry.files, scoring.labels)
         text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from tiny import Tiny, make_recipe, recipe_text, run_cli
 
 
@@ -14,6 +15,11 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
     """One folder for all workers of the test run."""
     root = tmp_path_factory.getbasetemp()
     return root if worker_id == "master" else root.parent
+
+
+# A busy machine is no failure: examples are bounded in number, not in time.
+settings.register_profile("seedband", deadline=None)
+settings.load_profile("seedband")
 
 
 def once(folder: Path, make: Callable[[Path], None]) -> Path:
