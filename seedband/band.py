@@ -187,12 +187,14 @@ class Band:
         primary: The metric that gates.
         rule: Rule of `judge`, unless it is told another.
         provenance: Where the scores come from: signature, evaluators, data, environment; empty for bare scores.
+        folder: Where relative paths in the provenance start from: the folder of the file that it was read from.
     """
 
     metrics: Mapping[str, MetricBand]
     primary: str
     rule: Rule = "retest"
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = field(default=Path(), compare=False)
 
     @property
     def alpha(self) -> float:
@@ -347,7 +349,7 @@ def load_band(path: str | Path) -> Band:
             )
             for name, entry in content["metrics"].items()
         }
-        band = Band(metrics, content["primary"], known_rule(content["rule"]), content["provenance"])
+        band = Band(metrics, content["primary"], known_rule(content["rule"]), content["provenance"], Path(path).parent)
         band.metrics[band.primary]
     except (KeyError, TypeError, AttributeError, UsageError) as error:
         raise Refused(f"{path}: not a band that holds together: {type(error).__name__}: {error}") from error

@@ -58,7 +58,6 @@ def check_record(
     entry: Found,
     scoring: Scoring,
     base: str | None,
-    start: Path,
     *,
     strict: bool,
     offline: bool,
@@ -66,7 +65,7 @@ def check_record(
 ) -> None:
     """Compare what stands on record beside a candidate with the band, before anything is loaded."""
     expected = band.provenance["base"]
-    own = _own_base(entry, base, start, offline=offline)
+    own = _own_base(entry, base, band.folder, offline=offline)
     if own is not None and own != expected["sha256"]:
         ours = expected["sha256"]
         raise Refused(f"{entry.files.name}: base weights: the band has {ours[:12]}…, the candidate's base {own[:12]}…")

@@ -40,7 +40,6 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     base: str | None = None,
     strict: bool = False,
     offline: bool = False,
-    folder: str | Path | None = None,
     on_event: OnEvent = lambda _: None,
 ) -> Verdict:
     """Judge the checkpoints of one candidate recipe.
@@ -55,7 +54,6 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         base: The base that the candidates were trained on, where their own record of it leads nowhere.
         strict: Refuse another environment or method, too.
         offline: Whether model hubs must not be asked.
-        folder: Where the paths in the band start from; its file's folder unless said.
         on_event: Called with everything that happens.
 
     Returns:
@@ -66,32 +64,33 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         Refused: The scores would not be comparable, or a candidate cannot be opened safely.
         WorkFailed: Scoring crashed.
     """
-    start = Path(folder) if folder is not None else Path("." if isinstance(band, Band) else band).parent
     band = band if isinstance(band, Band) else load_band(band)
     rule = band.rule if rule is None else known_rule(rule)
     alpha = band.alpha if alpha is None else valid_alpha(alpha)
     if not band.provenance:
         raise Refused("this band was made from bare scores: it does not say how to score a checkpoint")
-    scoring = _scoring(band, start, data, offline=offline)
+    scoring = _scoring(band, data, offline=offline)
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
     found = [entry for path in listed for entry in resolve(Path(path))]
+    if not found:
+        raise Refused("no candidate: there is nothing to judge")
     for entry in found:
-        check_record(band, entry, scoring, base, start, strict=strict, offline=offline, on_event=on_event)
+        check_record(band, entry, scoring, base, strict=strict, offline=offline, on_event=on_event)
     scored = _score(found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
     _check_distinct(scored)
     return _judge(band, scored, rule, alpha)
 
 
-def _scoring(band: Band, start: Path, data: str | Path | None, *, offline: bool) -> Scoring:
+def _scoring(band: Band, data: str | Path | None, *, offline: bool) -> Scoring:
     """How the band's checkpoints were scored, with everything it names found again and compared by content."""
     facts = band.provenance
     recipe = parse_recipe(facts["recipe"], "the band's recipe")
-    base = models.locate_base(facts["base"]["reference"], facts["base"]["revision"], start, offline=offline)
+    base = models.locate_base(facts["base"]["reference"], facts["base"]["revision"], band.folder, offline=offline)
     if base.sha256 != facts["base"]["sha256"]:
         raise Refused(
             f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
         )
-    path = Path(data) if data is not None else start / facts["data"]["eval"]["path"]
+    path = Path(data) if data is not None else band.folder / facts["data"]["eval"]["path"]
     if not path.is_file():
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
     expected = facts["data"]["eval"]["sha256"]

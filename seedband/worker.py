@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from seedband import determinism, environment, signature, store
 from seedband.dataset import load_items
-from seedband.errors import SeedbandError
+from seedband.errors import SeedbandError, WorkFailed
 from seedband.models import recognise
 from seedband.records import Job, ScoreJob, ScoreTarget, TrainJob
 from seedband.scoring import Emit, score_checkpoint
@@ -61,6 +61,8 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     device = resolve_device(recipe.train.device)
     pins = determinism.read_back()
     train_items = load_items(Path(job.train_path), asdict(recipe.data))
+    if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
+        raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
     class_of = {label: index for index, label in enumerate(job.scoring.labels)}
     task = TrainTask(
         recipe=recipe,

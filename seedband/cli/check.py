@@ -42,7 +42,6 @@ def check(
             base=base,
             strict=strict,
             offline=offline,
-            folder=band.parent,
             on_event=report,
         )
     console.print_verdict(verdict, fitted, as_json=as_json)
