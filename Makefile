@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: install demo test test-full check format docs bench clean
+.PHONY: install demo test test-full check format bench clean
 
 install: $(VENV)/.installed
 
@@ -27,6 +27,9 @@ test: check
 
 test-full: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS)
+
+bench: install
+	$(BIN)/python benchmarks/parity.py
 
 format: install
 	$(BIN)/ruff check --fix .

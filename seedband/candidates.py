@@ -7,7 +7,7 @@ from typing import Any
 
 from seedband import models, runs, signature, store
 from seedband.band import Band
-from seedband.errors import Refused, UsageError
+from seedband.errors import Refused
 from seedband.records import CheckpointFiles, Event, Scoring
 from seedband.runs import OnEvent
 from seedband.signature import Difference
@@ -35,10 +35,11 @@ class Found:
 def resolve(path: Path) -> list[Found]:
     """A path as candidates: a checkpoint is one, a sweep is all its seeds."""
     if (path / runs.SWEEP).is_file():
-        finished = runs.finished_runs(path)
-        if not finished:
-            raise UsageError(f"{path}: a sweep without a finished run")
-        return [_found_run(run.folder) for run in finished]
+        seeds = runs.read_sweep(path)["seeds"]
+        missing = [seed for seed in seeds if not (runs.seed_folder(path, seed) / RUN).is_file()]
+        if missing:
+            raise Refused(f"{path}: seed {missing[0]} of this sweep is not finished", hint="sweep again to finish it")
+        return [_found_run(runs.seed_folder(path, seed)) for seed in seeds]
     if (path / RUN).is_file():
         return [_found_run(path)]
     if (path.parent / runs.SWEEP).is_file() and path.is_dir():
@@ -51,6 +52,19 @@ def _found_run(folder: Path) -> Found:
     if run.status == "failed" and not run.evaluations:
         return Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
     return Found(models.recognise(folder, str(folder)), run.record)
+
+
+def check_one_recipe(found: Sequence[Found]) -> None:
+    """Several candidates are several seeds of one recipe, as far as their records tell."""
+    recorded = [entry for entry in found if entry.record is not None]
+    for entry in recorded[1:]:
+        first = recorded[0]
+        changed = runs.changed_keys(first.record or {}, entry.record or {})
+        if changed:
+            raise Refused(
+                f"{entry.files.name} comes from another recipe than {first.files.name}: {', '.join(changed)}",
+                hint="candidates are seeds of one recipe: judge two recipes in two calls",
+            )
 
 
 def check_record(
@@ -69,9 +83,13 @@ def check_record(
     if own is not None and own != expected["sha256"]:
         ours = expected["sha256"]
         raise Refused(f"{entry.files.name}: base weights: the band has {ours[:12]}…, the candidate's base {own[:12]}…")
+    if entry.failure:
+        return
     if own is None and entry.files.kind == "adapter":
         named = _adapter_config(entry.files).get("base_model_name_or_path")
-        if named != expected["reference"]:
+        revision = _adapter_config(entry.files).get("revision")
+        other = revision is not None and expected["revision"] not in (None, revision)
+        if named != expected["reference"] or other:
             raise Refused(
                 f"{entry.files.name}: its base {named!r} is not on this machine, so it cannot be compared with the "
                 f"band's ({expected['reference']})",
@@ -79,8 +97,10 @@ def check_record(
             )
         text = f"{entry.files.name}: its base {named!r} has the name of the band's; its weights cannot be compared"
         on_event(Event("warning", content={"text": text}))
+    if entry.files.kind == "head":
+        _check_labels(entry.files, store.read_json(Path(entry.files.path) / "head.json", "head")["labels"], scoring)
     if entry.files.kind == "model":
-        _check_model_labels(entry.files, scoring.labels)
+        _check_labels(entry.files, _model_labels(entry.files), scoring)
         text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
         on_event(Event("note", content={"text": text}))
     if entry.record is not None and entry.record.get("signature") is not None:
@@ -109,12 +129,16 @@ def _adapter_config(files: CheckpointFiles) -> dict[str, Any]:
     return store.parse_json(Path(files.path) / "adapter_config.json")
 
 
-def _check_model_labels(files: CheckpointFiles, labels: Sequence[str]) -> None:
-    """A whole model names its labels; names that PEFT or transformers made up say nothing."""
-    named = store.parse_json(Path(files.path) / "config.json").get("id2label", {})
-    own = [named[key] for key in sorted(named, key=int)] if named else []
-    if own and not all(str(label).startswith("LABEL_") for label in own) and own != list(labels):
-        raise Refused(f"{files.name}: label set and order: band has {list(labels)}, candidate has {own}")
+def _model_labels(files: CheckpointFiles) -> list[str]:
+    """The labels that a whole model names, in the order of its outputs; names that libraries make up say nothing."""
+    named = models.read_config(Path(files.path)).get("id2label") or {}
+    own = [str(named[key]) for key in sorted(named, key=int)]
+    return [] if all(label.startswith("LABEL_") for label in own) else own
+
+
+def _check_labels(files: CheckpointFiles, own: Sequence[str], scoring: Scoring) -> None:
+    if own and list(own) != list(scoring.labels):
+        raise Refused(f"{files.name}: label set and order: band has {list(scoring.labels)}, candidate has {list(own)}")
 
 
 def compare(
@@ -127,7 +151,8 @@ def compare(
     """
     found = signature.differences(band.provenance["signature"], other)
     if only_record:
-        found = [difference for difference in found if difference.need != "must" and difference.key != "environment"]
+        settled = {"base.sha256", "eval_data.sha256", "evaluators", "scoring", "file_version", "environment"}
+        found = [difference for difference in found if difference.key not in settled]
     refused = signature.forbidding(found, strict=strict)
     if refused:
         raise Refused(

@@ -3,22 +3,23 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import executors, models, runs, store
 from seedband.band import Band, Verdict, known_rule, load_band, valid_alpha
-from seedband.candidates import Found, check_record, compare, resolve
-from seedband.errors import Refused, UsageError
+from seedband.candidates import Found, check_one_recipe, check_record, compare, resolve
+from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.preflight import scoring_for
 from seedband.recipe import parse_recipe
 from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
 from seedband.runs import OnEvent
 from seedband.scoring import ITEMS
 from seedband.stats.rules import Rule
-from seedband.worker import SCORES
+from seedband.worker import RUN, SCORES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,6 +75,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     found = [entry for path in listed for entry in resolve(Path(path))]
     if not found:
         raise Refused("no candidate: there is nothing to judge")
+    check_one_recipe(found)
     for entry in found:
         check_record(band, entry, scoring, base, strict=strict, offline=offline, on_event=on_event)
     scored = _score(found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
@@ -114,7 +116,35 @@ def _score(
 ) -> list[Candidate]:
     if labels is not None and sorted(labels) != sorted(scoring.labels):
         raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
+    with _workspace() as work:
+        return _score_in(work, found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A temporary folder that is kept when scoring crashed: its log says why."""
     work = Path(tempfile.mkdtemp(prefix="seedband-check-"))
+    try:
+        yield work
+    except WorkFailed:
+        raise
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _score_in(
+    work: Path,
+    found: Sequence[Found],
+    scoring: Scoring,
+    band: Band,
+    labels: Sequence[str] | None,
+    *,
+    strict: bool,
+    offline: bool,
+    on_event: OnEvent,
+) -> list[Candidate]:
     order = None if labels is None else tuple(labels)
     targets = {
         index: ScoreTarget(entry.files, str(work / str(index)), order)
@@ -125,43 +155,49 @@ def _score(
         job = ScoreJob(scoring, tuple(targets.values()), _threads(band))
         executor = executors.make("local", slots=1, offline=offline, logs=work)
         runs.score(job, executor, on_event)
-    scored = [
-        _candidate(band, entry, work / str(index), strict=strict, on_event=on_event, ordered=order is not None)
+    return [
+        _candidate(band, entry, work / str(index), order, strict=strict, on_event=on_event)
         for index, entry in enumerate(found)
     ]
-    shutil.rmtree(work)
-    return scored
 
 
 def _threads(band: Band) -> int:
     return int(band.provenance["recipe"]["determinism"]["threads"])
 
 
-def _candidate(band: Band, entry: Found, out: Path, *, strict: bool, on_event: OnEvent, ordered: bool) -> Candidate:
+def _candidate(
+    band: Band, entry: Found, out: Path, order: tuple[str, ...] | None, *, strict: bool, on_event: OnEvent
+) -> Candidate:
     """The scores of a candidate, compared once more by what the scoring itself put on record."""
     name = entry.files.name
-    if failure := entry.failure:
-        return Candidate(name, {}, None, failure)
+    if entry.failure:
+        return Candidate(name, {}, None, entry.failure)
     result = store.read_json(out / SCORES, "scores")
+    sha256 = result["checkpoint_sha256"]
+    if entry.record is not None and entry.record["checkpoint_sha256"] != sha256:
+        raise Refused(f"{name}: its weights are not those that its {RUN} records", hint="restore the run's folder")
     if result["signature"] is None:
-        return Candidate(name, {}, result["tensors_sha256"], result["failure"])
+        return Candidate(name, {}, sha256, result["failure"])
     compare(band, name, result["signature"], strict=strict, on_event=on_event, only_record=False)
     evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
+    scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
     for evaluation in evaluations:
-        if evaluation.score is None:
+        if evaluation.metric not in scores:
             raise Refused(f"{name}: no {evaluation.metric}: {evaluation.failure}")
-    if not ordered:
-        _check_permuted(name, out / ITEMS, band.provenance["signature"]["labels"])
-    seed_of = {sha256: int(seed) for seed, sha256 in band.provenance["checkpoints"].items()}
-    scores = {evaluation.metric: float(evaluation.score or 0.0) for evaluation in evaluations}
-    return Candidate(name, scores, result["tensors_sha256"], result["failure"], seed_of.get(result["tensors_sha256"]))
+    labels = band.provenance["signature"]["labels"]
+    if order is None:
+        _check_permuted(name, out / ITEMS, labels)
+    seed_of = {known: int(seed) for seed, known in band.provenance["checkpoints"].items()}
+    baseline_seed = seed_of.get(sha256) if order is None or list(order) == labels else None
+    return Candidate(name, scores, sha256, result["failure"], baseline_seed)
 
 
 def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
     """Refuse predictions that fit a permutation of the labels far better than the order assumed.
 
     The best permutation is found on the confusion matrix (Hungarian method); only labels that it moves count, so that
-    one pair of labels swapped among many is seen, too.
+    one pair of labels swapped among many is seen, too, and most items of each must be predicted as its partner: a model
+    that says one label for everything fits no permutation.
     """
     import numpy as np
     import pandas as pd
@@ -177,7 +213,8 @@ def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
     if not total:
         return
     right, as_is = confusion[rows[moved], columns[moved]].sum() / total, confusion.diagonal()[rows[moved]].sum() / total
-    if right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is:
+    each = bool((confusion.argmax(axis=1)[rows[moved]] == columns[moved]).all())
+    if each and right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is:
         pairs = [f"{labels[row]} → {labels[column]}" for row, column in zip(rows[moved], columns[moved], strict=True)]
         raise Refused(
             f"{name}: labels look permuted: {right:.0%} of the items of {len(pairs)} labels are predicted as another "
@@ -190,7 +227,7 @@ def _check_distinct(candidates: Sequence[Candidate]) -> None:
     """The same weights twice are one candidate, and a baseline checkpoint beside others is no new evidence."""
     seen: dict[str, str] = {}
     for candidate in candidates:
-        sha256 = candidate.tensors_sha256
+        sha256 = candidate.checkpoint_sha256
         if sha256 is not None and sha256 in seen:
             raise Refused(f"{candidate.name} has the same weights as {seen[sha256]}: one candidate counts once")
         if sha256 is not None:

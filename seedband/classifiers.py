@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import store
 from seedband.errors import Refused
-from seedband.models import ADAPTER_WEIGHTS, HEAD_WEIGHTS, WEIGHTS, Pooling, read_config, shards
+from seedband.models import ADAPTER_WEIGHTS, HEAD_WEIGHTS, Pooling, read_config, shards
 from seedband.records import Base, CheckpointFiles
 
 if TYPE_CHECKING:
     import torch
+
+
+#: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
+ADAPTER_NOTES = {"base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping"}
 
 
 @dataclass(frozen=True)
@@ -99,13 +103,33 @@ def open_checkpoint(files: CheckpointFiles, base: Base, labels: Sequence[str]) -
     return classifier
 
 
-def checkpoint_tensors(folder: Path) -> "Iterable[tuple[str, torch.Tensor]]":
-    """Names and tensors of a checkpoint folder, whatever its kind."""
+def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Tensor]]":
+    """Names and tensors of a checkpoint.
+
+    Raises:
+        Refused: Its weights cannot be read.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    names = [name for name in (ADAPTER_WEIGHTS, HEAD_WEIGHTS, WEIGHTS) if (folder / name).is_file()][:1]
-    for name in names or shards(folder):
-        yield from load_file(folder / name).items()
+    folder = Path(files.path)
+    single = {"adapter": ADAPTER_WEIGHTS, "head": HEAD_WEIGHTS}.get(files.kind)
+    for name in [single] if single else shards(folder):
+        try:
+            yield from load_file(folder / name).items()
+        except (SafetensorError, OSError) as error:
+            raise Refused(f"{files.name}: {name} cannot be read: {_first_line(error)}") from error
+
+
+def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
+    """What beside its tensors decides what a checkpoint computes."""
+    if files.kind == "adapter":
+        config = store.parse_json(Path(files.path) / "adapter_config.json")
+        return {key: value for key, value in config.items() if key not in ADAPTER_NOTES}
+    if files.kind == "head":
+        head = store.read_json(Path(files.path) / "head.json", "head")
+        return {"pooling": head["pooling"], "labels": head["labels"]}
+    return dict(read_config(Path(files.path)))
 
 
 def _safe_loading() -> dict[str, Any]:
@@ -130,7 +154,7 @@ def _attention(model: Any) -> str:
 
 
 def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError
 
     config = store.parse_json(Path(files.path) / "adapter_config.json")
@@ -139,13 +163,16 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> 
         with_adapter = PeftModel.from_pretrained(classifier.module, files.path, is_trainable=False)
     except (RuntimeError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise Refused(f"{files.name}: this adapter does not fit {base.reference}: {_first_line(error)}") from error
-    saved = {name for name, _ in checkpoint_tensors(Path(files.path))}
+    saved = {name for name, _ in checkpoint_tensors(files)}
     drawn = [name for name in classifier.new if f"base_model.model.{name}" not in saved]
     if drawn:
         raise Refused(
             f"{files.name}: {', '.join(drawn)} is neither in the adapter nor in the base, so it would be random",
             hint=f"train it with modules_to_save; this adapter has {config.get('modules_to_save')}",
         )
+    absent = sorted(set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False)) - saved)
+    if absent:
+        raise Refused(f"{files.name}: {len(absent)} tensors of the adapter are missing, such as {absent[0]}")
     return Classifier(with_adapter, lambda batch: with_adapter(**batch).logits, (), classifier.head_std, "")
 
 
@@ -156,7 +183,7 @@ def _open_head(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Cla
         classifier = load_classifier(base.path, labels)
     else:
         classifier = load_pooled(base.path, labels, pooling, 0.0)
-    tensors = dict(checkpoint_tensors(Path(files.path)))
+    tensors = dict(checkpoint_tensors(files))
     if set(tensors) != set(classifier.new):
         raise Refused(f"{files.name}: has tensors {sorted(tensors)}, the head needs {sorted(classifier.new)}")
     try:

@@ -143,7 +143,7 @@ def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | Non
                   ×  ●             ◆       ●             ●
                   0.8690                            0.8920
     """
-    width = width or min(72, shutil.get_terminal_size((100, 24)).columns) - len(metric.name) - 2
+    width = width or max(24, min(72, shutil.get_terminal_size((100, 24)).columns - len(metric.name) - 2))
     low, high = min([*metric.scores, *candidates]), max([*metric.scores, *candidates])
     scale = (width - 1) / (high - low) if high > low else 0.0
     place = {score: round((score - low) * scale) for score in [*metric.scores, *candidates, metric.lower, metric.upper]}
@@ -206,8 +206,9 @@ def print_verdict(verdict: Verdict, band: Band, *, as_json: bool = False) -> Non
     if verdict.status == "suspect" and primary is not None:
         seeds = "1 more seed" if primary.candidates_needed == 1 else f"{primary.candidates_needed} more seeds"
         print_hint(
-            f"train {seeds} of the candidate's recipe ({primary.candidates_at_most} at most) and give all of its "
-            f"checkpoints, in the order trained: seedband check FIRST SECOND --band …"
+            f"train {seeds} of the candidate's recipe ({primary.candidates_at_most} at most), such as by "
+            f"seedband sweep --config CANDIDATE.toml --seeds NEW, --no-band, and give all of its checkpoints, in the order trained: "
+            f"seedband check FIRST SECOND --band …"
         )
 
 

@@ -130,9 +130,9 @@ def _row(line: str, where: str, columns: Mapping[str, Any], number: int) -> tupl
         return {}, [Problem(where, "no JSON", f"one JSON object a line ({error})")]
     if not isinstance(value, dict):
         return {}, [Problem(where, f"a {type(value).__name__}", "a JSON object")]
-    problems = []
     name = value.get(columns["id"])
     row = {"id": f"row-{number}" if name is None else str(name)}
+    problems = []
     for role in ("text", "label"):
         content = value.get(columns[role])
         if isinstance(content, int) and not isinstance(content, bool) and role == "label":
@@ -140,14 +140,14 @@ def _row(line: str, where: str, columns: Mapping[str, Any], number: int) -> tupl
         if not isinstance(content, str) or not content.strip():
             found = "nothing" if content is None else repr(content)
             problems.append(Problem(where, f"{found} in {columns[role]!r}", f"a {role} that is not empty"))
-        elif not _encodable(content):
-            problems.append(Problem(where, f"half a surrogate pair in {columns[role]!r}", "text that UTF-8 can hold"))
-        else:
-            row[role] = content
+            continue
+        row[role] = content
     for name in columns["slices"]:
         if value.get(name) is None:
             problems.append(Problem(where, f"nothing in {name!r}", "a value of this slice column"))
         row[f"slice {name}"] = str(value.get(name))
+    broken = [role for role, content in row.items() if not _encodable(content)]
+    problems += [Problem(where, f"half a surrogate pair in {role!r}", "text that UTF-8 can hold") for role in broken]
     return row, problems
 
 

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
 
     import torch
 
-PACKAGES = ("seedband", "torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "numpy", "scipy")
+PACKAGES = (
+    "seedband",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
 
 
 def describe(device: str) -> dict[str, Any]:

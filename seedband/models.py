@@ -20,6 +20,15 @@ HEAD_WEIGHTS = "head.safetensors"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+#: A tokenizer has one of these.
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
 #: What is fetched from a hub: never a pickle.
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*"]
 
@@ -47,7 +56,24 @@ def locate_base(reference: str, revision: str | None, folder: Path, *, offline: 
     else:
         raise UsageError(f"model.base: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
     check_safe(path)
-    return Base(reference, str(path), weights_sha256(path))
+    if not any((path / name).is_file() for name in VOCABULARIES):
+        raise UsageError(f"model.base: {path} has no tokenizer (none of {', '.join(VOCABULARIES)})")
+    return Base(reference, str(path), weights_sha256(path), files_sha256(path))
+
+
+def files_sha256(folder: Path) -> str:
+    """SHA-256 over the files beside the weights on which scores depend: config, tokenizer and pooling."""
+    patterns = [
+        "config.json",
+        "tokenizer*",
+        "vocab*",
+        "merges.txt",
+        "*.model",
+        "special_tokens_map.json",
+        "1_Pooling/*",
+    ]
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
+    return store.digest({file.relative_to(folder).as_posix(): store.file_sha256(file) for file in files})
 
 
 def weights_sha256(folder: Path) -> str:

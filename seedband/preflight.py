@@ -119,9 +119,7 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
     recipe, section = prepared.recipe, prepared.recipe.train
     shapes = tensor_names(Path(prepared.scoring.base.path))
     matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embedding" not in name]  # noqa: PLR2004
-    batches = math.ceil(len(prepared.train_items) / section.batch_size)
-    steps = section.epochs * math.ceil(batches / section.gradient_accumulation)
-    steps = steps if section.max_steps is None else min(steps, section.max_steps)
+    steps = section.planned_steps(len(prepared.train_items))
     adapter = sum(recipe.lora.r * sum(shape) for name, shape in shapes.items() if _targeted(name, shape, recipe))
     head = len(prepared.scoring.labels) * max((shape[1] for shape in matrices), default=0)
     rows = len(prepared.eval_items) * (8 * len(prepared.scoring.labels) + 64)
@@ -138,12 +136,17 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
     )
 
 
+def _matches(module: str, target: str) -> bool:
+    """Whether a target names a module, by the end of its path, as PEFT does."""
+    return f".{module}".endswith(f".{target}")
+
+
 def _targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
     targets = recipe.lora.target_modules
     module = name.removesuffix(".weight")
     if recipe.train.method != "lora" or len(shape) != 2 or not name.endswith(".weight"):  # noqa: PLR2004
         return False
-    return isinstance(targets, str) or any(f".{module}".endswith(f".{target}") for target in targets)
+    return isinstance(targets, str) or any(_matches(module, target) for target in targets)
 
 
 def columns_of(recipe: Recipe) -> dict[str, Any]:
@@ -211,7 +214,7 @@ def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
     modules = [
         name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
     ]
-    unmatched = [target for target in targets if not any(f".{module}".endswith(f".{target}") for module in modules)]
+    unmatched = [target for target in targets if not any(_matches(module, target) for module in modules)]
     endings = sorted({module.rpartition(".")[2] for module in modules})
     return [
         Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")

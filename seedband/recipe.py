@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "seedband.toml"
 SHA256 = re.compile("[0-9a-fA-F]{64}")
+#: Columns of scores.parquet and items.parquet that no slice may take.
+RESERVED = {"seed", "item", "label", "prediction", "logits", "evaluator", "score"}
 MISSING = object()
 
 
@@ -199,6 +201,8 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     primaries = sum(section.primary for section in recipe.evaluate)
     if primaries != 1:
         yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
+    for name in sorted(RESERVED & set(recipe.data.slices)):
+        yield Problem("data.slices", repr(name), "a column that scores.parquet does not have already")
     if recipe.model.sha256 is not None and not SHA256.fullmatch(recipe.model.sha256):
         yield Problem("model.sha256", repr(recipe.model.sha256), "64 hexadecimal digits")
     for index, section in enumerate(recipe.evaluate, 1):

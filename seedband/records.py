@@ -4,6 +4,7 @@ The sections of `Recipe` are the sections of seedband.toml, key for key; the bou
 `recipe` validates, and the text below each key is its documentation.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -81,6 +82,17 @@ class TrainSection:
     """Precision of the forward pass; bf16 is autocast over fp32 weights."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where runs train and checkpoints are scored; auto takes CUDA where there is any."""
+
+    def planned_steps(self, n_items: int) -> int:
+        """Optimizer steps of a run.
+
+        Examples:
+            >>> TrainSection(method="lora", epochs=2, batch_size=16).planned_steps(40)
+            6
+        """
+        batches = math.ceil(n_items / self.batch_size)
+        planned = self.epochs * math.ceil(batches / self.gradient_accumulation)
+        return planned if self.max_steps is None else min(self.max_steps, planned)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,11 +224,13 @@ class Base:
         reference: As the recipe names it.
         path: Folder on this machine.
         sha256: Of its weights.
+        files_sha256: Of its config and tokenizer.
     """
 
     reference: str
     path: str
     sha256: str
+    files_sha256: str
 
 
 @dataclass(frozen=True)
@@ -401,13 +415,13 @@ class Candidate:
     Attributes:
         name: As the user called it.
         scores: Metric → score; empty when it failed to train.
-        tensors_sha256: Of its weights.
+        checkpoint_sha256: Of its tensors and of what else decides what it computes.
         failure: Why it failed to train; empty otherwise.
         baseline_seed: The baseline seed whose weights it has, if any.
     """
 
     name: str
     scores: Mapping[str, float]
-    tensors_sha256: str | None
+    checkpoint_sha256: str | None
     failure: str = ""
     baseline_seed: int | None = None

@@ -1,5 +1,6 @@
 """Which runs are missing, run them, collect them: what sweep, check --more-seeds and reproduce share."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import store
 from seedband.determinism import equal_witnesses
-from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.executors import Executor
 from seedband.initializers import LORA
 from seedband.preflight import Prepared
+from seedband.recipe import differing_keys
 from seedband.records import Evaluation, Event, Outcome, Recipe, Run, ScoreJob, SeedRun, TrainJob
 from seedband.scoring import ITEMS
 from seedband.seeding import MAX_ROOT_SEED, streams
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SWEEP = "sweep.json"
+#: Keys of a recipe that say where things are or how to judge them: they may change within a sweep.
+FREE_KEYS = ("data.train", "data.eval", "data.name", "data.version", "gate.", "model.base", "model.revision")
+#: More root seeds than anybody means.
+MAX_SEEDS = 100_000
 OnEvent = Callable[[Event], None]
 #: Stream → the witnesses that must differ between two seeds under which it varies.
 WITNESSES_OF: Mapping[str, tuple[str, ...]] = {
@@ -67,6 +73,8 @@ def root_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
     Raises:
         UsageError: None at all, one twice, or one out of range.
     """
+    if isinstance(seeds, int) and seeds > MAX_SEEDS:
+        raise UsageError(f"{seeds} seeds are more than {MAX_SEEDS}", hint="a single seed is a list: 7,")
     listed = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if not listed:
         raise UsageError("no seed: give a count of at least 1, or a list")
@@ -110,6 +118,37 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     if not (folder / SWEEP).is_file():
         raise UsageError(f"{folder}: no sweep (it has no {SWEEP})")
     return store.read_json(folder / SWEEP, "sweep")
+
+
+def band_path(folder: Path) -> Path:
+    """Where the band of a sweep lies.
+
+    Raises:
+        UsageError: The folder holds no sweep, or the sweep has no band.
+        Refused: Another band lies there now.
+    """
+    record = read_sweep(folder)
+    if record["band"] is None:
+        raise UsageError(f"{folder}: this sweep has no band", hint="sweep at least 2 seeds, without --no-band")
+    path: Path = folder / record["band"]
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; it is the band of {folder}", hint="sweep again to write it")
+    if store.file_sha256(path) != record["band_sha256"]:
+        raise Refused(f"{path} is no longer the band that {folder} wrote", hint="restore it, or sweep again")
+    return path
+
+
+def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """What differs between two records' recipes, their bases and rows compared by content."""
+    recipes = [json.loads(store.canonical(record["recipe"])) for record in (first, second)]
+    changed = [key for key in differing_keys(*recipes) if not key.startswith(FREE_KEYS)]
+    bases, data = ([record["provenance"][key] for record in (first, second)] for key in ("base", "data"))
+    if bases[0]["sha256"] != bases[1]["sha256"]:
+        changed.append("model.base (other weights)")
+    if bases[0]["files_sha256"] != bases[1]["files_sha256"]:
+        changed.append("model.base (other config or tokenizer)")
+    parts = [part for part in ("train", "eval") if data[0][part]["sha256"] != data[1][part]["sha256"]]
+    return changed + [f"data.{part} (other rows)" for part in parts]
 
 
 def finished_runs(folder: Path) -> list[Run]:
@@ -178,9 +217,9 @@ def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
 
     parts = []
     for run in runs:
-        if not (run.folder / ITEMS).is_file():
+        if not run.evaluations:
             continue
-        items = pd.read_parquet(run.folder / ITEMS).drop(columns="logits")
+        items = _read_items(run).drop(columns="logits")
         scored = [name for name in items.columns if name.startswith("score:")]
         kept = [name for name in items.columns if not name.startswith("score:")]
         long = items.melt(id_vars=kept, value_vars=scored, var_name="evaluator", value_name="score")
@@ -190,11 +229,19 @@ def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:
-    """Score of every item under every run, shape (n_runs, n_items); None where the metric has none."""
+def _read_items(run: Run) -> "pd.DataFrame":
+    """items.parquet of a run, which must be the one that its record names."""
     import pandas as pd
 
-    columns = [pd.read_parquet(run.folder / ITEMS) for run in runs]
+    path = run.folder / ITEMS
+    if not path.is_file() or store.file_sha256(path) != run.record["items_sha256"]:
+        raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
+    return pd.read_parquet(path)
+
+
+def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:
+    """Score of every item under every run, shape (n_runs, n_items); None where the metric has none."""
+    columns = [_read_items(run) for run in runs]
     if not all(f"score:{metric}" in table.columns for table in columns):
         return None
     return [table[f"score:{metric}"].tolist() for table in columns]
@@ -240,6 +287,7 @@ def _raise_crashes(outcomes: Sequence[Outcome], then: str) -> None:
     first = crashed[0]
     told = {2: UsageError, 3: Refused}.get(first.error.get("exit_code", 5))
     if told is not None:
-        raise told(first.error["message"], hint=first.error["hint"])
+        problems = [Problem(**problem) for problem in first.error["problems"]]
+        raise told(first.error["message"], problems=problems, hint=first.error["hint"])
     names = ", ".join(outcome.job.name for outcome in crashed)
     raise WorkFailed(f"{names}: {first.message}", hint=f"the log is {first.log}; then {then}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import determinism, signature, store
-from seedband.classifiers import Classifier, checkpoint_tensors, load_tokenizer, open_checkpoint
+from seedband.classifiers import Classifier, checkpoint_settings, checkpoint_tensors, load_tokenizer, open_checkpoint
 from seedband.dataset import Items, collate, encode, load_items
 from seedband.evaluators import Evaluator, Predictions, build, describe
 from seedband.records import Evaluation, ScoreTarget, Scoring
@@ -26,12 +26,12 @@ def score_checkpoint(
 ) -> dict[str, Any]:
     """Predictions of a checkpoint from disk, every evaluator's score, and both by item in items.parquet."""
     files = target.checkpoint
-    tensors = list(checkpoint_tensors(Path(files.path)))
-    sha256 = determinism.tensors_sha256(tensors)
+    tensors = list(checkpoint_tensors(files))
+    sha256 = store.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
     broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
     if broken:
         failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors"
-        return {"evaluations": [], "signature": None, "tensors_sha256": sha256, "failure": failure}
+        return {"evaluations": [], "signature": None, "checkpoint_sha256": sha256, "failure": failure}
     items = load_items(Path(scoring.eval_path), scoring.columns)
     emit("start", None, {"what": f"scoring {files.name} on {len(items)} items"})
     classifier = open_checkpoint(files, scoring.base, scoring.labels)
@@ -53,7 +53,8 @@ def score_checkpoint(
     return {
         "evaluations": [asdict(evaluation) for evaluation in evaluations],
         "signature": signature.of_scoring(scoring, items.sha256, described, facts),
-        "tensors_sha256": sha256,
+        "checkpoint_sha256": sha256,
+        "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
         "failure": _no_better_than_trivial(scoring, evaluations),
     }
 

@@ -8,8 +8,11 @@ Seeds are hashed, never counted up: with `seed + epoch`, seed 1 in epoch 0 is se
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
+from typing import get_args
 
-STREAMS = ("init", "order", "dropout")
+from seedband.records import Stream
+
+STREAMS: tuple[Stream, ...] = get_args(Stream)
 #: Part of the signature: raised whenever a key or a draw changes.
 SEEDING_VERSION = 1
 MAX_ROOT_SEED = 2**63 - 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from seedband import classifiers, models, runs, store
 from seedband.band import Band, load_band
-from seedband.errors import UsageError
+from seedband.errors import Refused, UsageError
 from seedband.records import Run
 from seedband.scoring import ITEMS
 from seedband.worker import RUN
@@ -35,17 +35,16 @@ def ship(folder: str | Path, to: str | Path) -> Run:
     """
     folder, to = Path(folder), Path(to)
     record = runs.read_sweep(folder)
-    if record["band"] is None:
-        raise UsageError(f"{folder}: this sweep has no band, so no median run", hint="sweep at least 2 seeds")
+    path = runs.band_path(folder)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists and is not empty")
-    band = load_band(folder / record["band"])
+    band = load_band(path)
     run = runs.read_run(runs.seed_folder(folder, band.metrics[band.primary].median_seed))
     if (run.folder / "head.json").is_file():
         _ship_head(run, record["provenance"]["base"], to)
     else:
         shutil.copytree(run.folder, to, ignore=shutil.ignore_patterns(*RECORDS), dirs_exist_ok=True)
-    shutil.copyfile(folder / record["band"], to / "band.json")
+    shutil.copyfile(path, to / "band.json")
     store.write_text(to / "README.md", model_card(band, run))
     return run
 
@@ -92,6 +91,8 @@ Data: {facts["data"]["name"]} {facts["data"]["version"]}, {facts["data"]["n_trai
 
 def _ship_head(run: Run, base_facts: Mapping[str, Any], to: Path) -> None:
     base = models.locate_base(base_facts["path"], None, Path(), offline=True)
+    if base.sha256 != base_facts["sha256"]:
+        raise Refused(f"{base.path}: its weights are no longer those that the heads were trained on")
     head = store.read_json(run.folder / "head.json", "head")
     if head["pooling"] == "model":
         files = models.recognise(run.folder, str(run.folder))

@@ -74,7 +74,12 @@ def of_scoring(
         "task": scoring.task,
         "eval_data": {"sha256": eval_sha256},
         "evaluators": dict(evaluators),
-        "scoring": {"batch_size": scoring.batch_size, "max_length": scoring.max_length, "precision": "fp32"},
+        "scoring": {
+            "batch_size": scoring.batch_size,
+            "max_length": scoring.max_length,
+            "precision": "fp32",
+            "config_and_tokenizer": scoring.base.files_sha256,
+        },
         "labels": list(scoring.labels),
         "file_version": VERSIONS["run"],
         "environment": {

@@ -1,22 +1,19 @@
 """sweep: train one recipe under several seeds, score every checkpoint, and fit the noise band."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband import band as bands
-from seedband import evaluators, executors, runs, signature, store
+from seedband import environment, evaluators, executors, runs, signature, store
 from seedband.band import Band
 from seedband.errors import Refused, UsageError
 from seedband.preflight import Prepared, estimate, prepare
 from seedband.recipe import LoadedRecipe, differing_keys, dump_recipe, load_recipe
 from seedband.records import Event, Run, Sweep, TrainJob
 from seedband.runs import OnEvent
-
-#: Keys of a recipe that say where things are or how to judge them: they may change within a sweep.
-FREE_KEYS = ("data.train", "data.eval", "data.name", "data.version", "gate.", "model.base", "model.revision")
 
 
 class Plan(NamedTuple):
@@ -77,15 +74,12 @@ def sweep(
         WorkFailed: A run crashed; the others are kept.
     """
     wanted = runs.root_seeds(seeds)
-    plan = make_plan(recipe, wanted, out=out, offline=offline)
-    if band is not None and len({*wanted, *(run.seed for run in plan.finished)}) < 2:  # noqa: PLR2004
-        raise Refused("one seed has no spread: a band needs at least 2", hint="--seeds 4; or --no-band for a candidate")
+    plan = make_plan(recipe, wanted, out=out, band=band, offline=offline)
     for text in plan.prepared.warnings:
         on_event(Event("warning", content={"text": text}))
     with store.locked(plan.folder):
-        _check_same_recipe(plan)
         store.write_text(plan.folder / "recipe.toml", dump_recipe(plan.prepared.recipe))
-        _record(plan)
+        _record(plan, wanted)
         on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": wanted, "folder": str(plan.folder)}))
         executor = executors.make("local", slots=jobs, offline=offline, logs=_logs(plan.folder))
         runs.train(plan.jobs, executor, plan.finished, plan.prepared.recipe.seeds.vary, on_event)
@@ -97,14 +91,19 @@ def sweep(
         fitted = fit(plan.prepared, finished, path)
         fitted.save(path)
         median_seed = fitted.metrics[fitted.primary].median_seed
-        _record(plan, path, median_seed)
+        _record(plan, wanted, path, median_seed)
         return Sweep(plan.folder, tuple(finished), median_seed, path)
 
 
 def make_plan(
-    recipe: str | Path | LoadedRecipe, seeds: Sequence[int], *, out: str | Path | None = None, offline: bool = False
+    recipe: str | Path | LoadedRecipe,
+    seeds: Sequence[int],
+    *,
+    out: str | Path | None = None,
+    band: str | Path | None = None,
+    offline: bool = False,
 ) -> Plan:
-    """What a sweep would do; nothing is written."""
+    """What a sweep would do, and everything for which it would be refused; nothing is written."""
     loaded = recipe if isinstance(recipe, LoadedRecipe) else load_recipe(Path(recipe))
     prepared = prepare(loaded, offline=offline)
     default = Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}"
@@ -112,7 +111,14 @@ def make_plan(
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not a folder")
     finished = tuple(runs.finished_runs(folder))
+    if band is not None and len({*seeds, *(run.seed for run in finished)}) < 2:  # noqa: PLR2004
+        raise Refused("one seed has no spread: a band needs at least 2", hint="--seeds 4; or --no-band for a candidate")
+    _check_same_recipe(prepared, folder, finished)
+    if band is not None:
+        _check_band_path(Path(band), folder)
     missing = [seed for seed in seeds if seed not in {run.seed for run in finished}]
+    if missing:
+        _check_same_versions(finished)
     return Plan(prepared, folder, finished, tuple(runs.train_jobs(prepared, folder, missing)))
 
 
@@ -125,10 +131,7 @@ def band_of(path: str | Path) -> Band:
     path = Path(path)
     if not path.is_dir():
         return bands.load_band(path)
-    relative = runs.read_sweep(path)["band"]
-    if relative is None:
-        raise UsageError(f"{path}: this sweep has no band yet", hint="sweep at least 2 seeds, without --no-band")
-    return bands.load_band(path / relative)
+    return bands.load_band(runs.band_path(path))
 
 
 def fit(prepared: Prepared, finished: Sequence[Run], path: Path) -> Band:
@@ -179,7 +182,7 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
         "signature": healthy[0].record["signature"],
         "environment": healthy[0].record["environment"],
         "recipe": prepared.recipe.as_dict(),
-        "checkpoints": {str(run.seed): run.record["tensors_sha256"] for run in healthy},
+        "checkpoints": {str(run.seed): run.record["checkpoint_sha256"] for run in healthy},
         "failures": {str(run.seed): run.failure for run in failed},
     }
 
@@ -208,35 +211,43 @@ def _check_comparable(healthy: Sequence[Run]) -> None:
             )
 
 
-def _check_same_recipe(plan: Plan) -> None:
-    """The folder's finished runs must come from this recipe, on this base and these training rows."""
-    for run in plan.finished:
-        record = run.record
-        changed = [
-            key
-            for key in differing_keys(record["recipe"], _as_json(plan.prepared.recipe.as_dict()))
-            if not key.startswith(FREE_KEYS)
-        ]
-        facts, before = plan.prepared.provenance, record["provenance"]
-        if facts["base"]["sha256"] != before["base"]["sha256"]:
-            changed.append("model.base (other weights)")
-        changed += [
-            f"data.{part} (other rows)"
-            for part in ("train", "eval")
-            if facts["data"][part]["sha256"] != before["data"][part]["sha256"]
-        ]
+def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]) -> None:
+    """The folder's finished runs must come from this recipe, on this base and these rows."""
+    now = {"recipe": prepared.recipe.as_dict(), "provenance": prepared.provenance}
+    for run in finished:
+        changed = runs.changed_keys(run.record, now)
         if changed:
             raise UsageError(
-                f"{plan.folder} holds runs of another recipe: {', '.join(changed)} changed",
+                f"{folder} holds runs of another recipe: {', '.join(changed)} changed",
                 hint="give another --out, or remove the folder",
             )
 
 
-def _as_json(value: Any) -> Any:
-    """Tuples as lists, as they come back from a file."""
-    if isinstance(value, Mapping):
-        return {key: _as_json(inner) for key, inner in value.items()}
-    return [_as_json(inner) for inner in value] if isinstance(value, list | tuple) else value
+def _check_same_versions(finished: Sequence[Run]) -> None:
+    """What is known to join no band is refused before it is trained."""
+    now = environment.versions()
+    for run in finished:
+        changed = differing_keys(run.record["environment"]["versions"], now)
+        if changed:
+            raise Refused(
+                f"{run.folder} was trained with other versions: {', '.join(changed)} changed",
+                hint="give another --out, or go back to those versions",
+            )
+
+
+def _check_band_path(path: Path, folder: Path) -> None:
+    """A band is evidence: only the sweep that made it may replace it."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a place for a band")
+    if not path.exists():
+        return
+    record = runs.read_sweep(folder) if (folder / runs.SWEEP).is_file() else {"band": None, "band_sha256": None}
+    same = record["band"] is not None and (folder / record["band"]).resolve() == path.resolve()
+    if not same or record["band_sha256"] != store.file_sha256(path):
+        raise UsageError(
+            f"{path} exists, and it is not the band of {folder}",
+            hint="give another --band, or move the file; with --no-band the runs are candidates for it",
+        )
 
 
 def _write_scores(folder: Path, finished: Sequence[Run]) -> None:
@@ -244,15 +255,21 @@ def _write_scores(folder: Path, finished: Sequence[Run]) -> None:
         runs.scores_table(finished).to_parquet(temporary, index=False)
 
 
-def _record(plan: Plan, band: Path | None = None, median_seed: int | None = None) -> None:
+def _record(plan: Plan, wanted: Sequence[int], band: Path | None = None, median_seed: int | None = None) -> None:
+    """sweep.json: which seeds, in the order asked for, and the band. A band that stood there stays until the next."""
+    path = plan.folder / runs.SWEEP
+    before = runs.read_sweep(plan.folder) if path.is_file() else {"seeds": []}
+    made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256")}
+    if band is not None:
+        relative = os.path.relpath(band.absolute(), plan.folder.absolute())
+        made = {"median_seed": median_seed, "band": relative, "band_sha256": store.file_sha256(band)}
     content = {
-        "seeds": [run.seed for run in runs.finished_runs(plan.folder)],
-        "median_seed": median_seed,
-        "band": None if band is None else os.path.relpath(band.absolute(), plan.folder.absolute()),
+        "seeds": [*before["seeds"], *(seed for seed in wanted if seed not in before["seeds"])],
+        **made,
         "recipe": plan.prepared.recipe.as_dict(),
         "provenance": plan.prepared.provenance,
     }
-    store.write_json(plan.folder / runs.SWEEP, "sweep", content)
+    store.write_json(path, "sweep", content)
 
 
 def _logs(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from seedband import determinism, environment, signature, store
 from seedband.dataset import load_items
-from seedband.errors import SeedbandError, WorkFailed
+from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.models import recognise
 from seedband.records import Job, ScoreJob, ScoreTarget, TrainJob
 from seedband.scoring import Emit, score_checkpoint
@@ -78,6 +78,9 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     for trained in load(recipe.train.method).train(task, job.runs, emit):
         seconds = time.monotonic() - started
         record = _run_record(job, trained, facts, pins, device, emit)
+        if record["pins_flipped"]:
+            text = f"seed {trained.run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
+            emit("warning", trained.run.seed, {"text": text})
         store.write_json(Path(trained.run.folder) / RUN, "run", {**record, "train_seconds": round(seconds, 3)})
         emit("finished", trained.run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
         started = time.monotonic()
@@ -98,8 +101,11 @@ def resolve_device(asked: str) -> str:
     """The device a job runs on; "auto" takes CUDA where there is any."""
     import torch
 
+    available = torch.cuda.is_available()
+    if asked == "cuda" and not available:
+        raise UsageError('train.device: "cuda" was asked for, and torch finds no CUDA device', hint='device = "auto"')
     if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if available else "cpu"
     return asked
 
 
@@ -120,7 +126,12 @@ def read_job(path: Path) -> Job:
 def _run_record(
     job: TrainJob, trained: TrainedRun, facts: Mapping[str, Any], pins: Mapping[str, Any], device: str, emit: Emit
 ) -> dict[str, Any]:
-    scored: dict[str, Any] = {"evaluations": [], "signature": None, "tensors_sha256": None, "failure": trained.failure}
+    scored: dict[str, Any] = {
+        "evaluations": [],
+        "signature": None,
+        "checkpoint_sha256": None,
+        "failure": trained.failure,
+    }
     if not trained.failure:
         files = recognise(Path(trained.run.folder), f"seed {trained.run.seed}")
         scored = score_checkpoint(job.scoring, ScoreTarget(files, trained.run.folder), device, facts, emit)

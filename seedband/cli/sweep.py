@@ -28,13 +28,14 @@ def sweep(
 
     loaded = load_recipe(config or find_config(Path()))
     listed = runs.parse_seeds(seeds)
+    target = None if no_band else band
     if dry_run:
-        console.print_plan(make_plan(loaded, listed, out=out, offline=offline).as_dict(jobs), as_json=as_json)
+        console.print_plan(
+            make_plan(loaded, listed, out=out, band=target, offline=offline).as_dict(jobs), as_json=as_json
+        )
         return 0
     with console.Reporter(quiet=quiet, verbose=verbose) as report:
-        done = run_sweep(
-            loaded, listed, out=out, band=None if no_band else band, jobs=jobs, offline=offline, on_event=report
-        )
+        done = run_sweep(loaded, listed, out=out, band=target, jobs=jobs, offline=offline, on_event=report)
     if done.band_path is None:
         console.print_runs(done, as_json=as_json)
         return 0

@@ -72,6 +72,7 @@ class Evaluator(Protocol):
     version: ClassVar[str]
     higher_is_better: ClassVar[bool]
     unit: ClassVar[str]
+    backend: ClassVar[str]
 
     def score(self, predictions: Predictions) -> Scored:
         """Score the predictions, without changing them and without drawing random numbers."""
@@ -110,11 +111,12 @@ def build(name: str, args: Mapping[str, Any]) -> Evaluator:
 
 
 def describe(evaluator: Evaluator) -> dict[str, Any]:
-    """What two scores must share: version, direction, unit and every argument, defaults too."""
+    """What two scores must share: version, direction, unit, backend and every argument, defaults too."""
     return {
         "version": evaluator.version,
         "higher_is_better": evaluator.higher_is_better,
         "unit": evaluator.unit,
+        "backend": evaluator.backend,
         "args": asdict(evaluator),  # type: ignore[call-overload]
     }
 

@@ -15,6 +15,7 @@ class Accuracy:
     version = "1"
     higher_is_better = True
     unit = "share"
+    backend = "numpy"
 
     def score(self, predictions: Predictions) -> Scored:
         """1 for an item whose class is predicted, else 0."""

@@ -27,6 +27,7 @@ class F1Macro:
     version = "1"
     higher_is_better = True
     unit = "F1"
+    backend = "scikit-learn"
 
     def score(self, predictions: Predictions) -> Scored:
         """F1 over all items; no item has one."""

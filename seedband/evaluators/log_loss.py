@@ -17,6 +17,7 @@ class LogLoss:
     version = "1"
     higher_is_better = False
     unit = "nats"
+    backend = "scipy"
 
     def score(self, predictions: Predictions) -> Scored:
         """Negative log-likelihood of every item and their mean, from the logits: no probability is clipped."""

@@ -15,6 +15,7 @@ class Mcc:
     version = "1"
     higher_is_better = True
     unit = "correlation"
+    backend = "scikit-learn"
 
     def score(self, predictions: Predictions) -> Scored:
         """Correlation over all items, 0 where only one class is true and predicted; no item has one."""

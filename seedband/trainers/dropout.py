@@ -43,6 +43,8 @@ class KeyedDropout(TorchFunctionMode):
         """Begin the forward pass number `accumulated` of an optimizer step."""
         self._key = f"{step}|{accumulated}"
         self._calls.clear()
+        # What draws in another way (feature dropout, layer drop) is at least the same in every run of this seed.
+        torch.manual_seed(derive(self._seed, self._key))
 
     def witness(self) -> str | None:
         """Hash of all masks drawn in the first optimizer step; None when no dropout was active."""

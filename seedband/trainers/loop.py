@@ -71,18 +71,6 @@ class Step:
     passes: Sequence[Sequence[int]]
 
 
-def plan_steps(section: TrainSection, n_items: int) -> int:
-    """Optimizer steps of a run.
-
-    Examples:
-        >>> plan_steps(TrainSection(method="lora", epochs=2, batch_size=16), 40)
-        6
-    """
-    batches = math.ceil(n_items / section.batch_size)
-    planned = section.epochs * math.ceil(batches / section.gradient_accumulation)
-    return planned if section.max_steps is None else min(section.max_steps, planned)
-
-
 def initial_witness(trainable: Trainable) -> dict[str, str | None]:
     """Hashes of what training starts from.
 
@@ -101,7 +89,7 @@ def initial_witness(trainable: Trainable) -> dict[str, str | None]:
 def fit(task: TrainTask, trainable: Trainable, run: SeedRun, report: Report) -> Course:
     """Train one run to its end, or to the step at which its loss or weights stop being finite."""
     section = task.recipe.train
-    total = plan_steps(section, len(task.texts))
+    total = section.planned_steps(len(task.texts))
     optimizer = _optimizer(trainable, section)
     schedule = get_scheduler(SCHEDULES[section.schedule], optimizer, math.ceil(total * section.warmup_ratio), total)
     orders = [epoch_order(run.streams["order"], epoch, task.item_keys) for epoch in range(section.epochs)]

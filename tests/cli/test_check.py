@@ -315,3 +315,87 @@ def child_of(pid: int) -> int:
             return int(path.read_text().split()[0])
         time.sleep(0.05)
     raise AssertionError("no job was started")
+
+
+def test_baseline_weights_with_another_scale_are_no_baseline(swept, tmp_path):
+    adapter = plain_adapter(swept, 0, tmp_path / "plain")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, "lora_alpha": -32}))
+    done = run_cli("check", adapter, "--band", swept.band)
+    assert done.code == 1, done.out
+    assert "of the band itself" not in done.out
+
+
+def test_run_that_failed_to_train_fails(swept):
+    swept.config.write_text(recipe_text(train_learning_rate="1e30", train_max_grad_norm="1e30"))
+    assert run_cli("sweep", "--seeds", "9,", "--no-band", "--out", "div", cwd=swept.folder).code == 0
+    done = run_cli("check", "div/seed-9", cwd=swept.folder)
+    assert done.code == 1, done.err
+    assert "failed to train" in done.out
+
+
+def test_adapter_with_missing_tensors_is_refused(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    path = adapter / "adapter_model.safetensors"
+    save_file({name: tensor for name, tensor in load_file(path).items() if ".layer.0." not in name}, path)
+    done = run_cli("check", adapter, "--band", swept.band)
+    assert done.code == 3, done.out
+    assert "are missing" in done.err
+
+
+def test_weights_that_cannot_be_read_are_refused(swept, tmp_path):
+    adapter = plain_adapter(swept, 1, tmp_path / "plain")
+    path = adapter / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    done = run_cli("check", adapter, "--band", swept.band)
+    assert done.code == 3, done.err
+    assert "cannot be read" in done.err
+
+
+def test_weights_of_another_run_under_a_record_are_refused(swept):
+    shutil.copyfile(
+        swept.runs / "seed-1" / "adapter_model.safetensors", swept.runs / "seed-0" / "adapter_model.safetensors"
+    )
+    done = run_cli("check", "runs/seed-0", cwd=swept.folder)
+    assert done.code == 3
+    assert "not those that its run.json records" in done.err
+
+
+def test_candidate_of_other_labels_is_refused_by_its_record(swept):
+    rows = (swept.folder / "train.jsonl").read_text().replace('"metal"', '"metals"')
+    (swept.folder / "train2.jsonl").write_text(rows)
+    (swept.folder / "eval2.jsonl").write_text((swept.folder / "eval.jsonl").read_text().replace('"metal"', '"metals"'))
+    swept.config.write_text(recipe_text(data_train='"train2.jsonl"', data_eval='"eval2.jsonl"', train_max_steps="5"))
+    assert run_cli("sweep", "--seeds", "9,", "--no-band", "--out", "new", cwd=swept.folder).code == 0
+    done = run_cli("check", "new/seed-9", cwd=swept.folder)
+    assert done.code == 3, done.out
+    assert "label set and order" in done.err
+
+
+def test_changed_tokenizer_is_refused(swept):
+    path = swept.folder / "base" / "tokenizer.json"
+    path.write_text(path.read_text().replace('"lowercase": true', '"lowercase": false').replace("[UNK]", "[unk]"))
+    done = run_cli("check", "runs/seed-0", cwd=swept.folder)
+    assert done.code == 3, done.err
+
+
+def test_sweep_with_an_unfinished_seed_is_refused(swept):
+    (swept.runs / "seed-2" / "run.json").unlink()
+    done = run_cli("check", "runs", cwd=swept.folder)
+    assert done.code == 3
+    assert "seed 2 of this sweep is not finished" in done.err
+
+
+def test_candidates_of_two_recipes_are_refused(swept, candidate):
+    swept.config.write_text(recipe_text(train_learning_rate="5e-3", train_max_steps="40"))
+    assert run_cli("sweep", "--seeds", "8,", "--no-band", "--out", "new", cwd=swept.folder).code == 0
+    done = run_cli("check", candidate, "new/seed-8", cwd=swept.folder)
+    assert done.code == 3
+    assert "comes from another recipe" in done.err
+    assert "train.learning_rate" in done.err
+
+
+def test_narrow_terminal_and_ascii_output_still_get_their_verdict(swept):
+    done = run_cli("check", median(swept), "--band", swept.band, env={"COLUMNS": "9", "PYTHONIOENCODING": "ascii"})
+    assert done.code == 0, done.err
+    assert "accuracy: PASS" in done.out

@@ -1,9 +1,11 @@
 """`seedband sweep` through the real command line, on the tiny model."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
+import torch
 from tiny import recipe_text, run_cli
 
 from seedband import load_band
@@ -57,7 +59,7 @@ def test_same_sweep_elsewhere_gives_equal_witnesses_whatever_the_shell_says(tiny
     for seed in range(2):
         first, again = read_run(tiny_swept.runs / f"seed-{seed}"), read_run(tiny.folder / "elsewhere" / f"seed-{seed}")
         assert first.witnesses == again.witnesses
-        assert first.record["tensors_sha256"] == again.record["tensors_sha256"]
+        assert first.record["checkpoint_sha256"] == again.record["checkpoint_sha256"]
         assert first.evaluations == again.evaluations
         assert (first.folder / "adapter_config.json").read_text() == (again.folder / "adapter_config.json").read_text()
 
@@ -157,7 +159,7 @@ def test_no_recipe_is_a_usage_error(tmp_path):
     assert "--config" in done.err
 
 
-@pytest.mark.parametrize("seeds", ["0", "", "a", "3,3", "-1", "1.5", "99999999999999999999,1"])
+@pytest.mark.parametrize("seeds", ["0", "", "a", "3,3", "-1", "1.5", "99999999999999999999,1", "9999999999999"])
 def test_seeds_that_are_none_are_a_usage_error(tiny_recipe, seeds):
     done = run_cli("sweep", f"--seeds={seeds}", "--dry-run", cwd=tiny_recipe.folder)
     assert done.code == 2, done
@@ -212,3 +214,69 @@ def test_a_crashed_job_exits_5_keeps_the_others_and_names_its_log(tiny):
     assert "logs/seed-0.log" in done.err
     assert (tiny.runs / "logs" / "seed-0.log").is_file()
     assert not tiny.band.exists()
+
+
+def test_band_of_another_sweep_is_never_overwritten(swept):
+    before = swept.band.read_bytes()
+    swept.config.write_text(recipe_text(train_learning_rate="3e-3"))
+    done = run_cli("sweep", "--seeds", "2", "--out", "other", cwd=swept.folder)
+    assert done.code == 2
+    assert "not the band of other" in done.err
+    assert swept.band.read_bytes() == before
+    assert not (swept.folder / "other").exists()
+
+
+def test_replaced_band_is_not_shown_or_shipped_as_the_sweeps(swept, tmp_path):
+    from seedband import fit_band
+
+    fit_band({"accuracy": [0.1, 0.2]}).save(swept.band)
+    assert run_cli("show", swept.runs).code == 3
+    assert run_cli("ship", swept.runs, "--to", tmp_path / "model").code == 3
+
+
+def test_candidates_added_without_a_band_leave_the_band_of_the_sweep(swept):
+    assert run_cli("sweep", "--seeds", "9,", "--no-band", "--out", "runs", "-q", cwd=swept.folder).code == 0
+    assert run_cli("show", "runs", cwd=swept.folder).code == 0
+
+
+def test_items_of_another_run_are_refused(swept):
+    shutil.copyfile(swept.runs / "seed-1" / "items.parquet", swept.runs / "seed-2" / "items.parquet")
+    done = run_cli("sweep", "--seeds", "4", "--out", "runs", cwd=swept.folder)
+    assert done.code == 3
+    assert "seed-2/items.parquet" in done.err
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"train_device": '"cuda"'}, "finds no CUDA device"),
+        ({"data_slices": '["label"]'}, "data.slices"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error(tiny, change, told):
+    if torch.cuda.is_available() and "train_device" in change:
+        pytest.skip("there is a CUDA device")
+    tiny.config.write_text(recipe_text(**change))
+    done = run_cli("sweep", "--seeds", "2", cwd=tiny.folder)
+    assert done.code == 2, done.err
+    assert told in done.err
+
+
+def test_band_path_that_is_a_folder_is_told_before_training(tiny):
+    done = run_cli("sweep", "--seeds", "2", "--band", "base", cwd=tiny.folder)
+    assert done.code == 2
+    assert not tiny.runs.exists()
+
+
+def test_base_without_a_tokenizer_is_told_before_training(tiny):
+    (tiny.folder / "base" / "tokenizer.json").unlink()
+    (tiny.folder / "base" / "vocab.txt").unlink()
+    done = run_cli("sweep", "--seeds", "2", cwd=tiny.folder)
+    assert done.code == 2
+    assert "has no tokenizer" in done.err
+
+
+def test_dry_run_refuses_what_the_sweep_would(swept):
+    swept.config.write_text(recipe_text(lora_r="4"))
+    assert run_cli("sweep", "--seeds", "6", "--out", "runs", "--dry-run", cwd=swept.folder).code == 2
+    assert run_cli("sweep", "--seeds", "1", "--out", "new", "--dry-run", cwd=swept.folder).code == 3

@@ -20,7 +20,7 @@ from seedband.records import (
 )
 from seedband.seeding import epoch_order, item_keys, streams
 from seedband.trainers import TrainTask
-from seedband.trainers.loop import Trainable, fit, plan_steps
+from seedband.trainers.loop import Trainable, fit
 
 FEATURES = torch.linspace(-1, 1, 30 * 4).sin().reshape(30, 4)
 TARGETS = tuple(row % 3 for row in range(30))
@@ -34,7 +34,7 @@ def make_task(**section):
         evaluate=(EvaluatorSection(evaluator="accuracy", primary=True),),
     )
     texts = tuple(str(row) for row in range(30))
-    return TrainTask(recipe, Base("b", "b", "0"), ("a", "b", "c"), texts, TARGETS, tuple(item_keys(texts)), "cpu")
+    return TrainTask(recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), texts, TARGETS, tuple(item_keys(texts)), "cpu")
 
 
 def linear():
@@ -88,7 +88,7 @@ def test_accumulated_passes_are_one_large_batch(tmp_path):
 )
 def test_planned_steps_are_the_steps_taken(section, items, steps, tmp_path):
     task = make_task(**section)
-    assert plan_steps(task.recipe.train, items) == steps
+    assert task.recipe.train.planned_steps(items) == steps
     assert train(task, tmp_path, linear())[0].steps == steps
 
 
