@@ -207,8 +207,8 @@ def print_verdict(verdict: Verdict, band: Band, *, as_json: bool = False) -> Non
         seeds = "1 more seed" if primary.candidates_needed == 1 else f"{primary.candidates_needed} more seeds"
         print_hint(
             f"train {seeds} of the candidate's recipe ({primary.candidates_at_most} at most), such as by "
-            f"seedband sweep --config CANDIDATE.toml --seeds NEW, --no-band, and give all of its checkpoints, in the order trained: "
-            f"seedband check FIRST SECOND --band …"
+            f"seedband sweep --config CANDIDATE.toml --seeds NEW, --no-band, "
+            f"and give all of its checkpoints, in the order trained: seedband check FIRST SECOND --band …"
         )
 
 

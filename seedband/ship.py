@@ -1,7 +1,6 @@
 """ship: the median run's checkpoint, ready for use, with a model card that carries the band."""
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +33,13 @@ def ship(folder: str | Path, to: str | Path) -> Run:
         Refused: The sweep's files do not hold together.
     """
     folder, to = Path(folder), Path(to)
-    record = runs.read_sweep(folder)
     path = runs.band_path(folder)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists and is not empty")
     band = load_band(path)
     run = runs.read_run(runs.seed_folder(folder, band.metrics[band.primary].median_seed))
     if (run.folder / "head.json").is_file():
-        _ship_head(run, record["provenance"]["base"], to)
+        _ship_head(run, band, to)
     else:
         shutil.copytree(run.folder, to, ignore=shutil.ignore_patterns(*RECORDS), dirs_exist_ok=True)
     shutil.copyfile(path, to / "band.json")
@@ -89,9 +87,10 @@ Data: {facts["data"]["name"]} {facts["data"]["version"]}, {facts["data"]["n_trai
 """
 
 
-def _ship_head(run: Run, base_facts: Mapping[str, Any], to: Path) -> None:
-    base = models.locate_base(base_facts["path"], None, Path(), offline=True)
-    if base.sha256 != base_facts["sha256"]:
+def _ship_head(run: Run, band: Band, to: Path) -> None:
+    facts = band.provenance["base"]
+    base = models.locate_base(facts["reference"], facts["revision"], band.folder, offline=True)
+    if base.sha256 != facts["sha256"]:
         raise Refused(f"{base.path}: its weights are no longer those that the heads were trained on")
     head = store.read_json(run.folder / "head.json", "head")
     if head["pooling"] == "model":

@@ -22,7 +22,7 @@ from seedband.models import recognise
 from seedband.records import Job, ScoreJob, ScoreTarget, TrainJob
 from seedband.scoring import Emit, score_checkpoint
 from seedband.seeding import item_keys
-from seedband.trainers import TrainedRun, TrainTask, load
+from seedband.trainers import TrainContext, TrainedRun, load
 
 RUN = "run.json"
 SCORES = "scores.json"
@@ -64,7 +64,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
     class_of = {label: index for index, label in enumerate(job.scoring.labels)}
-    task = TrainTask(
+    context = TrainContext(
         recipe=recipe,
         base=job.scoring.base,
         labels=job.scoring.labels,
@@ -75,7 +75,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     )
     facts = environment.describe(device)
     started = time.monotonic()
-    for trained in load(recipe.train.method).train(task, job.runs, emit):
+    for trained in load(recipe.train.method).train(context, job.runs, emit):
         seconds = time.monotonic() - started
         record = _run_record(job, trained, facts, pins, device, emit)
         if record["pins_flipped"]:

@@ -13,7 +13,7 @@ from seedband.records import Base, EvaluatorSection, Scoring
 from seedband.signature import COMPARED, NAMES, differences, forbidding, of_scoring, of_training
 
 SCORING = Scoring(
-    base=Base("org/base", "/models/base", "ab" * 32),
+    base=Base("org/base", "/models/base", "ab" * 32, "cd" * 32),
     task="text-classification",
     max_length=32,
     batch_size=64,

@@ -37,7 +37,7 @@ BUILT_IN: Mapping[str, Method] = {
 
 
 @dataclass(frozen=True)
-class TrainTask:
+class TrainContext:
     """What a trainer is given: the same for every seed of its group.
 
     Attributes:
@@ -91,7 +91,7 @@ class Report(Protocol):
 class Trainer(Protocol):
     """A module that trains a group of seeds of one recipe."""
 
-    def train(self, task: TrainTask, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
+    def train(self, context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
         """Train the runs and yield each as soon as its checkpoint is written."""
         ...
 

@@ -20,7 +20,7 @@ from seedband.determinism import lines_sha256, tensors_sha256
 from seedband.initializers import is_lora, plain_name
 from seedband.records import SeedRun, TrainSection
 from seedband.seeding import epoch_order
-from seedband.trainers import Report, TrainTask, trace_path
+from seedband.trainers import Report, TrainContext, trace_path
 from seedband.trainers.dropout import KeyedDropout
 
 #: `[train] schedule` → what transformers calls it, each with a warm-up.
@@ -86,23 +86,23 @@ def initial_witness(trainable: Trainable) -> dict[str, str | None]:
     return {name: tensors_sha256(pairs) if pairs else None for name, pairs in groups.items()}
 
 
-def fit(task: TrainTask, trainable: Trainable, run: SeedRun, report: Report) -> Course:
+def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Report) -> Course:
     """Train one run to its end, or to the step at which its loss or weights stop being finite."""
-    section = task.recipe.train
-    total = section.planned_steps(len(task.texts))
+    section = context.recipe.train
+    total = section.planned_steps(len(context.texts))
     optimizer = _optimizer(trainable, section)
     schedule = get_scheduler(SCHEDULES[section.schedule], optimizer, math.ceil(total * section.warmup_ratio), total)
-    orders = [epoch_order(run.streams["order"], epoch, task.item_keys) for epoch in range(section.epochs)]
+    orders = [epoch_order(run.streams["order"], epoch, context.item_keys) for epoch in range(section.epochs)]
     witnesses: dict[str, Any] = initial_witness(trainable)
-    witnesses["order"] = lines_sha256(task.item_keys[row] for order in orders for row in order)
-    targets = torch.tensor(task.targets, device=task.device)
+    witnesses["order"] = lines_sha256(context.item_keys[row] for order in orders for row in order)
+    targets = torch.tensor(context.targets, device=context.device)
     losses: list[str] = []
     failure = ""
     masks = KeyedDropout(trainable.module, run.streams["dropout"], _module_name)
     path = trace_path(Path(run.folder))
     with path.open("w", encoding="utf-8") as trace, masks:
         for step in _steps(orders, section, total):
-            loss, norm = _backward(trainable, masks, step, targets, section, task.device)
+            loss, norm = _backward(trainable, masks, step, targets, section, context.device)
             if step.number == 0:
                 witnesses["dropout"] = masks.witness()
                 report("witness", run.seed, witnesses)

@@ -16,7 +16,7 @@ from seedband.dataset import collate, encode
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models import ADAPTER_WEIGHTS
 from seedband.records import LoraSection, SeedRun
-from seedband.trainers import Report, TrainedRun, TrainTask
+from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.loop import Trainable, fit
 
 #: What PEFT trains and saves of a sequence classifier without being told.
@@ -26,34 +26,35 @@ ADDED_BY_PEFT = {"classifier", "score"}
 UNORDERED = {"target_modules", "modules_to_save"}
 
 
-def train(task: TrainTask, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
+def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
     """Train one adapter after the other, each on a base loaded anew."""
-    tokenizer = load_tokenizer(task.base.path)
-    rows = encode(tokenizer, task.texts, task.recipe.model.max_length)
+    tokenizer = load_tokenizer(context.base.path)
+    rows = encode(tokenizer, context.texts, context.recipe.model.max_length)
     for run in runs:
-        classifier = load_classifier(task.base.path, task.labels)
-        model = _with_adapter(classifier, task)
+        classifier = load_classifier(context.base.path, context.labels)
+        model = _with_adapter(classifier, context)
         trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         new = [(name, p) for name, p in trainable if is_lora(name) or plain_name(name) in classifier.new]
-        records = draw_new(new, run.streams["init"], task.recipe.init.lora, task.recipe.init.head, classifier.head_std)
-        model.to(task.device).train()
-        device = torch.device(task.device)
+        init = context.recipe.init
+        records = draw_new(new, run.streams["init"], init.lora, init.head, classifier.head_std)
+        model.to(context.device).train()
+        device = torch.device(context.device)
 
         def logits(chosen: Sequence[int], model: Any = model, device: torch.device = device) -> torch.Tensor:
             out: torch.Tensor = model(**collate(tokenizer, [rows[row] for row in chosen], device)).logits
             return out
 
-        edits_base = LORA[task.recipe.init.lora].changes_base
+        edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
-        course = fit(task, Trainable(model, logits, trainable, new), run, report)
+        course = fit(context, Trainable(model, logits, trainable, new), run, report)
         if not course.failure:
-            _save(model, Path(run.folder), task, start)
+            _save(model, Path(run.folder), context, start)
         yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, classifier.attention)
 
 
-def _with_adapter(classifier: Classifier, task: TrainTask) -> PeftModel:
+def _with_adapter(classifier: Classifier, context: TrainContext) -> PeftModel:
     """The classifier with its adapter; whatever the base lacks is trained and saved with it."""
-    section: LoraSection = task.recipe.lora
+    section: LoraSection = context.recipe.lora
     targets = section.target_modules
     heads = {name.rpartition(".")[0] for name in classifier.new}
     beside = sorted(head for head in heads if not ADDED_BY_PEFT & set(head.split(".")))
@@ -64,7 +65,7 @@ def _with_adapter(classifier: Classifier, task: TrainTask) -> PeftModel:
         lora_dropout=section.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
         modules_to_save=beside or None,
-        init_lora_weights=LORA[task.recipe.init.lora].init_lora_weights,
+        init_lora_weights=LORA[context.recipe.init.lora].init_lora_weights,
     )
     model: PeftModel = get_peft_model(classifier.module, config)
     return model
@@ -76,7 +77,7 @@ def _adapter_tensors(model: PeftModel) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
 
-def _save(model: PeftModel, folder: Path, task: TrainTask, start: Mapping[str, torch.Tensor]) -> None:
+def _save(model: PeftModel, folder: Path, context: TrainContext, start: Mapping[str, torch.Tensor]) -> None:
     """A plain PEFT checkpoint that names its base as the recipe does.
 
     An initializer that edits the base leaves W - A0 B0 in it. What training added to the untouched W is AB - A0 B0, an
@@ -84,7 +85,7 @@ def _save(model: PeftModel, folder: Path, task: TrainTask, start: Mapping[str, t
     """
     tensors = _adapter_tensors(model)
     config = copy.deepcopy(model.peft_config["default"])
-    config.base_model_name_or_path, config.inference_mode = task.base.reference, True
+    config.base_model_name_or_path, config.inference_mode = context.base.reference, True
     if start:
         config.init_lora_weights, config.r, config.lora_alpha = True, 2 * config.r, 2 * config.lora_alpha
         for name, first in start.items():

@@ -322,7 +322,7 @@ def test_baseline_weights_with_another_scale_are_no_baseline(swept, tmp_path):
     config = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps({**config, "lora_alpha": -32}))
     done = run_cli("check", adapter, "--band", swept.band)
-    assert done.code == 1, done.out
+    assert done.code in (1, 4), done.out
     assert "of the band itself" not in done.out
 
 

@@ -176,7 +176,14 @@ def test_seeds_that_share_an_initial_adapter_are_refused_after_step_0(tiny):
 
 
 def test_an_initializer_of_the_base_weights_works_where_init_does_not_vary(tiny):
-    text = recipe_text(init_lora='"olora"', seeds_vary='["order", "dropout"]', train_learning_rate="2e-3")
+    text = recipe_text(
+        init_lora='"olora"',
+        seeds_vary='["order", "dropout"]',
+        train_learning_rate="5e-3",
+        train_epochs="16",
+        lora_target_modules='["query", "value"]',
+        lora_r="4",
+    )
     tiny.config.write_text(text)
     done = run_cli("sweep", "--seeds", "2", "--jobs", "2", "--out", "runs", cwd=tiny.folder)
     assert done.code == 0, done.err

@@ -77,7 +77,7 @@ def test_describes_itself(name):
     assert evaluator.name == name
     assert isinstance(evaluator.version, str)
     described = describe(evaluator)
-    assert described.keys() == {"version", "higher_is_better", "unit", "args"}
+    assert described.keys() == {"version", "higher_is_better", "unit", "backend", "args"}
     assert store.canonical(described)
 
 

@@ -19,14 +19,14 @@ from seedband.records import (
     TrainSection,
 )
 from seedband.seeding import epoch_order, item_keys, streams
-from seedband.trainers import TrainTask
+from seedband.trainers import TrainContext
 from seedband.trainers.loop import Trainable, fit
 
 FEATURES = torch.linspace(-1, 1, 30 * 4).sin().reshape(30, 4)
 TARGETS = tuple(row % 3 for row in range(30))
 
 
-def make_task(**section):
+def make_context(**section):
     recipe = Recipe(
         model=ModelSection(base="none"),
         data=DataSection(name="d", train="t", eval="e"),
@@ -34,7 +34,9 @@ def make_task(**section):
         evaluate=(EvaluatorSection(evaluator="accuracy", primary=True),),
     )
     texts = tuple(str(row) for row in range(30))
-    return TrainTask(recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), texts, TARGETS, tuple(item_keys(texts)), "cpu")
+    return TrainContext(
+        recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), texts, TARGETS, tuple(item_keys(texts)), "cpu"
+    )
 
 
 def linear():
@@ -45,24 +47,24 @@ def linear():
     return model
 
 
-def train(task, folder, model, seed=0):
+def train(context, folder, model, seed=0):
     named = list(model.named_parameters())
     trainable = Trainable(model, lambda rows: model(FEATURES[list(rows)]), named, named)
     told = []
     run = SeedRun(seed, streams(seed, ["order"]), str(folder))
-    return fit(task, trainable, run, lambda kind, _, content: told.append((kind, content))), told
+    return fit(context, trainable, run, lambda kind, _, content: told.append((kind, content))), told
 
 
 def test_loop_is_plain_adamw_with_a_schedule_and_clipping(tmp_path):
-    task = make_task(weight_decay=0.1, warmup_ratio=0.25, max_grad_norm=0.05)
+    context = make_context(weight_decay=0.1, warmup_ratio=0.25, max_grad_norm=0.05)
     ours = linear()
-    course, _ = train(task, tmp_path, ours)
+    course, _ = train(context, tmp_path, ours)
     theirs = linear()
     decayed = [{"params": [theirs.weight], "weight_decay": 0.1}, {"params": [theirs.bias], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(decayed, lr=0.05)
     schedule = get_scheduler("linear", optimizer, 2, 8)
     for epoch in range(2):
-        order = epoch_order(streams(0, [])["order"], epoch, task.item_keys)
+        order = epoch_order(streams(0, [])["order"], epoch, context.item_keys)
         for start in range(0, 30, 8):
             rows = order[start : start + 8]
             functional.cross_entropy(theirs(FEATURES[rows]), torch.tensor([TARGETS[row] for row in rows])).backward()
@@ -77,8 +79,8 @@ def test_loop_is_plain_adamw_with_a_schedule_and_clipping(tmp_path):
 
 def test_accumulated_passes_are_one_large_batch(tmp_path):
     large, small = linear(), linear()
-    train(make_task(batch_size=10), tmp_path, large)
-    train(make_task(batch_size=5, gradient_accumulation=2), tmp_path, small)
+    train(make_context(batch_size=10), tmp_path, large)
+    train(make_context(batch_size=5, gradient_accumulation=2), tmp_path, small)
     assert torch.allclose(large.weight, small.weight, atol=1e-6)
 
 
@@ -87,13 +89,13 @@ def test_accumulated_passes_are_one_large_batch(tmp_path):
     [({}, 30, 8), ({"batch_size": 30}, 30, 2), ({"gradient_accumulation": 3}, 30, 4), ({"max_steps": 3}, 30, 3)],
 )
 def test_planned_steps_are_the_steps_taken(section, items, steps, tmp_path):
-    task = make_task(**section)
-    assert task.recipe.train.planned_steps(items) == steps
-    assert train(task, tmp_path, linear())[0].steps == steps
+    context = make_context(**section)
+    assert context.recipe.train.planned_steps(items) == steps
+    assert train(context, tmp_path, linear())[0].steps == steps
 
 
 def test_trace_holds_a_line_a_step(tmp_path):
-    course, told = train(make_task(), tmp_path, linear())
+    course, told = train(make_context(), tmp_path, linear())
     lines = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(course.steps))
     assert lines[-1]["epoch"] == 1
@@ -106,22 +108,22 @@ def test_loss_that_is_not_finite_ends_the_run_as_a_failure(tmp_path):
     model = linear()
     with torch.no_grad():
         model.weight[0, 0] = float("inf")
-    course, _ = train(make_task(), tmp_path, model)
+    course, _ = train(make_context(), tmp_path, model)
     assert "not finite at step 0" in course.failure
     assert json.loads((tmp_path / "trace.jsonl").read_text())["loss"] in ("nan", "inf")
 
 
 def test_no_dropout_no_dropout_witness(tmp_path):
-    assert train(make_task(), tmp_path, linear())[0].witnesses["dropout"] is None
+    assert train(make_context(), tmp_path, linear())[0].witnesses["dropout"] is None
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
 def test_every_schedule_runs(tmp_path, schedule):
-    assert train(make_task(schedule=schedule, warmup_ratio=0.1), tmp_path, linear())[0].steps == 8
+    assert train(make_context(schedule=schedule, warmup_ratio=0.1), tmp_path, linear())[0].steps == 8
 
 
 def test_bf16_runs_and_differs(tmp_path):
-    full, _ = train(make_task(), tmp_path, linear())
-    half, _ = train(make_task(precision="bf16"), tmp_path, linear())
+    full, _ = train(make_context(), tmp_path, linear())
+    half, _ = train(make_context(precision="bf16"), tmp_path, linear())
     assert not half.failure
     assert half.witnesses["losses"] != full.witnesses["losses"]

@@ -15,29 +15,29 @@ from seedband.recipe import load_recipe
 from seedband.records import SeedRun
 from seedband.scoring import predict
 from seedband.seeding import item_keys, streams
-from seedband.trainers import TrainTask, lora
+from seedband.trainers import TrainContext, lora
 
 
 @pytest.fixture
-def task(tiny_recipe):
+def context(tiny_recipe):
     loaded = load_recipe(tiny_recipe.config)
     recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, max_steps=4))
     prepared = prepare(loaded._replace(recipe=recipe), offline=True)
     items, labels = prepared.train_items, prepared.scoring.labels
     targets = tuple(labels.index(label) for label in items.labels)
     keys = tuple(item_keys(items.texts))
-    return TrainTask(recipe, prepared.scoring.base, labels, items.texts, targets, keys, "cpu")
+    return TrainContext(recipe, prepared.scoring.base, labels, items.texts, targets, keys, "cpu")
 
 
-def trained(task, folder, seed=0, monkeypatch=None):
+def trained(context, folder, seed=0, monkeypatch=None):
     """Train one seed; with monkeypatch, also the logits that the live model gives to the first texts."""
     folder.mkdir()
     seen = {}
     if monkeypatch is not None:
         fit = lora.fit
 
-        def spy(task, trainable, run, report):
-            course = fit(task, trainable, run, report)
+        def spy(context, trainable, run, report):
+            course = fit(context, trainable, run, report)
             trainable.module.eval()
             with torch.no_grad():
                 seen["logits"] = trainable.logits(range(8)).double().numpy()
@@ -45,38 +45,38 @@ def trained(task, folder, seed=0, monkeypatch=None):
 
         monkeypatch.setattr(lora, "fit", spy)
     (run,) = lora.train(
-        task, [SeedRun(seed, streams(seed, ["init", "order", "dropout"]), str(folder))], lambda *_: None
+        context, [SeedRun(seed, streams(seed, ["init", "order", "dropout"]), str(folder))], lambda *_: None
     )
     return run, seen.get("logits")
 
 
 @pytest.mark.parametrize("initializer", ["kaiming", "gaussian", "olora", "pissa"])
-def test_saved_adapter_gives_the_logits_of_the_trained_model(task, tmp_path, monkeypatch, initializer):
-    recipe = replace(task.recipe, init=replace(task.recipe.init, lora=initializer))
-    task = replace(task, recipe=recipe)
-    _, live = trained(task, tmp_path / "run", monkeypatch=monkeypatch)
+def test_saved_adapter_gives_the_logits_of_the_trained_model(context, tmp_path, monkeypatch, initializer):
+    recipe = replace(context.recipe, init=replace(context.recipe.init, lora=initializer))
+    context = replace(context, recipe=recipe)
+    _, live = trained(context, tmp_path / "run", monkeypatch=monkeypatch)
     files = recognise(tmp_path / "run", "run")
-    classifier = open_checkpoint(files, task.base, task.labels)
+    classifier = open_checkpoint(files, context.base, context.labels)
     again = predict(
-        classifier, load_tokenizer(task.base.path), task.texts[:8], max_length=32, batch_size=8, device="cpu"
+        classifier, load_tokenizer(context.base.path), context.texts[:8], max_length=32, batch_size=8, device="cpu"
     )
     np.testing.assert_allclose(again, live, atol=2e-5)
 
 
-def test_checkpoint_opens_with_peft_alone(task, tmp_path):
-    trained(task, tmp_path / "run")
-    base = AutoModelForSequenceClassification.from_pretrained(task.base.path, num_labels=3)
+def test_checkpoint_opens_with_peft_alone(context, tmp_path):
+    trained(context, tmp_path / "run")
+    base = AutoModelForSequenceClassification.from_pretrained(context.base.path, num_labels=3)
     model = PeftModel.from_pretrained(base, str(tmp_path / "run"))
     assert model.peft_config["default"].r == 8
     assert float(model.base_model.model.classifier.modules_to_save["default"].weight.std()) > 0
 
 
-def test_same_seed_gives_the_same_run_whatever_the_global_generator_holds(task, tmp_path):
+def test_same_seed_gives_the_same_run_whatever_the_global_generator_holds(context, tmp_path):
     torch.manual_seed(1)
-    first, _ = trained(task, tmp_path / "first")
+    first, _ = trained(context, tmp_path / "first")
     torch.manual_seed(2)
     torch.rand(17)
-    second, _ = trained(task, tmp_path / "second")
+    second, _ = trained(context, tmp_path / "second")
     assert first.witnesses == second.witnesses
     assert (tmp_path / "first" / "adapter_model.safetensors").read_bytes() == (
         tmp_path / "second" / "adapter_model.safetensors"
@@ -84,12 +84,12 @@ def test_same_seed_gives_the_same_run_whatever_the_global_generator_holds(task, 
 
 
 @pytest.mark.parametrize("stream", ["init", "order", "dropout"])
-def test_a_stream_changes_its_own_witness_and_no_other_draw(task, tmp_path, stream):
+def test_a_stream_changes_its_own_witness_and_no_other_draw(context, tmp_path, stream):
     both = []
     for seed in (0, 1):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        (run,) = lora.train(task, [SeedRun(seed, streams(seed, [stream]), str(folder))], lambda *_: None)
+        (run,) = lora.train(context, [SeedRun(seed, streams(seed, [stream]), str(folder))], lambda *_: None)
         both.append(run.witnesses)
     draws = {"init": ["init", "init_adapter", "init_head"], "order": ["order"], "dropout": ["dropout"]}
     for name, witnesses in draws.items():
@@ -100,9 +100,9 @@ def test_a_stream_changes_its_own_witness_and_no_other_draw(task, tmp_path, stre
     assert both[0]["final"] != both[1]["final"]
 
 
-def test_initial_tensors_do_not_depend_on_the_other_target_modules(task, tmp_path):
-    few = replace(task, recipe=replace(task.recipe, lora=replace(task.recipe.lora, target_modules=("query",))))
-    all_of_them, _ = trained(task, tmp_path / "all")
+def test_initial_tensors_do_not_depend_on_the_other_target_modules(context, tmp_path):
+    few = replace(context, recipe=replace(context.recipe, lora=replace(context.recipe.lora, target_modules=("query",))))
+    all_of_them, _ = trained(context, tmp_path / "all")
     only_query, _ = trained(few, tmp_path / "few")
     wide = {entry["name"]: entry["realised_std"] for entry in all_of_them.initializers}
     narrow = {entry["name"]: entry["realised_std"] for entry in only_query.initializers}
@@ -110,8 +110,8 @@ def test_initial_tensors_do_not_depend_on_the_other_target_modules(task, tmp_pat
     assert all(wide[name] == std for name, std in narrow.items())
 
 
-def test_diverging_run_is_a_result_not_a_crash(task, tmp_path):
-    hot = replace(task, recipe=replace(task.recipe, train=replace(task.recipe.train, learning_rate=1e35)))
+def test_diverging_run_is_a_result_not_a_crash(context, tmp_path):
+    hot = replace(context, recipe=replace(context.recipe, train=replace(context.recipe.train, learning_rate=1e35)))
     run, _ = trained(hot, tmp_path / "run")
     assert "not finite" in run.failure
     assert not (tmp_path / "run" / "adapter_model.safetensors").exists()
