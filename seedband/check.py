@@ -71,6 +71,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     if not band.provenance:
         raise Refused("this band was made from bare scores: it does not say how to score a checkpoint")
     scoring = _scoring(band, data, offline=offline)
+    if labels is not None and sorted(labels) != sorted(scoring.labels):
+        raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
     found = [entry for path in listed for entry in resolve(Path(path))]
     if not found:
@@ -78,7 +80,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     check_one_recipe(found)
     for entry in found:
         check_record(band, entry, scoring, base, strict=strict, offline=offline, on_event=on_event)
-    scored = _score(found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
+    with _workspace() as work:
+        scored = _score(work, found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
     _check_distinct(scored)
     return _judge(band, scored, rule, alpha)
 
@@ -104,22 +107,6 @@ def _scoring(band: Band, data: str | Path | None, *, offline: bool) -> Scoring:
     return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute())
 
 
-def _score(
-    found: Sequence[Found],
-    scoring: Scoring,
-    band: Band,
-    labels: Sequence[str] | None,
-    *,
-    strict: bool,
-    offline: bool,
-    on_event: OnEvent,
-) -> list[Candidate]:
-    if labels is not None and sorted(labels) != sorted(scoring.labels):
-        raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
-    with _workspace() as work:
-        return _score_in(work, found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
-
-
 @contextmanager
 def _workspace() -> Iterator[Path]:
     """A temporary folder that is kept when scoring crashed: its log says why."""
@@ -134,7 +121,7 @@ def _workspace() -> Iterator[Path]:
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _score_in(
+def _score(
     work: Path,
     found: Sequence[Found],
     scoring: Scoring,

@@ -204,6 +204,13 @@ def test_permuted_labels_are_refused_and_read_right_with_labels(swept, tmp_path)
     assert scores == [load_band(swept.band).metrics["accuracy"].scores[1]]
 
 
+def test_labels_that_are_not_the_bands_are_refused(swept, tmp_path):
+    (tmp_path / "labels.json").write_text('["fruit", "metal", "sea"]')
+    done = run_cli("check", "runs/seed-0", "--labels", tmp_path / "labels.json", cwd=swept.folder)
+    assert done.code == 3
+    assert "'sea'" in done.err
+
+
 def test_same_weights_twice_are_refused(swept, candidate, tmp_path):
     shutil.copytree(candidate, tmp_path / "again")
     done = run_cli("check", candidate, tmp_path / "again", "--band", swept.band)
