@@ -306,7 +306,13 @@ def test_killed_score_job_exits_5(swept):
 
 def test_interrupt_exits_130_and_ends_the_job(swept):
     command = [sys.executable, "-m", "seedband", "check", str(median(swept)), "--band", str(swept.band)]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for background jobs
+    )
     child = child_of(parent.pid)
     parent.send_signal(signal.SIGINT)
     _, err = parent.communicate(timeout=60)
