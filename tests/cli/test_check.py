@@ -311,7 +311,8 @@ def test_interrupt_exits_130_and_ends_the_job(swept):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for background jobs
+        # A shell ignores the signal for background jobs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     child = child_of(parent.pid)
     parent.send_signal(signal.SIGINT)
