@@ -174,13 +174,15 @@ def load_bytes(tmp_path_factory, content):
 @example(b"\xef\xbb\xbf{}")
 @settings(deadline=None)
 def test_any_bytes_are_items_or_a_usage_error(tmp_path_factory, content):
-    load_bytes(tmp_path_factory, content)
+    items = load_bytes(tmp_path_factory, content)
+    assert items is None or all(text.strip() for text in items.texts)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["id", "text", "label", "channel", "x"]), json_values), max_size=4))
 @settings(deadline=None)
 def test_any_json_is_items_or_a_usage_error(tmp_path_factory, rows):
-    load_bytes(tmp_path_factory, "\n".join(json.dumps(row) for row in rows).encode())
+    items = load_bytes(tmp_path_factory, "\n".join(json.dumps(row) for row in rows).encode())
+    assert items is None or all(text.strip() for text in items.texts)
 
 
 def test_null_ids_are_named_by_their_row(data):
