@@ -30,7 +30,7 @@ def sweep(
     listed = runs.parse_seeds(seeds)
     target = None if no_band else band
     if dry_run:
-        console.print_plan(
+        console.print_sweep_plan(
             make_plan(loaded, listed, out=out, band=target, offline=offline).as_dict(jobs), as_json=as_json
         )
         return 0

@@ -1,0 +1,25 @@
+"""The only place that prints: tables, the strip of seeds, verdict lines, hints, progress.
+
+Data goes to standard output, everything else to standard error. Verdict lines are plain text of one line each, for
+grep; NO_COLOR, narrow terminals and pipes are rich's business.
+"""
+
+from seedband.console.bands import print_band
+from seedband.console.output import print_error, print_hint, print_json, print_lines, print_note
+from seedband.console.progress import Reporter
+from seedband.console.sweeps import print_runs, print_sweep, print_sweep_plan
+from seedband.console.verdicts import print_verdict
+
+__all__ = [
+    "Reporter",
+    "print_band",
+    "print_error",
+    "print_hint",
+    "print_json",
+    "print_lines",
+    "print_note",
+    "print_runs",
+    "print_sweep",
+    "print_sweep_plan",
+    "print_verdict",
+]

@@ -1,0 +1,65 @@
+"""What every message goes through: standard output for data, standard error for everything else."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from seedband.errors import SeedbandError
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+
+def rich_console(*, stderr: bool = False) -> "RichConsole":
+    """A rich console on standard output or standard error."""
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def clean(text: object) -> str:
+    """Text without control characters: a label or a path must not drive the terminal.
+
+    Examples:
+        >>> clean("a" + chr(27) + "[31mb") == "a" + chr(92) + "x1b[31mb"
+        True
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def print_error(error: SeedbandError) -> None:
+    """What is wrong, every mistake, and what to do about it."""
+    from rich.text import Text
+
+    console = rich_console(stderr=True)
+    console.print(Text.assemble(("error: ", "bold red"), clean(error.message)), soft_wrap=True)
+    for problem in error.problems:
+        console.print(Text(f"  {clean(problem)}"), soft_wrap=True)
+    if error.hint:
+        print_hint(error.hint)
+
+
+def print_hint(text: str) -> None:
+    """A hint on a line of its own."""
+    from rich.text import Text
+
+    rich_console(stderr=True).print(Text.assemble(("hint: ", "bold cyan"), clean(text)), soft_wrap=True)
+
+
+def print_note(text: str) -> None:
+    """A line on standard error."""
+    from rich.text import Text
+
+    rich_console(stderr=True).print(Text(clean(text)), soft_wrap=True)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Plain lines on standard output."""
+    for line in lines:
+        sys.stdout.write(clean(line) + "\n")

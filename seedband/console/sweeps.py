@@ -1,0 +1,66 @@
+"""A sweep for people: what it would do, what it did."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seedband.band import Band
+from seedband.console.bands import band_json, print_band
+from seedband.console.output import print_hint, print_json, print_lines
+from seedband.records import Sweep
+
+
+def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    """What a sweep would do: jobs, steps, disk and a rough time."""
+    if as_json:
+        print_json(plan)
+        return
+    seeds = ", ".join(str(seed) for seed in plan["seeds_to_train"]) or "none"
+    print_lines(
+        [
+            f"folder: {plan['folder']}, {len(plan['finished'])} runs finished",
+            f"to train: seeds {seeds}; {plan['jobs']} jobs, {plan['steps_per_run']} steps a run",
+            f"disk: about {plan['disk_bytes'] / 1e6:.1f} MB",
+            f"time: about {_duration(plan['seconds'])} ({plan['seconds_from']})",
+        ]
+    )
+
+
+def print_sweep(sweep: Sweep, band: Band, *, as_json: bool) -> None:
+    """A finished sweep: its band, its median run, and what to do with them."""
+    if as_json:
+        print_json({**_runs_json(sweep), "band": str(sweep.band_path), **band_json(band)})
+        return
+    print_band(band)
+    median = f"seed-{sweep.median_seed}"
+    print_lines([f"median run: {sweep.folder / median}; band: {sweep.band_path}"])
+    print_hint(f"judge a new checkpoint with: seedband check NEW_CHECKPOINT --band {sweep.band_path}")
+
+
+def print_runs(sweep: Sweep, *, as_json: bool) -> None:
+    """Runs without a band, one line each."""
+    if as_json:
+        print_json(_runs_json(sweep))
+        return
+    for run in sweep.runs:
+        scores = " ".join(f"{entry.metric}={entry.score:.6g}" for entry in run.evaluations if entry.score is not None)
+        print_lines([f"{run.folder}: {run.status} {scores}{' ' + run.failure if run.failure else ''}"])
+
+
+def _runs_json(sweep: Sweep) -> dict[str, Any]:
+    return {
+        "folder": str(sweep.folder),
+        "median_seed": sweep.median_seed,
+        "runs": [
+            {
+                "seed": run.seed,
+                "status": run.status,
+                "failure": run.failure,
+                "scores": {entry.metric: entry.score for entry in run.evaluations},
+            }
+            for run in sweep.runs
+        ],
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004
