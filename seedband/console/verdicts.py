@@ -6,7 +6,6 @@ from seedband.band import Band, MetricBand, MetricVerdict, Verdict
 from seedband.console.bands import digits, strip
 from seedband.console.output import clean, print_hint, print_json, print_lines, rich_console
 
-
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 
 
