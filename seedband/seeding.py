@@ -1,7 +1,7 @@
 """Root seed → independent named streams: `init`, `order`, `dropout`.
 
-Every draw is keyed by what it is for, not by when it happens: a tensor by its name, the order by the items'
-content, a dropout mask by step and module. So a draw survives a change of recipe: adding a target module, removing
+Every draw is keyed by what it is for, not by when it happens: a tensor by its name, the order by the items' content, a
+dropout mask by epoch, item and module. So a draw survives a change of recipe: adding a target module, removing
 items or evaluating in between leaves every other draw alone ("Paired seeds" in docs/explanation/statistics.md).
 Seeds are hashed, never counted up: with `seed + epoch`, seed 1 in epoch 0 is seed 0 in epoch 1.
 """
@@ -14,7 +14,7 @@ from seedband.records import Stream
 
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 #: Part of the signature: raised whenever a key or a draw changes.
-SEEDING_VERSION = 1
+SEEDING_VERSION = 2
 MAX_ROOT_SEED = 2**63 - 1
 
 

@@ -1,12 +1,13 @@
-"""Dropout as a function of (dropout seed, step, module): no mask depends on what was drawn before it.
+"""Dropout as a function of (dropout seed, epoch, item, module): no mask depends on what was drawn before it.
 
 One seam for every dropout that runs through torch's functions, whichever module or attention kernel calls it: while
-`KeyedDropout` is active, a mask comes from a generator seeded for this step, forward pass, module and call. Evaluating
-in between, another module's dropout or a resumed run cannot shift it.
+`KeyedDropout` is active, every row of a batch gets a mask from a generator seeded for this epoch, item, module and
+call. Evaluating in between, another module's dropout or a resumed run cannot shift it, and neither can a change of
+recipe: with some items removed, or batches of another size, every item keeps its masks.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,18 +34,27 @@ class KeyedDropout(TorchFunctionMode):
         self._names = {module: name_of(name) for name, module in model.named_modules()}
         self._inside: list[str] = []
         self._calls: dict[str, int] = {}
-        self._key = ""
+        self._pass = ""
+        self._rows: list[str] = []
         self._handles: list[Any] = []
         self._generators: dict[torch.device, torch.Generator] = {}
         self._digest: Any = None
         self.drawn = 0
 
-    def start_pass(self, step: int, accumulated: int) -> None:
-        """Begin the forward pass number `accumulated` of an optimizer step."""
-        self._key = f"{step}|{accumulated}"
+    def start_pass(self, step: int, accumulated: int, epoch: int, items: Sequence[str]) -> None:
+        """Begin a forward pass.
+
+        Args:
+            step: Optimizer step.
+            accumulated: Number of the forward pass in this step.
+            epoch: Pass over the data that it belongs to.
+            items: Key of the item in each row of the batch.
+        """
+        self._pass = f"{step}|{accumulated}"
+        self._rows = [f"{epoch}|{item}" for item in items]
         self._calls.clear()
         # What draws in another way (feature dropout, layer drop) is at least the same in every run of this seed.
-        torch.manual_seed(derive(self._seed, self._key))
+        torch.manual_seed(derive(self._seed, self._pass))
 
     def witness(self) -> str | None:
         """Hash of all masks drawn in the first optimizer step; None when no dropout was active."""
@@ -73,7 +83,7 @@ class KeyedDropout(TorchFunctionMode):
         if func is functional.dropout:
             return self._dropout(*args, **kwargs)
         if func is functional.scaled_dot_product_attention and _attention_rate(args, kwargs) > 0:
-            seed = self._next_seed()
+            seed = derive(self._seed, self._pass, *self._next_call())
             self._note(str(seed).encode())
             # The kernel draws its mask inside, from the default generator of the device.
             torch.manual_seed(seed)
@@ -82,23 +92,26 @@ class KeyedDropout(TorchFunctionMode):
     def _dropout(self, values: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:  # noqa: FBT001, FBT002
         if not training or p == 0.0:
             return functional.dropout(values, p, training=False, inplace=inplace)
-        generator = self._generator(values.device)
-        generator.manual_seed(self._next_seed())
-        kept = _draw_kept(values, p, generator)
+        place = self._next_call()
+        by_row = values.dim() > 0 and len(values) == len(self._rows)
+        keys = self._rows if by_row else [self._pass]
+        seeds = [derive(self._seed, key, *place) for key in keys]
+        kept = _draw_kept(values, p, seeds, self._generator(values.device))
         self._note(kept)
         scaled = kept.to(values.dtype).mul_(1.0 / (1.0 - p))
         return values.mul_(scaled) if inplace else values * scaled
 
-    def _next_seed(self) -> int:
+    def _next_call(self) -> tuple[str, int]:
+        """The module that asks for a mask, and how often it did so before in this pass."""
         module = self._inside[-1] if self._inside else ""
         call = self._calls.get(module, 0)
         self._calls[module] = call + 1
-        return derive(self._seed, self._key, module, call)
+        return module, call
 
     def _note(self, drawn: "torch.Tensor | bytes") -> None:
         """Add to the witness, in the first step only."""
         self.drawn += 1
-        if not self._key.startswith("0|"):
+        if not self._pass.startswith("0|"):
             return
         self._digest = self._digest or hashlib.sha256()
         self._digest.update(drawn if isinstance(drawn, bytes) else drawn.cpu().numpy().tobytes())
@@ -118,16 +131,18 @@ class KeyedDropout(TorchFunctionMode):
         self._inside.pop()
 
 
-def _draw_kept(values: torch.Tensor, p: float, generator: torch.Generator) -> torch.Tensor:
-    """Which elements are kept, as a boolean mask.
+def _draw_kept(values: torch.Tensor, p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Which elements are kept, as a boolean mask: drawn for as many equal parts of the first axis as there are seeds.
 
     Random 64-bit words are read as four 16-bit numbers each and compared with a threshold, in half the time of
-    `bernoulli_`; so the rate is rounded to a multiple of 1/65536.
+    `bernoulli_`; so the rate is rounded to a multiple of 1/65536. A shorter part has the beginning of a longer one's
+    mask, so that padding does not change it.
     """
-    n = values.numel()
-    words = torch.empty((n + 3) // 4, dtype=torch.int64, device=values.device)
-    words.random_(-(2**63), None, generator=generator)
-    return (words.view(torch.int16)[:n] >= min(round(p * 2**16), 2**16 - 1) - 2**15).view(values.shape)
+    n = values.numel() // len(seeds)
+    words = torch.empty((len(seeds), (n + 3) // 4), dtype=torch.int64, device=values.device)
+    for row, seed in zip(words, seeds, strict=True):
+        row.random_(-(2**63), None, generator=generator.manual_seed(seed))
+    return (words.view(torch.int16)[:, :n] >= min(round(p * 2**16), 2**16 - 1) - 2**15).reshape(values.shape)
 
 
 def _attention_rate(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:

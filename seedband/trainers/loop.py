@@ -102,7 +102,7 @@ def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Repor
     path = trace_path(Path(run.folder))
     with path.open("w", encoding="utf-8") as trace, masks:
         for step in _steps(orders, section, total):
-            loss, norm = _backward(trainable, masks, step, targets, section, context.device)
+            loss, norm = _backward(trainable, masks, step, targets, context)
             if step.number == 0:
                 witnesses["dropout"] = masks.witness()
                 report("witness", run.seed, witnesses)
@@ -143,13 +143,14 @@ def _steps(orders: Sequence[Sequence[int]], section: TrainSection, total: int) -
 
 
 def _backward(
-    trainable: Trainable, masks: KeyedDropout, step: Step, targets: torch.Tensor, section: TrainSection, device: str
+    trainable: Trainable, masks: KeyedDropout, step: Step, targets: torch.Tensor, context: TrainContext
 ) -> tuple[float, float]:
     """Gradients of one optimizer step; returns its mean loss over rows and the norm before clipping."""
+    section, device = context.recipe.train, context.device
     rows_in_step = sum(len(rows) for rows in step.passes)
     loss = torch.zeros((), device=device)
     for accumulated, rows in enumerate(step.passes):
-        masks.start_pass(step.number, accumulated)
+        masks.start_pass(step.number, accumulated, step.epoch, [context.item_keys[row] for row in rows])
         with _precision(section.precision, device):
             logits = trainable.logits(rows)
         share = functional.cross_entropy(logits.float(), targets[list(rows)], reduction="sum") / rows_in_step

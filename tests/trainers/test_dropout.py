@@ -1,4 +1,4 @@
-"""KeyedDropout: masks as a function of seed, step, pass, module and call."""
+"""KeyedDropout: masks as a function of seed, epoch, item, module and call."""
 
 import pytest
 import torch
@@ -19,14 +19,15 @@ class Block(nn.Module):
 
 
 X = torch.ones(40, 50)
+ITEMS = [f"item-{number}" for number in range(40)]
 
 
-def masks(seed=1, step=0, accumulated=0, model=None, times=1):
+def masks(seed=1, step=0, accumulated=0, epoch=0, items=ITEMS, x=X, model=None, times=1):
     model = model or Block()
     keyed = KeyedDropout(model, seed)
     with keyed:
-        keyed.start_pass(step, accumulated)
-        out = [model(X) for _ in range(times)]
+        keyed.start_pass(step, accumulated, epoch, items)
+        out = [model(x) for _ in range(times)]
     return out if times > 1 else out[0]
 
 
@@ -37,10 +38,31 @@ def test_masks_do_not_depend_on_the_global_generator():
     assert torch.equal(first, masks())
 
 
-@pytest.mark.parametrize("other", [{"seed": 2}, {"step": 1}, {"accumulated": 1}])
-def test_seed_step_and_pass_each_change_every_mask(other):
+@pytest.mark.parametrize("other", [{"seed": 2}, {"epoch": 1}, {"items": [f"other-{item}" for item in ITEMS]}])
+def test_seed_epoch_and_item_each_change_every_mask(other):
     for here, there in zip(masks(), masks(**other), strict=True):
         assert not torch.equal(here, there)
+
+
+@pytest.mark.parametrize("other", [{"step": 5}, {"accumulated": 1}])
+def test_a_mask_does_not_depend_on_when_its_item_comes(other):
+    assert torch.equal(masks(), masks(**other))
+
+
+def test_an_item_keeps_its_mask_in_a_smaller_batch_in_another_place():
+    every_third = masks(items=ITEMS[::-3], x=X[::3][:14])
+    assert torch.equal(every_third, masks()[:, torch.arange(39, -1, -3)])
+
+
+def test_an_item_keeps_its_mask_when_its_batch_is_padded_further():
+    short, long = (masks(x=torch.ones(40, tokens, 8)) for tokens in (5, 9))
+    assert torch.equal(short, long[:, :, :5])
+
+
+def test_what_has_no_row_per_item_is_keyed_by_the_pass():
+    x = torch.ones(3, 50)
+    assert torch.equal(masks(x=x), masks(x=x, items=ITEMS[:20]))
+    assert not torch.equal(masks(x=x), masks(x=x, step=1))
 
 
 def test_modules_and_calls_have_masks_of_their_own():
@@ -56,7 +78,7 @@ def test_a_module_more_leaves_the_other_masks_alone():
     wider.extra = nn.Dropout(0.5)
     keyed = KeyedDropout(wider, 1)
     with keyed:
-        keyed.start_pass(0, 0)
+        keyed.start_pass(0, 0, 0, ITEMS)
         wider.extra(X)
         out = wider(X)
     assert torch.equal(out, masks())
@@ -72,7 +94,7 @@ def test_gradient_flows_through_what_is_kept():
     model, x = Block(), X.clone().requires_grad_()
     keyed = KeyedDropout(model, 1)
     with keyed:
-        keyed.start_pass(0, 0)
+        keyed.start_pass(0, 0, 0, ITEMS)
         out = model(x)
     out.sum().backward()
     assert torch.equal(x.grad, out.detach().sum(0))
@@ -82,7 +104,7 @@ def test_eval_mode_draws_nothing():
     model = Block().eval()
     keyed = KeyedDropout(model, 1)
     with keyed:
-        keyed.start_pass(0, 0)
+        keyed.start_pass(0, 0, 0, ITEMS)
         out = model(X)
     assert torch.equal(out, torch.stack([X, X, X]))
     assert keyed.witness() is None
@@ -100,7 +122,7 @@ def test_attention_dropout_is_keyed_too():
         model = Attention()
         keyed = KeyedDropout(model, 1)
         with keyed:
-            keyed.start_pass(0, 0)
+            keyed.start_pass(0, 0, 0, ITEMS)
             outs.append(model(q))
     assert torch.equal(*outs)
     assert not torch.equal(outs[0], functional.scaled_dot_product_attention(q, q, q))
@@ -112,7 +134,7 @@ def test_witness_covers_the_first_step_only():
         keyed = KeyedDropout(model, seed)
         with keyed:
             for step in range(steps):
-                keyed.start_pass(step, 0)
+                keyed.start_pass(step, 0, 0, ITEMS)
                 model(X)
         return keyed.witness()
 
