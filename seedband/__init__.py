@@ -5,10 +5,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seedband.band import Band, MetricBand, MetricVerdict, Verdict, fit_band, load_band
+    from seedband.band import Band, MetricBand, fit_band, load_band
     from seedband.check import check
     from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
     from seedband.sweep import sweep
+    from seedband.verdict import MetricVerdict, Verdict
 
 __all__ = [
     "Band",
@@ -28,11 +29,11 @@ __all__ = [
 _MODULES = {
     "Band": "band",
     "MetricBand": "band",
-    "MetricVerdict": "band",
+    "MetricVerdict": "verdict",
     "Refused": "errors",
     "SeedbandError": "errors",
     "UsageError": "errors",
-    "Verdict": "band",
+    "Verdict": "verdict",
     "WorkFailed": "errors",
     "check": "check",
     "fit_band": "band",

@@ -4,8 +4,9 @@ One-sided throughout: "worse" is what stops a candidate. Scores are oriented so 
 edge of this module; everything that a user reads is in the metric's own unit and direction.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
@@ -13,15 +14,20 @@ from typing import Any
 
 from seedband import store
 from seedband.errors import Refused, UsageError
-from seedband.records import Candidate
+from seedband.history import Past, is_proven, prior_of
 from seedband.stats import limits, looks, rules
 from seedband.stats.failed import Rate, failure_rate
-from seedband.stats.items import item_floor
-from seedband.stats.rules import Rule, Status
+from seedband.stats.items import item_floor, resolution
+from seedband.stats.limits import Baseline
+from seedband.stats.paired import decide_paired
+from seedband.stats.rules import Decision, Rule, Status
+from seedband.stats.variance import NO_PRIOR, Prior
+from seedband.verdict import MetricVerdict, Verdict
 
 DEFAULT_ALPHA = 0.05
 #: Larger scores are refused: their squares would leave the range of floats.
 MAX_SCORE = 1e100
+WORST_LAST: tuple[Status, ...] = ("pass", "suspect", "fail")
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class MetricBand:
         failed_seeds: Root seeds that failed to train; they are no part of `scores`.
         higher_is_better: Direction of the metric.
         floor: Smallest standard deviation that the items allow, in score units; 0 without items.
+        resolution: Smallest step of the score: 1/m for m items scored 0 or 1, else 0.
+        prior: What the history of earlier bands says about the variance.
         alpha: Level at which candidates are judged.
         unit: Unit of the scores, for people.
     """
@@ -45,6 +53,8 @@ class MetricBand:
     failed_seeds: tuple[int, ...] = ()
     higher_is_better: bool = True
     floor: float = 0.0
+    resolution: float = 0.0
+    prior: Prior = NO_PRIOR
     alpha: float = DEFAULT_ALPHA
     unit: str = ""
 
@@ -85,9 +95,9 @@ class MetricBand:
         return limits.sample_sd(self.scores)
 
     @property
-    def floored_sd(self) -> float:
-        """The standard deviation that limits are made of: never below the floor."""
-        return limits.floored(self.sd, self.floor)
+    def noise_sd(self) -> float:
+        """The standard deviation that limits are made of: moderated by history, never below the floor."""
+        return self.baseline.sd
 
     @property
     def spread(self) -> float:
@@ -95,19 +105,19 @@ class MetricBand:
         return max(self.scores) - min(self.scores)
 
     @cached_property
-    def baseline(self) -> rules.Baseline:
+    def baseline(self) -> Baseline:
         """What the rules judge by."""
-        return rules.Baseline(self.oriented, self.floor)
+        return Baseline(self.oriented, self.floor, self.prior)
 
     @property
     def lower(self) -> float:
         """Lower edge of the band; where higher is better, a first candidate below it is suspect."""
-        return self.baseline.screen if self.higher_is_better else self._mirrored
+        return rules.screen(self.baseline) if self.higher_is_better else self._mirrored
 
     @property
     def upper(self) -> float:
         """Upper edge of the band; it mirrors the lower one and is a reason to stop only where lower is better."""
-        return self._mirrored if self.higher_is_better else -self.baseline.screen
+        return self._mirrored if self.higher_is_better else -rules.screen(self.baseline)
 
     @property
     def _mirrored(self) -> float:
@@ -117,7 +127,7 @@ class MetricBand:
     @property
     def collapse_limit(self) -> float:
         """Score beyond which a single candidate has collapsed: it fails at any look."""
-        return self.sign * self.baseline.collapse_limit(self.alpha)
+        return self.sign * rules.collapse_limit(self.baseline, self.alpha)
 
     @property
     def failure_rate(self) -> Rate:
@@ -126,80 +136,36 @@ class MetricBand:
 
 
 @dataclass(frozen=True)
-class MetricVerdict:
-    """What the rule says about one metric of the candidates.
-
-    Attributes:
-        status: The answer.
-        rule: By which rule.
-        reason: Why, in words.
-        scores: The candidates' scores, in the order trained.
-        limit: Score beyond which this look stops the candidate (the edge of the screen for a first look of
-            `retest`); None where there is no scale to place it.
-        p_value: One-sided; None where the spread is zero and no items set a floor.
-        false_alarm_rate: Chance that the rule stops an unchanged candidate, carried through to its end.
-        screen_rate: Chance that an unchanged candidate is looked at again; 0 for rules of one look.
-        detectable_drop: Drop in score units that the rule stops with 80 % power; None without a scale.
-        candidates_needed: Further candidate seeds that the next look needs; 0 when settled.
-        candidates_at_most: Further candidate seeds after which it is settled at the latest.
-        gates: Whether this metric decides, or only advises.
-    """
-
-    status: Status
-    rule: Rule
-    reason: str
-    scores: tuple[float, ...]
-    limit: float | None
-    p_value: float | None
-    false_alarm_rate: float
-    screen_rate: float
-    detectable_drop: float | None
-    candidates_needed: int = 0
-    candidates_at_most: int = 0
-    gates: bool = True
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a band says about candidates.
-
-    Attributes:
-        status: Of the primary metric.
-        metrics: One verdict per metric; those that do not gate advise.
-        primary: The metric that gates.
-        reason: Why, in words.
-        candidates: What was judged, where checkpoints were scored.
-    """
-
-    status: Status
-    metrics: Mapping[str, MetricVerdict]
-    primary: str
-    reason: str
-    candidates: tuple[Candidate, ...] = ()
-
-
-@dataclass(frozen=True)
 class Band:
     """The noise bands of all metrics of one recipe: what band.json holds.
 
     Attributes:
         metrics: One band per metric.
-        primary: The metric that gates.
+        primary: The metric that is shown first; it gates.
+        gates: The metrics that gate, the primary among them; each is judged at alpha / K for K of them.
         rule: Rule of `judge`, unless it is told another.
+        alpha: Level of the whole verdict.
         provenance: Where the scores come from: signature, evaluators, data, environment; empty for bare scores.
         folder: Where relative paths in the provenance start from: the folder of the file that it was read from.
     """
 
     metrics: Mapping[str, MetricBand]
     primary: str
+    gates: tuple[str, ...]
     rule: Rule = "retest"
+    alpha: float = DEFAULT_ALPHA
     provenance: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False)
 
     @property
-    def alpha(self) -> float:
-        """Level at which candidates are judged."""
-        return self.metrics[self.primary].alpha
+    def seeds(self) -> tuple[int, ...]:
+        """Healthy root seeds, in the order of every metric's scores."""
+        return self.metrics[self.primary].seeds
+
+    @property
+    def failed_seeds(self) -> tuple[int, ...]:
+        """Root seeds that failed to train."""
+        return self.metrics[self.primary].failed_seeds
 
     def judge(
         self,
@@ -208,6 +174,9 @@ class Band:
         rule: Rule | None = None,
         alpha: float | None = None,
         failure: str = "",
+        seeds: Sequence[int] = (),
+        tolerance: float | None = None,
+        pair_floors: Mapping[str, float] | None = None,
     ) -> Verdict:
         """Judge the candidate seeds of one recipe.
 
@@ -216,22 +185,43 @@ class Band:
             rule: Another rule than the band's.
             alpha: Another level than the band's, from .001 to .2.
             failure: Why a candidate failed to train, if one did: a fail, whatever the scores.
+            seeds: For rule `paired`, the root seeds of the candidates: at least 2, all of them seeds of the band.
+            tolerance: For rule `paired`, the drop of the primary metric that nobody minds, in its unit and >= 0; one
+                standard deviation of the band unless said, as for every other metric.
+            pair_floors: For rule `paired`, the smallest standard deviation of a difference that the items allow.
 
         Raises:
-            Refused: Other metrics than the band's, different counts of scores, NaN or infinity.
-            UsageError: Unknown rule, alpha out of range.
+            Refused: Other metrics than the band's, different counts of scores, NaN or infinity, seeds that the band
+                does not share.
+            UsageError: Unknown rule, alpha out of range, a tolerance that is none.
+
+        Examples:
+            >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
+            >>> band.judge({"accuracy": [0.868, 0.881, 0.877]}, rule="paired", seeds=[0, 1, 2]).status
+            'pass'
         """
         rule = self.rule if rule is None else known_rule(rule)
         alpha = self.alpha if alpha is None else valid_alpha(alpha)
+        tolerance = _valid_tolerance(tolerance, rule)
+        level = _level(alpha, self.gates)
         candidates = _candidate_scores(scores, self.metrics.keys())
-        verdicts = {
-            name: _judged(band, candidates[name], rule, alpha, gates=name == self.primary)
-            for name, band in self.metrics.items()
-        }
-        primary = verdicts[self.primary]
+        if rule == "paired":
+            _check_pairs(self, seeds, len(candidates[self.primary]))
+        verdicts = {}
+        for name, band in self.metrics.items():
+            own, judged_at = candidates[name], level if name in self.gates else alpha
+            if rule == "paired":
+                floor = (pair_floors or {}).get(name, band.resolution)
+                allowed = tolerance if name == self.primary else None
+                verdicts[name] = _judged_by_pairs(band, own, seeds, allowed, judged_at, floor, name in self.gates)
+            else:
+                verdicts[name] = _judged(band, own, rule, judged_at, name in self.gates)
+        rate = self.metrics[self.primary].failure_rate.share
         if failure:
-            return Verdict("fail", verdicts, self.primary, failure)
-        return Verdict(primary.status, verdicts, self.primary, primary.reason)
+            return Verdict("fail", verdicts, self.primary, failure, rate)
+        worst = max(self.gates, key=lambda name: (WORST_LAST.index(verdicts[name].status), name == self.primary))
+        reason = verdicts[worst].reason if worst == self.primary else f"{worst}: {verdicts[worst].reason}"
+        return Verdict(verdicts[worst].status, verdicts, self.primary, reason, rate)
 
     def save(self, path: str | Path) -> None:
         """Write band.json, atomically."""
@@ -241,35 +231,40 @@ class Band:
                 "unit": band.unit,
                 "scores": list(band.scores),
                 "floor": band.floor,
+                "resolution": band.resolution,
+                "prior": [part if math.isfinite(part) else None for part in band.prior],
                 "band": [band.lower, band.upper],
                 "mean": band.mean,
                 "sd": band.sd,
             }
             for name, band in self.metrics.items()
         }
-        first = self.metrics[self.primary]
         content = {
             "primary": self.primary,
+            "gates": list(self.gates),
             "rule": self.rule,
             "alpha": self.alpha,
-            "seeds": list(first.seeds),
-            "failed_seeds": list(first.failed_seeds),
+            "seeds": list(self.seeds),
+            "failed_seeds": list(self.failed_seeds),
             "metrics": metrics,
             "provenance": dict(self.provenance),
         }
         store.write_json(Path(path), "band", content)
 
 
-def fit_band(
+def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a band is made of
     scores: Mapping[str, Sequence[float]],
     *,
     alpha: float = DEFAULT_ALPHA,
     rule: Rule = "retest",
     primary: str | None = None,
+    gates: Collection[str] = (),
     lower_is_better: Collection[str] = (),
     items: Mapping[str, Sequence[Sequence[float]]] | None = None,
     seeds: Sequence[int] | None = None,
     failed_seeds: Sequence[int] = (),
+    history: Sequence["Band"] = (),
+    provenance: Mapping[str, Any] | None = None,
 ) -> Band:
     """Fit the noise band of a recipe to the scores of its seeds.
 
@@ -278,14 +273,17 @@ def fit_band(
         alpha: False-alarm rate of the rule, from .001 to .2.
         rule: "retest", "t" or "range".
         primary: The metric that gates; not needed when there is one metric.
+        gates: Several metrics that gate, the primary among them, each at alpha / K; the primary alone unless said.
         lower_is_better: Metrics whose lower scores are better.
         items: For some metrics, the score of every item, shape (n, n_items), rows as in `scores`: they set a floor
             under the standard deviation.
         seeds: The root seeds; 0 .. n-1 unless said.
         failed_seeds: Root seeds that failed to train, which have no scores here.
+        history: At least 2 earlier bands of the same evaluators on the same eval set, whose variances are pooled.
+        provenance: Where the scores come from; see `Band`.
 
     Raises:
-        Refused: Fewer than 2 seeds, no metric, different n, NaN or infinity.
+        Refused: Fewer than 2 seeds, no metric, different n, NaN or infinity, a history that is not comparable.
         UsageError: Unknown rule or metric, alpha out of range, several metrics and no primary.
 
     Examples:
@@ -306,10 +304,12 @@ def fit_band(
     if not scores:
         raise Refused("no metric: a band needs the scores of at least one")
     primary = _primary(scores, primary)
+    gates = _gates(gates, primary, scores)
     for name in [*lower_is_better, *(items or {})]:
         if name not in scores:
             raise UsageError(f"metric {name!r} has no scores; there are {', '.join(scores)}")
-    alpha, rule = valid_alpha(alpha), known_rule(rule)
+    alpha, rule = valid_alpha(alpha), _rule_of_band(rule)
+    level = _level(alpha, gates)
     n = len(scores[primary])
     seeds = tuple(range(n)) if seeds is None else tuple(seeds)
     metrics = {
@@ -319,12 +319,18 @@ def fit_band(
             seeds=seeds,
             failed_seeds=tuple(failed_seeds),
             higher_is_better=name not in lower_is_better,
-            floor=_floor(name, items[name]) if items and name in items else 0.0,
-            alpha=alpha,
+            alpha=level if name in gates else alpha,
+            floor=_floor(name, items[name], n) if items and name in items else 0.0,
+            resolution=resolution(items[name]) if items and name in items else 0.0,
         )
         for name, values in scores.items()
     }
-    return Band(metrics, primary, rule)
+    provenance = dict(provenance or {})
+    if history:
+        metrics = {name: _moderated(band, history, provenance) for name, band in metrics.items()}
+        proven = is_proven([provenance, *(band.provenance for band in history)])
+        provenance["history"] = {"bands": len(history), "comparability": "on record" if proven else "vouched for"}
+    return Band(metrics, primary, gates, rule, alpha, provenance)
 
 
 def load_band(path: str | Path) -> Band:
@@ -336,6 +342,8 @@ def load_band(path: str | Path) -> Band:
     """
     content = store.read_json(Path(path), "band")
     try:
+        alpha, primary = valid_alpha(content["alpha"]), content["primary"]
+        gates = _gates(content["gates"], primary, content["metrics"])
         metrics = {
             name: MetricBand(
                 name=name,
@@ -344,39 +352,95 @@ def load_band(path: str | Path) -> Band:
                 failed_seeds=tuple(content["failed_seeds"]),
                 higher_is_better=bool(entry["higher_is_better"]),
                 floor=_finite(entry["floor"], f"floor of {name}"),
-                alpha=valid_alpha(content["alpha"]),
+                resolution=_finite(entry["resolution"], f"resolution of {name}"),
+                prior=_prior(entry["prior"], name),
+                alpha=_level(alpha, gates) if name in gates else alpha,
                 unit=str(entry["unit"]),
             )
             for name, entry in content["metrics"].items()
         }
-        band = Band(metrics, content["primary"], known_rule(content["rule"]), content["provenance"], Path(path).parent)
-        band.metrics[band.primary]
-    except (KeyError, TypeError, AttributeError, UsageError) as error:
+        rule, provenance = _rule_of_band(content["rule"]), dict(content["provenance"])
+        return Band(metrics, primary, gates, rule, alpha, provenance, Path(path).parent)
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise Refused(f"{path}: not a band that holds together: {type(error).__name__}: {error}") from error
-    return band
 
 
-def _judged(band: MetricBand, raw: tuple[float, ...], rule: Rule, alpha: float, *, gates: bool) -> MetricVerdict:
+def _judged(band: MetricBand, raw: tuple[float, ...], rule: Rule, alpha: float, gates: bool) -> MetricVerdict:  # noqa: FBT001
     """A rule's decision in the metric's own unit and direction."""
-    decision = rules.decide(band.baseline, [band.sign * score for score in raw], rule, alpha)
-    drop = None if decision.drop_sd is None or band.floored_sd == 0 else decision.drop_sd * band.floored_sd
+    oriented = raw if band.higher_is_better else tuple(-score for score in raw)
+    return _told(band, raw, rules.decide(band.baseline, oriented, rule, alpha), rule, alpha, gates=gates)
+
+
+def _judged_by_pairs(
+    band: MetricBand,
+    raw: tuple[float, ...],
+    seeds: Sequence[int],
+    tolerance: float | None,
+    alpha: float,
+    floor: float,
+    gates: bool,  # noqa: FBT001
+) -> MetricVerdict:
+    own = dict(zip(band.seeds, band.scores, strict=True))
+    differences = _differences(raw, [own[seed] for seed in seeds])
+    allowed = band.noise_sd if tolerance is None else tolerance
+    oriented = [band.sign * difference for difference in differences]
+    decision = decide_paired(oriented, allowed, alpha, floor, pairs_left=band.n - len(seeds))
+    told = _told(band, raw, decision, "paired", alpha, gates=gates)
+    return replace(told, differences=differences, tolerance=allowed)
+
+
+def _differences(scores: Sequence[float], own: Sequence[float]) -> tuple[float, ...]:
+    """Score minus baseline, pair by pair; differences that are equal but for rounding are equal."""
+    differences = tuple(y - x for x, y in zip(own, scores, strict=True))
+    slack = 4 * math.ulp(max(map(abs, (*scores, *own))))
+    if max(differences) - min(differences) <= slack:
+        return (limits.mean(differences),) * len(differences)
+    return differences
+
+
+def _told(
+    band: MetricBand, raw: tuple[float, ...], decision: Decision, rule: Rule, alpha: float, *, gates: bool
+) -> MetricVerdict:
     return MetricVerdict(
-        status=decision.status,
-        rule=rule,
-        reason=decision.reason,
-        scores=raw,
-        limit=None if decision.limit is None else band.sign * decision.limit,
-        p_value=decision.p_value,
-        false_alarm_rate=decision.false_alarm_rate,
-        screen_rate=decision.screen_rate,
-        detectable_drop=drop,
-        candidates_needed=decision.candidates_needed,
-        candidates_at_most=decision.candidates_at_most,
-        gates=gates,
+        decision.status,
+        rule,
+        alpha,
+        decision.reason,
+        raw,
+        None if decision.limit is None else band.sign * decision.limit,
+        decision.p_value,
+        decision.false_alarm_rate,
+        decision.screen_rate,
+        decision.detectable_drop,
+        decision.candidates_needed,
+        decision.candidates_at_most,
+        gates,
     )
 
 
-def _floor(name: str, items: Sequence[Sequence[float]]) -> float:
+def _moderated(band: MetricBand, history: Sequence[Band], provenance: Mapping[str, Any]) -> MetricBand:
+    """The band with what its history says about its variance."""
+    lacking = [number for number, past in enumerate(history, 1) if band.name not in past.metrics]
+    if lacking:
+        raise Refused(f"history, band {lacking[0]}: has no {band.name}", hint="name bands of the same metrics")
+    past = [
+        Past(own.sd, own.n, own.higher_is_better, other.provenance)
+        for other in history
+        for own in [other.metrics[band.name]]
+    ]
+    return replace(band, prior=prior_of(band.name, Past(band.sd, band.n, band.higher_is_better, provenance), past))
+
+
+def _prior(entry: Sequence[float | None], name: str) -> Prior:
+    """A prior from band.json: it may have been estimated, but never counts, as worth infinitely much."""
+    df, variance, estimated = entry
+    kept = _finite(df, f"prior of {name}"), _finite(variance, f"prior of {name}")
+    return Prior(*kept, math.inf if estimated is None else _finite(estimated, f"prior of {name}"))
+
+
+def _floor(name: str, items: Sequence[Sequence[float]], n: int) -> float:
+    if len(items) != n:
+        raise Refused(f"{name}: items of {len(items)} seeds, scores of {n}")
     try:
         return item_floor(items)
     except ValueError as error:
@@ -391,6 +455,47 @@ def _primary(scores: Mapping[str, Sequence[float]], primary: str | None) -> str:
     if primary not in scores:
         raise UsageError(f"primary metric {primary!r} has no scores; there are {', '.join(scores)}")
     return primary
+
+
+def _gates(gates: Collection[str], primary: str, metrics: Collection[str]) -> tuple[str, ...]:
+    """The metrics that gate: the primary alone, unless several are named."""
+    named = tuple(dict.fromkeys(gates)) or (primary,)
+    unknown = [name for name in named if name not in metrics]
+    if unknown:
+        raise UsageError(f"gating metric {unknown[0]!r} has no scores; there are {', '.join(metrics)}")
+    if primary not in named:
+        raise UsageError(f"primary metric {primary!r} is not among those that gate: {', '.join(named)}")
+    return named
+
+
+def _level(alpha: float, gates: Collection[str]) -> float:
+    """Level of each gating metric (Bonferroni); UsageError where it leaves the range of the rules."""
+    level = alpha / len(gates)
+    if level < looks.MIN_ALPHA:
+        raise UsageError(f"alpha {alpha} over {len(gates)} gating metrics is {level:.2g} each, below {looks.MIN_ALPHA}")
+    return level
+
+
+def _valid_tolerance(tolerance: float | None, rule: Rule) -> float | None:
+    if tolerance is None:
+        return None
+    if rule != "paired":
+        raise UsageError(f"a tolerance belongs to rule paired, this is {rule}")
+    if not _is_number(tolerance) or not 0 <= tolerance <= MAX_SCORE:
+        raise UsageError(f"tolerance {tolerance!r} is no score difference of 0 or more")
+    return float(tolerance)
+
+
+def _check_pairs(band: Band, seeds: Sequence[int], k: int) -> None:
+    """Rule `paired` needs at least two candidates, each under a seed of the band and none under the same."""
+    strange = [seed for seed in seeds if seed not in band.seeds]
+    if strange:
+        why = "failed to train in the band" if strange[0] in band.failed_seeds else "is no seed of the band"
+        raise Refused(f"rule paired: seed {strange[0]} {why}; the band has {', '.join(map(str, band.seeds))}")
+    if len(seeds) != k or len(set(seeds)) != k:
+        raise Refused(f"rule paired: {k} candidates under {len(set(seeds))} different seeds; it compares seed by seed")
+    if k < 2:  # noqa: PLR2004
+        raise Refused("rule paired: 1 pair has no spread, it needs at least 2", hint="--pairs 3 trains them")
 
 
 def _baseline_scores(name: str, values: Sequence[float], seeds: Sequence[int]) -> tuple[float, ...]:
@@ -420,11 +525,11 @@ def _candidate_scores(
 
 def _is_number(value: object) -> bool:
     """A real number of Python or numpy; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
 
 
-def _finite(value: float, what: str) -> float:
-    if not _is_number(value) or not abs(float(value)) <= MAX_SCORE:
+def _finite(value: float | None, what: str) -> float:
+    if value is None or not _is_number(value) or not abs(float(value)) <= MAX_SCORE:
         raise Refused(f"{what}: {value!r} is not a finite score")
     return float(value)
 
@@ -434,6 +539,13 @@ def valid_alpha(alpha: float) -> float:
     if not _is_number(alpha) or not looks.MIN_ALPHA <= alpha <= looks.MAX_ALPHA:
         raise UsageError(f"alpha {alpha!r} is outside [{looks.MIN_ALPHA}, {looks.MAX_ALPHA}]")
     return float(alpha)
+
+
+def _rule_of_band(rule: str) -> Rule:
+    """A rule that a band may judge by without being told more."""
+    if rule == "paired":
+        raise UsageError("rule paired needs candidates under the band's own seeds: ask for it when judging")
+    return known_rule(rule)
 
 
 def known_rule(rule: str) -> Rule:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import models, runs, signature, store
+from seedband import folders, models, signature, store
 from seedband.band import Band
 from seedband.errors import Refused
 from seedband.records import CheckpointFiles, Event, Scoring
@@ -34,21 +34,21 @@ class Found:
 
 def resolve(path: Path) -> list[Found]:
     """A path as candidates: a checkpoint is one, a sweep is all its seeds."""
-    if (path / runs.SWEEP).is_file():
-        seeds = runs.read_sweep(path)["seeds"]
-        missing = [seed for seed in seeds if not (runs.seed_folder(path, seed) / RUN).is_file()]
+    if (path / folders.SWEEP).is_file():
+        seeds = folders.read_sweep(path)["seeds"]
+        missing = [seed for seed in seeds if not (folders.seed_folder(path, seed) / RUN).is_file()]
         if missing:
             raise Refused(f"{path}: seed {missing[0]} of this sweep is not finished", hint="sweep again to finish it")
-        return [_found_run(runs.seed_folder(path, seed)) for seed in seeds]
+        return [_found_run(folders.seed_folder(path, seed)) for seed in seeds]
     if (path / RUN).is_file():
         return [_found_run(path)]
-    if (path.parent / runs.SWEEP).is_file() and path.is_dir():
+    if (path.parent / folders.SWEEP).is_file() and path.is_dir():
         raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
     return [Found(models.recognise(path, str(path)), None)]
 
 
 def _found_run(folder: Path) -> Found:
-    run = runs.read_run(folder)
+    run = folders.read_run(folder)
     if run.status == "failed" and not run.evaluations:
         return Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
     return Found(models.recognise(folder, str(folder)), run.record)
@@ -59,7 +59,7 @@ def check_one_recipe(found: Sequence[Found]) -> None:
     recorded = [entry for entry in found if entry.record is not None]
     for entry in recorded[1:]:
         first = recorded[0]
-        changed = runs.changed_keys(first.record or {}, entry.record or {})
+        changed = folders.changed_keys(first.record or {}, entry.record or {})
         if changed:
             raise Refused(
                 f"{entry.files.name} comes from another recipe than {first.files.name}: {', '.join(changed)}",

@@ -1,33 +1,25 @@
-"""check: score candidates exactly as the band's checkpoints were scored, and judge them by the band."""
+"""check: score candidates exactly as the band's checkpoints were scored, and judge them by the band.
+
+A suspect verdict asks for further candidate seeds: `more_seeds` trains them, one at a time, while they are needed.
+"""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from seedband import executors, models, runs, store
-from seedband.band import Band, Verdict, known_rule, load_band, valid_alpha
-from seedband.candidates import Found, check_one_recipe, check_record, compare, resolve
-from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.preflight import scoring_for
-from seedband.recipe import parse_recipe
-from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
+from seedband import folders, ledger, pairs, runs, store
+from seedband.band import Band, known_rule, load_band, valid_alpha
+from seedband.candidates import Found, check_one_recipe, resolve
+from seedband.errors import Refused, UsageError
+from seedband.preflight import Prepared, prepare
+from seedband.recipe import LoadedRecipe, load_recipe, parse_recipe
+from seedband.records import Candidate, Event
+from seedband.rescore import Rescorer, scoring_of
 from seedband.runs import OnEvent
-from seedband.scoring import ITEMS
 from seedband.stats.rules import Rule
-from seedband.worker import RUN, SCORES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-#: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …
-PERMUTED_SHARE = 0.5
-#: … and so many times what is right as things stand.
-PERMUTED_RATIO = 2.0
+from seedband.verdict import Verdict
 
 
 def check(  # noqa: PLR0913  the public door of the gate: every keyword is one flag of the command
@@ -36,9 +28,16 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     *,
     rule: Rule | None = None,
     alpha: float | None = None,
+    tolerance: float | None = None,
     data: str | Path | None = None,
     labels: Sequence[str] | None = None,
     base: str | None = None,
+    recipe: str | Path | None = None,
+    more_seeds: int = 0,
+    n_pairs: int = 0,
+    out: str | Path | None = None,
+    ledger_path: str | Path | None = None,
+    jobs: int = 1,
     strict: bool = False,
     offline: bool = False,
     on_event: OnEvent = lambda _: None,
@@ -46,13 +45,22 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     """Judge the checkpoints of one candidate recipe.
 
     Args:
-        candidates: Checkpoint folders, in the order trained: PEFT adapters, heads, whole models, runs or sweeps.
+        candidates: Checkpoint folders, in the order trained: PEFT adapters, heads, whole models, runs or sweeps; none
+            with `n_pairs`.
         band: band.json, or a band that was read from it.
         rule: Another rule than the band's.
         alpha: Another level than the band's.
+        tolerance: For rule `paired`, the drop of the primary metric that nobody minds; one sd of the band unless said.
         data: Where the eval file lies now; its content must be the band's.
         labels: Label of each output of the candidates, where that is not the band's order.
         base: The base that the candidates were trained on, where their own record of it leads nowhere.
+        recipe: The candidates' own recipe, where no run record beside them says it.
+        more_seeds: While the verdict is suspect, train up to so many further candidate seeds.
+        n_pairs: Train `recipe` under so many of the band's own seeds, and judge by rule `paired`.
+        out: Folder for what is trained here; beside the candidates' own runs unless said, else
+            runs/<data name>-<method>-<digest of the recipe>.
+        ledger_path: File that carries the looks of a candidate recipe over between calls.
+        jobs: Jobs at a time, for `n_pairs`.
         strict: Refuse another environment or method, too.
         offline: Whether model hubs must not be asked.
         on_event: Called with everything that happens.
@@ -61,153 +69,200 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         The verdict, with the candidates and what was noted on the way.
 
     Raises:
-        UsageError: A path that is not there, an unknown rule.
+        UsageError: A path that is not there, an unknown rule, options that contradict each other.
         Refused: The scores would not be comparable, or a candidate cannot be opened safely.
-        WorkFailed: Scoring crashed.
+        WorkFailed: Training or scoring crashed; what was finished is kept, and the same call goes on from it.
     """
     band = band if isinstance(band, Band) else load_band(band)
-    rule = band.rule if rule is None else known_rule(rule)
-    alpha = band.alpha if alpha is None else valid_alpha(alpha)
-    if not band.provenance:
-        raise Refused("this band was made from bare scores: it does not say how to score a checkpoint")
-    scoring = _scoring(band, data, offline=offline)
+    listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
+    rule = _rule(band, rule, n_pairs)
+    _check_options(listed, recipe, rule, more_seeds, n_pairs, band)
+    if "recipe" not in band.provenance:
+        raise Refused(
+            "this band was made from bare scores: it does not say how to score a checkpoint",
+            hint="score it as the others were scored, and give the file: check --scores FILE",
+        )
+    scoring = scoring_of(band, data, offline=offline)
     if labels is not None and sorted(labels) != sorted(scoring.labels):
         raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
-    listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
-    found = [entry for path in listed for entry in resolve(Path(path))]
-    if not found:
-        raise Refused("no candidate: there is nothing to judge")
-    check_one_recipe(found)
-    for entry in found:
-        check_record(band, entry, scoring, base, strict=strict, offline=offline, on_event=on_event)
-    with _workspace() as work:
-        scored = _score(work, found, scoring, band, labels, strict=strict, offline=offline, on_event=on_event)
-    _check_distinct(scored)
-    return _judge(band, scored, rule, alpha)
-
-
-def _scoring(band: Band, data: str | Path | None, *, offline: bool) -> Scoring:
-    """How the band's checkpoints were scored, with everything it names found again and compared by content."""
-    facts = band.provenance
-    recipe = parse_recipe(facts["recipe"], "the band's recipe")
-    base = models.locate_base(facts["base"]["reference"], facts["base"]["revision"], band.folder, offline=offline)
-    if base.sha256 != facts["base"]["sha256"]:
-        raise Refused(
-            f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
-        )
-    path = Path(data) if data is not None else band.folder / facts["data"]["eval"]["path"]
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
-    expected = facts["data"]["eval"]["sha256"]
-    if (found := store.file_sha256(path)) != expected:
-        raise Refused(
-            f"eval data: {path} has sha256 {found[:12]}…, the band was made on {expected[:12]}…",
-            hint="another eval set needs another band: sweep again",
-        )
-    return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute())
-
-
-@contextmanager
-def _workspace() -> Iterator[Path]:
-    """A temporary folder that is kept when scoring crashed: its log says why."""
-    work = Path(tempfile.mkdtemp(prefix="seedband-check-"))
-    try:
-        yield work
-    except WorkFailed:
-        raise
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    shutil.rmtree(work, ignore_errors=True)
-
-
-def _score(
-    work: Path,
-    found: Sequence[Found],
-    scoring: Scoring,
-    band: Band,
-    labels: Sequence[str] | None,
-    *,
-    strict: bool,
-    offline: bool,
-    on_event: OnEvent,
-) -> list[Candidate]:
     order = None if labels is None else tuple(labels)
-    targets = {
-        index: ScoreTarget(entry.files, str(work / str(index)), order)
-        for index, entry in enumerate(found)
-        if not entry.failure
-    }
-    if targets:
-        job = ScoreJob(scoring, tuple(targets.values()), _threads(band))
-        executor = executors.make("local", slots=1, offline=offline, logs=work)
-        runs.score(job, executor, on_event)
-    return [
-        _candidate(band, entry, work / str(index), order, strict=strict, on_event=on_event)
-        for index, entry in enumerate(found)
-    ]
+    rescorer = Rescorer(band, scoring, order, base, strict, offline, on_event)
+    level = band.alpha if alpha is None else valid_alpha(alpha)
+    found = [entry for path in listed for entry in resolve(Path(path))]
+    trainer = _trainer(found, recipe, out, jobs, needed=bool(more_seeds or n_pairs or ledger_path), rescorer=rescorer)
+    if trainer is not None and n_pairs:
+        found = trainer.train(band.seeds[:n_pairs])
+    gate = _Gate(band, rule, level, tolerance, ledger_path, trainer)
+    return gate.settle(found, rescorer, more_seeds)
 
 
-def _threads(band: Band) -> int:
-    return int(band.provenance["recipe"]["determinism"]["threads"])
+def _rule(band: Band, rule: str | None, n_pairs: int) -> Rule:
+    if n_pairs and rule not in (None, "paired"):
+        raise UsageError(f"--pairs is for rule paired, this is {rule}")
+    return "paired" if n_pairs else band.rule if rule is None else known_rule(rule)
 
 
-def _candidate(
-    band: Band, entry: Found, out: Path, order: tuple[str, ...] | None, *, strict: bool, on_event: OnEvent
-) -> Candidate:
-    """The scores of a candidate, compared once more by what the scoring itself put on record."""
-    name = entry.files.name
-    if entry.failure:
-        return Candidate(name, {}, None, entry.failure)
-    result = store.read_json(out / SCORES, "scores")
-    sha256 = result["checkpoint_sha256"]
-    if entry.record is not None and entry.record["checkpoint_sha256"] != sha256:
-        raise Refused(f"{name}: its weights are not those that its {RUN} records", hint="restore the run's folder")
-    if result["signature"] is None:
-        return Candidate(name, {}, sha256, result["failure"])
-    compare(band, name, result["signature"], strict=strict, on_event=on_event, only_record=False)
-    evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
-    scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
-    for evaluation in evaluations:
-        if evaluation.metric not in scores:
-            raise Refused(f"{name}: no {evaluation.metric}: {evaluation.failure}")
-    labels = band.provenance["signature"]["labels"]
-    if order is None:
-        _check_permuted(name, out / ITEMS, labels)
-    seed_of = {known: int(seed) for seed, known in band.provenance["checkpoints"].items()}
-    baseline_seed = seed_of.get(sha256) if order is None or list(order) == labels else None
-    return Candidate(name, scores, sha256, result["failure"], baseline_seed)
-
-
-def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
-    """Refuse predictions that fit a permutation of the labels far better than the order assumed.
-
-    The best permutation is found on the confusion matrix (Hungarian method); only labels that it moves count, so that
-    one pair of labels swapped among many is seen, too, and most items of each must be predicted as its partner: a model
-    that says one label for everything fits no permutation.
-    """
-    import numpy as np
-    import pandas as pd
-    from scipy.optimize import linear_sum_assignment
-
-    items = pd.read_parquet(path, columns=["label", "prediction"])
-    confusion: NDArray[Any] = np.zeros((len(labels), len(labels)), dtype=int)
-    position = {label: index for index, label in enumerate(labels)}
-    np.add.at(confusion, (items["label"].map(position).to_numpy(), items["prediction"].map(position).to_numpy()), 1)
-    rows, columns = linear_sum_assignment(confusion, maximize=True)
-    moved = rows != columns
-    total = confusion[rows[moved]].sum()
-    if not total:
-        return
-    right, as_is = confusion[rows[moved], columns[moved]].sum() / total, confusion.diagonal()[rows[moved]].sum() / total
-    each = bool((confusion.argmax(axis=1)[rows[moved]] == columns[moved]).all())
-    if each and right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is:
-        pairs = [f"{labels[row]} → {labels[column]}" for row, column in zip(rows[moved], columns[moved], strict=True)]
-        raise Refused(
-            f"{name}: labels look permuted: {right:.0%} of the items of {len(pairs)} labels are predicted as another "
-            f"one ({', '.join(pairs[:4])}), {as_is:.0%} as their own",
-            hint="give the candidate's own label order with --labels FILE, one label a line",
+def _check_options(
+    listed: Sequence[str | Path], recipe: str | Path | None, rule: Rule, more_seeds: int, n_pairs: int, band: Band
+) -> None:
+    """Options that contradict each other, before anything is done."""
+    if n_pairs and listed:
+        raise UsageError("--pairs trains its own candidates: name none, or leave --pairs out")
+    if not n_pairs and not listed:
+        raise UsageError("no candidate", hint="name a checkpoint, or --scores FILE, or --pairs K --recipe FILE")
+    if n_pairs and recipe is None:
+        raise UsageError("--pairs needs the candidate's recipe", hint="--recipe candidate.toml")
+    if n_pairs and not 2 <= n_pairs <= len(band.seeds):  # noqa: PLR2004
+        raise UsageError(
+            f"--pairs {n_pairs}: the band has {len(band.seeds)} healthy seeds, and a spread takes 2 pairs",
+            hint="sweep the band with more seeds to have more pairs",
         )
+    if more_seeds and rule == "paired":
+        raise UsageError("--more-seeds draws new seeds, which have no pair", hint="a larger --pairs trains more pairs")
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    """Trains further seeds of the candidates' own recipe."""
+
+    prepared: Prepared
+    folder: Path
+    jobs: int
+    rescorer: Rescorer
+
+    def train(self, seeds: Sequence[int]) -> list[Found]:
+        """The runs of these seeds, trained where they are not there yet."""
+        plan = runs.make_plan(self.prepared, seeds, self.folder)
+        with store.locked(self.folder):
+            runs.carry_out(plan, jobs=self.jobs, offline=self.rescorer.offline, on_event=self.rescorer.on_event)
+        return [entry for seed in seeds for entry in resolve(folders.seed_folder(self.folder, seed))]
+
+
+def _trainer(
+    found: Sequence[Found],
+    recipe: str | Path | None,
+    out: str | Path | None,
+    jobs: int,
+    *,
+    needed: bool,
+    rescorer: Rescorer,
+) -> _Trainer | None:
+    """How further seeds of the candidates would be trained; None where nobody asks."""
+    if not needed:
+        return None
+    record = next((entry.record for entry in found if entry.record is not None), None)
+    if recipe is None and record is None:
+        raise UsageError(
+            "the candidate has no run record, so its recipe is unknown", hint="name it with --recipe candidate.toml"
+        )
+    loaded = load_recipe(Path(recipe)) if recipe is not None else _recorded(record or {})
+    prepared = prepare(loaded, offline=rescorer.offline)
+    changed = [] if record is None else folders.changed_keys(record, prepared.as_record())
+    if changed:
+        raise Refused(
+            f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
+            hint="restore what changed, or name the candidate's own recipe with --recipe",
+        )
+    return _Trainer(prepared, _folder(found, prepared, out), jobs, rescorer)
+
+
+def _recorded(record: Mapping[str, Any]) -> LoadedRecipe:
+    """The recipe that a run has on record, its data and base where they lay when it was trained."""
+    recipe, provenance = parse_recipe(record["recipe"], "the candidate's recorded recipe"), record["provenance"]
+    paths = {part: provenance["data"][part]["path"] for part in ("train", "eval")}
+    base = provenance["base"]
+    local = not base["reference"].startswith("package:") and base["revision"] is None
+    model = replace(recipe.model, base=base["path"]) if local else recipe.model
+    return LoadedRecipe(replace(recipe, data=replace(recipe.data, **paths), model=model), Path())
+
+
+def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) -> Path:
+    """Where further seeds go: the sweep that the candidates come from, else a folder that the recipe names."""
+    if out is not None:
+        return Path(out)
+    for entry in found:
+        parent = Path(entry.files.path).parent
+        if entry.record is not None and (parent / folders.SWEEP).is_file():
+            return parent
+    digest = store.digest(folders.identity(prepared.as_record()))[:8]
+    return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """Judges candidates look after look."""
+
+    band: Band
+    rule: Rule
+    alpha: float
+    tolerance: float | None
+    ledger_path: str | Path | None
+    trainer: _Trainer | None
+
+    def settle(self, found: Sequence[Found], rescorer: Rescorer, more_seeds: int) -> Verdict:
+        """The verdict, with up to `more_seeds` further seeds while it is suspect."""
+        entries = list(found)
+        check_one_recipe(entries)
+        scored = rescorer.score(entries)
+        verdict = self.judge(entries, scored)
+        for number in range(1, more_seeds + 1):
+            if verdict.status != "suspect" or self.trainer is None:
+                break
+            seed = self._fresh_seed(verdict.candidates)
+            text = f"suspect: {verdict.reason}; training candidate seed {seed} ({number} of at most {more_seeds})"
+            rescorer.on_event(Event("note", content={"text": text}))
+            new = self.trainer.train([seed])
+            entries += new
+            scored += rescorer.score(new)
+            verdict = self.judge(entries, scored)
+        return verdict
+
+    def judge(self, entries: Sequence[Found], scored: Sequence[Candidate]) -> Verdict:
+        """One look at all candidates so far, those of earlier calls included."""
+        if self.ledger_path is None:
+            return self._judge(entries, scored)
+        assert self.trainer is not None
+        own = {name: list(metric.scores) for name, metric in self.band.metrics.items()}
+        key = ledger.key_of(own, folders.identity(self.trainer.prepared.as_record()))
+        with ledger.opened(Path(self.ledger_path)) as book:
+            before = book.find(key)
+            if before is not None and before.status == "fail":
+                verdict = self._judge(entries, before.looks)
+                reason = f"this recipe failed at an earlier call, and the ledger carries it: {verdict.reason}"
+                return replace(verdict, status="fail", reason=reason)
+            looks = list(scored) if before is None else before.joined(scored)
+            verdict = self._judge(entries, looks)
+            book.record(key, verdict.status, looks)
+        return verdict
+
+    def _fresh_seed(self, candidates: Sequence[Candidate]) -> int:
+        """The smallest root seed that neither band nor candidates have used."""
+        used = {*self.band.seeds, *self.band.failed_seeds, *(c.seed for c in candidates if c.seed is not None)}
+        return next(seed for seed in range(len(used) + 1) if seed not in used)
+
+    def _judge(self, entries: Sequence[Found], candidates: Sequence[Candidate]) -> Verdict:
+        _check_distinct(candidates)
+        failed = [candidate for candidate in candidates if candidate.failure]
+        reason = f"{failed[0].name} failed to train: {failed[0].failure}" if failed else ""
+        if any(not candidate.scores for candidate in candidates):
+            rate = self.band.metrics[self.band.primary].failure_rate.share
+            return Verdict("fail", {}, self.band.primary, reason, rate, tuple(candidates))
+        scores = {name: [candidate.scores[name] for candidate in candidates] for name in candidates[0].scores}
+        paired: dict[str, Any] = {}
+        if self.rule == "paired":
+            seeds = pairs.shared_seeds(self.band, entries)
+            paired = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
+        verdict = self.band.judge(
+            scores, rule=self.rule, alpha=self.alpha, failure=reason, tolerance=self.tolerance, **paired
+        )
+        known = [candidate.baseline_seed for candidate in candidates if candidate.baseline_seed is not None]
+        if known and not failed:
+            seeds_told = ", ".join(str(seed) for seed in known)
+            what = "these are seeds" if len(known) > 1 else "this is seed"
+            same = f"{what} {seeds_told} of the band itself, weight for weight"
+            reason = f"{verdict.reason}: {same}" if self.rule == "paired" else same
+            verdict = replace(verdict, status="pass", reason=reason)
+        return replace(verdict, candidates=tuple(candidates))
 
 
 def _check_distinct(candidates: Sequence[Candidate]) -> None:
@@ -225,28 +280,6 @@ def _check_distinct(candidates: Sequence[Candidate]) -> None:
             f"{known[0].name} is seed {known[0].baseline_seed} of the band itself, among candidates that are not",
             hint="give candidates of one new recipe",
         )
-
-
-def _judge(band: Band, candidates: Sequence[Candidate], rule: Rule, alpha: float) -> Verdict:
-    failed = [candidate for candidate in candidates if candidate.failure]
-    if failed:
-        reason = f"{failed[0].name} failed to train: {failed[0].failure}"
-        scored = [candidate for candidate in candidates if candidate.scores]
-        if len(scored) < len(candidates):
-            return Verdict("fail", {}, band.primary, reason, candidates=tuple(candidates))
-        verdict = band.judge(_by_metric(candidates), rule=rule, alpha=alpha, failure=reason)
-        return replace(verdict, candidates=tuple(candidates))
-    verdict = band.judge(_by_metric(candidates), rule=rule, alpha=alpha)
-    known = [candidate.baseline_seed for candidate in candidates if candidate.baseline_seed is not None]
-    if known:
-        seeds = ", ".join(str(seed) for seed in known)
-        reason = f"{'these are' if len(known) > 1 else 'this is'} seed {seeds} of the band itself, weight for weight"
-        verdict = replace(verdict, status="pass", reason=reason)
-    return replace(verdict, candidates=tuple(candidates))
-
-
-def _by_metric(candidates: Sequence[Candidate]) -> dict[str, list[float]]:
-    return {metric: [candidate.scores[metric] for candidate in candidates] for metric in candidates[0].scores}
 
 
 def read_labels(path: Path) -> list[str]:

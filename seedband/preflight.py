@@ -32,6 +32,7 @@ class Prepared:
         train_items: Training rows.
         eval_items: Eval rows.
         warnings: What is no mistake but should be known.
+        folder: Where relative paths in the recipe start from.
     """
 
     recipe: Recipe
@@ -39,6 +40,7 @@ class Prepared:
     train_items: Items
     eval_items: Items
     warnings: tuple[str, ...]
+    folder: Path
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -56,6 +58,10 @@ class Prepared:
                 "columns": dict(self.scoring.columns),
             },
         }
+
+    def as_record(self) -> dict[str, Any]:
+        """The recipe and where it comes from, as run.json and sweep.json record them."""
+        return {"recipe": self.recipe.as_dict(), "provenance": self.provenance}
 
 
 def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
@@ -80,7 +86,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise UsageError(f"{count} in what the recipe names", problems=problems)
     scoring = scoring_for(recipe, base, label_set(train), evaluated.path)
-    return Prepared(recipe, scoring, train, evaluated, tuple(_warnings(train, evaluated)))
+    return Prepared(recipe, scoring, train, evaluated, tuple(_warnings(train, evaluated)), folder)
 
 
 def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: Path) -> Scoring:

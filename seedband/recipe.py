@@ -23,6 +23,8 @@ CONFIG_NAME = "seedband.toml"
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 #: Columns of scores.parquet and items.parquet that no slice may take.
 RESERVED = {"seed", "item", "label", "prediction", "logits", "evaluator", "score"}
+#: Smallest level that the rules are made for.
+MIN_ALPHA = 0.001
 MISSING = object()
 
 
@@ -201,6 +203,7 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     primaries = sum(section.primary for section in recipe.evaluate)
     if primaries != 1:
         yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
+    yield from _gate_problems(recipe, names)
     for name in sorted(RESERVED & set(recipe.data.slices)):
         yield Problem("data.slices", repr(name), "a column that scores.parquet does not have already")
     if recipe.model.sha256 is not None and not SHA256.fullmatch(recipe.model.sha256):
@@ -210,6 +213,22 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(f"evaluate[{index}].args", str(bad), "finite numbers")
     if not recipe.lora.target_modules:
         yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')
+
+
+def _gate_problems(recipe: Recipe, names: list[str]) -> Iterator[Problem]:
+    """What is wrong with the metrics that gate."""
+    gates = recipe.gate.metrics
+    for name in gates:
+        if name not in names:
+            yield Problem("gate.metrics", repr(name), f"of the evaluators {', '.join(names)}")
+    primary = next((section.evaluator for section in recipe.evaluate if section.primary), None)
+    if gates and primary is not None and primary not in gates:
+        yield Problem("gate.metrics", ", ".join(gates), f"the primary metric {primary!r} among them")
+    if gates and recipe.gate.alpha / len(gates) < MIN_ALPHA:
+        each = f"{recipe.gate.alpha / len(gates):.2g} for each of {len(gates)} metrics"
+        yield Problem("gate.alpha", each, f"at least {MIN_ALPHA} each")
+    if len(recipe.gate.history) == 1:
+        yield Problem("gate.history", "1 band", "2 or more: how far variances differ takes two")
 
 
 def _not_finite(value: Any) -> float | None:

@@ -173,6 +173,10 @@ class GateSection:
     """Rule of the verdict."""
     alpha: Annotated[float, Ge(0.001), Le(0.2)] = 0.05
     """False-alarm rate of the rule."""
+    metrics: tuple[str, ...] = ()
+    """Several metrics that gate, the primary among them, each at alpha / K; the primary alone unless named."""
+    history: tuple[str, ...] = ()
+    """Bands of the same evaluators on the same eval data, whose variances are pooled; at least 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -418,6 +422,7 @@ class Candidate:
         checkpoint_sha256: Of its tensors and of what else decides what it computes.
         failure: Why it failed to train; empty otherwise.
         baseline_seed: The baseline seed whose weights it has, if any.
+        seed: Root seed that it was trained under, where that is on record.
     """
 
     name: str
@@ -425,3 +430,4 @@ class Candidate:
     checkpoint_sha256: str | None
     failure: str = ""
     baseline_seed: int | None = None
+    seed: int | None = None

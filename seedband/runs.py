@@ -1,30 +1,22 @@
 """Which runs are missing, run them, collect them: what sweep, check --more-seeds and reproduce share."""
 
-import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from seedband import store
+from seedband import environment, executors, folders, store
 from seedband.determinism import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.executors import Executor
 from seedband.initializers import LORA
-from seedband.preflight import Prepared
-from seedband.recipe import differing_keys
-from seedband.records import Evaluation, Event, Outcome, Recipe, Run, ScoreJob, SeedRun, TrainJob
-from seedband.scoring import ITEMS
+from seedband.preflight import Prepared, estimate
+from seedband.recipe import differing_keys, dump_recipe
+from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, SeedRun, TrainJob
 from seedband.seeding import MAX_ROOT_SEED, streams
 from seedband.trainers import find
-from seedband.worker import RUN
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SWEEP = "sweep.json"
-#: Keys of a recipe that say where things are or how to judge them: they may change within a sweep.
-FREE_KEYS = ("data.train", "data.eval", "data.name", "data.version", "gate.", "model.base", "model.revision")
 #: More root seeds than anybody means.
 MAX_SEEDS = 100_000
 OnEvent = Callable[[Event], None]
@@ -43,9 +35,37 @@ CALLED: Mapping[str, str] = {
 }
 
 
-def seed_folder(folder: Path, seed: int) -> Path:
-    """Where the run of a seed lies in its sweep."""
-    return folder / f"seed-{seed}"
+class Plan(NamedTuple):
+    """What a sweep will do.
+
+    Attributes:
+        prepared: The recipe, found sound.
+        folder: Of the sweep.
+        seeds: Root seeds that are wanted.
+        finished: Runs that are there already.
+        jobs: Jobs for the missing ones.
+    """
+
+    prepared: Prepared
+    folder: Path
+    seeds: tuple[int, ...]
+    finished: tuple[Run, ...]
+    jobs: tuple[TrainJob, ...]
+
+    def as_dict(self, slots: int) -> dict[str, Any]:
+        """The plan for people and scripts, with what it will take, `slots` jobs at a time."""
+        seeds = [run.seed for job in self.jobs for run in job.runs]
+        cost = estimate(self.prepared, [run.record["train_seconds"] for run in self.finished])
+        return {
+            "folder": str(self.folder),
+            "finished": [run.seed for run in self.finished],
+            "seeds_to_train": seeds,
+            "jobs": len(self.jobs),
+            "steps_per_run": cost.steps,
+            "disk_bytes": len(seeds) * cost.bytes_per_run,
+            "seconds": round(len(seeds) * cost.seconds_per_run / max(1, min(slots, len(self.jobs))), 1),
+            "seconds_from": cost.seconds_from,
+        }
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -86,75 +106,73 @@ def root_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
     return listed
 
 
-def read_run(folder: Path) -> Run:
-    """A finished run from its folder.
+def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | None = None) -> Plan:
+    """Which runs of a recipe are missing in a folder, and everything for which it would be refused; writes nothing.
+
+    Args:
+        prepared: The recipe, found sound.
+        seeds: Root seeds that are wanted.
+        folder: Of the sweep; runs/<data name>-<method> unless said.
 
     Raises:
-        UsageError: No run.json: the run is not finished.
-        Refused: run.json was edited, or is of an unknown version.
+        UsageError: The folder is another recipe's.
+        Refused: Missing runs would join runs of other versions.
     """
-    record = store.read_json(folder / RUN, "run")
-    try:
-        return Run(
-            seed=record["seed"],
-            folder=folder,
-            status=record["status"],
-            failure=record["failure"],
-            evaluations=tuple(Evaluation(**entry) for entry in record["evaluations"]),
-            witnesses=record["witnesses"],
-            record=record,
-        )
-    except (KeyError, TypeError) as error:
-        raise Refused(f"{folder / RUN}: not a run that holds together: {error}") from error
+    default = Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}"
+    target = default if folder is None else Path(folder)
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is a file, not a folder")
+    finished = tuple(folders.finished_runs(target))
+    _check_same_recipe(prepared, target, finished)
+    missing = [seed for seed in seeds if seed not in {run.seed for run in finished}]
+    if missing:
+        _check_same_versions(finished)
+    return Plan(prepared, target, tuple(seeds), finished, tuple(train_jobs(prepared, target, missing)))
 
 
-def read_sweep(folder: Path) -> dict[str, Any]:
-    """sweep.json of a sweep.
+def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent) -> list[Run]:
+    """Train what is missing, and collect all runs of the folder; its lock must be held.
 
     Raises:
-        UsageError: The folder holds no sweep.
-        Refused: The file was edited, or is of an unknown version.
+        Refused: Seeds that do nothing.
+        WorkFailed: A run crashed; the others are kept.
     """
-    if not (folder / SWEEP).is_file():
-        raise UsageError(f"{folder}: no sweep (it has no {SWEEP})")
-    return store.read_json(folder / SWEEP, "sweep")
+    recipe = plan.prepared.recipe
+    for text in plan.prepared.warnings:
+        on_event(Event("warning", content={"text": text}))
+    store.write_text(plan.folder / "recipe.toml", dump_recipe(recipe))
+    record(plan)
+    on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
+    logs = plan.folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    train(
+        plan.jobs,
+        executors.make("local", slots=jobs, offline=offline, logs=logs),
+        plan.finished,
+        recipe.seeds.vary,
+        on_event,
+    )
+    finished = folders.finished_runs(plan.folder)
+    with store.replacing(plan.folder / "scores.parquet") as temporary:
+        folders.scores_table(finished).to_parquet(temporary, index=False)
+    return finished
 
 
-def band_path(folder: Path) -> Path:
-    """Where the band of a sweep lies.
-
-    Raises:
-        UsageError: The folder holds no sweep, or the sweep has no band.
-        Refused: Another band lies there now.
-    """
-    record = read_sweep(folder)
-    if record["band"] is None:
-        raise UsageError(f"{folder}: this sweep has no band", hint="sweep at least 2 seeds, without --no-band")
-    path: Path = folder / record["band"]
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; it is the band of {folder}", hint="sweep again to write it")
-    if store.file_sha256(path) != record["band_sha256"]:
-        raise Refused(f"{path} is no longer the band that {folder} wrote", hint="restore it, or sweep again")
-    return path
-
-
-def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """What differs between two records' recipes, their bases and rows compared by content."""
-    recipes = [json.loads(store.canonical(record["recipe"])) for record in (first, second)]
-    changed = [key for key in differing_keys(*recipes) if not key.startswith(FREE_KEYS)]
-    bases, data = ([record["provenance"][key] for record in (first, second)] for key in ("base", "data"))
-    if bases[0]["sha256"] != bases[1]["sha256"]:
-        changed.append("model.base (other weights)")
-    if bases[0]["files_sha256"] != bases[1]["files_sha256"]:
-        changed.append("model.base (other config or tokenizer)")
-    parts = [part for part in ("train", "eval") if data[0][part]["sha256"] != data[1][part]["sha256"]]
-    return changed + [f"data.{part} (other rows)" for part in parts]
-
-
-def finished_runs(folder: Path) -> list[Run]:
-    """Every finished run of a sweep, by seed."""
-    runs = [read_run(path.parent) for path in folder.glob(f"seed-*/{RUN}")]
-    return sorted(runs, key=lambda run: run.seed)
+def record(plan: Plan, band: Path | None = None, median_seed: int | None = None) -> None:
+    """sweep.json: which seeds, in the order asked for, and the band. A band that stood there stays until the next."""
+    path = plan.folder / folders.SWEEP
+    before = folders.read_sweep(plan.folder) if path.is_file() else {"seeds": []}
+    made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256")}
+    if band is not None:
+        relative = os.path.relpath(band.absolute(), plan.folder.absolute())
+        made = {"median_seed": median_seed, "band": relative, "band_sha256": store.file_sha256(band)}
+    content = {
+        "seeds": [*before["seeds"], *(seed for seed in plan.seeds if seed not in before["seeds"])],
+        **made,
+        "recipe": plan.prepared.recipe.as_dict(),
+        "provenance": plan.prepared.provenance,
+    }
+    store.write_json(path, "sweep", content)
 
 
 def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int]) -> list[TrainJob]:
@@ -162,7 +180,8 @@ def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int]) -> list[T
     recipe = prepared.recipe
     size = find(recipe.train.method).max_group
     runs = [
-        SeedRun(seed, streams(seed, recipe.seeds.vary), str(seed_folder(folder, seed).absolute())) for seed in seeds
+        SeedRun(seed, streams(seed, recipe.seeds.vary), str(folders.seed_folder(folder, seed).absolute()))
+        for seed in seeds
     ]
     groups = [tuple(runs[start : start + size]) for start in range(0, len(runs), size)]
     path = str(prepared.train_items.path)
@@ -211,42 +230,6 @@ def check_distinct(runs: Sequence[Run], recipe: Recipe, vary: Sequence[str]) -> 
         guard.admit(run.seed, run.witnesses)
 
 
-def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
-    """All seeds in one long table: seed, item, slice columns, label, prediction, evaluator, score."""
-    import pandas as pd
-
-    parts = []
-    for run in runs:
-        if not run.evaluations:
-            continue
-        items = _read_items(run).drop(columns="logits")
-        scored = [name for name in items.columns if name.startswith("score:")]
-        kept = [name for name in items.columns if not name.startswith("score:")]
-        long = items.melt(id_vars=kept, value_vars=scored, var_name="evaluator", value_name="score")
-        long["evaluator"] = long["evaluator"].str.removeprefix("score:")
-        long.insert(0, "seed", run.seed)
-        parts.append(long.rename(columns=lambda name: name.removeprefix("slice:")))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _read_items(run: Run) -> "pd.DataFrame":
-    """items.parquet of a run, which must be the one that its record names."""
-    import pandas as pd
-
-    path = run.folder / ITEMS
-    if not path.is_file() or store.file_sha256(path) != run.record["items_sha256"]:
-        raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
-    return pd.read_parquet(path)
-
-
-def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:
-    """Score of every item under every run, shape (n_runs, n_items); None where the metric has none."""
-    columns = [_read_items(run) for run in runs]
-    if not all(f"score:{metric}" in table.columns for table in columns):
-        return None
-    return [table[f"score:{metric}"].tolist() for table in columns]
-
-
 @dataclass
 class _StepZeroGuard:
     """Knows the draws of every seed so far, and admits no seed that repeats one."""
@@ -278,6 +261,29 @@ class _StepZeroGuard:
                 f'another initializer, or leave "init" out of seeds.vary'
             )
         return "every seed must change what seeds.vary names: is a trainer of yours ignoring its streams?"
+
+
+def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]) -> None:
+    """The folder's finished runs must come from this recipe, on this base and these rows."""
+    for run in finished:
+        changed = folders.changed_keys(run.record, prepared.as_record())
+        if changed:
+            raise UsageError(
+                f"{folder} holds runs of another recipe: {', '.join(changed)} changed",
+                hint="give another --out, or remove the folder",
+            )
+
+
+def _check_same_versions(finished: Sequence[Run]) -> None:
+    """What is known to join no band is refused before it is trained."""
+    now = environment.versions()
+    for run in finished:
+        changed = differing_keys(run.record["environment"]["versions"], now)
+        if changed:
+            raise Refused(
+                f"{run.folder} was trained with other versions: {', '.join(changed)} changed",
+                hint="give another --out, or go back to those versions",
+            )
 
 
 def _raise_crashes(outcomes: Sequence[Outcome], then: str) -> None:

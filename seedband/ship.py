@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seedband import classifiers, models, runs, store
+from seedband import classifiers, folders, models, store
 from seedband.band import Band, load_band
 from seedband.errors import Refused, UsageError
 from seedband.records import Run
@@ -33,11 +33,11 @@ def ship(folder: str | Path, to: str | Path) -> Run:
         Refused: The sweep's files do not hold together.
     """
     folder, to = Path(folder), Path(to)
-    path = runs.band_path(folder)
+    path = folders.band_path(folder)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists and is not empty")
     band = load_band(path)
-    run = runs.read_run(runs.seed_folder(folder, band.metrics[band.primary].median_seed))
+    run = folders.read_run(folders.seed_folder(folder, band.metrics[band.primary].median_seed))
     if (run.folder / "head.json").is_file():
         _ship_head(run, band, to)
     else:

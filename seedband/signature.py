@@ -62,7 +62,7 @@ class Difference:
     theirs: Any
 
     def __str__(self) -> str:
-        return f"{NAMES[self.key]}: band has {_brief(self.ours)}, candidate has {_brief(self.theirs)}"
+        return in_words(self.key, self.ours, self.theirs)
 
 
 def of_scoring(
@@ -108,7 +108,7 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
     """
     found = []
     for key, need in COMPARED.items():
-        ours, theirs = _at(band, key), _at(other, key)
+        ours, theirs = at(band, key), at(other, key)
         if ours is None or theirs is None:
             if need == "must":
                 found.append(Difference(key, need, ours, theirs))
@@ -116,6 +116,16 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
         if ours != theirs:
             found += _inner(key, need, ours, theirs)
     return found
+
+
+def unpaired(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
+    """Why two runs of one root seed do not share their draws; a record that is missing is a reason."""
+    keys = ("seeding_version", "vary", "initializers")
+    return [
+        Difference(key, "must", at(band, key), at(other, key))
+        for key in keys
+        if at(band, key) is None or at(band, key) != at(other, key)
+    ]
 
 
 def forbidding(found: list[Difference], *, strict: bool) -> list[Difference]:
@@ -139,13 +149,19 @@ def _inner(key: str, need: Need, ours: Any, theirs: Any) -> list[Difference]:
     ]
 
 
-def _at(signature: Mapping[str, Any], path: str) -> Any:
+def at(signature: Mapping[str, Any], path: str) -> Any:
+    """What stands at a key path; None where nothing does."""
     value: Any = signature
     for part in path.split("."):
         if not isinstance(value, Mapping) or part not in value:
             return None
         value = value[part]
     return value
+
+
+def in_words(key: str, ours: Any, theirs: Any, other: str = "candidate") -> str:
+    """What differs, on one line."""
+    return f"{NAMES.get(key, key)}: band has {_brief(ours)}, {other} has {_brief(theirs)}"
 
 
 def _brief(value: Any) -> str:

@@ -4,47 +4,16 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from seedband import band as bands
-from seedband import environment, evaluators, executors, runs, signature, store
+from seedband import evaluators, folders, runs, signature, store
 from seedband.band import Band
 from seedband.errors import Refused, UsageError
-from seedband.preflight import Prepared, estimate, prepare
-from seedband.recipe import LoadedRecipe, differing_keys, dump_recipe, load_recipe
-from seedband.records import Event, Run, Sweep, TrainJob
-from seedband.runs import OnEvent
-
-
-class Plan(NamedTuple):
-    """What a sweep will do.
-
-    Attributes:
-        prepared: The recipe, found sound.
-        folder: Of the sweep.
-        finished: Runs that are there already.
-        jobs: Jobs for the missing ones.
-    """
-
-    prepared: Prepared
-    folder: Path
-    finished: tuple[Run, ...]
-    jobs: tuple[TrainJob, ...]
-
-    def as_dict(self, slots: int) -> dict[str, Any]:
-        """The plan for people and scripts, with what it will take, `slots` jobs at a time."""
-        seeds = [run.seed for job in self.jobs for run in job.runs]
-        cost = estimate(self.prepared, [run.record["train_seconds"] for run in self.finished])
-        return {
-            "folder": str(self.folder),
-            "finished": [run.seed for run in self.finished],
-            "seeds_to_train": seeds,
-            "jobs": len(self.jobs),
-            "steps_per_run": cost.steps,
-            "disk_bytes": len(seeds) * cost.bytes_per_run,
-            "seconds": round(len(seeds) * cost.seconds_per_run / max(1, min(slots, len(self.jobs))), 1),
-            "seconds_from": cost.seconds_from,
-        }
+from seedband.preflight import Prepared, prepare
+from seedband.recipe import LoadedRecipe, load_recipe
+from seedband.records import Run, Sweep
+from seedband.runs import OnEvent, Plan
 
 
 def sweep(
@@ -73,25 +42,16 @@ def sweep(
         Refused: Fewer than two seeds and a band, seeds that do nothing, runs that are not comparable.
         WorkFailed: A run crashed; the others are kept.
     """
-    wanted = runs.root_seeds(seeds)
-    plan = make_plan(recipe, wanted, out=out, band=band, offline=offline)
-    for text in plan.prepared.warnings:
-        on_event(Event("warning", content={"text": text}))
+    plan = make_plan(recipe, runs.root_seeds(seeds), out=out, band=band, offline=offline)
     with store.locked(plan.folder):
-        store.write_text(plan.folder / "recipe.toml", dump_recipe(plan.prepared.recipe))
-        _record(plan, wanted)
-        on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": wanted, "folder": str(plan.folder)}))
-        executor = executors.make("local", slots=jobs, offline=offline, logs=_logs(plan.folder))
-        runs.train(plan.jobs, executor, plan.finished, plan.prepared.recipe.seeds.vary, on_event)
-        finished = runs.finished_runs(plan.folder)
-        _write_scores(plan.folder, finished)
+        finished = runs.carry_out(plan, jobs=jobs, offline=offline, on_event=on_event)
         if band is None:
             return Sweep(plan.folder, tuple(finished), None, None)
         path = Path(band)
         fitted = fit(plan.prepared, finished, path)
         fitted.save(path)
         median_seed = fitted.metrics[fitted.primary].median_seed
-        _record(plan, wanted, path, median_seed)
+        runs.record(plan, path, median_seed)
         return Sweep(plan.folder, tuple(finished), median_seed, path)
 
 
@@ -105,21 +65,14 @@ def make_plan(
 ) -> Plan:
     """What a sweep would do, and everything for which it would be refused; nothing is written."""
     loaded = recipe if isinstance(recipe, LoadedRecipe) else load_recipe(Path(recipe))
-    prepared = prepare(loaded, offline=offline)
-    default = Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}"
-    folder = default if out is None else Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file, not a folder")
-    finished = tuple(runs.finished_runs(folder))
-    if band is not None and len({*seeds, *(run.seed for run in finished)}) < 2:  # noqa: PLR2004
-        raise Refused("one seed has no spread: a band needs at least 2", hint="--seeds 4; or --no-band for a candidate")
-    _check_same_recipe(prepared, folder, finished)
+    plan = runs.make_plan(prepare(loaded, offline=offline), seeds, out)
     if band is not None:
-        _check_band_path(Path(band), folder)
-    missing = [seed for seed in seeds if seed not in {run.seed for run in finished}]
-    if missing:
-        _check_same_versions(finished)
-    return Plan(prepared, folder, finished, tuple(runs.train_jobs(prepared, folder, missing)))
+        if len({*seeds, *(run.seed for run in plan.finished)}) < 2:  # noqa: PLR2004
+            hint = "--seeds 4; or --no-band for a candidate"
+            raise Refused("one seed has no spread: a band needs at least 2", hint=hint)
+        _check_band_path(Path(band), plan.folder)
+        _history(plan.prepared)
+    return plan
 
 
 def band_of(path: str | Path) -> Band:
@@ -131,7 +84,7 @@ def band_of(path: str | Path) -> Band:
     path = Path(path)
     if not path.is_dir():
         return bands.load_band(path)
-    return bands.load_band(runs.band_path(path))
+    return bands.load_band(folders.band_path(path))
 
 
 def fit(prepared: Prepared, finished: Sequence[Run], path: Path) -> Band:
@@ -153,19 +106,22 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path) -> Band:
     _check_comparable(healthy)
     directions = {section.evaluator: evaluators.build(section.evaluator, section.args) for section in recipe.evaluate}
     scores = {name: [_score(run, name) for run in healthy] for name in directions}
-    items = {name: table for name in directions if (table := runs.item_scores(healthy, name)) is not None}
+    items = {name: table for name in directions if (table := folders.item_scores(healthy, name)) is not None}
     band = bands.fit_band(
         scores,
         alpha=recipe.gate.alpha,
         rule=recipe.gate.rule,
         primary=recipe.primary,
+        gates=recipe.gate.metrics,
         lower_is_better=[name for name, evaluator in directions.items() if not evaluator.higher_is_better],
         items=items,
         seeds=[run.seed for run in healthy],
         failed_seeds=[run.seed for run in failed],
+        history=_history(prepared),
+        provenance=_provenance(prepared, healthy, failed, path),
     )
     metrics = {name: replace(metric, unit=directions[name].unit) for name, metric in band.metrics.items()}
-    return replace(band, metrics=metrics, provenance=_provenance(prepared, healthy, failed, path))
+    return replace(band, metrics=metrics)
 
 
 def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run], path: Path) -> dict[str, Any]:
@@ -184,7 +140,14 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
         "recipe": prepared.recipe.as_dict(),
         "checkpoints": {str(run.seed): run.record["checkpoint_sha256"] for run in healthy},
         "failures": {str(run.seed): run.failure for run in failed},
+        "runs": _relative(str(healthy[0].folder.parent.absolute()), path),
+        "items": {str(run.seed): run.record["items_sha256"] for run in healthy},
     }
+
+
+def _history(prepared: Prepared) -> list[Band]:
+    """The earlier bands that the recipe names, relative to where it lies."""
+    return [bands.load_band(prepared.folder / path) for path in prepared.recipe.gate.history]
 
 
 def _relative(target: str, band: Path) -> str:
@@ -211,68 +174,16 @@ def _check_comparable(healthy: Sequence[Run]) -> None:
             )
 
 
-def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]) -> None:
-    """The folder's finished runs must come from this recipe, on this base and these rows."""
-    now = {"recipe": prepared.recipe.as_dict(), "provenance": prepared.provenance}
-    for run in finished:
-        changed = runs.changed_keys(run.record, now)
-        if changed:
-            raise UsageError(
-                f"{folder} holds runs of another recipe: {', '.join(changed)} changed",
-                hint="give another --out, or remove the folder",
-            )
-
-
-def _check_same_versions(finished: Sequence[Run]) -> None:
-    """What is known to join no band is refused before it is trained."""
-    now = environment.versions()
-    for run in finished:
-        changed = differing_keys(run.record["environment"]["versions"], now)
-        if changed:
-            raise Refused(
-                f"{run.folder} was trained with other versions: {', '.join(changed)} changed",
-                hint="give another --out, or go back to those versions",
-            )
-
-
 def _check_band_path(path: Path, folder: Path) -> None:
     """A band is evidence: only the sweep that made it may replace it."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder, not a place for a band")
     if not path.exists():
         return
-    record = runs.read_sweep(folder) if (folder / runs.SWEEP).is_file() else {"band": None, "band_sha256": None}
+    record = folders.read_sweep(folder) if (folder / folders.SWEEP).is_file() else {"band": None, "band_sha256": None}
     same = record["band"] is not None and (folder / record["band"]).resolve() == path.resolve()
     if not same or record["band_sha256"] != store.file_sha256(path):
         raise UsageError(
             f"{path} exists, and it is not the band of {folder}",
             hint="give another --band, or move the file; with --no-band the runs are candidates for it",
         )
-
-
-def _write_scores(folder: Path, finished: Sequence[Run]) -> None:
-    with store.replacing(folder / "scores.parquet") as temporary:
-        runs.scores_table(finished).to_parquet(temporary, index=False)
-
-
-def _record(plan: Plan, wanted: Sequence[int], band: Path | None = None, median_seed: int | None = None) -> None:
-    """sweep.json: which seeds, in the order asked for, and the band. A band that stood there stays until the next."""
-    path = plan.folder / runs.SWEEP
-    before = runs.read_sweep(plan.folder) if path.is_file() else {"seeds": []}
-    made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256")}
-    if band is not None:
-        relative = os.path.relpath(band.absolute(), plan.folder.absolute())
-        made = {"median_seed": median_seed, "band": relative, "band_sha256": store.file_sha256(band)}
-    content = {
-        "seeds": [*before["seeds"], *(seed for seed in wanted if seed not in before["seeds"])],
-        **made,
-        "recipe": plan.prepared.recipe.as_dict(),
-        "provenance": plan.prepared.provenance,
-    }
-    store.write_json(path, "sweep", content)
-
-
-def _logs(folder: Path) -> Path:
-    logs = folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    return logs

@@ -2,11 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.stats import t, tstd, ttest_1samp
 
 from seedband import Refused, SeedbandError, UsageError, fit_band, load_band
 
@@ -18,8 +21,39 @@ candidates = st.lists(scores, min_size=1, max_size=5)
 rules = st.sampled_from(["retest", "t", "range"])
 
 
-def judge(baseline, candidate, **options):
-    return fit_band({"m": baseline}).judge({"m": candidate}, **options).metrics["m"]
+class Evidence(NamedTuple):
+    """What else a band of one metric is made of.
+
+    Attributes:
+        history: Scores of earlier bands.
+        flips: By how much each item differs between even and odd seeds, in 1/8; empty for a band without items.
+    """
+
+    history: list = []
+    flips: list = []
+
+    def items(self, n, move):
+        """Graded items, so that they follow the unit of the score; a flip of 0 everywhere is a floor of 0."""
+        rows = [[move((3 + 2 * (seed % 2) * flip) / 16) for flip in self.flips] for seed in range(n)]
+        return {"m": rows} if self.flips else {}
+
+
+BARE = Evidence()
+histories = st.just([]) | st.lists(
+    st.lists(scores, min_size=2, max_size=5).filter(lambda past: min(past) < max(past)), min_size=2, max_size=4
+)
+evidences = st.builds(Evidence, histories, st.lists(st.integers(0, 4), max_size=4))
+
+
+def fitted(baseline, evidence=BARE, move=float, **options):
+    """A band of one metric; `move` changes the unit of all that it is made of."""
+    history = [fit_band({"m": [move(x) for x in past]}, **options) for past in evidence.history]
+    items = evidence.items(len(baseline), move)
+    return fit_band({"m": [move(x) for x in baseline]}, items=items, history=history, **options)
+
+
+def judge(baseline, candidate, evidence=BARE, **options):
+    return fitted(baseline, evidence).judge({"m": candidate}, **options).metrics["m"]
 
 
 def test_worked_example_by_every_rule():
@@ -83,42 +117,64 @@ def test_lower_is_better_is_the_mirror_image():
     assert down.median_seed == up.median_seed
 
 
-@given(baselines, candidates, rules)
-def test_direction_flip_is_symmetric(baseline, candidate, rule):
-    up = fit_band({"m": baseline}).judge({"m": candidate}, rule=rule).metrics["m"]
-    flipped = fit_band({"m": [-x for x in baseline]}, lower_is_better=["m"])
+@given(baselines, candidates, evidences, rules)
+def test_direction_flip_is_symmetric(baseline, candidate, evidence, rule):
+    up = judge(baseline, candidate, evidence, rule=rule)
+    flipped = fitted(baseline, evidence, lambda x: -x, lower_is_better=["m"])
     down = flipped.judge({"m": [-x for x in candidate]}, rule=rule).metrics["m"]
     assert (up.status, up.p_value, up.detectable_drop) == (down.status, down.p_value, down.detectable_drop)
 
 
-@given(baselines, candidates, rules, st.sampled_from([-8.0, -1.0, 0.5, 4.0]), st.sampled_from([0.125, 2.0, 1024.0]))
-def test_shift_and_scale_change_nothing_but_units(baseline, candidate, rule, shift, scale):
-    plain = judge(baseline, candidate, rule=rule)
+@given(
+    baselines,
+    candidates,
+    evidences,
+    rules,
+    st.sampled_from([-8.0, -1.0, 0.5, 4.0]),
+    st.sampled_from([0.125, 2.0, 1024.0]),
+)
+def test_shift_and_scale_change_nothing_but_units(baseline, candidate, evidence, rule, shift, scale):
+    def move(x):
+        return x * scale + shift
+
+    plain = judge(baseline, candidate, evidence, rule=rule)
     assume(plain.p_value is None or all(abs(plain.p_value - level) > 1e-6 for level in (0.005, 0.05, 0.2)))
-    moved = judge([x * scale + shift for x in baseline], [y * scale + shift for y in candidate], rule=rule)
+    moved = fitted(baseline, evidence, move).judge({"m": [move(y) for y in candidate]}, rule=rule).metrics["m"]
     assert moved.status == plain.status
     if plain.detectable_drop is not None and moved.detectable_drop is not None:
         assert moved.detectable_drop == pytest.approx(plain.detectable_drop * scale, rel=1e-6, abs=1e-9)
 
 
-@given(baselines, candidates, rules, st.randoms(use_true_random=False))
-def test_order_of_baseline_seeds_is_irrelevant(baseline, candidate, rule, draw):
+@given(baselines, candidates, evidences, rules, st.randoms(use_true_random=False))
+def test_order_of_baseline_seeds_is_irrelevant(baseline, candidate, evidence, rule, draw):
     shuffled = draw.sample(baseline, len(baseline))
-    assert judge(baseline, candidate, rule=rule) == judge(shuffled, candidate, rule=rule)
+    assert judge(baseline, candidate, evidence, rule=rule) == judge(shuffled, candidate, evidence, rule=rule)
 
 
 @settings(max_examples=400)
-@given(baselines, candidates, rules, st.floats(0, 1), st.sampled_from([0.01, 0.05, 0.2]))
-def test_lowering_all_candidates_never_helps_them(baseline, candidate, rule, drop, alpha):
-    before = judge(baseline, candidate, rule=rule, alpha=alpha)
-    after = judge(baseline, [y - drop for y in candidate], rule=rule, alpha=alpha)
+@given(baselines, candidates, evidences, rules, st.floats(0, 1), st.sampled_from([0.01, 0.05, 0.2]))
+def test_lowering_all_candidates_never_helps_them(baseline, candidate, evidence, rule, drop, alpha):
+    before = judge(baseline, candidate, evidence, rule=rule, alpha=alpha)
+    after = judge(baseline, [y - drop for y in candidate], evidence, rule=rule, alpha=alpha)
     assert not (before.status in ("fail", "suspect") and after.status == "pass")
 
 
-@given(st.lists(st.floats(), max_size=6), st.lists(st.floats(), max_size=4), rules, st.floats())
-def test_any_floats_give_a_verdict_or_a_named_refusal(baseline, candidate, rule, alpha):
+any_scores = st.lists(st.floats(), max_size=6)
+
+
+@given(
+    any_scores,
+    st.lists(any_scores, max_size=3),
+    st.lists(st.lists(st.floats(), max_size=3), max_size=3),
+    st.lists(st.floats(), max_size=4),
+    rules,
+    st.floats() | st.just(0.05),
+)
+def test_any_floats_give_a_verdict_or_a_named_refusal(baseline, history, items, candidate, rule, alpha):
     try:
-        m = fit_band({"m": baseline}, alpha=alpha).judge({"m": candidate}, rule=rule).metrics["m"]
+        past = [fit_band({"m": earlier}) for earlier in history]
+        band = fit_band({"m": baseline}, alpha=alpha, history=past, items={"m": items} if items else {})
+        m = band.judge({"m": candidate}, rule=rule).metrics["m"]
     except SeedbandError:
         return
     assert m.status in ORDER
@@ -128,10 +184,11 @@ def test_any_floats_give_a_verdict_or_a_named_refusal(baseline, candidate, rule,
 @given(
     st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=6),
     st.lists(st.floats(-1e100, 1e100), min_size=1, max_size=4),
+    evidences,
     rules,
 )
-def test_any_finite_scores_are_judged(baseline, candidate, rule):
-    assert judge(baseline, candidate, rule=rule).status in ORDER
+def test_any_finite_scores_are_judged(baseline, candidate, evidence, rule):
+    assert judge(baseline, candidate, evidence, rule=rule).status in ORDER
 
 
 def test_zero_spread_is_no_proof_of_zero_noise():
@@ -147,7 +204,7 @@ def test_items_put_a_floor_under_the_sd():
     items = [[1, 0, 1, 1], [0, 1, 1, 1]]
     band = fit_band({"m": [0.75, 0.75]}, items={"m": items}).metrics["m"]
     assert band.sd == 0
-    assert band.floored_sd == band.floor == pytest.approx(math.sqrt(0.25 / 4))
+    assert band.noise_sd == band.floor == pytest.approx(math.sqrt(0.25 / 4))
     constant = fit_band({"m": [0.5, 0.5]}, items={"m": [[1, 0], [1, 0]]}).metrics["m"]
     assert constant.floor == 0.5
     assert constant.collapse_limit < 0.5
@@ -168,17 +225,280 @@ def test_items_put_a_floor_under_the_sd():
         (UsageError, lambda: fit_band(WORKED, lower_is_better=["f1"])),
         (UsageError, lambda: fit_band(WORKED, alpha=0.5)),
         (UsageError, lambda: fit_band(WORKED, rule="sigma")),
+        (UsageError, lambda: fit_band(WORKED, rule="paired")),
+        (UsageError, lambda: fit_band(WORKED, gates=["f1"])),
+        (Refused, lambda: fit_band({"m": [0.5, 0.6]}, items={"m": [[1, 0], [0, 1], [1, 1]]})),
         (Refused, lambda: fit_band(WORKED).judge({"f1": 0.9})),
         (Refused, lambda: fit_band(WORKED).judge({"accuracy": 0.9, "f1": 0.9})),
         (Refused, lambda: fit_band(WORKED).judge({"accuracy": []})),
         (Refused, lambda: fit_band(WORKED).judge({"accuracy": float("nan")})),
         (UsageError, lambda: fit_band(WORKED).judge({"accuracy": 0.9}, alpha=0.0001)),
         (UsageError, lambda: fit_band(WORKED).judge({"accuracy": 0.9}, rule="sigma")),
+        (UsageError, lambda: fit_band(WORKED).judge({"accuracy": 0.9}, tolerance=0.01)),
+        (UsageError, lambda: by_pairs(WORKED["accuracy"], [0.9, 0.9], tolerance=-0.01)),
+        (UsageError, lambda: by_pairs(WORKED["accuracy"], [0.9, 0.9], tolerance=float("nan"))),
+        (UsageError, lambda: by_pairs(WORKED["accuracy"], [0.9, 0.9], tolerance=True)),
     ],
 )
 def test_refuses_what_allows_no_verdict(kind, make):
     with pytest.raises(kind):
         make()
+
+
+THREE = {"a": [0.871, 0.884, 0.879, 0.892], "b": [0.80, 0.81, 0.82, 0.83], "loss": [0.5, 0.51, 0.53, 0.52]}
+
+
+def three_metrics(gates=("a", "b"), **options):
+    return fit_band(THREE, primary="a", gates=gates, lower_is_better=["loss"], **options)
+
+
+@pytest.mark.parametrize("rule", ["retest", "t", "range"])
+@pytest.mark.parametrize("gates", [["a"], ["a", "b"], ["loss", "b", "a"]])
+def test_gating_metrics_share_the_level_and_advising_ones_keep_it(gates, rule):
+    candidate = {"a": [0.87, 0.865], "b": [0.815, 0.79], "loss": [0.6, 0.5]}
+    verdict = three_metrics(gates).judge(candidate, rule=rule)
+    for name, scores in THREE.items():
+        level = 0.05 / len(gates) if name in gates else 0.05
+        alone = fit_band({name: scores}, alpha=level, lower_is_better=[name] if name == "loss" else [])
+        m = verdict.metrics[name]
+        assert m == replace(alone.judge({name: candidate[name]}, rule=rule).metrics[name], gates=name in gates)
+        assert m.alpha == level
+        assert three_metrics(gates).metrics[name].collapse_limit == alone.metrics[name].collapse_limit
+    assert verdict.gating.keys() == set(gates)
+    rates = [verdict.metrics[name].false_alarm_rate for name in gates]
+    assert verdict.false_alarm_rate == pytest.approx(sum(rates))
+    if rule == "t":
+        assert verdict.false_alarm_rate == pytest.approx(0.05)
+
+
+def test_false_alarm_rate_of_many_gates_is_at_most_one():
+    table = {f"m{i}": [0.8, 0.9] for i in range(5)}
+    verdict = fit_band(table, primary="m0", gates=list(table), rule="range").judge(dict.fromkeys(table, 0.85))
+    assert verdict.metrics["m0"].false_alarm_rate == pytest.approx(1 / 3)
+    assert verdict.false_alarm_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("candidate", "status", "named", "asked"),
+    [
+        ({"a": 0.88, "b": 0.81, "loss": 0.9}, "pass", "", 0),
+        ({"a": 0.88, "b": 0.799, "loss": 0.5}, "suspect", "b: ", 1),
+        ({"a": 0.869, "b": 0.799, "loss": 0.5}, "suspect", "", 1),
+        ({"a": 0.869, "b": 0.5, "loss": 0.5}, "fail", "b: ", 0),
+        ({"a": 0.5, "b": 0.799, "loss": 0.5}, "fail", "", 0),
+        ({"a": 0.5, "b": 0.5, "loss": 0.5}, "fail", "", 0),
+    ],
+)
+def test_worst_of_the_gates_decides_and_is_named(candidate, status, named, asked):
+    verdict = three_metrics().judge(candidate)
+    reasons = {"": verdict.metrics["a"].reason, "b: ": verdict.metrics["b"].reason}
+    assert (verdict.status, verdict.reason) == (status, named + reasons[named])
+    assert (verdict.candidates_needed, verdict.candidates_at_most) == (asked, 2 * asked)
+
+
+def test_settled_verdict_asks_for_no_more_seeds_whatever_its_metrics_ask():
+    verdict = fit_band(WORKED).judge({"accuracy": 0.869}, failure="loss is not finite")
+    assert verdict.metrics["accuracy"].status == "suspect"
+    assert (verdict.status, verdict.candidates_needed, verdict.candidates_at_most) == ("fail", 0, 0)
+
+
+def test_level_of_a_gate_stays_in_the_range_of_the_rules():
+    table = {f"m{i}": [0.8, 0.81, 0.83] for i in range(51)}
+    assert fit_band(table, primary="m0", gates=list(table)[:50]).metrics["m0"].alpha == pytest.approx(0.001)
+    with pytest.raises(UsageError, match="51 gating metrics"):
+        fit_band(table, primary="m0", gates=list(table))
+    with pytest.raises(UsageError, match="2 gating metrics"):
+        three_metrics().judge(dict.fromkeys(THREE, 0.8), alpha=0.0015)
+
+
+def test_primary_is_among_the_gates():
+    with pytest.raises(UsageError, match="'a' is not among those that gate: b, loss"):
+        three_metrics(["b", "loss"])
+    assert three_metrics(()).gates == ("a",)
+    assert three_metrics(["a", "b", "a"]).gates == ("a", "b")
+
+
+def test_saved_gates_are_the_gates(tmp_path):
+    band = three_metrics(["b", "a"], alpha=0.1)
+    band.save(tmp_path / "band.json")
+    loaded = load_band(tmp_path / "band.json")
+    assert loaded == band
+    assert (loaded.gates, loaded.metrics["b"].alpha, loaded.metrics["loss"].alpha) == (("b", "a"), 0.05, 0.1)
+
+
+def by_pairs(baseline, candidate, seeds=None, evidence=BARE, move=float, **options):
+    """The verdict of rule paired; the candidates take the first seeds of the band unless told."""
+    band = fitted(baseline, evidence, move)
+    seeds = band.seeds[: len(candidate)] if seeds is None else seeds
+    return band.judge({"m": [move(y) for y in candidate]}, rule="paired", seeds=seeds, **options).metrics["m"]
+
+
+def test_pairs_are_compared_seed_by_seed():
+    baseline = [0.871, 0.884, 0.879, 0.892]
+    m = by_pairs(baseline, [0.861, 0.873, 0.887], seeds=[2, 0, 3], tolerance=0.002)
+    assert m.differences == pytest.approx((-0.018, 0.002, -0.005))
+    expected = ttest_1samp([d + 0.002 for d in m.differences], 0, alternative="less").pvalue
+    assert (m.rule, m.tolerance, m.p_value) == ("paired", 0.002, pytest.approx(expected))
+    assert (m.status, m.candidates_needed, m.candidates_at_most) == ("suspect", 1, 1)
+    assert m.detectable_drop == pytest.approx(0.002 + 2.30 * tstd(m.differences), rel=2e-3)
+
+
+def test_drop_hidden_by_the_seed_is_seen_by_pairs():
+    baseline = [0.80, 0.85, 0.90, 0.95]
+    candidate = [0.789, 0.840, 0.891, 0.939]
+    assert judge(baseline, candidate).status == "pass"
+    assert by_pairs(baseline, candidate, tolerance=0.0).status == "fail"
+    assert by_pairs(baseline, candidate).status == "pass"
+
+
+def test_tolerance_is_one_sd_of_the_band_and_what_is_said_is_for_the_primary_metric():
+    candidate = {name: [score + 0.001 * seed for seed, score in enumerate(THREE[name])] for name in THREE}
+    band, paired = three_metrics(), {"rule": "paired", "seeds": (0, 1, 2, 3)}
+    default = band.judge(candidate, **paired).metrics
+    assert {name: m.tolerance for name, m in default.items()} == {name: band.metrics[name].noise_sd for name in THREE}
+    said = band.judge(candidate, **paired, tolerance=0.25).metrics
+    assert said["a"].tolerance == 0.25
+    assert (said["b"], said["loss"]) == (default["b"], default["loss"])
+
+
+def test_differences_are_in_the_metrics_own_direction():
+    band = fit_band({"loss": [0.5, 0.51, 0.53]}, lower_is_better=["loss"])
+    worse = band.judge({"loss": [0.6, 0.62, 0.63]}, rule="paired", seeds=[0, 1, 2], tolerance=0.0).metrics["loss"]
+    assert worse.differences == pytest.approx((0.1, 0.11, 0.1))
+    assert worse.status == "fail"
+    assert band.judge({"loss": [0.4, 0.42, 0.43]}, rule="paired", seeds=[0, 1, 2]).status == "pass"
+
+
+def test_same_scores_at_the_same_seeds_pass_whatever_the_floor():
+    m = by_pairs(WORKED["accuracy"], WORKED["accuracy"][:2], tolerance=0.0, alpha=0.001, pair_floors={"m": 0.1})
+    assert (m.status, m.reason) == ("pass", "all 2 differences are exactly 0")
+
+
+def test_differences_that_differ_by_rounding_alone_have_no_spread():
+    baseline, candidate = [0.603, 0.469, 0.753], [0.598, 0.464, 0.748]
+    assert len({y - x for x, y in zip(baseline, candidate, strict=True)}) > 1
+    m = by_pairs(baseline, candidate, tolerance=0.0)
+    assert (m.status, m.p_value, m.differences) == ("suspect", None, (pytest.approx(-0.005),) * 3)
+
+
+def test_smallest_step_of_the_score_is_a_floor_unless_the_items_know_better():
+    items = [[1, 1, 1, 0, 1, 1, 0, 1], [1, 1, 0, 1, 0, 1, 1, 1]]
+    band = fit_band({"m": [0.75, 0.75]}, items={"m": items})
+    paired = {"rule": "paired", "seeds": [0, 1], "tolerance": 0.0}
+    step = band.judge({"m": [0.625, 0.625]}, **paired).metrics["m"]
+    assert step.p_value == pytest.approx(t.cdf(-1 * math.sqrt(2), 1))
+    known = band.judge({"m": [0.625, 0.625]}, **paired, pair_floors={"m": 0.5}).metrics["m"]
+    assert known.p_value == pytest.approx(t.cdf(-0.25 * math.sqrt(2), 1))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "k", "told"),
+    [
+        ([0, 9], 2, "seed 9 is no seed of the band; the band has 0, 1, 2, 3"),
+        ([0, 7], 2, "seed 7 failed to train in the band"),
+        ([0, 0], 2, "2 candidates under 1 different seeds"),
+        ([0, 1], 3, "3 candidates under 2 different seeds"),
+        ([], 2, "2 candidates under 0 different seeds"),
+        ([3], 1, "1 pair has no spread"),
+    ],
+)
+def test_refuses_candidates_without_a_pair(seeds, k, told):
+    band = fit_band(WORKED, failed_seeds=[7])
+    with pytest.raises(Refused, match=told):
+        band.judge({"accuracy": [0.88] * k}, rule="paired", seeds=seeds)
+
+
+def test_recipe_at_the_tolerance_is_stopped_at_the_rate_that_is_told():
+    draw, baseline = np.random.default_rng(7), [0.871, 0.884, 0.879, 0.892]
+    band = fit_band({"m": baseline})
+    for tolerance in (0.0, 0.02):
+        candidates = np.array(baseline[:3]) - tolerance + draw.normal(0, 0.003, (20_000, 3))
+        options = {"rule": "paired", "seeds": (0, 1, 2), "tolerance": tolerance}
+        verdicts = [band.judge({"m": candidate}, **options).metrics["m"] for candidate in candidates.tolist()]
+        shares = [np.mean([m.status == status for m in verdicts]) for status in ("fail", "pass")]
+        assert verdicts[0].false_alarm_rate == 0.05
+        assert shares == pytest.approx([0.05, 0.05], abs=0.006)
+
+
+#: Scores that floats hold exactly: their differences carry no rounding.
+exact = st.integers(0, 1024).map(lambda x: x / 1024)
+steps = st.integers(0, 64).map(lambda x: x / 1024)
+pairs = st.lists(st.tuples(exact, steps | steps.map(lambda x: -x)), min_size=2, max_size=8).map(
+    lambda pairs: ([x for x, _ in pairs], [x + d for x, d in pairs])
+)
+floors = steps.map(lambda floor: {"m": floor})
+levels = st.sampled_from([0.001, 0.01, 0.05, 0.2])
+
+
+@settings(max_examples=300)
+@given(pairs, evidences, st.none() | steps, floors, steps, levels)
+def test_lowering_all_pairs_never_helps_them(pair, evidence, tolerance, floor, drop, alpha):
+    baseline, candidate = pair
+    options = {"evidence": evidence, "tolerance": tolerance, "pair_floors": floor, "alpha": alpha}
+    before = by_pairs(baseline, candidate, **options)
+    after = by_pairs(baseline, [y - drop for y in candidate], **options)
+    assert ORDER[after.status] >= ORDER[before.status]
+
+
+@given(pairs, evidences, st.none() | steps, floors, st.randoms(use_true_random=False))
+def test_order_of_pairs_is_irrelevant(pair, evidence, tolerance, floor, draw):
+    baseline, candidate = pair
+    order = draw.sample(range(len(candidate)), len(candidate))
+    options = {"evidence": evidence, "tolerance": tolerance, "pair_floors": floor}
+    plain = by_pairs(baseline, candidate, **options)
+    shuffled = by_pairs(baseline, [candidate[seed] for seed in order], seeds=order, **options)
+    assert shuffled == replace(plain, scores=shuffled.scores, differences=shuffled.differences)
+    assert shuffled.differences == tuple(plain.differences[seed] for seed in order)
+
+
+@given(pairs, evidences, st.none() | steps, floors)
+def test_paired_direction_flip_is_symmetric(pair, evidence, tolerance, floor):
+    baseline, candidate = pair
+    up = by_pairs(baseline, candidate, evidence=evidence, tolerance=tolerance, pair_floors=floor)
+    flipped = fitted(baseline, evidence, lambda x: -x, lower_is_better=["m"])
+    options = {"rule": "paired", "seeds": flipped.seeds, "tolerance": tolerance, "pair_floors": floor}
+    down = flipped.judge({"m": [-y for y in candidate]}, **options).metrics["m"]
+    told = replace(up, scores=down.scores, differences=tuple(-d for d in up.differences))
+    assert down == told
+
+
+@given(
+    pairs,
+    evidences,
+    st.none() | steps,
+    floors,
+    st.sampled_from([-8.0, -1.0, 0.5, 4.0]),
+    st.sampled_from([0.125, 2.0, 1024.0]),
+)
+def test_paired_shift_and_scale_change_nothing_but_units(pair, evidence, tolerance, floor, shift, scale):
+    baseline, candidate = pair
+    plain = by_pairs(baseline, candidate, evidence=evidence, tolerance=tolerance, pair_floors=floor)
+    assume(plain.p_value is None or all(abs(plain.p_value - level) > 1e-6 for level in (0.05, 0.95)))
+    moved = by_pairs(
+        baseline,
+        candidate,
+        evidence=evidence,
+        move=lambda x: x * scale + shift,
+        tolerance=None if tolerance is None else tolerance * scale,
+        pair_floors={"m": floor["m"] * scale},
+    )
+    assert (moved.status, moved.p_value) == (plain.status, plain.p_value and pytest.approx(plain.p_value, rel=1e-6))
+    assert moved.tolerance == pytest.approx(plain.tolerance * scale)
+    assert (moved.detectable_drop is None) == (plain.detectable_drop is None)
+    assert (moved.detectable_drop or 0) == pytest.approx((plain.detectable_drop or 0) * scale)
+
+
+@given(
+    st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=6),
+    st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=2),
+    evidences,
+    st.none() | st.floats(0, 1e100),
+    levels,
+)
+def test_any_finite_pairs_are_judged(baseline, candidate, evidence, tolerance, alpha):
+    m = by_pairs(baseline, candidate, evidence=evidence, tolerance=tolerance, alpha=alpha)
+    assert m.status in ORDER
+    assert m.p_value is None or 0 <= m.p_value <= 1
 
 
 def test_primary_gates_and_the_others_advise():

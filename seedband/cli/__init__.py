@@ -2,8 +2,10 @@
 
 import typer
 
+from seedband.cli.band import band
 from seedband.cli.check import check
 from seedband.cli.errors import guarded
+from seedband.cli.plan import plan
 from seedband.cli.ship import ship
 from seedband.cli.show import show
 from seedband.cli.sweep import sweep
@@ -40,5 +42,5 @@ def _root(
     """Noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
 
-for command in (sweep, check, show, ship):
+for command in (sweep, check, band, show, plan, ship):
     app.command()(guarded(command))

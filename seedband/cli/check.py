@@ -1,20 +1,35 @@
 """`seedband check`."""
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from seedband.verdict import Verdict
 
 EXIT_CODES = {"pass": 0, "fail": 1, "suspect": 4}
 
 
 def check(
     candidates: Annotated[
-        list[Path], typer.Argument(help="Checkpoint folders of one candidate recipe, in the order trained.")
-    ],
+        list[Path] | None, typer.Argument(help="Checkpoint folders of one candidate recipe, in the order trained.")
+    ] = None,
+    scores: Annotated[Path | None, typer.Option(help="A score file instead: CSV or JSON, a score per seed.")] = None,
     band: Annotated[Path, typer.Option(help="The band to judge by.")] = Path("band.json"),
-    rule: Annotated[str | None, typer.Option(help="retest, t or range. [default: the band's]")] = None,
+    rule: Annotated[str | None, typer.Option(help="retest, t, range or paired. [default: the band's]")] = None,
     alpha: Annotated[float | None, typer.Option(help="False-alarm rate, .001 to .2. [default: the band's]")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Rule paired: the drop that nobody minds. [default: one sd of the band]")
+    ] = None,
+    more_seeds: Annotated[int, typer.Option(min=0, help="While suspect, train up to so many candidate seeds.")] = 0,
+    pairs: Annotated[int, typer.Option(min=0, help="Train --recipe under so many of the band's own seeds.")] = 0,
+    recipe: Annotated[Path | None, typer.Option(help="The candidates' recipe. [default: their run record's]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for what is trained. [default: the candidates' own]")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time, for --pairs.")] = 1,
+    ledger: Annotated[Path | None, typer.Option(help="File that carries a recipe's looks between calls.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the band's eval data lies now.")] = None,
     labels: Annotated[Path | None, typer.Option(help="The candidates' own label order, one label a line.")] = None,
     base: Annotated[str | None, typer.Option(help="The base that the candidates were trained on.")] = None,
@@ -27,22 +42,78 @@ def check(
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
     from seedband import console
     from seedband.band import load_band
-    from seedband.check import check as run_check
-    from seedband.check import read_labels
 
     fitted = load_band(band)
     with console.Reporter(quiet=quiet, verbose=verbose) as report:
-        verdict = run_check(
-            candidates,
-            fitted,
-            rule=rule,  # type: ignore[arg-type]
-            alpha=alpha,
-            data=data,
-            labels=None if labels is None else read_labels(labels),
-            base=base,
-            strict=strict,
-            offline=offline,
-            on_event=report,
-        )
+        if scores is not None:
+            from seedband.from_scores import check_scores
+
+            _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe)
+            verdict = check_scores(scores, fitted, rule=rule, alpha=alpha, tolerance=tolerance, on_event=report)
+        else:
+            from seedband.check import check as run_check
+            from seedband.check import read_labels
+
+            verdict = run_check(
+                candidates or [],
+                fitted,
+                rule=rule,  # type: ignore[arg-type]
+                alpha=alpha,
+                tolerance=tolerance,
+                data=data,
+                labels=None if labels is None else read_labels(labels),
+                base=base,
+                recipe=recipe,
+                more_seeds=more_seeds,
+                n_pairs=pairs,
+                out=out,
+                ledger_path=ledger,
+                jobs=jobs,
+                strict=strict,
+                offline=offline,
+                on_event=report,
+            )
     console.print_verdict(verdict, fitted, as_json=as_json)
+    if verdict.status == "suspect":
+        console.print_hint(_next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs))
     return EXIT_CODES[verdict.status]
+
+
+def _refuse_beside_scores(*others: object) -> None:
+    from seedband.errors import UsageError
+
+    if any(others):
+        raise UsageError(
+            "--scores judges what was scored already: no checkpoint, --recipe, --more-seeds, --pairs or --ledger",
+            hint="a further seed is a further row of the score file",
+        )
+
+
+def _next_step(verdict: "Verdict", *, scores: Path | None, recipe: Path | None, ledger: Path | None, pairs: int) -> str:
+    """The command that settles a suspect."""
+    most = verdict.candidates_at_most
+    more = f"1 more seed, {most} at most" if verdict.candidates_needed else "no more seeds of the band are left"
+    if verdict.metrics[verdict.primary].rule == "paired":
+        if not verdict.candidates_needed:
+            return f"{more}: sweep the band with more seeds, score more items, or allow a larger --tolerance"
+        if pairs:
+            return f"{more}: {_command({'--pairs': str(pairs + 1)})}"
+        return f"{more}: train the candidate under another seed of the band, and name its run, too"
+    if scores is not None:
+        return f"{more}: train and score it as the others, add it to {scores}, then {_command({})}"
+    known = recipe is not None or any(candidate.seed is not None for candidate in verdict.candidates)
+    extra = {} if known else {"--recipe": "CANDIDATE.toml"}
+    own = f"{more}: {_command({'--more-seeds': str(most), **extra})}"
+    return f"{own}, or check a checkpoint of another seed with the same --ledger" if ledger is not None else own
+
+
+def _command(options: dict[str, str]) -> str:
+    """This very command, with some options set anew."""
+    words, skip = [], False
+    for word in sys.argv[1:]:
+        flag, _, attached = word.partition("=")
+        if not skip and flag not in options:
+            words.append(word)
+        skip = not skip and flag in options and not attached
+    added = [part for flag, value in options.items() for part in (flag, value)]
+    return shlex.join(["seedband", *words, *added])

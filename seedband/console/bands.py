@@ -6,12 +6,13 @@ from typing import Any
 
 from seedband.band import Band, MetricBand
 from seedband.console.output import print_json, print_lines, rich_console
-from seedband.stats import looks, power
+from seedband.stats import limits, looks, power
+from seedband.stats.rules import Rule
 
 
 def digits(metric: MetricBand) -> int:
     """Decimals that show a hundredth of the metric's noise, at least 4."""
-    sd = metric.floored_sd
+    sd = metric.noise_sd
     return next((d for d in range(4, 12) if sd >= 10.0 ** (1 - d)), 12) if sd > 0 else 4
 
 
@@ -61,7 +62,7 @@ def print_band(band: Band, *, as_json: bool = False) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(_seed_table(band))
     for metric in band.metrics.values():
-        role = "gates" if metric.name == band.primary else "advises"
+        role = "gates" if metric.name in band.gates else "advises"
         d = digits(metric)
         limits = f"[{metric.lower:.{d}f}, {metric.upper:.{d}f}] n={metric.n} mean={metric.mean:.{d}f}"
         print_lines([f"band {metric.name}: {limits} sd={metric.sd:.{d}f} spread={metric.spread:.{d}f} {role}"])
@@ -73,6 +74,7 @@ def band_json(band: Band) -> dict[str, Any]:
     names = ("scores", "seeds", "failed_seeds", "lower", "upper", "mean", "median", "sd", "spread", "collapse_limit")
     return {
         "primary": band.primary,
+        "gates": list(band.gates),
         "rule": band.rule,
         "alpha": band.alpha,
         "metrics": {
@@ -98,35 +100,65 @@ def _seed_table(band: Band) -> Any:
 
 
 def _in_words(band: Band) -> list[str]:
-    """False-alarm rate and detectable drop of one candidate, and failed seeds, as sentences."""
-    metric, n, alpha = band.metrics[band.primary], band.metrics[band.primary].n, band.alpha
-    d = digits(metric)
-    lines = []
-    if band.rule == "retest":
-        design = looks.design(n, alpha)
-        drop = design.detectable_drop * metric.floored_sd
+    """False-alarm rate and detectable drop of one candidate, and what else there is to know, as sentences."""
+    lines = [_rates(band.metrics[name], band) for name in band.gates]
+    if len(band.gates) > 1:
+        primary = band.metrics[band.primary]
+        each, total = f", each at alpha {primary.alpha:.3g}", band.alpha
+        if band.rule == "range":
+            each, total = "", min(1.0, len(band.gates) * limits.all_below_rate(primary.n, 1))
         lines.append(
-            f"rule retest: an unchanged recipe is looked at again in {looks.screen_rate(n):.0%} of cases "
-            f"and stopped in {design.false_alarm_rate:.1%}; a drop of {drop:.{d}f} is stopped with 80 % power"
+            f"{len(band.gates)} metrics gate{each}, for about {total:.1%} in all; "
+            f"gating on {primary.name} alone, {_stopped(primary, band.rule, band.alpha)}"
         )
-    elif band.rule == "t":
-        drop = power.t_detectable_drop(n, 1, alpha) * metric.floored_sd
+    lines += [_history(metric, band) for metric in band.metrics.values() if metric.prior.df]
+    if band.failed_seeds:
+        rate, n = band.metrics[band.primary].failure_rate, len(band.seeds)
         lines.append(
-            f"rule t: an unchanged recipe is stopped in {alpha:.1%} of cases; a drop of {drop:.{d}f} is stopped "
-            f"with 80 % power"
-        )
-    else:
-        drop = power.range_detectable_drop(n, 1) * metric.floored_sd
-        lines.append(
-            f"rule range: an unchanged recipe is stopped in {1 / (n + 1):.0%} of cases; a drop of {drop:.{d}f} "
-            f"is stopped with 80 % power"
-        )
-    if metric.failed_seeds:
-        rate = metric.failure_rate
-        lines.append(
-            f"{len(metric.failed_seeds)} of {n + len(metric.failed_seeds)} seeds failed to train "
+            f"{len(band.failed_seeds)} of {n + len(band.failed_seeds)} seeds failed to train "
             f"({rate.share:.0%}, 90 % interval {rate.low:.0%} to {rate.high:.0%}); they are no part of the band"
         )
-    if metric.spread == 0:
+    if band.metrics[band.primary].spread == 0:
         lines.append("all seeds score the same: zero spread is not evidence of zero noise")
     return lines
+
+
+def _history(metric: MetricBand, band: Band) -> str:
+    """What earlier bands are worth."""
+    d, history = digits(metric), band.provenance["history"]
+    return (
+        f"{metric.name}: history of {history['bands']} bands, worth {metric.prior.df:.1f} degrees of freedom beside "
+        f"{metric.n - 1} of its own: sd {metric.noise_sd:.{d}f} instead of {metric.sd:.{d}f}; that they share "
+        f"evaluator and eval set is {history['comparability']}"
+    )
+
+
+def _rates(metric: MetricBand, band: Band) -> str:
+    """What the band's rule does to an unchanged recipe, and which drop it stops."""
+    name = f"{metric.name}, " if len(band.gates) > 1 else ""
+    drop = _stopped(metric, band.rule, metric.alpha)
+    if band.rule == "retest":
+        rate = looks.design(metric.n, metric.alpha, metric.prior.df).false_alarm_rate
+        again = f"looked at again in {looks.screen_rate(metric.n):.0%} of cases and "
+        return f"{name}rule retest: an unchanged recipe is {again}stopped in {rate:.1%}; {drop}"
+    if band.rule == "t":
+        return f"{name}rule t: an unchanged recipe is stopped in {metric.alpha:.1%} of cases; {drop}"
+    rate = limits.all_below_rate(metric.n, 1)
+    return f"{name}rule range: an unchanged recipe is stopped in {rate:.0%} of cases; {drop}"
+
+
+def _stopped(metric: MetricBand, rule: Rule, alpha: float) -> str:
+    """Which drop of one candidate a rule stops; without a scale nobody knows."""
+    if metric.noise_sd == 0:
+        return "which drop is stopped is unknown: no spread"
+    return f"a drop of {_drop(metric, rule, alpha):.{digits(metric)}f} is stopped with 80 % power"
+
+
+def _drop(metric: MetricBand, rule: Rule, alpha: float) -> float:
+    """Drop of one candidate that a rule stops with 80 % power, in score units."""
+    n, prior = metric.n, metric.prior.df
+    if rule == "retest":
+        return looks.design(n, alpha, prior).detectable_drop * metric.noise_sd
+    if rule == "t":
+        return power.t_detectable_drop(n, 1, alpha, prior_df=prior) * metric.noise_sd
+    return power.range_detectable_drop(n, 1) * metric.noise_sd

@@ -1,10 +1,13 @@
 """A verdict for people: the candidates on the axis of seeds, a line per metric, and what it means in words."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
-from seedband.band import Band, MetricBand, MetricVerdict, Verdict
+from seedband.band import Band, MetricBand
 from seedband.console.bands import digits, strip
-from seedband.console.output import clean, print_hint, print_json, print_lines, rich_console
+from seedband.console.output import clean, print_json, print_lines, rich_console
+from seedband.verdict import MetricVerdict, Verdict
 
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 
@@ -12,12 +15,12 @@ STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 def verdict_line(name: str, m: MetricVerdict, band: MetricBand) -> str:
     """One greppable line for one metric."""
     d = digits(band)
-    shown = ",".join(f"{score:.{d}f}" for score in m.scores)
     parts = [
         f"{name}: {m.status.upper()}",
-        f"score={shown}",
+        f"score={_listed(m.scores, d)}",
         f"band=[{band.lower:.{d}f},{band.upper:.{d}f}]",
         f"rule={m.rule}",
+        *([f"differences={_listed(m.differences, d)}", f"tolerance={m.tolerance:.{d}f}"] if m.differences else []),
         f"p={'unknown' if m.p_value is None else format(m.p_value, '.3g')}",
         f"false_alarm_rate={m.false_alarm_rate:.3g}",
         f"detectable_drop={'unknown' if m.detectable_drop is None else format(m.detectable_drop, f'.{d}f')}",
@@ -30,36 +33,60 @@ def verdict_line(name: str, m: MetricVerdict, band: MetricBand) -> str:
 def print_verdict(verdict: Verdict, band: Band, *, as_json: bool = False) -> None:
     """The strip with the candidates, a line per metric, and what it means in words."""
     if as_json:
-        print_json(asdict(verdict))
+        print_json(verdict_json(verdict))
         return
     console = rich_console()
-    primary = verdict.metrics.get(band.primary)
-    if primary is not None:
-        for line in strip(band.metrics[band.primary], primary.scores):
+    if verdict.metrics:
+        for line in strip(band.metrics[band.primary], verdict.metrics[band.primary].scores):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
-        ordered = sorted(verdict.metrics.items(), key=lambda pair: pair[0] != band.primary)
+        ordered = sorted(verdict.metrics.items(), key=lambda pair: (pair[0] != band.primary, not pair[1].gates))
         print_lines([verdict_line(name, m, band.metrics[name]) for name, m in ordered])
-        print_lines(_verdict_in_words(primary, band.metrics[band.primary]))
+        print_lines(_in_words(verdict, band))
     from rich.text import Text
 
     word = Text(verdict.status.upper(), style=f"bold {STYLES[verdict.status]}")
-    console.print(Text.assemble(word, f": {clean(verdict.reason)}"), soft_wrap=True)
-    if verdict.status == "suspect" and primary is not None:
-        seeds = "1 more seed" if primary.candidates_needed == 1 else f"{primary.candidates_needed} more seeds"
-        print_hint(
-            f"train {seeds} of the candidate's recipe ({primary.candidates_at_most} at most), such as by "
-            f"seedband sweep --config CANDIDATE.toml --seeds NEW, --no-band, "
-            f"and give all of its checkpoints, in the order trained: seedband check FIRST SECOND --band …"
-        )
+    more = f"; 1 more seed, {verdict.candidates_at_most} at most" if verdict.candidates_needed else ""
+    console.print(Text.assemble(word, f": {clean(verdict.reason)}{more}"), soft_wrap=True)
 
 
-def _verdict_in_words(m: MetricVerdict, band: MetricBand) -> list[str]:
-    d = digits(band)
-    again = f" ({m.screen_rate:.0%} are looked at again)" if m.screen_rate else ""
-    drop = "unknown: the spread is zero" if m.detectable_drop is None else f"{m.detectable_drop:.{d}f}"
-    rate = f"{m.false_alarm_rate:.1%} of unchanged recipes are stopped by this rule in the end{again}"
-    lines = [f"false alarms: {rate}; drop that it stops with 80 % power: {drop}"]
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as `--json` prints it."""
+    return {
+        **asdict(verdict),
+        "false_alarm_rate": verdict.false_alarm_rate,
+        "candidates_needed": verdict.candidates_needed,
+        "candidates_at_most": verdict.candidates_at_most,
+    }
+
+
+def _in_words(verdict: Verdict, band: Band) -> list[str]:
+    """False-alarm rate and detectable drop of the metrics that gate, and failed seeds, as sentences."""
+    lines = []
+    for name, m in verdict.gating.items():
+        d = digits(band.metrics[name])
+        drop = "unknown: no spread" if m.detectable_drop is None else f"{m.detectable_drop:.{d}f}"
+        prefix = f"{name}: " if len(verdict.gating) > 1 else ""
+        lines.append(f"{prefix}{_rate(m, d)}; drop that it stops with 80 % power: {drop}")
+    if len(verdict.gating) > 1:
+        lines.append(f"{len(verdict.gating)} metrics gate: at most {verdict.false_alarm_rate:.1%} false alarms in all")
     if band.failed_seeds:
-        seeds = band.n + len(band.failed_seeds)
-        lines.append(f"on top of that, {len(band.failed_seeds)} of {seeds} baseline seeds failed to train")
+        seeds = len(band.seeds) + len(band.failed_seeds)
+        lines.append(
+            f"on top of that, {len(band.failed_seeds)} of {seeds} baseline seeds failed to train "
+            f"({verdict.failure_rate:.0%})"
+        )
     return lines
+
+
+def _rate(m: MetricVerdict, d: int) -> str:
+    if m.rule == "paired":
+        return (
+            f"false alarms: at most {m.false_alarm_rate:.1%} of recipes that are no worse than the tolerance "
+            f"{m.tolerance:.{d}f} are stopped"
+        )
+    again = f" ({m.screen_rate:.0%} are looked at again)" if m.screen_rate else ""
+    return f"false alarms: {m.false_alarm_rate:.1%} of unchanged recipes are stopped by this rule in the end{again}"
+
+
+def _listed(scores: Sequence[float], d: int) -> str:
+    return ",".join(f"{score:.{d}f}" for score in scores)

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from scipy import special
+
+from seedband.stats.variance import NO_PRIOR, Prior, moderated
 
 
 def mean(scores: Sequence[float]) -> float:
@@ -64,57 +67,11 @@ def plain_median(scores: Sequence[float]) -> float:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def floored(sd: float, floor: float) -> float:
-    """`sd`, never below the `floor` that the items set. Zero spread is not evidence of zero noise."""
-    return max(sd, floor)
-
-
-def pooled_t(baseline: Sequence[float], candidates: Sequence[float], floor: float = 0.0) -> float | None:
-    """Two-sample t statistic with pooled standard deviation; negative when the candidates are worse.
-
-    Args:
-        baseline: One score per baseline seed, shape (n,), n >= 2.
-        candidates: One score per candidate seed, shape (k,), k >= 1.
-        floor: Smallest standard deviation that the items allow, in score units.
-
-    Returns:
-        `(mean(y) - mean(x)) / (s_p * sqrt(1/n + 1/k))`, df = n + k - 2; None when s_p is zero, for
-        then there is no scale to judge by.
-
-    References:
-        Hahn and Meeker, Statistical Intervals (1991), section 4.8: the prediction interval for the
-        mean of k further observations; for k = 1 the classical prediction interval.
-
-    Examples:
-        >>> round(pooled_t([0.871, 0.884, 0.879, 0.892], [0.869]), 4)
-        -1.2686
-        >>> pooled_t([0.9, 0.9], [0.8]) is None
-        True
-    """
-    n, k = len(baseline), len(candidates)
-    pooled_sum = squared_deviations(baseline) + squared_deviations(candidates)
-    sd = floored(math.sqrt(pooled_sum / (n + k - 2)), floor)
-    if sd == 0.0:
-        return None
-    return (mean(candidates) - mean(baseline)) / (sd * math.sqrt(1 / n + 1 / k))
-
-
-def p_value(baseline: Sequence[float], candidates: Sequence[float], floor: float = 0.0) -> float | None:
-    """One-sided p-value that the candidates are drawn from the baseline's distribution; None without a scale.
-
-    Examples:
-        >>> round(p_value([0.871, 0.884, 0.879, 0.892], [0.869]), 3)
-        0.147
-    """
-    t = pooled_t(baseline, candidates, floor)
-    return None if t is None else float(special.stdtr(len(baseline) + len(candidates) - 2, t))
-
-
 @lru_cache(maxsize=4096)
-def prediction_factor(n: int, k: int, alpha: float) -> float:
+def prediction_factor(n: int, k: int, alpha: float, prior_df: float = 0.0) -> float:
     """K in the limit `mean - K * sd` below which the mean of k further seeds falls with probability alpha.
 
-    The pooled sd is taken as the baseline's; df = n + k - 2 (n - 1 for k = 1).
+    The pooled sd is taken as the baseline's; df = n + k - 2 (n - 1 for k = 1), plus those that history is worth.
 
     Examples:
         >>> [round(prediction_factor(n, 1, 0.05), 3) for n in (3, 4, 5, 8, 10)]
@@ -122,20 +79,7 @@ def prediction_factor(n: int, k: int, alpha: float) -> float:
         >>> [round(prediction_factor(n, 1, 0.01), 3) for n in (3, 4, 5, 8, 10)]
         [8.042, 5.077, 4.105, 3.18, 2.959]
     """
-    return -float(special.stdtrit(n + k - 2, alpha)) * math.sqrt(1 / n + 1 / k)
-
-
-def prediction_limit(baseline: Sequence[float], alpha: float, floor: float = 0.0) -> float:
-    """Score below which one further seed of the same recipe falls with probability `alpha`.
-
-    Examples:
-        >>> round(prediction_limit([0.871, 0.884, 0.879, 0.892], 0.05), 4)
-        0.8583
-        >>> round(prediction_limit([0.871, 0.884, 0.879, 0.892], 0.005), 4)
-        0.8239
-    """
-    sd = floored(sample_sd(baseline), floor)
-    return mean(baseline) - prediction_factor(len(baseline), 1, alpha) * sd
+    return -float(special.stdtrit(n + k - 2 + prior_df, alpha)) * math.sqrt(1 / n + 1 / k)
 
 
 def all_below_rate(n: int, k: int) -> float:
@@ -148,3 +92,75 @@ def all_below_rate(n: int, k: int) -> float:
         [0.1, 0.0667, 0.0476, 0.0222, 0.0152]
     """
     return 1 / math.comb(n + k, k)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The scores that candidates are judged by, and the scale that they and their history set.
+
+    Attributes:
+        scores: One per healthy seed, shape (n,), n >= 2, higher is better.
+        floor: Smallest standard deviation that the items allow, in score units.
+        prior: What the history of other bands says about the variance.
+
+    Examples:
+        >>> baseline = Baseline((0.871, 0.884, 0.879, 0.892))
+        >>> round(baseline.limit(0.05), 4), round(baseline.limit(0.005), 4)
+        (0.8583, 0.8239)
+        >>> round(baseline.t([0.869]), 4), round(baseline.p_value([0.869]), 3)
+        (-1.2686, 0.147)
+        >>> Baseline((0.9, 0.9)).t([0.8]) is None
+        True
+    """
+
+    scores: tuple[float, ...]
+    floor: float = 0.0
+    prior: Prior = NO_PRIOR
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.scores)
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean of the scores."""
+        return mean(self.scores)
+
+    @cached_property
+    def squares(self) -> float:
+        """Sum of squared deviations of the seeds, with those that the history stands for."""
+        return squared_deviations(self.scores) + self.prior.df * self.prior.variance
+
+    @cached_property
+    def sd(self) -> float:
+        """Standard deviation that limits are made of: moderated by the history, never below the floor."""
+        return max(moderated(sample_sd(self.scores), self.n - 1, self.prior).sd, self.floor)
+
+    def t(self, candidates: Sequence[float]) -> float | None:
+        """Two-sample t statistic with pooled standard deviation; negative when the candidates are worse.
+
+        Args:
+            candidates: One score per candidate seed, shape (k,), k >= 1.
+
+        Returns:
+            `(mean(y) - mean(x)) / (s_p * sqrt(1/n + 1/k))` with df = n + k - 2 + prior.df; None when s_p is zero,
+            for then there is no scale to judge by.
+
+        References:
+            Hahn and Meeker, Statistical Intervals (1991), section 4.8: the prediction interval for the mean of k
+            further observations. The moderated scale: Smyth, Stat. Appl. Genet. Mol. Biol. 3 (2004), section 3.
+        """
+        n, k = self.n, len(candidates)
+        squares = self.squares + squared_deviations(candidates)
+        sd, centre = max(math.sqrt(squares / (n + k - 2 + self.prior.df)), self.floor), mean(candidates)
+        return None if sd == 0.0 else (centre - self.mean) / (sd * math.sqrt(1 / n + 1 / k))
+
+    def p_value(self, candidates: Sequence[float]) -> float | None:
+        """One-sided p-value that the candidates are drawn as the baseline was; None without a scale."""
+        t = self.t(candidates)
+        return None if t is None else float(special.stdtr(self.n + len(candidates) - 2 + self.prior.df, t))
+
+    def limit(self, alpha: float) -> float:
+        """Score below which one further seed of the same recipe falls with probability `alpha`."""
+        return self.mean - prediction_factor(self.n, 1, alpha, self.prior.df) * self.sd

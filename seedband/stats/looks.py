@@ -7,11 +7,14 @@ comes from looks.json, which scripts/make_looks_table.py made once by simulation
 
 import json
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from math import exp, log
+from math import exp, log, log1p
 from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
 
 #: Most looks that the rule ever takes.
 MAX_LOOKS = 3
@@ -20,6 +23,7 @@ PASS_AT_LOOK_2 = 0.2
 #: At every look a single candidate with a p-value of at most alpha times this has collapsed.
 COLLAPSE_SHARE = 0.1
 MIN_ALPHA, MAX_ALPHA = 0.001, 0.2
+MIN_POWER, MAX_POWER = 0.5, 0.99
 
 
 class Design(NamedTuple):
@@ -59,22 +63,52 @@ def screen_rate(n: int) -> float:
 
 
 @lru_cache(maxsize=1024)
-def design(n: int, alpha: float) -> Design:
-    """The rule's design from the shipped table: exact in n from 2 to 64, interpolated in log alpha.
+def design(n: int, alpha: float, prior_df: float = 0.0) -> Design:
+    """The rule's design from the shipped table: exact in n from 2 to 64, interpolated in log alpha and log(1 + d0).
 
-    More than 64 baseline seeds take the row of 64: the rank screen and the t change little from there on.
+    More than 64 baseline seeds take the row of 64: the rank screen and the t change little from there on. A prior of
+    more than 64 degrees of freedom is taken as 64, and beside more than 16 baseline seeds as none: it changes little
+    there (n = 17, d0 = 64: a false-alarm rate of .0485 where .05 is meant).
+
+    Args:
+        n: Baseline seeds, n >= 2.
+        alpha: Level of the whole procedure, MIN_ALPHA to MAX_ALPHA.
+        prior_df: Degrees of freedom d0 >= 0 that history adds to the pooled variance.
 
     Examples:
         >>> round(design(4, 0.05).level, 3), round(design(4, 0.05).detectable_drop, 2)
         (0.057, 2.36)
+        >>> round(design(4, 0.05, prior_df=8.0).level, 3), round(design(4, 0.05, prior_df=8.0).detectable_drop, 2)
+        (0.069, 2.24)
     """
-    row = _row(n)
-    return Design(
-        level=min(2 * alpha, _interpolated(row["level"], alpha)),
-        false_alarm_rate=_interpolated(row["far"], alpha),
-        detectable_drop=_interpolated(row["drop"], alpha),
-        candidate_seeds=_interpolated(row["seeds"], alpha),
-    )
+    level, rate, drop, seeds = (_value(column, n, alpha, prior_df) for column in ("level", "far", "drop", "seeds"))
+    return Design(min(2 * alpha, level), rate, drop, seeds)
+
+
+@lru_cache(maxsize=1024)
+def detectable_drop(n: int, alpha: float, power: float, prior_df: float = 0.0) -> float:
+    """Drop, in seed standard deviations, that the rule fails with probability `power`.
+
+    Between the table's powers it is interpolated in the Normal quantile of the power, to .4 % or better.
+
+    Args:
+        n: Baseline seeds, n >= 2.
+        alpha: Level of the whole procedure, MIN_ALPHA to MAX_ALPHA.
+        power: Probability of failing a candidate that dropped, MIN_POWER to MAX_POWER.
+        prior_df: Degrees of freedom that history adds, as in `design`.
+
+    Raises:
+        ValueError: A power outside the table.
+
+    Examples:
+        >>> [round(detectable_drop(4, 0.05, power), 2) for power in (0.5, 0.8, 0.9)]
+        [1.53, 2.36, 2.81]
+    """
+    if not MIN_POWER <= power <= MAX_POWER:
+        raise ValueError(f"power {power} is outside [{MIN_POWER}, {MAX_POWER}]")
+    powers = _table()["powers"]
+    drops = [_value("drops", n, alpha, prior_df, at) for at in range(len(powers))]
+    return float(np.interp(ndtri(power), ndtri(powers), drops))
 
 
 @lru_cache(maxsize=1024)
@@ -87,13 +121,29 @@ def upfront_false_alarm_rate(n: int, k: int, alpha: float) -> float:
     table = _table()
     if k not in table["upfront_candidates"]:
         return min(1.0, alpha + k * alpha * COLLAPSE_SHARE)
-    column = table["upfront_candidates"].index(k)
-    return _interpolated([rates[column] for rates in _row(n)["upfront"]], alpha)
+    at = table["upfront_candidates"].index(k)
+    return _value("upfront", n, alpha, 0.0, at)
 
 
-def _row(n: int) -> Mapping[str, Any]:
-    rows: Mapping[str, Mapping[str, Any]] = _table()["n"]
-    return rows[str(min(n, max(int(known) for known in rows)))]
+def _value(column: str, n: int, alpha: float, prior_df: float, at: int | None = None) -> float:
+    """A column of the table at n, alpha and the prior's degrees of freedom; `at` picks from a column of lists."""
+    table = _table()
+    rows = {0.0: table["n"][str(min(n, max(int(known) for known in table["n"])))]}
+    if prior_df > 0:
+        rows |= {float(df): row for df, row in table["prior"]["n"].get(str(n), {}).items()}
+    columns = [row[column] if at is None else [entry[at] for entry in row[column]] for row in rows.values()]
+    values = [_between(table["alphas"], entries, alpha, log) for entries in columns]
+    return _between(list(rows), values, min(prior_df, max(rows)), log1p)
+
+
+def _between(grid: Sequence[float], values: Sequence[float], x: float, scale: Callable[[float], float]) -> float:
+    """The value at x, linear between the points of the grid in `scale(x)` and the logarithm of the value."""
+    right = bisect_left(grid, x)
+    if right < len(grid) and grid[right] == x:
+        return float(values[right])
+    low, high = scale(grid[right - 1]), scale(grid[right])
+    share = (scale(x) - low) / (high - low)
+    return exp((1 - share) * log(values[right - 1]) + share * log(values[right]))
 
 
 @lru_cache(maxsize=1)
@@ -101,14 +151,3 @@ def _table() -> dict[str, Any]:
     text = (files("seedband.stats") / "looks.json").read_text(encoding="utf-8")
     table: dict[str, Any] = json.loads(text)
     return table
-
-
-def _interpolated(column: list[float], alpha: float) -> float:
-    """Linear between the table's alphas, in log alpha and the log of the column."""
-    alphas = _table()["alphas"]
-    right = bisect_left(alphas, alpha)
-    if right < len(alphas) and alphas[right] == alpha:
-        return float(column[right])
-    low, high = alphas[right - 1], alphas[right]
-    share = log(alpha / low) / log(high / low)
-    return exp((1 - share) * log(column[right - 1]) + share * log(column[right]))

@@ -1,59 +1,27 @@
 """The rules that judge candidates: `retest`, `t` and `range`. docs/explanation/statistics.md states them in words.
 
-Scores come oriented so that higher is better; drops leave in seed standard deviations.
+Scores come oriented so that higher is better. Rule `paired`, which compares seed by seed, stands in paired.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, NamedTuple
 
 from seedband.stats import limits, looks, power
+from seedband.stats.limits import Baseline
 
 Status = Literal["pass", "fail", "suspect"]
-Rule = Literal["retest", "t", "range"]
-RULES: tuple[Rule, ...] = ("retest", "t", "range")
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """The scores that candidates are judged by.
-
-    Attributes:
-        scores: One per healthy seed, shape (n,), n >= 2, higher is better.
-        floor: Smallest standard deviation that the items allow, in score units.
-    """
-
-    scores: tuple[float, ...]
-    floor: float = 0.0
-
-    @property
-    def n(self) -> int:
-        """Number of seeds."""
-        return len(self.scores)
-
-    @cached_property
-    def screen(self) -> float:
-        """Score below which a first candidate is suspect."""
-        return sorted(self.scores)[looks.screen_rank(self.n) - 1]
-
-    def collapse_limit(self, alpha: float) -> float:
-        """Score at which a single candidate has collapsed."""
-        return limits.prediction_limit(self.scores, alpha * looks.COLLAPSE_SHARE, self.floor)
-
-    def p_value(self, y: Sequence[float]) -> float | None:
-        """One-sided p-value of candidates by the pooled t; None without a scale."""
-        return limits.p_value(self.scores, y, self.floor)
+Rule = Literal["retest", "t", "range", "paired"]
+RULES: tuple[Rule, ...] = ("retest", "t", "range", "paired")
 
 
 class Decision(NamedTuple):
-    """What a rule says; the fields are those of `band.MetricVerdict`, `drop_sd` in seed standard deviations."""
+    """What a rule says; the fields are those of `band.MetricVerdict`."""
 
     status: Status
     reason: str
     false_alarm_rate: float
     screen_rate: float = 0.0
-    drop_sd: float | None = None
+    detectable_drop: float | None = None
     p_value: float | None = None
     limit: float | None = None
     candidates_needed: int = 0
@@ -61,7 +29,7 @@ class Decision(NamedTuple):
 
 
 def decide(baseline: Baseline, candidates: Sequence[float], rule: Rule, alpha: float) -> Decision:
-    """Judge the candidate seeds of one recipe.
+    """Judge the candidate seeds of one recipe by `retest`, `t` or `range`.
 
     Args:
         baseline: What they are judged by.
@@ -78,9 +46,29 @@ def decide(baseline: Baseline, candidates: Sequence[float], rule: Rule, alpha: f
     """
     if rule == "range":
         return _by_range(baseline, candidates)
-    if baseline.p_value(candidates) is None:
+    if baseline.t(candidates) is None:
         return _without_scale(baseline, candidates, rule, alpha)
     return _by_t(baseline, candidates, alpha) if rule == "t" else _by_retest(baseline, candidates, alpha)
+
+
+def screen(baseline: Baseline) -> float:
+    """Score below which a first candidate is suspect: the lower edge of the band.
+
+    Examples:
+        >>> screen(Baseline((0.871, 0.884, 0.879, 0.892)))
+        0.871
+    """
+    return sorted(baseline.scores)[looks.screen_rank(baseline.n) - 1]
+
+
+def collapse_limit(baseline: Baseline, alpha: float) -> float:
+    """Score at which a single candidate has collapsed: it fails at any look.
+
+    Examples:
+        >>> round(collapse_limit(Baseline((0.871, 0.884, 0.879, 0.892)), 0.05), 4)
+        0.8239
+    """
+    return baseline.limit(alpha * looks.COLLAPSE_SHARE)
 
 
 def _by_range(baseline: Baseline, y: Sequence[float]) -> Decision:
@@ -90,31 +78,33 @@ def _by_range(baseline: Baseline, y: Sequence[float]) -> Decision:
         "fail" if below else "pass",
         f"{'all' if below else 'not all'} of {k} below every baseline seed",
         limits.all_below_rate(baseline.n, k),
-        drop_sd=power.range_detectable_drop(baseline.n, k),
+        detectable_drop=_in_units(baseline, power.range_detectable_drop(baseline.n, k)),
         p_value=baseline.p_value(y),
         limit=lowest,
     )
 
 
 def _by_t(baseline: Baseline, y: Sequence[float], alpha: float) -> Decision:
-    p = baseline.p_value(y)
+    p, k = baseline.p_value(y), len(y)
     return Decision(
         "fail" if _at_most(p, alpha) else "pass",
         f"p {_compared(p, alpha)}",
         alpha,
-        drop_sd=power.t_detectable_drop(baseline.n, len(y), alpha),
+        detectable_drop=_in_units(baseline, power.t_detectable_drop(baseline.n, k, alpha, prior_df=baseline.prior.df)),
         p_value=p,
-        limit=limits.prediction_limit(baseline.scores, alpha, baseline.floor) if len(y) == 1 else None,
+        limit=baseline.limit(alpha) if k == 1 else None,
     )
 
 
 def _by_retest(baseline: Baseline, y: Sequence[float], alpha: float) -> Decision:
-    n, k, design, p = baseline.n, len(y), looks.design(baseline.n, alpha), baseline.p_value(y)
-    common = Decision("pass", "", design.false_alarm_rate, looks.screen_rate(n), design.detectable_drop, p_value=p)
-    collapse = baseline.collapse_limit(alpha)
-    collapsed = [j for j, score in enumerate(y, 1) if score <= collapse and baseline.p_value([score]) is not None]
-    if collapsed:
-        return common._replace(status="fail", reason=f"candidate {collapsed[0]} of {k} collapsed", limit=collapse)
+    n, k, p = baseline.n, len(y), baseline.p_value(y)
+    design = looks.design(n, alpha, baseline.prior.df)
+    drop = _in_units(baseline, design.detectable_drop)
+    common = Decision("pass", "", design.false_alarm_rate, looks.screen_rate(n), drop, p)
+    collapse = collapse_limit(baseline, alpha)
+    if baseline.sd > 0 and min(y) <= collapse:
+        first = next(j for j, score in enumerate(y, 1) if score <= collapse)
+        return common._replace(status="fail", reason=f"candidate {first} of {k} collapsed", limit=collapse)
     looked, decision = _first_settled_look(baseline, y, alpha, common)
     if looked == k or decision.status == "fail":
         return decision._replace(p_value=p)
@@ -124,7 +114,7 @@ def _by_retest(baseline: Baseline, y: Sequence[float], alpha: float) -> Decision
         reason=f"one look at {k} candidates: p {_compared(p, level)}",
         screen_rate=0.0,
         false_alarm_rate=looks.upfront_false_alarm_rate(n, k, alpha),
-        drop_sd=power.t_detectable_drop(n, k, level),
+        detectable_drop=_in_units(baseline, power.t_detectable_drop(n, k, level, prior_df=baseline.prior.df)),
     )
 
 
@@ -140,13 +130,15 @@ def _first_settled_look(baseline: Baseline, y: Sequence[float], alpha: float, co
 
 def _look(baseline: Baseline, y: Sequence[float], alpha: float, common: Decision) -> Decision:
     """Look 1, 2 or 3 at as many candidates, given that the looks before it were suspect."""
-    p, looked = baseline.p_value(y), len(y)
-    if looked == 1 and y[0] >= baseline.screen:
-        return common._replace(reason="inside the band, or better", limit=baseline.screen)
+    looked = len(y)
     if looked == 1:
-        return _unsettled(common, looked)._replace(reason="below the band", limit=baseline.screen)
+        edge = screen(baseline)
+        if y[0] >= edge:
+            return common._replace(reason="inside the band, or better", limit=edge)
+        return _unsettled(common, looked)._replace(reason="below the band", limit=edge)
+    p = baseline.p_value(y)
     if looked == looks.MAX_LOOKS:
-        level = looks.design(baseline.n, alpha).level
+        level = looks.design(baseline.n, alpha, baseline.prior.df).level
         return common._replace(
             status="fail" if _at_most(p, level) else "pass", reason=f"look 3: p {_compared(p, level)}"
         )
@@ -164,17 +156,22 @@ def _unsettled(common: Decision, looked: int) -> Decision:
 
 def _without_scale(baseline: Baseline, y: Sequence[float], rule: Rule, alpha: float) -> Decision:
     """All baseline seeds agree, all candidates agree, and no items say what that is worth: ranks are all there is."""
-    n, k = baseline.n, len(y)
+    n, k, edge = baseline.n, len(y), screen(baseline)
     rate = limits.all_below_rate(n, k)
     screened = looks.screen_rate(n) if rule == "retest" else 0.0
-    common = Decision("pass", "", rate, screened, limit=baseline.screen)
-    if y[0] >= baseline.screen:
+    common = Decision("pass", "", rate, screened, limit=edge)
+    if y[0] >= edge:
         return common._replace(reason="inside the band; its spread is zero, which is no proof of zero noise")
     if rate <= alpha:
         return common._replace(status="fail", reason=f"all of {k} below a band of zero spread: chance {rate:.3g}")
     more = next(more for more in range(1, 10_000) if limits.all_below_rate(n, k + more) <= alpha)
     reason = "below a band of zero spread: no scale to judge the drop by"
     return common._replace(status="suspect", reason=reason, candidates_needed=1, candidates_at_most=more)
+
+
+def _in_units(baseline: Baseline, drop_sd: float) -> float | None:
+    """A drop in score units; None where there is no scale."""
+    return drop_sd * baseline.sd if baseline.sd > 0 else None
 
 
 def _at_most(p: float | None, level: float) -> bool:

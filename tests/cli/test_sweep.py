@@ -9,7 +9,7 @@ import torch
 from tiny import recipe_text, run_cli
 
 from seedband import load_band
-from seedband.runs import read_run
+from seedband.folders import read_run
 
 WITNESSES = ("init", "order", "dropout", "losses", "final")
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from seedband.stats import limits
+from seedband.stats.limits import Baseline
+from seedband.stats.variance import Prior
 
 N = (3, 4, 5, 8, 10)
 WORKED = [0.871, 0.884, 0.879, 0.892]
@@ -37,14 +39,15 @@ def test_worked_example_has_the_published_numbers():
     assert limits.mean(WORKED) == limits.plain_median(WORKED) == 0.8815
     assert limits.lower_median(WORKED) == 0.879
     assert limits.sample_sd(WORKED) == pytest.approx(0.008813, abs=5e-7)
-    assert limits.p_value(WORKED, [0.869]) == pytest.approx(0.147, abs=5e-4)
-    assert limits.prediction_limit(WORKED, 0.05) == pytest.approx(0.8583, abs=5e-5)
-    assert limits.prediction_limit(WORKED, 0.005) == pytest.approx(0.8239, abs=5e-5)
+    baseline = Baseline(tuple(WORKED))
+    assert baseline.p_value([0.869]) == pytest.approx(0.147, abs=5e-4)
+    assert baseline.limit(0.05) == pytest.approx(0.8583, abs=5e-5)
+    assert baseline.limit(0.005) == pytest.approx(0.8239, abs=5e-5)
 
 
 @given(samples, samples)
 def test_p_value_is_scipys_pooled_t_test(baseline, candidates):
-    ours = limits.p_value(baseline, candidates)
+    ours = Baseline(tuple(baseline)).p_value(candidates)
     assume(ours is not None and limits.sample_sd(baseline) > 1e-3 and limits.sample_sd(candidates) > 1e-3)
     theirs = stats.ttest_ind(candidates, baseline, alternative="less").pvalue
     assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
@@ -57,5 +60,19 @@ def test_order_of_seeds_is_irrelevant(scores):
 
 
 def test_floor_stands_in_for_a_spread_that_is_smaller():
-    assert limits.pooled_t([0.9, 0.9], [0.8]) is None
-    assert limits.pooled_t([0.9, 0.9], [0.8], floor=0.05) == pytest.approx(-0.1 / (0.05 * math.sqrt(1.5)))
+    assert Baseline((0.9, 0.9)).t([0.8]) is None
+    assert Baseline((0.9, 0.9), floor=0.05).t([0.8]) == pytest.approx(-0.1 / (0.05 * math.sqrt(1.5)))
+
+
+def test_history_moderates_the_scale_and_lengthens_the_degrees_of_freedom():
+    baseline = Baseline((0.0, 2.0), prior=Prior(3.0, 4.0, 3.0))
+    assert baseline.sd == pytest.approx(math.sqrt((2.0 + 3 * 4.0) / 4))
+    assert baseline.t([-4.0]) == pytest.approx(-5 / (baseline.sd * math.sqrt(1.5)))
+    assert baseline.p_value([-4.0]) == pytest.approx(stats.t.cdf(baseline.t([-4.0]), 4))
+    assert baseline.limit(0.05) == pytest.approx(1 - stats.t.ppf(0.95, 4) * baseline.sd * math.sqrt(1.5))
+
+
+@given(samples, samples)
+def test_a_prior_without_worth_changes_nothing(baseline, candidates):
+    plain, moderated = Baseline(tuple(baseline)), Baseline(tuple(baseline), prior=Prior(0.0, 7.0, 0.0))
+    assert plain.p_value(candidates) == moderated.p_value(candidates)

@@ -1,7 +1,9 @@
 """The shipped table of the retest rule against the published one, and against the simulation that made it."""
 
+import math
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,20 @@ N = (2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 20, 30)
 LEVELS = (0.043, 0.045, 0.057, 0.069, 0.086, 0.100, 0.100, 0.070, 0.078, 0.076, 0.081, 0.085)
 DROPS = (3.17, 2.59, 2.35, 2.31, 2.33, 2.37, 2.42, 2.02, 2.04, 1.93, 1.91, 1.86)
 SEEDS = (1.51, 1.38, 1.31, 1.26, 1.22, 1.20, 1.18, 1.30, 1.28, 1.30, 1.29, 1.29)
+POWER_AT_2_SD = (0.49, 0.61, 0.69, 0.71, 0.71, 0.70, 0.68, 0.80, 0.79, 0.82, 0.83, 0.84)
+ALPHA_RANGE = st.floats(looks.MIN_ALPHA, looks.MAX_ALPHA)
+POWER_RANGE = st.floats(looks.MIN_POWER, looks.MAX_POWER)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """The simulation that made the table, with another random stream."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    sys.modules.pop("make_looks_table", None)
+    import make_looks_table
+
+    monkeypatch.setattr(make_looks_table, "ROOT_SEED", 7)
+    return make_looks_table
 
 
 @pytest.mark.parametrize(("n", "level", "drop", "seeds"), list(zip(N, LEVELS, DROPS, SEEDS, strict=True)))
@@ -28,13 +44,13 @@ def test_false_alarm_rate_is_alpha_but_for_the_cap(n, rate):
     assert looks.design(n, 0.05).false_alarm_rate == pytest.approx(rate, abs=5e-4)
 
 
-@pytest.mark.parametrize(("n", "alpha"), [(3, 0.05), (9, 0.01), (20, 0.1), (6, 0.04)])
-def test_table_agrees_with_a_fresh_simulation(n, alpha, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    sys.modules.pop("make_looks_table", None)
-    import make_looks_table as script
+@pytest.mark.parametrize(("n", "power"), list(zip(N, POWER_AT_2_SD, strict=True))[1:])
+def test_two_sd_are_caught_with_the_published_power(n, power):
+    assert looks.detectable_drop(n, 0.05, power) == pytest.approx(2.0, abs=0.05)
 
-    monkeypatch.setattr(script, "ROOT_SEED", 7)
+
+@pytest.mark.parametrize(("n", "alpha"), [(3, 0.05), (9, 0.01), (20, 0.1), (6, 0.04)])
+def test_table_agrees_with_a_fresh_simulation(n, alpha, script):
     draws, design = script.draw(n, 100_000), looks.design(n, alpha)
     error = 4 * (alpha / 100_000) ** 0.5
     assert script.failure_rate(draws, alpha, design.level, 0.0) == pytest.approx(design.false_alarm_rate, abs=error)
@@ -43,7 +59,70 @@ def test_table_agrees_with_a_fresh_simulation(n, alpha, monkeypatch):
     assert upfront[1] == pytest.approx(looks.upfront_false_alarm_rate(n, 3, alpha), abs=error * 1.5)
 
 
-@given(st.integers(2, 200), st.floats(looks.MIN_ALPHA, looks.MAX_ALPHA))
+BESIDE_A_HISTORY = [(2, 0.05, 2.0), (4, 0.05, 8.31), (5, 0.01, 3.0), (12, 0.04, 40.0)]
+
+
+@pytest.mark.parametrize(("n", "alpha", "prior_df"), BESIDE_A_HISTORY)
+def test_beside_a_history_the_table_agrees_with_a_fresh_simulation(n, alpha, prior_df, script):
+    draws, design = script.draw(n, 100_000), looks.design(n, alpha, prior_df)
+    prior = np.random.default_rng(n).chisquare(prior_df, 100_000)
+    draws = draws._replace(sum_squares=draws.sum_squares + prior, prior_df=prior_df)
+    error = 4 * (alpha / 100_000) ** 0.5
+    assert script.failure_rate(draws, alpha, design.level, 0.0) == pytest.approx(design.false_alarm_rate, abs=error)
+    for power in (0.5, 0.8, 0.93):
+        drop = looks.detectable_drop(n, alpha, power, prior_df)
+        assert script.failure_rate(draws, alpha, design.level, drop) == pytest.approx(power, abs=0.008)
+
+
+@pytest.mark.parametrize(("n", "alpha", "power"), [(2, 0.05, 0.99), (4, 0.05, 0.85), (8, 0.01, 0.5), (30, 0.04, 0.97)])
+def test_detectable_drop_is_caught_with_its_power(n, alpha, power, script):
+    draws, drop = script.draw(n, 100_000), looks.detectable_drop(n, alpha, power)
+    assert script.failure_rate(draws, alpha, looks.design(n, alpha).level, drop) == pytest.approx(power, abs=0.008)
+
+
+@pytest.mark.parametrize("drop", [-1.0, 0.0, 0.7, 2.0, 5.0])
+def test_whether_a_draw_fails_is_a_threshold_on_the_drop(drop, script):
+    draws = script.draw(9, 20_000)
+    thresholds = script.failing_drop(draws, 0.05, 0.07)
+    assert np.mean(thresholds <= drop) == pytest.approx(script.failure_rate(draws, 0.05, 0.07, drop), abs=1e-9)
+
+
+def test_columns_that_were_added_are_those_made_at_once(script):
+    nothing = {"n": {}, "prior": {"n": {}}}
+    columns, prior = script.row(3, 5_000, nothing)
+    old = {name: column for name, column in columns.items() if name != "drops"}
+    some = {"n": {"3": old}, "prior": {"n": {"3": {"1": prior["1"]}}}}
+    assert script.row(3, 5_000, some) == (columns, prior)
+
+
+@given(st.integers(2, 80), ALPHA_RANGE, POWER_RANGE, POWER_RANGE, st.floats(0, 100))
+def test_more_power_takes_a_larger_drop(n, alpha, one, other, prior_df):
+    less, more = sorted((one, other))
+    drops = [looks.detectable_drop(n, alpha, power, prior_df) for power in (less, 0.8, more)]
+    assert drops[0] <= drops[2] or math.isclose(drops[0], drops[2])
+    assert looks.design(n, alpha, prior_df).detectable_drop == pytest.approx(drops[1], rel=1e-9)
+
+
+@given(st.integers(2, 80), ALPHA_RANGE, st.floats(0, 100), st.floats(0, 100))
+def test_a_history_worth_more_never_makes_the_rule_blinder(n, alpha, one, other):
+    less, more = (looks.design(n, alpha, prior_df) for prior_df in sorted((one, other)))
+    assert more.detectable_drop <= less.detectable_drop * 1.01
+    assert 0 < more.level <= 2 * alpha
+    assert more.false_alarm_rate <= alpha * 1.02
+
+
+def test_a_prior_outside_the_table_is_taken_as_its_nearest_end():
+    assert looks.design(4, 0.05, 1e6) == looks.design(4, 0.05, 64.0) != looks.design(4, 0.05, 32.0)
+    assert looks.design(17, 0.05, 8.0) == looks.design(17, 0.05)
+
+
+@pytest.mark.parametrize("power", [0.49, 0.991, math.nan])
+def test_a_power_outside_the_table_has_no_drop(power):
+    with pytest.raises(ValueError, match="outside"):
+        looks.detectable_drop(4, 0.05, power)
+
+
+@given(st.integers(2, 200), ALPHA_RANGE)
 def test_every_n_and_alpha_has_a_design(n, alpha):
     design = looks.design(n, alpha)
     assert 0 < design.level <= 2 * alpha

@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from tiny import recipe_text, run_cli
 
 from seedband import load_band
-from seedband.runs import read_run
+from seedband.folders import read_run
 
 
 def test_head_folder_holds_the_new_tensors_only(tiny_heads):

@@ -1,0 +1,56 @@
+"""`seedband band`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def band(
+    scores: Annotated[Path, typer.Argument(help="CSV (metric,seed,score[,item], or seed and metrics) or JSON.")],
+    band: Annotated[Path, typer.Option(help="Where the band goes.")] = Path("band.json"),
+    lower_is_better: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC", help="A metric of your own whose lower scores are better.")
+    ] = None,
+    higher_is_better: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC", help="A metric of your own whose higher scores are better.")
+    ] = None,
+    primary: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="The metric that gates. [default: the only one]")
+    ] = None,
+    failed: Annotated[
+        list[int] | None, typer.Option(metavar="SEED", help="A seed that failed to train: counted, not in the band.")
+    ] = None,
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="BAND", help="An earlier band of the same metrics on the same eval set."),
+    ] = None,
+    rule: Annotated[str, typer.Option(help="retest, t or range.")] = "retest",
+    alpha: Annotated[float, typer.Option(help="False-alarm rate, .001 to .2.")] = 0.05,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Warnings only.")] = False,
+) -> int:
+    """Fit a noise band to scores that any other trainer made."""
+    from seedband import console
+    from seedband.band import load_band
+    from seedband.from_scores import band_from_scores, check_target
+
+    fitted, notes = band_from_scores(
+        scores,
+        band_path=band,
+        lower_is_better=lower_is_better or (),
+        higher_is_better=higher_is_better or (),
+        primary=primary,
+        failed=failed or (),
+        rule=rule,  # type: ignore[arg-type]
+        alpha=alpha,
+        history=[load_band(path) for path in history or ()],
+    )
+    check_target(band, scores)
+    fitted.save(band)
+    for note in notes:
+        console.print_note(note)
+    console.print_band(fitted, as_json=as_json)
+    if not (as_json or quiet):
+        console.print_hint(f"judge further scores with: seedband check --scores FILE --band {band}")
+    return 0

@@ -1,0 +1,132 @@
+"""The cohort split: how seeds differ item by item, over all items and slice by slice, and what noise that makes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seedband import folders
+from seedband.errors import Refused, UsageError
+from seedband.records import Run
+from seedband.stats.cohorts import SeedTest, holm, seeds_differ
+from seedband.stats.items import Components, Table, churn, components, is_binary, item_floor, standard_error
+from seedband.stats.limits import sample_sd
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The items of one slice under every seed.
+
+    Attributes:
+        name: Value of the slice column; "all" for all items.
+        n_items: How many there are.
+        rates: Per seed, the share of failed items where items are scored 0 or 1, else their mean score.
+        test: Whether the seeds differ beyond chance on these items.
+        p_adjusted: Its p-value after Holm's correction over the slices.
+    """
+
+    name: str
+    n_items: int
+    rates: tuple[float, ...]
+    test: SeedTest
+    p_adjusted: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """One metric, taken apart.
+
+    Attributes:
+        metric: Its name.
+        by: "seed", or the slice column.
+        seeds: Healthy root seeds, in the order of every `rates`.
+        binary: Whether its items are scored 0 or 1.
+        cohorts: All items first, then slice by slice.
+        parts: Variance of seeds, items and their interaction.
+        seed_sd: Standard deviation of the score over seeds.
+        churn: Share of items on which two seeds differ.
+        floor: Smallest standard deviation of the score that the items allow.
+        item_se: Standard error of the score over items, were they drawn anew.
+        clustered_se: The same with the items of a slice drawn together; None by seed.
+    """
+
+    metric: str
+    by: str
+    seeds: tuple[int, ...]
+    binary: bool
+    cohorts: tuple[Cohort, ...]
+    parts: Components
+    seed_sd: float
+    churn: float
+    floor: float
+    item_se: float
+    clustered_se: float | None
+
+
+def split(path: str | Path, by: str) -> list[Split]:
+    """The cohort split of a sweep, for every metric that scores items.
+
+    Args:
+        path: Folder of a sweep, or the band that it wrote.
+        by: "seed", or a slice column of the recipe.
+
+    Raises:
+        UsageError: No sweep, or no such column.
+        Refused: Fewer than two healthy seeds, no metric with items, or items that are not those on record.
+    """
+    folder = folders.sweep_folder(Path(path))
+    runs = [run for run in folders.finished_runs(folder) if run.status == "finished"]
+    if len(runs) < 2:  # noqa: PLR2004
+        raise Refused(f"{folder}: {len(runs)} healthy seeds; a split over seeds needs at least 2")
+    slices = None if by == "seed" else _slices(folder, runs[0], by)
+    tables = {entry.metric: folders.item_scores(runs, entry.metric) for entry in runs[0].evaluations}
+    found = [_split(metric, by, runs, np.array(table), slices) for metric, table in tables.items() if table is not None]
+    if not found:
+        raise Refused(f"{folder}: no metric scores items one by one")
+    return found
+
+
+def _slices(folder: Path, run: Run, by: str) -> list[str]:
+    """The slice of every item."""
+    known = folders.read_sweep(folder)["recipe"]["data"]["slices"]
+    if by not in known:
+        raise UsageError(
+            f"--by {by}: no such slice; there are {', '.join(['seed', *known])}",
+            hint=f'slices = ["{by}"] under [data] keeps a column of the eval data',
+        )
+    return [str(value) for value in folders.read_items(run)[f"slice:{by}"]]
+
+
+def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list[str] | None) -> Split:
+    if not np.isfinite(table).all():
+        raise Refused(f"{metric}: some items have no score, so seeds cannot be compared item by item")
+    binary = is_binary(table)
+    names = [] if slices is None else slices
+    chosen = {name: np.array([value == name for value in names]) for name in sorted(set(names))}
+    tests = [seeds_differ(table[:, mask]) for mask in chosen.values()]
+    adjusted = holm([test.p_value for test in tests]) if tests else ()
+    overall = seeds_differ(table)
+    cohorts = [_cohort("all", table, overall, overall.p_value, binary=binary)]
+    for (name, mask), test, p in zip(chosen.items(), tests, adjusted, strict=True):
+        cohorts.append(_cohort(name, table[:, mask], test, p, binary=binary))
+    means = table.mean(axis=0)
+    return Split(
+        metric=metric,
+        by=by,
+        seeds=tuple(run.seed for run in runs),
+        binary=binary,
+        cohorts=tuple(cohorts),
+        parts=components(table),
+        seed_sd=sample_sd(table.mean(axis=1).tolist()),
+        churn=churn(table),
+        floor=item_floor(table),
+        item_se=standard_error(means),
+        clustered_se=standard_error(means, slices) if slices is not None and len(chosen) > 1 else None,
+    )
+
+
+def _cohort(name: str, table: Table, test: SeedTest, p_adjusted: float, *, binary: bool) -> Cohort:
+    means = table.mean(axis=1)
+    rates = 1 - means if binary else means
+    return Cohort(name, table.shape[1], tuple(float(rate) for rate in rates), test, p_adjusted)

@@ -1,0 +1,78 @@
+"""History: which earlier bands a band may borrow variance from, and what they are worth.
+
+Variances are pooled over bands of the same evaluator on the same eval set only: over different tasks the history is
+worth next to nothing, and a mixture of evaluators is worth less than that.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from seedband.errors import Refused
+from seedband.signature import at, in_words
+from seedband.stats.variance import MIN_BANDS, Prior, fit_prior
+
+#: What must be equal for two variances to be of one kind, by key path in a signature.
+SAME = ("task", "eval_data.sha256", "labels", "vary")
+
+
+class Past(NamedTuple):
+    """One metric of an earlier band.
+
+    Attributes:
+        sd: Standard deviation of its scores.
+        n: Its healthy seeds.
+        higher_is_better: Direction of the metric.
+        provenance: Of the band.
+    """
+
+    sd: float
+    n: int
+    higher_is_better: bool
+    provenance: Mapping[str, Any]
+
+
+def prior_of(metric: str, own: Past, history: Sequence[Past]) -> Prior:
+    """What earlier bands say about the variance of a metric.
+
+    The prior is made from the history alone, so that it is independent of the band that it moderates.
+
+    Raises:
+        Refused: Fewer than 2 earlier bands, one of another evaluator or eval set, or mostly bands of zero spread.
+    """
+    if len(history) < MIN_BANDS:
+        raise Refused(
+            f"history of {len(history)} band: how far variances differ takes at least {MIN_BANDS}",
+            hint="leave the history out, or name more bands",
+        )
+    for number, past in enumerate(history, 1):
+        found = _difference(metric, own, past)
+        if found:
+            raise Refused(
+                f"history, band {number}: {metric} is not comparable: {found}",
+                hint="pool bands of the same evaluator on the same eval set only",
+            )
+    try:
+        return fit_prior([past.sd for past in history], [past.n - 1 for past in history])
+    except ValueError as error:
+        raise Refused(f"history of {metric}: {error}", hint="leave the history out") from error
+
+
+def is_proven(provenances: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether evaluator and eval set are on record, rather than vouched for by whoever named the bands."""
+    return all("signature" in provenance for provenance in provenances)
+
+
+def _difference(metric: str, own: Past, past: Past) -> str:
+    """What sets two bands of a metric apart; empty when nothing does."""
+    if own.higher_is_better != past.higher_is_better:
+        return "the direction differs"
+    ours, theirs = own.provenance.get("signature"), past.provenance.get("signature")
+    if (ours is None) != (theirs is None):
+        return "one of them was made from bare scores, so its evaluator and eval set are not on record"
+    if ours is None or theirs is None:
+        items = [provenance.get("items_sha256") for provenance in (own.provenance, past.provenance)]
+        return "the items differ" if None not in items and items[0] != items[1] else ""
+    for key in (*SAME, f"evaluators.{metric}"):
+        if at(ours, key) != at(theirs, key):
+            return in_words(key, at(ours, key), at(theirs, key), "that one")
+    return ""

@@ -1,0 +1,97 @@
+"""The ledger: the looks that a candidate recipe has had, carried from one call to the next.
+
+Without it, a pipeline that trains a suspect recipe again and checks the new checkpoint alone gives it a fresh first
+look, and a regression gets as many chances to pass as there are reruns.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from seedband import store
+from seedband.errors import Refused, UsageError
+from seedband.records import Candidate
+from seedband.stats.rules import Status
+
+#: How long a call waits for another that holds the ledger, in seconds.
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one candidate recipe against one band.
+
+    Attributes:
+        status: Of its last verdict.
+        looks: The candidates judged so far, in the order trained.
+    """
+
+    status: Status
+    looks: tuple[Candidate, ...]
+
+    def joined(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The looks so far and those candidates that are new; a recipe that passed starts afresh."""
+        if self.status == "pass":
+            return list(candidates)
+        known = {look.checkpoint_sha256 for look in self.looks}
+        return [*self.looks, *(new for new in candidates if new.checkpoint_sha256 not in known)]
+
+
+class Ledger:
+    """The entries of a file; `record` puts one in, and the file is replaced when the `opened` block ends."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = dict(entries)
+
+    def find(self, key: str) -> Entry | None:
+        """What is known under a key."""
+        return self.entries.get(key)
+
+    def record(self, key: str, status: Status, looks: Sequence[Candidate]) -> None:
+        """Remember a verdict."""
+        self.entries[key] = Entry(status, tuple(looks))
+
+
+def key_of(band: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    """The key of a candidate recipe against a band: another recipe or another band starts anew.
+
+    Args:
+        band: What makes the band the one it is.
+        recipe: What makes the recipe the one it is; see `folders.identity`.
+    """
+    return store.digest([band, recipe])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Ledger]:
+    """The ledger in a file, which need not exist yet; nobody else has it meanwhile.
+
+    Raises:
+        Refused: The file was edited, is of another format, or does not hold together.
+        UsageError: Another process holds it for too long.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{path}.lock", timeout=PATIENCE_S):
+            ledger = Ledger(_read(path) if path.exists() else {})
+            before = dict(ledger.entries)
+            yield ledger
+            if ledger.entries != before:
+                store.write_json(path, "ledger", {"entries": {key: asdict(e) for key, e in ledger.entries.items()}})
+    except Timeout as error:
+        raise UsageError(f"{path} is in use by another process", hint=f"remove {path}.lock if there is none") from error
+
+
+def _read(path: Path) -> dict[str, Entry]:
+    content = store.read_json(path, "ledger")
+    try:
+        return {
+            key: Entry(entry["status"], tuple(Candidate(**look) for look in entry["looks"]))
+            for key, entry in content["entries"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"{path}: not a ledger that holds together: {error}") from error

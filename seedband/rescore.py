@@ -1,0 +1,171 @@
+"""Score candidates exactly as the checkpoints of a band were scored."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedband import executors, models, runs, store
+from seedband.band import Band
+from seedband.candidates import Found, check_record, compare
+from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.preflight import scoring_for
+from seedband.recipe import parse_recipe
+from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
+from seedband.runs import OnEvent
+from seedband.scoring import ITEMS
+from seedband.worker import RUN, SCORES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …
+PERMUTED_SHARE = 0.5
+#: … and so many times what is right as things stand.
+PERMUTED_RATIO = 2.0
+
+
+@dataclass(frozen=True)
+class Rescorer:
+    """Scores the candidates of one call, all in the band's way.
+
+    Attributes:
+        band: The band that they will be judged by.
+        scoring: How its checkpoints were scored, with everything it names found again on this machine.
+        labels: Label of each output of the candidates, where that is not the band's order.
+        base: The base that the candidates were trained on, where their own record of it leads nowhere.
+        strict: Refuse another environment or method, too.
+        offline: Whether model hubs must not be asked.
+        on_event: Called with everything that happens.
+    """
+
+    band: Band
+    scoring: Scoring
+    labels: tuple[str, ...] | None
+    base: str | None
+    strict: bool
+    offline: bool
+    on_event: OnEvent
+
+    def score(self, found: Sequence[Found]) -> list[Candidate]:
+        """The candidates with their scores, in the order given.
+
+        Raises:
+            Refused: The scores would not be comparable, or a candidate cannot be opened safely.
+            WorkFailed: Scoring crashed.
+        """
+        for entry in found:
+            check_record(
+                self.band,
+                entry,
+                self.scoring,
+                self.base,
+                strict=self.strict,
+                offline=self.offline,
+                on_event=self.on_event,
+            )
+        with _workspace() as work:
+            places = [work / str(index) for index in range(len(found))]
+            targets = tuple(
+                ScoreTarget(entry.files, str(place), self.labels)
+                for entry, place in zip(found, places, strict=True)
+                if not entry.failure
+            )
+            if targets:
+                job = ScoreJob(self.scoring, targets, int(self.band.provenance["recipe"]["determinism"]["threads"]))
+                executor = executors.make("local", slots=1, offline=self.offline, logs=work)
+                runs.score(job, executor, self.on_event)
+            return [self._candidate(entry, place) for entry, place in zip(found, places, strict=True)]
+
+    def _candidate(self, entry: Found, out: Path) -> Candidate:
+        """The scores of a candidate, compared once more by what the scoring itself put on record."""
+        name, seed = entry.files.name, None if entry.record is None else int(entry.record["seed"])
+        if entry.failure:
+            return Candidate(name, {}, None, entry.failure, seed=seed)
+        result = store.read_json(out / SCORES, "scores")
+        sha256 = result["checkpoint_sha256"]
+        if entry.record is not None and entry.record["checkpoint_sha256"] != sha256:
+            raise Refused(f"{name}: its weights are not those that its {RUN} records", hint="restore the run's folder")
+        if result["signature"] is None:
+            return Candidate(name, {}, sha256, result["failure"], seed=seed)
+        compare(self.band, name, result["signature"], strict=self.strict, on_event=self.on_event, only_record=False)
+        evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
+        scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
+        for evaluation in evaluations:
+            if evaluation.metric not in scores:
+                raise Refused(f"{name}: no {evaluation.metric}: {evaluation.failure}")
+        labels = self.band.provenance["signature"]["labels"]
+        if self.labels is None:
+            _check_permuted(name, out / ITEMS, labels)
+        seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
+        baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
+        return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed)
+
+
+def scoring_of(band: Band, data: str | Path | None, *, offline: bool) -> Scoring:
+    """How the band's checkpoints were scored, with everything it names found again and compared by content."""
+    facts = band.provenance
+    recipe = parse_recipe(facts["recipe"], "the band's recipe")
+    base = models.locate_base(facts["base"]["reference"], facts["base"]["revision"], band.folder, offline=offline)
+    if base.sha256 != facts["base"]["sha256"]:
+        raise Refused(
+            f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
+        )
+    path = Path(data) if data is not None else band.folder / facts["data"]["eval"]["path"]
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
+    expected = facts["data"]["eval"]["sha256"]
+    if (found := store.file_sha256(path)) != expected:
+        raise Refused(
+            f"eval data: {path} has sha256 {found[:12]}…, the band was made on {expected[:12]}…",
+            hint="another eval set needs another band: sweep again",
+        )
+    return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute())
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A temporary folder that is kept when scoring crashed: its log says why."""
+    work = Path(tempfile.mkdtemp(prefix="seedband-check-"))
+    try:
+        yield work
+    except WorkFailed:
+        raise
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
+    """Refuse predictions that fit a permutation of the labels far better than the order assumed.
+
+    The best permutation is found on the confusion matrix (Hungarian method); only labels that it moves count, so that
+    one pair of labels swapped among many is seen, too, and most items of each must be predicted as its partner: a model
+    that says one label for everything fits no permutation.
+    """
+    import numpy as np
+    import pandas as pd
+    from scipy.optimize import linear_sum_assignment
+
+    items = pd.read_parquet(path, columns=["label", "prediction"])
+    confusion: NDArray[Any] = np.zeros((len(labels), len(labels)), dtype=int)
+    position = {label: index for index, label in enumerate(labels)}
+    np.add.at(confusion, (items["label"].map(position).to_numpy(), items["prediction"].map(position).to_numpy()), 1)
+    rows, columns = linear_sum_assignment(confusion, maximize=True)
+    moved = rows != columns
+    total = confusion[rows[moved]].sum()
+    if not total:
+        return
+    right, as_is = confusion[rows[moved], columns[moved]].sum() / total, confusion.diagonal()[rows[moved]].sum() / total
+    each = bool((confusion.argmax(axis=1)[rows[moved]] == columns[moved]).all())
+    if each and right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is:
+        pairs = [f"{labels[row]} → {labels[column]}" for row, column in zip(rows[moved], columns[moved], strict=True)]
+        raise Refused(
+            f"{name}: labels look permuted: {right:.0%} of the items of {len(pairs)} labels are predicted as another "
+            f"one ({', '.join(pairs[:4])}), {as_is:.0%} as their own",
+            hint="give the candidate's own label order with --labels FILE, one label a line",
+        )

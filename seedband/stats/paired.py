@@ -1,0 +1,77 @@
+"""The `paired` rule: candidate and baseline trained under the same seeds are compared seed by seed."""
+
+import math
+from collections.abc import Sequence
+
+from scipy import special
+
+from seedband.stats import limits, power
+from seedband.stats.rules import Decision
+
+
+def decide_paired(
+    differences: Sequence[float], tolerance: float, alpha: float, floor: float = 0.0, pairs_left: int = 0
+) -> Decision:
+    """Judge a candidate recipe by its differences from the baseline at the same seeds; one look at all of them.
+
+    T = (mean(d) + tolerance) / (sd(d) / sqrt(k)), df = k - 1: a fail shows a drop beyond the tolerance, a pass shows
+    that there is none, each at level alpha (two one-sided tests).
+
+    Args:
+        differences: Candidate minus baseline, one per shared seed, shape (k,), k >= 2, higher is better.
+        tolerance: Drop in score units that nobody minds, >= 0.
+        alpha: Level of either test.
+        floor: Smallest standard deviation of a difference that the items allow.
+        pairs_left: Seeds of the baseline that the candidate has not been trained under.
+
+    Returns:
+        The decision; its false-alarm rate is that of a candidate exactly `tolerance` worse, a better one is stopped
+        more rarely. Where all differences are equal and no floor is known there is no p-value: signs are all there
+        is, and they settle the matter once 2^-k <= alpha.
+
+    References:
+        Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987): two one-sided tests.
+
+    Examples:
+        >>> decide_paired([-0.020, -0.023, -0.019], 0.01, 0.05).status
+        'fail'
+        >>> decide_paired([-0.001, 0.002, 0.000], 0.01, 0.05).status
+        'pass'
+        >>> decide_paired([-0.02, 0.01], 0.01, 0.05, pairs_left=2).status
+        'suspect'
+        >>> decide_paired([0.0, 0.0], 0.0, 0.05).reason
+        'all 2 differences are exactly 0'
+    """
+    k = len(differences)
+    sd = max(limits.sample_sd(differences), floor)
+    drop = tolerance + power.paired_detectable_drop(k, alpha) * sd if sd > 0 else None
+    common = Decision("pass", "", alpha, detectable_drop=drop)
+    if min(differences) == max(differences) and min(differences) >= 0:
+        shown = "exactly 0" if differences[0] == 0 else f"exactly {differences[0]:.3g}"
+        return common._replace(reason=f"all {k} differences are {shown}")
+    worse, no_worse = _levels(differences, tolerance, sd)
+    p = worse if sd > 0 else None
+    if worse <= alpha:
+        reason = f"worse by more than the tolerance {tolerance:.3g}: p = {worse:.3g} <= {alpha:.3g}"
+        return common._replace(status="fail", reason=reason, p_value=p)
+    if no_worse <= alpha:
+        reason = f"no worse than the tolerance {tolerance:.3g}: p = {no_worse:.3g} <= {alpha:.3g}"
+        return common._replace(reason=reason, p_value=p)
+    reason = f"{k} pairs show neither a drop beyond the tolerance {tolerance:.3g} nor its absence"
+    return common._replace(
+        status="suspect",
+        reason=reason,
+        p_value=p,
+        candidates_needed=min(1, pairs_left),
+        candidates_at_most=pairs_left,
+    )
+
+
+def _levels(differences: Sequence[float], tolerance: float, sd: float) -> tuple[float, float]:
+    """One-sided p-values of "no worse than the tolerance" and of "worse than the tolerance"."""
+    k, margin = len(differences), limits.mean(differences) + tolerance
+    if sd > 0:
+        t = margin / (sd / math.sqrt(k))
+        return float(special.stdtr(k - 1, t)), float(special.stdtr(k - 1, -t))
+    agreed = 0.5**k
+    return (agreed, 1.0) if margin < 0 else (1.0, agreed if margin > 0 else 1.0)
