@@ -4,7 +4,7 @@
 
 DIR holds banking77/train.csv and test.csv (CC-BY-4.0, PolyAI-LDN/task-specific-datasets). On MiniLM-L6:
 - heads on mean pooling: 77 intents, 1,500 train and 800 eval messages, 3 epochs;
-- LoRA r = 8 on query and value: 12 intents, 360 train and 480 eval messages, 3 epochs.
+- LoRA r = 8 on query and value: the first 12 intents, 240 train and 480 eval messages, 4 epochs.
 Every change of recipe is trained under the baseline's own root seeds. Printed per change and metric: the correlation of
 the two scores of a seed, and the standard deviation of their difference as a share of that of unpaired scores,
 sqrt(var x + var y). Then an identical recipe is judged by rule `paired`, and the rule's false-alarm rate is counted on
@@ -28,27 +28,21 @@ Row = tuple[str, str]
 METRICS = ("accuracy", "log_loss")
 #: Share of the training rows that a change of data touches.
 SHARE = 0.05
-#: Intents that are easily confused, for LoRA.
-INTENTS = (
-    "card_arrival", "card_delivery_estimate", "lost_or_stolen_card", "compromised_card", "declined_card_payment",
-    "declined_transfer", "failed_transfer", "pending_transfer", "transfer_timing",
-    "balance_not_updated_after_bank_transfer", "pending_card_payment", "reverted_card_payment?",
-)  # fmt: skip
 
 
 class Setting(NamedTuple):
-    """What is trained, and how many rows of how many intents."""
+    """What is trained: a method, how many intents (the first of the alphabet), how many rows, and its [train]."""
 
     method: str
-    intents: tuple[str, ...] | None
+    n_intents: int
     n_train: int
     n_eval: int
     train: dict[str, float | int | str]
 
 
 SETTINGS = {
-    "heads": Setting("head", None, 1500, 800, {"epochs": 3, "batch_size": 16, "learning_rate": 2e-2}),
-    "lora": Setting("lora", INTENTS, 360, 480, {"epochs": 3, "batch_size": 16, "learning_rate": 4e-3}),
+    "heads": Setting("head", 77, 1500, 800, {"epochs": 3, "batch_size": 16, "learning_rate": 2e-2}),
+    "lora": Setting("lora", 12, 240, 480, {"epochs": 4, "batch_size": 16, "learning_rate": 5e-3}),
 }
 
 
@@ -88,10 +82,11 @@ CHANGES = (
 )
 
 
-def read_rows(path: Path, intents: tuple[str, ...] | None) -> list[Row]:
+def read_rows(path: Path, n_intents: int) -> list[Row]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = [(row["text"], row["category"]) for row in csv.DictReader(file)]
-    return [row for row in rows if intents is None or row[1] in intents]
+    intents = sorted({label for _, label in rows})[:n_intents]
+    return [row for row in rows if row[1] in intents]
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:
@@ -101,9 +96,9 @@ def write_rows(path: Path, rows: list[Row]) -> None:
 
 def write_recipe(folder: Path, setting: Setting, change: Change | None, data: Path) -> Path:
     """The recipe of a change (None: the baseline) in a folder of its own."""
-    pool = read_rows(data / "train.csv", setting.intents)
+    pool = read_rows(data / "train.csv", setting.n_intents)
     random.Random(7).shuffle(pool)
-    evaluated = read_rows(data / "test.csv", setting.intents)
+    evaluated = read_rows(data / "test.csv", setting.n_intents)
     random.Random(8).shuffle(evaluated)
     rows, spare = pool[: setting.n_train], pool[setting.n_train :]
     train, lora = dict(setting.train), {"r": 8, "alpha": 16}

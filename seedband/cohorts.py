@@ -99,6 +99,8 @@ def _slices(folder: Path, run: Run, by: str) -> list[str]:
 
 
 def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list[str] | None) -> Split:
+    if table.shape[1] < 2:  # noqa: PLR2004
+        raise Refused(f"{metric}: one item alone cannot be taken apart")
     if not np.isfinite(table).all():
         raise Refused(f"{metric}: some items have no score, so seeds cannot be compared item by item")
     binary = is_binary(table)

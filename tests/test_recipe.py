@@ -27,7 +27,9 @@ def nested(scalars):
 
 values = nested(st.booleans() | st.integers() | st.floats() | times)
 args = st.dictionaries(st.text(max_size=8), nested(st.booleans() | st.integers() | floats | times), max_size=3)
-SECTIONS = tomllib.loads(recipe_text(seeds_vary='["init"]', gate_alpha="0.1", head_dropout="0.1"))
+SECTIONS = tomllib.loads(
+    recipe_text(seeds_vary='["init"]', gate_alpha="0.1", gate_metrics="[]", gate_history="[]", head_dropout="0.1")
+)
 KEYS = [(name, key) for name, keys in SECTIONS.items() for key in [*keys, "x", "str"] if name != "evaluate"]
 
 
@@ -137,6 +139,46 @@ def test_refuses_an_evaluator_twice():
     content = table()
     content["evaluate"].append({"evaluator": "f1_macro"})
     assert problems(content)["evaluate"].found == "evaluator 'f1_macro' twice"
+
+
+def test_reads_the_gates_and_the_history():
+    gate = parse_recipe(table(), "there").gate
+    assert (gate.metrics, gate.history) == ((), ())
+    content = table(gate_metrics='["log_loss", "accuracy"]', gate_history='["a.json", "../b.json"]', gate_alpha="0.002")
+    gate = parse_recipe(content, "there").gate
+    assert (gate.metrics, gate.history, gate.alpha) == (("log_loss", "accuracy"), ("a.json", "../b.json"), 0.002)
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "expected"),
+    [
+        (
+            {"gate_metrics": '["accuracy", "f1", "bleu"]'},
+            [("gate.metrics", "'f1'"), ("gate.metrics", "'bleu'")],
+            "of the evaluators accuracy, f1_macro, log_loss",
+        ),
+        (
+            {"gate_metrics": '["f1_macro", "log_loss"]'},
+            [("gate.metrics", "f1_macro, log_loss")],
+            "the primary metric 'accuracy' among them",
+        ),
+        (
+            {"gate_metrics": '["accuracy", "f1_macro"]', "gate_alpha": "0.0015"},
+            [("gate.alpha", "0.00075 for each of 2 metrics")],
+            "at least 0.001 each",
+        ),
+        ({"gate_history": '["a.json"]'}, [("gate.history", "1 band")], "2 or more: how far variances differ takes two"),
+        ({"gate_metrics": '"accuracy"'}, [("gate.metrics", "'accuracy'")], "a valid array"),
+        ({"gate_history": "[3, 4]"}, [("gate.history[1]", "3"), ("gate.history[2]", "4")], "a valid string"),
+        ({"gate_rule": '"paired"'}, [("gate.rule", "'paired'")], "'retest', 't' or 'range'"),
+    ],
+)
+def test_names_the_mistakes_of_a_gate(change, found, expected):
+    with pytest.raises(UsageError) as caught:
+        parse_recipe(table(**change), "there")
+    told = caught.value.problems
+    assert [(problem.where, problem.found) for problem in told] == found
+    assert {problem.expected for problem in told} == {expected}
 
 
 def test_reads_the_table_of_a_pyproject(tmp_path):

@@ -48,7 +48,7 @@ def check(
         if scores is not None:
             from seedband.from_scores import check_scores
 
-            _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe)
+            _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
             verdict = check_scores(scores, fitted, rule=rule, alpha=alpha, tolerance=tolerance, on_event=report)
         else:
             from seedband.check import check as run_check
@@ -75,7 +75,9 @@ def check(
             )
     console.print_verdict(verdict, fitted, as_json=as_json)
     if verdict.status == "suspect":
-        console.print_hint(_next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs))
+        console.print_hint(
+            _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
+        )
     return EXIT_CODES[verdict.status]
 
 
@@ -84,13 +86,15 @@ def _refuse_beside_scores(*others: object) -> None:
 
     if any(others):
         raise UsageError(
-            "--scores judges what was scored already: no checkpoint, --recipe, --more-seeds, --pairs or --ledger",
-            hint="a further seed is a further row of the score file",
+            "--scores judges what was scored already: of the options for checkpoints it takes none",
+            hint="a further seed is a further row of the score file; --rule, --alpha and --tolerance apply",
         )
 
 
-def _next_step(verdict: "Verdict", *, scores: Path | None, recipe: Path | None, ledger: Path | None, pairs: int) -> str:
-    """The command that settles a suspect."""
+def _next_step(
+    verdict: "Verdict", *, scores: Path | None, recipe: Path | None, ledger: Path | None, pairs: int, more_seeds: int
+) -> str:
+    """The command that settles a suspect: it takes what this one trained, and as many seeds more as it may need."""
     most = verdict.candidates_at_most
     more = f"1 more seed, {most} at most" if verdict.candidates_needed else "no more seeds of the band are left"
     if verdict.metrics[verdict.primary].rule == "paired":
@@ -98,12 +102,13 @@ def _next_step(verdict: "Verdict", *, scores: Path | None, recipe: Path | None, 
             return f"{more}: sweep the band with more seeds, score more items, or allow a larger --tolerance"
         if pairs:
             return f"{more}: {_command({'--pairs': str(pairs + 1)})}"
-        return f"{more}: train the candidate under another seed of the band, and name its run, too"
+        where = "name its run, too" if scores is None else f"add its row to {scores}"
+        return f"{more}: train the candidate under another seed of the band, and {where}"
     if scores is not None:
         return f"{more}: train and score it as the others, add it to {scores}, then {_command({})}"
     known = recipe is not None or any(candidate.seed is not None for candidate in verdict.candidates)
     extra = {} if known else {"--recipe": "CANDIDATE.toml"}
-    own = f"{more}: {_command({'--more-seeds': str(most), **extra})}"
+    own = f"{more}: {_command({'--more-seeds': str(more_seeds + most), **extra})}"
     return f"{own}, or check a checkpoint of another seed with the same --ledger" if ledger is not None else own
 
 

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from seedband.band import Band, MetricBand
-from seedband.console.output import print_json, print_lines, rich_console
+from seedband.console.output import clean, print_json, print_lines, rich_console
 from seedband.stats import limits, looks, power
 from seedband.stats.rules import Rule
+
+#: No table is wider, in columns of a terminal.
+MAX_WIDTH = 100_000
 
 
 def digits(metric: MetricBand) -> int:
@@ -60,13 +63,21 @@ def print_band(band: Band, *, as_json: bool = False) -> None:
     console = rich_console()
     for line in strip(band.metrics[band.primary]):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    console.print(_seed_table(band))
+    print_whole(_seed_table(band))
     for metric in band.metrics.values():
         role = "gates" if metric.name in band.gates else "advises"
         d = digits(metric)
         limits = f"[{metric.lower:.{d}f}, {metric.upper:.{d}f}] n={metric.n} mean={metric.mean:.{d}f}"
         print_lines([f"band {metric.name}: {limits} sd={metric.sd:.{d}f} spread={metric.spread:.{d}f} {role}"])
     print_lines(_in_words(band))
+
+
+def print_whole(table: Any) -> None:
+    """A table with every number in full: where it is wider than the terminal, its lines are, too."""
+    console = rich_console()
+    natural = console.measure(table, options=console.options.update(max_width=MAX_WIDTH)).maximum
+    console.width = max(console.width, natural)
+    console.print(table)
 
 
 def band_json(band: Band) -> dict[str, Any]:
@@ -78,17 +89,24 @@ def band_json(band: Band) -> dict[str, Any]:
         "rule": band.rule,
         "alpha": band.alpha,
         "metrics": {
-            name: {**{key: getattr(metric, key) for key in names}, "n": metric.n, "median_seed": metric.median_seed}
+            name: {
+                **{key: getattr(metric, key) for key in names},
+                "n": metric.n,
+                "median_seed": metric.median_seed,
+                "noise_sd": metric.noise_sd,
+                "history_df": metric.prior.df,
+            }
             for name, metric in band.metrics.items()
         },
     }
 
 
 def _seed_table(band: Band) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     first = band.metrics[band.primary]
-    table = Table("seed", *band.metrics, "")
+    table = Table("seed", *(escape(clean(name)) for name in band.metrics), "")
     for column in table.columns[: 1 + len(band.metrics)]:
         column.justify = "right"
     for index, seed in enumerate(first.seeds):

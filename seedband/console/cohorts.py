@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from seedband.cohorts import Cohort, Split
-from seedband.console.output import clean, print_json, print_lines, rich_console
+from seedband.console.bands import print_whole
+from seedband.console.output import clean, print_json, print_lines
 
 #: A p-value of at most this much is told as a difference.
 LEVEL = 0.05
@@ -17,7 +18,7 @@ def print_splits(splits: Sequence[Split], *, as_json: bool = False) -> None:
         print_json({"splits": [_split_json(split) for split in splits]})
         return
     for split in splits:
-        rich_console().print(_by_seed(split) if split.by == "seed" else _by_slice(split))
+        print_whole(_by_seed(split) if split.by == "seed" else _by_slice(split))
         print_lines([*_tests(split), *_noise(split), ""])
 
 
@@ -30,7 +31,7 @@ def _split_json(split: Split) -> dict[str, Any]:
 def _by_seed(split: Split) -> Any:
     from rich.table import Table
 
-    table = Table("seed", f"{split.metric}: {_what(split)}")
+    table = Table("seed", _title(split))
     table.columns[1].justify = "right"
     for seed, rate in zip(split.seeds, split.cohorts[0].rates, strict=True):
         table.add_row(str(seed), _shown(split, rate))
@@ -38,20 +39,23 @@ def _by_seed(split: Split) -> Any:
 
 
 def _by_slice(split: Split) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     seeds = [f"seed {seed}" for seed in split.seeds]
-    table = Table(split.by, "items", *seeds, "p", title=f"{split.metric}: {_what(split)}", title_justify="left")
+    table = Table(escape(clean(split.by)), "items", *seeds, "p", title=_title(split), title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for cohort in split.cohorts:
         rates = [_shown(split, rate) for rate in cohort.rates]
-        table.add_row(clean(cohort.name), str(cohort.n_items), *rates, f"{cohort.p_adjusted:.3g}")
+        table.add_row(escape(clean(cohort.name)), str(cohort.n_items), *rates, f"{cohort.p_adjusted:.3g}")
     return table
 
 
-def _what(split: Split) -> str:
-    return "fail rate" if split.binary else "mean"
+def _title(split: Split) -> str:
+    from rich.markup import escape
+
+    return escape(clean(f"{split.metric}: {'fail rate' if split.binary else 'mean'}"))
 
 
 def _shown(split: Split, rate: float) -> str:
@@ -86,5 +90,5 @@ def _noise(split: Split) -> list[str]:
     return [
         f"{name} noise: seeds sd {split.seed_sd:.4f}; items standard error {split.item_se:.4f}{clustered}",
         f"{name} variance: {variances}; another seed has an sd of {sds}",
-        f"{name} churn: two seeds differ on {split.churn:.1%} of the items; alone an sd of {split.floor:.4f}",
+        f"{name} churn: two seeds differ on {split.churn:.1%} of the items, by itself an sd of {split.floor:.4f}",
     ]

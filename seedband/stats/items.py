@@ -94,9 +94,9 @@ def item_floor(items: npt.ArrayLike) -> float:
         0.25
     """
     table = checked_table(items)
-    m = table.shape[1]
-    floor = math.sqrt(float(table.var(axis=0, ddof=1).mean()) / m)
-    return max(floor, resolution(table))
+    # An item on which all seeds agree has variance 0, not what rounding makes of it.
+    variances = np.where(np.ptp(table, axis=0) > 0, table.var(axis=0, ddof=1), 0.0)
+    return max(math.sqrt(float(variances.mean()) / table.shape[1]), resolution(table))
 
 
 def components(items: npt.ArrayLike) -> Components:

@@ -156,3 +156,7 @@ def test_standard_error_refuses_other_counts_of_labels_and_a_single_cluster(clus
 
 def test_table_of_truth_values_is_a_table_of_scores():
     assert checked_table([[True, False], [True, True]]).tolist() == [[1, 0], [1, 1]]
+
+
+def test_items_on_which_all_seeds_agree_set_no_floor():
+    assert item_floor([[1 / 3, 0.1, 0.7]] * 4) == 0.0
