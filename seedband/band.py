@@ -5,15 +5,28 @@ edge of this module; everything that a user reads is in the metric's own unit an
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from seedband import store
 from seedband.errors import Refused, UsageError
+from seedband.evidence import (
+    DEFAULT_ALPHA,
+    baseline_scores,
+    candidate_scores,
+    check_pairs,
+    finite,
+    gates_of,
+    known_rule,
+    level_of,
+    primary_of,
+    rule_of_band,
+    valid_alpha,
+    valid_tolerance,
+)
 from seedband.history import Past, is_proven, prior_of
 from seedband.stats import limits, looks, rules
 from seedband.stats.failed import Rate, failure_rate
@@ -24,9 +37,6 @@ from seedband.stats.rules import Decision, Rule, Status
 from seedband.stats.variance import NO_PRIOR, Prior
 from seedband.verdict import MetricVerdict, Verdict
 
-DEFAULT_ALPHA = 0.05
-#: Larger scores are refused: their squares would leave the range of floats.
-MAX_SCORE = 1e100
 WORST_LAST: tuple[Status, ...] = ("pass", "suspect", "fail")
 
 
@@ -202,11 +212,11 @@ class Band:
         """
         rule = self.rule if rule is None else known_rule(rule)
         alpha = self.alpha if alpha is None else valid_alpha(alpha)
-        tolerance = _valid_tolerance(tolerance, rule)
-        level = _level(alpha, self.gates)
-        candidates = _candidate_scores(scores, self.metrics.keys())
+        tolerance = valid_tolerance(tolerance, rule)
+        level = level_of(alpha, self.gates)
+        candidates = candidate_scores(scores, self.metrics.keys())
         if rule == "paired":
-            _check_pairs(self, seeds, len(candidates[self.primary]))
+            check_pairs(self.seeds, self.failed_seeds, seeds, len(candidates[self.primary]))
         verdicts = {}
         for name, band in self.metrics.items():
             own, judged_at = candidates[name], level if name in self.gates else alpha
@@ -303,19 +313,19 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
     """
     if not scores:
         raise Refused("no metric: a band needs the scores of at least one")
-    primary = _primary(scores, primary)
-    gates = _gates(gates, primary, scores)
+    primary = primary_of(scores, primary)
+    gates = gates_of(gates, primary, scores)
     for name in [*lower_is_better, *(items or {})]:
         if name not in scores:
             raise UsageError(f"metric {name!r} has no scores; there are {', '.join(scores)}")
-    alpha, rule = valid_alpha(alpha), _rule_of_band(rule)
-    level = _level(alpha, gates)
+    alpha, rule = valid_alpha(alpha), rule_of_band(rule)
+    level = level_of(alpha, gates)
     n = len(scores[primary])
     seeds = tuple(range(n)) if seeds is None else tuple(seeds)
     metrics = {
         name: MetricBand(
             name=name,
-            scores=_baseline_scores(name, values, seeds),
+            scores=baseline_scores(name, values, seeds),
             seeds=seeds,
             failed_seeds=tuple(failed_seeds),
             higher_is_better=name not in lower_is_better,
@@ -343,23 +353,23 @@ def load_band(path: str | Path) -> Band:
     content = store.read_json(Path(path), "band")
     try:
         alpha, primary = valid_alpha(content["alpha"]), content["primary"]
-        gates = _gates(content["gates"], primary, content["metrics"])
+        gates = gates_of(content["gates"], primary, content["metrics"])
         metrics = {
             name: MetricBand(
                 name=name,
-                scores=_baseline_scores(name, entry["scores"], content["seeds"]),
+                scores=baseline_scores(name, entry["scores"], content["seeds"]),
                 seeds=tuple(content["seeds"]),
                 failed_seeds=tuple(content["failed_seeds"]),
                 higher_is_better=bool(entry["higher_is_better"]),
-                floor=_finite(entry["floor"], f"floor of {name}"),
-                resolution=_finite(entry["resolution"], f"resolution of {name}"),
+                floor=finite(entry["floor"], f"floor of {name}"),
+                resolution=finite(entry["resolution"], f"resolution of {name}"),
                 prior=_prior(entry["prior"], name),
-                alpha=_level(alpha, gates) if name in gates else alpha,
+                alpha=level_of(alpha, gates) if name in gates else alpha,
                 unit=str(entry["unit"]),
             )
             for name, entry in content["metrics"].items()
         }
-        rule, provenance = _rule_of_band(content["rule"]), dict(content["provenance"])
+        rule, provenance = rule_of_band(content["rule"]), dict(content["provenance"])
         return Band(metrics, primary, gates, rule, alpha, provenance, Path(path).parent)
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise Refused(f"{path}: not a band that holds together: {type(error).__name__}: {error}") from error
@@ -434,8 +444,8 @@ def _moderated(band: MetricBand, history: Sequence[Band], provenance: Mapping[st
 def _prior(entry: Sequence[float | None], name: str) -> Prior:
     """A prior from band.json: it may have been estimated, but never counts, as worth infinitely much."""
     df, variance, estimated = entry
-    kept = _finite(df, f"prior of {name}"), _finite(variance, f"prior of {name}")
-    return Prior(*kept, math.inf if estimated is None else _finite(estimated, f"prior of {name}"))
+    kept = finite(df, f"prior of {name}"), finite(variance, f"prior of {name}")
+    return Prior(*kept, math.inf if estimated is None else finite(estimated, f"prior of {name}"))
 
 
 def _floor(name: str, items: Sequence[Sequence[float]], n: int) -> float:
@@ -445,112 +455,3 @@ def _floor(name: str, items: Sequence[Sequence[float]], n: int) -> float:
         return item_floor(items)
     except ValueError as error:
         raise Refused(f"{name}: {error}") from error
-
-
-def _primary(scores: Mapping[str, Sequence[float]], primary: str | None) -> str:
-    if primary is None:
-        if len(scores) > 1:
-            raise UsageError(f"{len(scores)} metrics and no primary: say which one gates", hint="primary=...")
-        return next(iter(scores))
-    if primary not in scores:
-        raise UsageError(f"primary metric {primary!r} has no scores; there are {', '.join(scores)}")
-    return primary
-
-
-def _gates(gates: Collection[str], primary: str, metrics: Collection[str]) -> tuple[str, ...]:
-    """The metrics that gate: the primary alone, unless several are named."""
-    named = tuple(dict.fromkeys(gates)) or (primary,)
-    unknown = [name for name in named if name not in metrics]
-    if unknown:
-        raise UsageError(f"gating metric {unknown[0]!r} has no scores; there are {', '.join(metrics)}")
-    if primary not in named:
-        raise UsageError(f"primary metric {primary!r} is not among those that gate: {', '.join(named)}")
-    return named
-
-
-def _level(alpha: float, gates: Collection[str]) -> float:
-    """Level of each gating metric (Bonferroni); UsageError where it leaves the range of the rules."""
-    level = alpha / len(gates)
-    if level < looks.MIN_ALPHA:
-        raise UsageError(f"alpha {alpha} over {len(gates)} gating metrics is {level:.2g} each, below {looks.MIN_ALPHA}")
-    return level
-
-
-def _valid_tolerance(tolerance: float | None, rule: Rule) -> float | None:
-    if tolerance is None:
-        return None
-    if rule != "paired":
-        raise UsageError(f"a tolerance belongs to rule paired, this is {rule}")
-    if not _is_number(tolerance) or not 0 <= tolerance <= MAX_SCORE:
-        raise UsageError(f"tolerance {tolerance!r} is no score difference of 0 or more")
-    return float(tolerance)
-
-
-def _check_pairs(band: Band, seeds: Sequence[int], k: int) -> None:
-    """Rule `paired` needs at least two candidates, each under a seed of the band and none under the same."""
-    strange = [seed for seed in seeds if seed not in band.seeds]
-    if strange:
-        why = "failed to train in the band" if strange[0] in band.failed_seeds else "is no seed of the band"
-        raise Refused(f"rule paired: seed {strange[0]} {why}; the band has {', '.join(map(str, band.seeds))}")
-    if len(seeds) != k or len(set(seeds)) != k:
-        raise Refused(f"rule paired: {k} candidates under {len(set(seeds))} different seeds; it compares seed by seed")
-    if k < 2:  # noqa: PLR2004
-        raise Refused("rule paired: 1 pair has no spread, it needs at least 2", hint="--pairs 3 trains them")
-
-
-def _baseline_scores(name: str, values: Sequence[float], seeds: Sequence[int]) -> tuple[float, ...]:
-    scores = tuple(_finite(value, f"{name}, seed {seed}") for value, seed in zip(values, seeds, strict=False))
-    if len(values) != len(seeds) or len(set(seeds)) != len(seeds):
-        raise Refused(f"{name}: {len(values)} scores for {len(set(seeds))} different seeds")
-    if len(scores) < 2:  # noqa: PLR2004
-        raise Refused(
-            f"{name}: {len(scores)} healthy seeds; a band needs at least 2, for one seed has no spread",
-            hint="train more seeds",
-        )
-    return scores
-
-
-def _candidate_scores(
-    scores: Mapping[str, float | Sequence[float]], expected: Collection[str]
-) -> dict[str, tuple[float, ...]]:
-    if set(scores) != set(expected):
-        missing, extra = sorted(set(expected) - set(scores)), sorted(set(scores) - set(expected))
-        raise Refused(f"metrics differ from the band's: missing {missing or 'none'}, unknown {extra or 'none'}")
-    listed = {name: list(value) if isinstance(value, Iterable) else [value] for name, value in scores.items()}
-    counts = {name: len(values) for name, values in listed.items()}
-    if len(set(counts.values())) > 1 or 0 in counts.values():
-        raise Refused(f"different counts of candidate scores: {counts}")
-    return {name: tuple(_finite(value, f"candidate's {name}") for value in values) for name, values in listed.items()}
-
-
-def _is_number(value: object) -> bool:
-    """A real number of Python or numpy; True and False are none."""
-    return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
-
-
-def _finite(value: float | None, what: str) -> float:
-    if value is None or not _is_number(value) or not abs(float(value)) <= MAX_SCORE:
-        raise Refused(f"{what}: {value!r} is not a finite score")
-    return float(value)
-
-
-def valid_alpha(alpha: float) -> float:
-    """A level that the rules are made for; UsageError outside .001 to .2."""
-    if not _is_number(alpha) or not looks.MIN_ALPHA <= alpha <= looks.MAX_ALPHA:
-        raise UsageError(f"alpha {alpha!r} is outside [{looks.MIN_ALPHA}, {looks.MAX_ALPHA}]")
-    return float(alpha)
-
-
-def _rule_of_band(rule: str) -> Rule:
-    """A rule that a band may judge by without being told more."""
-    if rule == "paired":
-        raise UsageError("rule paired needs candidates under the band's own seeds: ask for it when judging")
-    return known_rule(rule)
-
-
-def known_rule(rule: str) -> Rule:
-    """The rule of that name; UsageError when there is none."""
-    for known in rules.RULES:
-        if rule == known:
-            return known
-    raise UsageError(f"unknown rule {rule!r}; there are {', '.join(rules.RULES)}")

@@ -3,6 +3,7 @@
 A suspect verdict asks for further candidate seeds: `more_seeds` trains them, one at a time, while they are needed.
 """
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from seedband import folders, ledger, pairs, runs, store
-from seedband.band import Band, known_rule, load_band, valid_alpha
+from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
+from seedband.evidence import known_rule, valid_alpha, valid_tolerance
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import LoadedRecipe, load_recipe, parse_recipe
 from seedband.records import Candidate, Event
@@ -77,6 +79,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
     rule = _rule(band, rule, n_pairs)
     _check_options(listed, recipe, rule, more_seeds, n_pairs, band)
+    tolerance = valid_tolerance(tolerance, rule)
     if "recipe" not in band.provenance:
         raise Refused(
             "this band was made from bare scores: it does not say how to score a checkpoint",
@@ -208,10 +211,9 @@ class _Gate:
         for number in range(1, more_seeds + 1):
             if verdict.status != "suspect" or self.trainer is None:
                 break
-            seed = self._fresh_seed(verdict.candidates)
-            text = f"suspect: {verdict.reason}; training candidate seed {seed} ({number} of at most {more_seeds})"
+            text = f"suspect: {verdict.reason}; training a candidate seed ({number} of at most {more_seeds})"
             rescorer.on_event(Event("note", content={"text": text}))
-            new = self.trainer.train([seed])
+            new = self._train_fresh(self.trainer, verdict.candidates)
             entries += new
             scored += rescorer.score(new)
             verdict = self.judge(entries, scored)
@@ -235,10 +237,15 @@ class _Gate:
             book.record(key, verdict.status, looks)
         return verdict
 
-    def _fresh_seed(self, candidates: Sequence[Candidate]) -> int:
-        """The smallest root seed that neither band nor candidates have used."""
-        used = {*self.band.seeds, *self.band.failed_seeds, *(c.seed for c in candidates if c.seed is not None)}
-        return next(seed for seed in range(len(used) + 1) if seed not in used)
+    def _train_fresh(self, trainer: _Trainer, candidates: Sequence[Candidate]) -> list[Found]:
+        """The run of the smallest root seed that neither band nor candidates have used.
+
+        The seed of a candidate without a run record shows in its weights only.
+        """
+        used = {*self.band.seeds, *self.band.failed_seeds, *(candidate.seed for candidate in candidates)}
+        known = {candidate.checkpoint_sha256 for candidate in candidates} - {None}
+        runs_left = (trainer.train([seed]) for seed in itertools.count() if seed not in used)
+        return next(new for new in runs_left if known.isdisjoint(_weights(entry) for entry in new))
 
     def _judge(self, entries: Sequence[Found], candidates: Sequence[Candidate]) -> Verdict:
         _check_distinct(candidates)
@@ -250,7 +257,8 @@ class _Gate:
         scores = {name: [candidate.scores[name] for candidate in candidates] for name in candidates[0].scores}
         paired: dict[str, Any] = {}
         if self.rule == "paired":
-            seeds = pairs.shared_seeds(self.band, entries)
+            pairs.shared_seeds(self.band, entries)
+            seeds = [candidate.seed for candidate in candidates]
             paired = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
         verdict = self.band.judge(
             scores, rule=self.rule, alpha=self.alpha, failure=reason, tolerance=self.tolerance, **paired
@@ -263,6 +271,11 @@ class _Gate:
             reason = f"{verdict.reason}: {same}" if self.rule == "paired" else same
             verdict = replace(verdict, status="pass", reason=reason)
         return replace(verdict, candidates=tuple(candidates))
+
+
+def _weights(entry: Found) -> str | None:
+    """SHA-256 of the weights that a run has on record."""
+    return None if entry.record is None else entry.record.get("checkpoint_sha256")
 
 
 def _check_distinct(candidates: Sequence[Candidate]) -> None:

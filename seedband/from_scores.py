@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from seedband import evaluators
-from seedband.band import DEFAULT_ALPHA, Band, fit_band, known_rule, load_band
+from seedband.band import Band, fit_band, load_band
 from seedband.errors import Problem, Refused, SeedbandError, UsageError
+from seedband.evidence import DEFAULT_ALPHA, known_rule
 from seedband.records import Event
 from seedband.scorefiles import MAX_LISTED, ScoreFile, count, few, read_scores
 from seedband.stats.failed import probable_failed

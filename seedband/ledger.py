@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import store
-from seedband.errors import Refused, UsageError
+from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.records import Candidate
 from seedband.stats.rules import Status
 
@@ -71,10 +71,14 @@ def opened(path: Path) -> Iterator[Ledger]:
     Raises:
         Refused: The file was edited, is of another format, or does not hold together.
         UsageError: Another process holds it for too long.
+        WorkFailed: Its folder cannot be made.
     """
     from filelock import FileLock, Timeout
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkFailed(f"cannot make {path.parent}: {error.strerror}") from error
     try:
         with FileLock(f"{path}.lock", timeout=PATIENCE_S):
             ledger = Ledger(_read(path) if path.exists() else {})

@@ -9,7 +9,7 @@ from seedband.candidates import Found
 from seedband.errors import Refused
 from seedband.records import Run
 from seedband.scoring import ITEMS
-from seedband.stats.items import item_floor
+from seedband.stats.items import MIN_SEEDS, item_floor
 
 
 def shared_seeds(band: Band, found: Sequence[Found]) -> list[int]:
@@ -37,23 +37,32 @@ def shared_seeds(band: Band, found: Sequence[Found]) -> list[int]:
 def item_floors(band: Band, found: Sequence[Found]) -> dict[str, float]:
     """Smallest standard deviation of a paired difference that the items allow, for the metrics that have items.
 
-    It takes the items of the band's own runs; where they no longer lie beside the band, the smallest step of each
-    score is the floor.
+    It takes the items of the band's own runs and of the candidates', scored alike; where they no longer lie beside the
+    band, or a candidate's own eval set was another, the smallest step of each score is the floor.
     """
     floors = {name: metric.resolution for name, metric in band.metrics.items()}
     candidates = [folders.read_run(Path(entry.files.path)) for entry in found]
     baseline = [_baseline_run(band, run.seed) for run in candidates]
     here = [run for run in baseline if run is not None]
-    if len(here) < len(candidates):
+    if len(here) < len(candidates) or len(candidates) < MIN_SEEDS:
         return floors
     for name, step in list(floors.items()):
+        if not all(_scored_alike(band, run, name) for run in candidates):
+            continue
         ours, theirs = folders.item_scores(here, name), folders.item_scores(candidates, name)
-        if ours is not None and theirs is not None:
+        if ours is not None and theirs is not None and ours != theirs:
             differences = [
                 [y - x for x, y in zip(one, other, strict=True)] for one, other in zip(ours, theirs, strict=True)
             ]
             floors[name] = max(step, item_floor(differences))
     return floors
+
+
+def _scored_alike(band: Band, run: Run, metric: str) -> bool:
+    """Whether the items that a run has on record are those of the band, scored by the same evaluator."""
+    keys = ("eval_data.sha256", f"evaluators.{metric}")
+    ours, theirs = band.provenance["signature"], run.record["signature"]
+    return all(signature.at(ours, key) == signature.at(theirs, key) for key in keys)
 
 
 def _baseline_run(band: Band, seed: int) -> Run | None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seedband.band import DEFAULT_ALPHA, Band, valid_alpha
+from seedband.band import Band
 from seedband.errors import Refused, UsageError
+from seedband.evidence import DEFAULT_ALPHA, valid_alpha
 from seedband.stats import looks
 from seedband.stats.power import POWER, sd_interval, t_detectable_drop
 

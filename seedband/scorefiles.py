@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband import store
-from seedband.band import MAX_SCORE
 from seedband.errors import Problem, Refused, UsageError
+from seedband.evidence import MAX_SCORE
 from seedband.seeding import MAX_ROOT_SEED
 from seedband.stats.limits import mean
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from seedband import Refused, UsageError, fit_band, load_band, store
-from seedband.band import MAX_SCORE
+from seedband.evidence import MAX_SCORE
 from seedband.from_scores import band_from_scores, check_target
 from seedband.scorefiles import read_scores
 

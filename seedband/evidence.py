@@ -1,0 +1,133 @@
+"""Evidence: the scores, seeds, metrics, levels and rules that are admitted, and what is turned away."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Real
+
+from seedband.errors import Refused, UsageError
+from seedband.stats import looks, rules
+from seedband.stats.rules import Rule
+
+DEFAULT_ALPHA = 0.05
+#: Larger scores are refused: their squares would leave the range of floats.
+MAX_SCORE = 1e100
+
+
+def primary_of(scores: Mapping[str, Sequence[float]], primary: str | None) -> str:
+    """The metric that is shown first; UsageError where several could be."""
+    if primary is None:
+        if len(scores) > 1:
+            raise UsageError(f"{len(scores)} metrics and no primary: say which one gates", hint="primary=...")
+        return next(iter(scores))
+    if primary not in scores:
+        raise UsageError(f"primary metric {primary!r} has no scores; there are {', '.join(scores)}")
+    return primary
+
+
+def gates_of(gates: Collection[str], primary: str, metrics: Collection[str]) -> tuple[str, ...]:
+    """The metrics that gate: the primary alone, unless several are named."""
+    named = tuple(dict.fromkeys(gates)) or (primary,)
+    unknown = [name for name in named if name not in metrics]
+    if unknown:
+        raise UsageError(f"gating metric {unknown[0]!r} has no scores; there are {', '.join(metrics)}")
+    if primary not in named:
+        raise UsageError(f"primary metric {primary!r} is not among those that gate: {', '.join(named)}")
+    return named
+
+
+def level_of(alpha: float, gates: Collection[str]) -> float:
+    """Level of each gating metric (Bonferroni); UsageError where it leaves the range of the rules."""
+    level = alpha / len(gates)
+    if level < looks.MIN_ALPHA:
+        raise UsageError(f"alpha {alpha} over {len(gates)} gating metrics is {level:.2g} each, below {looks.MIN_ALPHA}")
+    return level
+
+
+def valid_tolerance(tolerance: float | None, rule: Rule) -> float | None:
+    """A tolerance of rule `paired`; UsageError for another rule, or for no score difference of 0 or more."""
+    if tolerance is None:
+        return None
+    if rule != "paired":
+        raise UsageError(f"a tolerance belongs to rule paired, this is {rule}")
+    if not _is_number(tolerance) or not 0 <= tolerance <= MAX_SCORE:
+        raise UsageError(f"tolerance {tolerance!r} is no score difference of 0 or more")
+    return float(tolerance)
+
+
+def check_pairs(baseline: Sequence[int], failed: Collection[int], seeds: Sequence[int], k: int) -> None:
+    """Refuse all but at least two candidates, each under a seed of the baseline and none under the same.
+
+    Args:
+        baseline: Healthy root seeds of the band.
+        failed: Those that failed to train.
+        seeds: The candidates' root seeds.
+        k: How many candidates there are.
+    """
+    strange = [seed for seed in seeds if seed not in baseline]
+    if strange:
+        why = "failed to train in the band" if strange[0] in failed else "is no seed of the band"
+        raise Refused(f"rule paired: seed {strange[0]} {why}; the band has {', '.join(map(str, baseline))}")
+    if len(seeds) != k or len(set(seeds)) != k:
+        raise Refused(f"rule paired: {k} candidates under {len(set(seeds))} different seeds; it compares seed by seed")
+    if k < 2:  # noqa: PLR2004
+        raise Refused("rule paired: 1 pair has no spread, it needs at least 2", hint="--pairs 3 trains them")
+
+
+def baseline_scores(name: str, values: Sequence[float], seeds: Sequence[int]) -> tuple[float, ...]:
+    """The scores of a metric's healthy seeds; Refused where they are no spread, or not one per seed."""
+    scores = tuple(finite(value, f"{name}, seed {seed}") for value, seed in zip(values, seeds, strict=False))
+    if len(values) != len(seeds) or len(set(seeds)) != len(seeds):
+        raise Refused(f"{name}: {len(values)} scores for {len(set(seeds))} different seeds")
+    if len(scores) < 2:  # noqa: PLR2004
+        raise Refused(
+            f"{name}: {len(scores)} healthy seeds; a band needs at least 2, for one seed has no spread",
+            hint="train more seeds",
+        )
+    return scores
+
+
+def candidate_scores(
+    scores: Mapping[str, float | Sequence[float]], expected: Collection[str]
+) -> dict[str, tuple[float, ...]]:
+    """One score per candidate for every metric of the band; Refused for other metrics or counts."""
+    if set(scores) != set(expected):
+        missing, extra = sorted(set(expected) - set(scores)), sorted(set(scores) - set(expected))
+        raise Refused(f"metrics differ from the band's: missing {missing or 'none'}, unknown {extra or 'none'}")
+    listed = {name: list(value) if isinstance(value, Iterable) else [value] for name, value in scores.items()}
+    counts = {name: len(values) for name, values in listed.items()}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        raise Refused(f"different counts of candidate scores: {counts}")
+    return {name: tuple(finite(value, f"candidate's {name}") for value in values) for name, values in listed.items()}
+
+
+def _is_number(value: object) -> bool:
+    """A real number of Python or numpy; True and False are none."""
+    return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
+
+
+def finite(value: float | None, what: str) -> float:
+    """A finite number within MAX_SCORE; anything else is Refused, by its name."""
+    if value is None or not _is_number(value) or not abs(float(value)) <= MAX_SCORE:
+        raise Refused(f"{what}: {value!r} is not a finite score")
+    return float(value)
+
+
+def valid_alpha(alpha: float) -> float:
+    """A level that the rules are made for; UsageError outside .001 to .2."""
+    if not _is_number(alpha) or not looks.MIN_ALPHA <= alpha <= looks.MAX_ALPHA:
+        raise UsageError(f"alpha {alpha!r} is outside [{looks.MIN_ALPHA}, {looks.MAX_ALPHA}]")
+    return float(alpha)
+
+
+def rule_of_band(rule: str) -> Rule:
+    """A rule that a band may judge by without being told more."""
+    if rule == "paired":
+        raise UsageError("rule paired needs candidates under the band's own seeds: ask for it when judging")
+    return known_rule(rule)
+
+
+def known_rule(rule: str) -> Rule:
+    """The rule of that name; UsageError when there is none."""
+    for known in rules.RULES:
+        if rule == known:
+            return known
+    raise UsageError(f"unknown rule {rule!r}; there are {', '.join(rules.RULES)}")
