@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--heads", type=int, default=64)
     parser.add_argument("--lora", type=int, default=8)
-    parser.add_argument("--draws", type=int, default=100_000, help="for the false-alarm rate of rule paired")
+    parser.add_argument("--draws", type=int, default=1_000_000, help="for the false-alarm rate of rule paired")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/pairing"))
     args = parser.parse_args()

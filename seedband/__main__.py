@@ -2,19 +2,29 @@
 
 import io
 import sys
+import traceback
+
+WORK_FAILED = 5
 
 
 def main() -> None:
-    """Run the command line; an interrupt while it starts is an interrupt, too."""
+    """Run the command line; exit 1 is an answer that only a command gives, whatever else happens is 5 or more."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows a question mark
     try:
         from seedband.cli import app
+        from seedband.cli.errors import given
 
-        app()
+        try:
+            app()
+        except SystemExit as ended:
+            sys.exit(WORK_FAILED if ended.code == 1 and given[-1:] != [1] else ended.code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001  a broken installation, a full disk: nothing is left that could tell it better
+        traceback.print_exc()
+        sys.exit(WORK_FAILED)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ from seedband.evidence import (
     level_of,
     primary_of,
     rule_of_band,
+    seeds_of,
     valid_alpha,
     valid_tolerance,
 )
-from seedband.history import Past, is_proven, prior_of
+from seedband.history import Past, Source, check_distinct, is_proven, prior_of
 from seedband.stats import limits, looks, rules
 from seedband.stats.failed import Rate, failure_rate
 from seedband.stats.items import item_floor, resolution
@@ -138,6 +139,16 @@ class MetricBand:
     def collapse_limit(self) -> float:
         """Score beyond which a single candidate has collapsed: it fails at any look."""
         return self.sign * rules.collapse_limit(self.baseline, self.alpha)
+
+    def prospect(self, rule: Rule, alpha: float | None = None) -> Decision:
+        """What a rule does to one candidate, before there is any: its false-alarm rate and detectable drop.
+
+        Examples:
+            >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]}).metrics["accuracy"]
+            >>> round(band.prospect("retest").detectable_drop, 4), band.prospect("range").false_alarm_rate
+            (0.0208, 0.2)
+        """
+        return rules.decide(self.baseline, [self.baseline.mean], rule, self.alpha if alpha is None else alpha)
 
     @property
     def failure_rate(self) -> Rate:
@@ -315,13 +326,13 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
         raise Refused("no metric: a band needs the scores of at least one")
     primary = primary_of(scores, primary)
     gates = gates_of(gates, primary, scores)
+    lower_is_better = [lower_is_better] if isinstance(lower_is_better, str) else lower_is_better
     for name in [*lower_is_better, *(items or {})]:
         if name not in scores:
             raise UsageError(f"metric {name!r} has no scores; there are {', '.join(scores)}")
     alpha, rule = valid_alpha(alpha), rule_of_band(rule)
     level = level_of(alpha, gates)
-    n = len(scores[primary])
-    seeds = tuple(range(n)) if seeds is None else tuple(seeds)
+    seeds = seeds_of(scores, primary, seeds, failed_seeds)
     metrics = {
         name: MetricBand(
             name=name,
@@ -330,16 +341,23 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
             failed_seeds=tuple(failed_seeds),
             higher_is_better=name not in lower_is_better,
             alpha=level if name in gates else alpha,
-            floor=_floor(name, items[name], n) if items and name in items else 0.0,
+            floor=_floor(name, items[name], len(seeds)) if items and name in items else 0.0,
             resolution=resolution(items[name]) if items and name in items else 0.0,
         )
         for name, values in scores.items()
     }
     provenance = dict(provenance or {})
     if history:
+        _check_metrics(metrics, history)
+        sources = [_source(metrics, seeds, provenance), *(_source(b.metrics, b.seeds, b.provenance) for b in history)]
+        check_distinct(sources[0], sources[1:])
         metrics = {name: _moderated(band, history, provenance) for name, band in metrics.items()}
         proven = is_proven([provenance, *(band.provenance for band in history)])
-        provenance["history"] = {"bands": len(history), "comparability": "on record" if proven else "vouched for"}
+        provenance["history"] = {
+            "bands": len(history),
+            "comparability": "on record" if proven else "vouched for",
+            "scores_sha256": [store.digest({name: m.scores for name, m in band.metrics.items()}) for band in history],
+        }
     return Band(metrics, primary, gates, rule, alpha, provenance)
 
 
@@ -425,20 +443,30 @@ def _told(
         decision.candidates_needed,
         decision.candidates_at_most,
         gates,
+        decision.rate_is_bound,
     )
+
+
+def _check_metrics(metrics: Collection[str], history: Sequence[Band]) -> None:
+    for name in metrics:
+        lacking = [number for number, past in enumerate(history, 1) if name not in past.metrics]
+        if lacking:
+            raise Refused(f"history, band {lacking[0]}: has no {name}", hint="name bands of the same metrics")
+
+
+def _source(metrics: Mapping[str, MetricBand], seeds: Sequence[int], provenance: Mapping[str, Any]) -> Source:
+    return Source({name: metric.scores for name, metric in metrics.items()}, seeds, provenance)
 
 
 def _moderated(band: MetricBand, history: Sequence[Band], provenance: Mapping[str, Any]) -> MetricBand:
     """The band with what its history says about its variance."""
-    lacking = [number for number, past in enumerate(history, 1) if band.name not in past.metrics]
-    if lacking:
-        raise Refused(f"history, band {lacking[0]}: has no {band.name}", hint="name bands of the same metrics")
     past = [
-        Past(own.sd, own.n, own.higher_is_better, other.provenance)
+        Past(earlier.sd, earlier.n, earlier.higher_is_better, other.provenance)
         for other in history
-        for own in [other.metrics[band.name]]
+        for earlier in [other.metrics[band.name]]
     ]
-    return replace(band, prior=prior_of(band.name, Past(band.sd, band.n, band.higher_is_better, provenance), past))
+    own = Past(band.sd, band.n, band.higher_is_better, provenance)
+    return replace(band, prior=prior_of(band.name, own, past))
 
 
 def _prior(entry: Sequence[float | None], name: str) -> Prior:

@@ -79,6 +79,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
     rule = _rule(band, rule, n_pairs)
     _check_options(listed, recipe, rule, more_seeds, n_pairs, band)
+    if ledger_path is not None and rule == "paired":
+        raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
     tolerance = valid_tolerance(tolerance, rule)
     if "recipe" not in band.provenance:
         raise Refused(
@@ -92,10 +94,11 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     rescorer = Rescorer(band, scoring, order, base, strict, offline, on_event)
     level = band.alpha if alpha is None else valid_alpha(alpha)
     found = [entry for path in listed for entry in resolve(Path(path))]
-    trainer = _trainer(found, recipe, out, jobs, needed=bool(more_seeds or n_pairs or ledger_path), rescorer=rescorer)
+    needed = bool(recipe or more_seeds or n_pairs or ledger_path)
+    trainer = _trainer(found, recipe, out, jobs, needed=needed, rescorer=rescorer)
     if trainer is not None and n_pairs:
         found = trainer.train(band.seeds[:n_pairs])
-    gate = _Gate(band, rule, level, tolerance, ledger_path, trainer)
+    gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
     return gate.settle(found, rescorer, more_seeds)
 
 
@@ -136,8 +139,10 @@ class _Trainer:
     def train(self, seeds: Sequence[int]) -> list[Found]:
         """The runs of these seeds, trained where they are not there yet."""
         plan = runs.make_plan(self.prepared, seeds, self.folder)
+        on_event, offline = self.rescorer.on_event, self.rescorer.offline
         with store.locked(self.folder):
-            runs.carry_out(plan, jobs=self.jobs, offline=self.rescorer.offline, on_event=self.rescorer.on_event)
+            # On record only when they are finished: a sweep that waits for a seed is no candidate.
+            runs.carry_out(plan, jobs=self.jobs, offline=offline, on_event=on_event, announce=False)
         return [entry for seed in seeds for entry in resolve(folders.seed_folder(self.folder, seed))]
 
 
@@ -201,18 +206,20 @@ class _Gate:
     tolerance: float | None
     ledger_path: str | Path | None
     trainer: _Trainer | None
+    on_event: OnEvent = lambda _: None
 
     def settle(self, found: Sequence[Found], rescorer: Rescorer, more_seeds: int) -> Verdict:
         """The verdict, with up to `more_seeds` further seeds while it is suspect."""
         entries = list(found)
         check_one_recipe(entries)
+        self._tell_shared_draws(entries)
         scored = rescorer.score(entries)
         verdict = self.judge(entries, scored)
         for number in range(1, more_seeds + 1):
             if verdict.status != "suspect" or self.trainer is None:
                 break
             text = f"suspect: {verdict.reason}; training a candidate seed ({number} of at most {more_seeds})"
-            rescorer.on_event(Event("note", content={"text": text}))
+            self.on_event(Event("note", content={"text": text}))
             new = self._train_fresh(self.trainer, verdict.candidates)
             entries += new
             scored += rescorer.score(new)
@@ -225,8 +232,13 @@ class _Gate:
             return self._judge(entries, scored)
         assert self.trainer is not None
         own = {name: list(metric.scores) for name, metric in self.band.metrics.items()}
-        key = ledger.key_of(own, folders.identity(self.trainer.prepared.as_record()))
-        with ledger.opened(Path(self.ledger_path)) as book:
+        gate = {"scores": own, "gates": list(self.band.gates), "rule": self.rule, "alpha": self.alpha}
+        key = ledger.key_of(gate, folders.identity(self.trainer.prepared.as_record()))
+        path = Path(self.ledger_path)
+        if not path.exists():
+            text = f"{path} is new: looks of earlier calls are known only where the file is kept between them"
+            self.on_event(Event("note", content={"text": text}))
+        with ledger.opened(path) as book:
             before = book.find(key)
             if before is not None and before.status == "fail":
                 verdict = self._judge(entries, before.looks)
@@ -236,6 +248,16 @@ class _Gate:
             verdict = self._judge(entries, looks)
             book.record(key, verdict.status, looks)
         return verdict
+
+    def _tell_shared_draws(self, entries: Sequence[Found]) -> None:
+        """Fresh seeds are what the printed rates are about; under the band's own, candidates repeat its noise."""
+        seeds = {int(entry.record["seed"]) for entry in entries if entry.record is not None} & {*self.band.seeds}
+        if seeds and self.rule != "paired":
+            named = ", ".join(map(str, sorted(seeds)))
+            text = (
+                f"trained under the band's own seeds {named}, so they share its noise; --rule paired is made for that"
+            )
+            self.on_event(Event("note", content={"text": text}))
 
     def _train_fresh(self, trainer: _Trainer, candidates: Sequence[Candidate]) -> list[Found]:
         """The run of the smallest root seed that neither band nor candidates have used.
@@ -299,7 +321,10 @@ def read_labels(path: Path) -> list[str]:
     """A label a line, or a JSON list of them."""
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}", hint="save it as UTF-8") from error
     if not text.lstrip().startswith("["):
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:

@@ -13,6 +13,9 @@ from seedband.stats.cohorts import SeedTest, holm, seeds_differ
 from seedband.stats.items import Components, Table, churn, components, is_binary, item_floor, standard_error
 from seedband.stats.limits import sample_sd
 
+#: Fewer clusters than this say next to nothing about how clusters differ.
+MIN_CLUSTERS = 10
+
 
 @dataclass(frozen=True)
 class Cohort:
@@ -45,10 +48,10 @@ class Split:
         cohorts: All items first, then slice by slice.
         parts: Variance of seeds, items and their interaction.
         seed_sd: Standard deviation of the score over seeds.
-        churn: Share of items on which two seeds differ.
+        churn: Share of items on which two seeds differ; for graded items, to the last digit.
         floor: Smallest standard deviation of the score that the items allow.
         item_se: Standard error of the score over items, were they drawn anew.
-        clustered_se: The same with the items of a slice drawn together; None by seed.
+        clustered_se: The same with the items of a slice drawn together; None by seed, and with fewer than 10 slices.
     """
 
     metric: str
@@ -124,7 +127,7 @@ def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list
         churn=churn(table),
         floor=item_floor(table),
         item_se=standard_error(means),
-        clustered_se=standard_error(means, slices) if slices is not None and len(chosen) > 1 else None,
+        clustered_se=standard_error(means, slices) if slices is not None and len(chosen) >= MIN_CLUSTERS else None,
     )
 
 

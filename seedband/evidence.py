@@ -1,7 +1,7 @@
 """Evidence: the scores, seeds, metrics, levels and rules that are admitted, and what is turned away."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from numbers import Real
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
+from numbers import Integral, Real
 
 from seedband.errors import Refused, UsageError
 from seedband.stats import looks, rules
@@ -34,7 +34,7 @@ def gates_of(gates: Collection[str], primary: str, metrics: Collection[str]) -> 
     return named
 
 
-def level_of(alpha: float, gates: Collection[str]) -> float:
+def level_of(alpha: float, gates: Sized) -> float:
     """Level of each gating metric (Bonferroni); UsageError where it leaves the range of the rules."""
     level = alpha / len(gates)
     if level < looks.MIN_ALPHA:
@@ -69,7 +69,10 @@ def check_pairs(baseline: Sequence[int], failed: Collection[int], seeds: Sequenc
     if len(seeds) != k or len(set(seeds)) != k:
         raise Refused(f"rule paired: {k} candidates under {len(set(seeds))} different seeds; it compares seed by seed")
     if k < 2:  # noqa: PLR2004
-        raise Refused("rule paired: 1 pair has no spread, it needs at least 2", hint="--pairs 3 trains them")
+        raise Refused(
+            "rule paired: 1 pair has no spread, it needs at least 2",
+            hint="train the candidate under another seed of the band",
+        )
 
 
 def baseline_scores(name: str, values: Sequence[float], seeds: Sequence[int]) -> tuple[float, ...]:
@@ -97,6 +100,31 @@ def candidate_scores(
     if len(set(counts.values())) > 1 or 0 in counts.values():
         raise Refused(f"different counts of candidate scores: {counts}")
     return {name: tuple(finite(value, f"candidate's {name}") for value in values) for name, values in listed.items()}
+
+
+def seeds_of(
+    scores: Mapping[str, Sequence[float]], primary: str, seeds: Sequence[int] | None, failed: Sequence[int]
+) -> tuple[int, ...]:
+    """The healthy root seeds, 0 .. n-1 unless named; UsageError for what is no list of scores or no seed."""
+    for name, values in scores.items():
+        if not _is_list(values):
+            raise UsageError(f"{name}: {values!r} is no list of scores, one a seed")
+    healthy = tuple(range(len(scores[primary]))) if seeds is None else tuple(seeds)
+    for seed in (*healthy, *failed):
+        if not _is_seed(seed):
+            raise UsageError(f"root seeds are whole numbers of 0 or more, and {seed!r} is none")
+    for seed in failed:
+        if seed in healthy or list(failed).count(seed) > 1:
+            raise UsageError(f"failed seed {seed} is named twice, or is one of the healthy seeds")
+    return healthy
+
+
+def _is_list(values: object) -> bool:
+    return isinstance(values, Collection) and not isinstance(values, str)
+
+
+def _is_seed(value: object) -> bool:
+    return type(value) is not bool and isinstance(value, Integral) and int(value) >= 0
 
 
 def _is_number(value: object) -> bool:

@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
     lower_is_better: Collection[str] = (),
     higher_is_better: Collection[str] = (),
     primary: str | None = None,
+    gates: Collection[str] = (),
     failed: Collection[int] = (),
     rule: Rule = "retest",
     alpha: float = DEFAULT_ALPHA,
@@ -43,6 +43,7 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
         lower_is_better: Metrics that are no built-in evaluator and whose lower scores are better.
         higher_is_better: Metrics that are no built-in evaluator and whose higher scores are better.
         primary: The metric that gates; not needed when there is one metric.
+        gates: Several metrics that gate, the primary among them; the primary alone unless said.
         failed: Root seeds that failed to train; they are counted and kept out of the band.
         rule: "retest", "t" or "range".
         alpha: False-alarm rate of the rule, from .001 to .2.
@@ -56,6 +57,7 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
         Refused: Scores that are no evidence, or fewer than two healthy seeds.
     """
     file = read_scores(path, failed)
+    _refuse_other_units(file)
     mistakes = [*_direction_mistakes(file.scores, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
     if primary is None and len(file.scores) > 1:
         mistakes.append(Problem("--primary", "nothing", f"the metric that gates: {', '.join(file.scores)}"))
@@ -67,6 +69,7 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
         alpha=alpha,
         rule=rule,
         primary=primary,
+        gates=gates,
         lower_is_better=[name for name in file.scores if name in lower_is_better or _higher_is_better(name) is False],
         items=means,
         seeds=file.seeds,
@@ -93,15 +96,22 @@ def check_scores(
         Refused: Other metrics or items than the band's, NaN, duplicates, gaps.
     """
     file = read_scores(scores)
+    _refuse_other_units(file)
     ours = band.provenance.get("items_sha256")
     if ours is not None and file.items_sha256 is not None and ours != file.items_sha256:
         raise Refused(f"{scores}: its items are not those of the band", hint="score the band's own items")
     if "signature" in band.provenance:
         text = f"nothing on record says that {scores} was scored as the band was: its evaluators and data are yours"
         on_event(Event("note", content={"text": text}))
+    chosen = band.rule if rule is None else known_rule(rule)
+    if chosen == "paired":
+        if file.path.suffix.lower() == ".json":
+            raise Refused(f"{scores}: JSON names no seeds, and rule paired compares seed by seed", hint="give a CSV")
+        text = f"that the seeds of {scores} share their draws with the band's is vouched for by whoever trained them"
+        on_event(Event("note", content={"text": text}))
     return band.judge(
         file.scores,
-        rule=None if rule is None else known_rule(rule),
+        rule=chosen,
         alpha=alpha,
         seeds=file.seeds,
         tolerance=tolerance,
@@ -155,11 +165,22 @@ def _direction_mistakes(
 
 
 def _higher_is_better(metric: str) -> bool | None:
-    """Direction of a built-in evaluator; its file, and what that imports, is loaded for this metric only."""
-    if metric not in evaluators.BUILT_IN:
-        return None
-    module, _, name = evaluators.BUILT_IN[metric].partition(":")
-    return bool(getattr(import_module(module), name).higher_is_better)
+    """Direction of a built-in evaluator; None for another metric."""
+    evaluator = evaluators.built_in(metric)
+    return None if evaluator is None else evaluator.higher_is_better
+
+
+def _refuse_other_units(file: ScoreFile) -> None:
+    """Refuse scores that a built-in evaluator cannot give: percent for a share would pass every gate."""
+    for metric, scores in file.scores.items():
+        evaluator = evaluators.built_in(metric)
+        low, high = (-math.inf, math.inf) if evaluator is None else evaluator.bounds
+        for seed, score in zip(file.seeds, scores, strict=True):
+            if not low <= score <= high:
+                raise Refused(
+                    f"{file.path}: {metric} of seed {seed} is {score:.6g}, expected {low:g} to {high:g}",
+                    hint="give the scores in the metric's own unit (.86, not 86), or call the metric by another name",
+                )
 
 
 def _failed_mistakes(file: ScoreFile, failed: Collection[int]) -> Iterator[Problem]:

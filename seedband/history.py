@@ -31,10 +31,25 @@ class Past(NamedTuple):
     provenance: Mapping[str, Any]
 
 
+class Source(NamedTuple):
+    """A band as a source of noise.
+
+    Attributes:
+        scores: Metric → one score per healthy seed.
+        seeds: Their root seeds.
+        provenance: Of the band.
+    """
+
+    scores: Mapping[str, tuple[float, ...]]
+    seeds: Sequence[int]
+    provenance: Mapping[str, Any]
+
+
 def prior_of(metric: str, own: Past, history: Sequence[Past]) -> Prior:
     """What earlier bands say about the variance of a metric.
 
-    The prior is made from the history alone, so that it is independent of the band that it moderates.
+    The prior is made from the history alone, and `check_distinct` keeps the draws of each band to itself, so that it is
+    independent of the band that it moderates: recipes trained under one seed share most of its noise.
 
     Raises:
         Refused: Fewer than 2 earlier bands, one of another evaluator or eval set, or mostly bands of zero spread.
@@ -55,6 +70,26 @@ def prior_of(metric: str, own: Past, history: Sequence[Past]) -> Prior:
         return fit_prior([past.sd for past in history], [past.n - 1 for past in history])
     except ValueError as error:
         raise Refused(f"history of {metric}: {error}", hint="leave the history out") from error
+
+
+def check_distinct(own: Source, history: Sequence[Source]) -> None:
+    """Refuse a band whose noise was counted already: the same scores, or the same seeds.
+
+    Raises:
+        Refused: A band of the history repeats the scores of another band here, or shares root seeds with it.
+    """
+    for number, past in enumerate(history, 1):
+        for other in (own, *history[: number - 1]):
+            shared_metrics = {*past.scores} & {*other.scores}
+            if all(sorted(past.scores[name]) == sorted(other.scores[name]) for name in shared_metrics):
+                raise Refused(f"history, band {number}: its scores are those of another band here: one band twice")
+            shared = sorted({*past.seeds} & {*other.seeds}) if is_proven([past.provenance, other.provenance]) else []
+            if shared:
+                seeds = ", ".join(map(str, shared))
+                raise Refused(
+                    f"history, band {number}: shares root seeds {seeds} with another band: their noise is one draw",
+                    hint="sweep under seeds of its own, such as --seeds 100,101,102,103",
+                )
 
 
 def is_proven(provenances: Sequence[Mapping[str, Any]]) -> bool:

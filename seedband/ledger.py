@@ -58,7 +58,7 @@ def key_of(band: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     """The key of a candidate recipe against a band: another recipe or another band starts anew.
 
     Args:
-        band: What makes the band the one it is.
+        band: What makes the gate the one it is: the band's scores, the rule and its level.
         recipe: What makes the recipe the one it is; see `folders.identity`.
     """
     return store.digest([band, recipe])
@@ -79,6 +79,10 @@ def opened(path: Path) -> Iterator[Ledger]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WorkFailed(f"cannot make {path.parent}: {error.strerror}") from error
+    # A link to a ledger that is kept elsewhere stays one.
+    path = path.resolve()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a ledger")
     try:
         with FileLock(f"{path}.lock", timeout=PATIENCE_S):
             ledger = Ledger(_read(path) if path.exists() else {})
@@ -86,6 +90,8 @@ def opened(path: Path) -> Iterator[Ledger]:
             yield ledger
             if ledger.entries != before:
                 store.write_json(path, "ledger", {"entries": {key: asdict(e) for key, e in ledger.entries.items()}})
+    except PermissionError as error:
+        raise WorkFailed(f"cannot write {path}: {error.strerror}", hint="check the permissions") from error
     except Timeout as error:
         raise UsageError(f"{path} is in use by another process", hint=f"remove {path}.lock if there is none") from error
 

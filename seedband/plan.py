@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from seedband.band import Band
 from seedband.errors import Refused, UsageError
-from seedband.evidence import DEFAULT_ALPHA, valid_alpha
+from seedband.evidence import DEFAULT_ALPHA, level_of, valid_alpha
 from seedband.stats import looks
 from seedband.stats.power import POWER, sd_interval, t_detectable_drop
 
@@ -155,7 +155,10 @@ def plan(
         noise, own_alpha = _vouched_for(sd, metric), DEFAULT_ALPHA
     else:
         raise UsageError("the noise: give a band or a standard deviation, one of them", hint="--band FILE or --sd X")
-    alpha = valid_alpha(own_alpha if alpha is None else alpha)
+    if alpha is not None:
+        gates = band.gates if band is not None and noise.metric in band.gates else (noise.metric,)
+        own_alpha = level_of(valid_alpha(alpha), gates)
+    alpha = own_alpha
     sizes = sorted({*BASELINE_SEEDS, noise.n} - {0})
     rows = tuple(_row(n, drop, noise, alpha, power) for n in sizes)
     designs = [design for row in rows if row.n >= noise.n for design in _designs(row, noise, alpha, power)]
@@ -190,8 +193,9 @@ def _noise_of(band: Band, metric: str | None) -> tuple[Noise, float]:
             f"{name}: all {known.n} seeds score the same, so the size of the noise is unknown",
             hint="train more seeds, evaluate on more items, or vouch for a standard deviation with --sd",
         )
-    low, high = sd_interval(known.n, INTERVAL_LEVEL, known.prior.df)
-    interval = (max(known.floor, low * known.noise_sd), high * known.noise_sd)
+    factors = sd_interval(known.n, INTERVAL_LEVEL, known.prior.df)
+    seeds_sd = replace(known.baseline, floor=0.0).sd
+    interval = (max(known.floor, factors.low * seeds_sd), max(known.floor, factors.high * seeds_sd))
     return Noise(known.noise_sd, interval, name, known.n, known.prior.df), known.alpha
 
 

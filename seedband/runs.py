@@ -130,8 +130,15 @@ def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | Non
     return Plan(prepared, target, tuple(seeds), finished, tuple(train_jobs(prepared, target, missing)))
 
 
-def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent) -> list[Run]:
+def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent, announce: bool = True) -> list[Run]:
     """Train what is missing, and collect all runs of the folder; its lock must be held.
+
+    Args:
+        plan: What is wanted.
+        jobs: Jobs at a time.
+        offline: Whether model hubs must not be asked.
+        on_event: Called with everything that happens.
+        announce: Put the seeds on record before they are trained, so that a sweep that is cut short says what it lacks.
 
     Raises:
         Refused: Seeds that do nothing.
@@ -141,7 +148,8 @@ def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent) -> lis
     for text in plan.prepared.warnings:
         on_event(Event("warning", content={"text": text}))
     store.write_text(plan.folder / "recipe.toml", dump_recipe(recipe))
-    record(plan)
+    if announce:
+        record(plan)
     on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
     logs = plan.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
@@ -155,6 +163,7 @@ def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent) -> lis
     finished = folders.finished_runs(plan.folder)
     with store.replacing(plan.folder / "scores.parquet") as temporary:
         folders.scores_table(finished).to_parquet(temporary, index=False)
+    record(plan)
     return finished
 
 
@@ -166,8 +175,12 @@ def record(plan: Plan, band: Path | None = None, median_seed: int | None = None)
     if band is not None:
         relative = os.path.relpath(band.absolute(), plan.folder.absolute())
         made = {"median_seed": median_seed, "band": relative, "band_sha256": store.file_sha256(band)}
+    in_band = before.get("band_seeds", [])
+    if band is not None:
+        in_band = [*in_band, *(seed for seed in plan.seeds if seed not in in_band)]
     content = {
         "seeds": [*before["seeds"], *(seed for seed in plan.seeds if seed not in before["seeds"])],
+        "band_seeds": in_band,
         **made,
         "recipe": plan.prepared.recipe.as_dict(),
         "provenance": plan.prepared.provenance,

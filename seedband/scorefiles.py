@@ -275,7 +275,7 @@ def _malformed(entry: _Cell | Problem, failed: Collection[int]) -> Problem | Non
 
 
 def _hint(cell: _Cell) -> str:
-    return f"seedband band takes --failed {cell.seed} where that run failed to train"
+    return f"where that run failed to train, seedband band takes --failed {cell.seed}; a candidate has failed then"
 
 
 def _tabulated(cells: Sequence[_Cell]) -> tuple[_Table, list[Problem]]:

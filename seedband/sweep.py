@@ -48,7 +48,7 @@ def sweep(
         if band is None:
             return Sweep(plan.folder, tuple(finished), None, None)
         path = Path(band)
-        fitted = fit(plan.prepared, finished, path)
+        fitted = fit(plan.prepared, _of_band(plan, finished), path)
         fitted.save(path)
         median_seed = fitted.metrics[fitted.primary].median_seed
         runs.record(plan, path, median_seed)
@@ -73,6 +73,12 @@ def make_plan(
         _check_band_path(Path(band), plan.folder)
         _history(plan.prepared)
     return plan
+
+
+def _of_band(plan: Plan, finished: Sequence[Run]) -> list[Run]:
+    """The runs that were asked for with a band: candidates in the same folder are no part of the baseline."""
+    asked = {*folders.read_sweep(plan.folder)["band_seeds"], *plan.seeds}
+    return [run for run in finished if run.seed in asked]
 
 
 def band_of(path: str | Path) -> Band:

@@ -25,8 +25,11 @@ class MetricVerdict:
         screen_rate: Chance that an unchanged candidate is looked at again; 0 for rules of one look.
         detectable_drop: Drop in score units that the rule stops with 80 % power; None without a scale.
         candidates_needed: Further candidate seeds that the next look needs; 0 when settled.
-        candidates_at_most: Further candidate seeds after which it is settled at the latest.
+        candidates_at_most: Further candidate seeds after which it is settled at the latest; under `paired` those that
+            the band has left, which may leave it open.
         gates: Whether this metric decides, or only advises.
+        rate_is_bound: Whether the true false-alarm rate may be smaller: with an item floor, and where candidates
+            trained up front are more than the table holds.
         differences: Under `paired`, candidate minus baseline per shared seed, in the metric's unit and direction.
         tolerance: Under `paired`, the drop that nobody minds.
     """
@@ -44,6 +47,7 @@ class MetricVerdict:
     candidates_needed: int = 0
     candidates_at_most: int = 0
     gates: bool = True
+    rate_is_bound: bool = False
     differences: tuple[float, ...] = ()
     tolerance: float | None = None
 

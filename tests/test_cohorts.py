@@ -79,20 +79,36 @@ def test_tests_are_cochrans_and_friedmans_with_holms_correction_over_slices(tiny
 
 
 def test_noise_is_told_by_its_sources(tiny_swept, items):
-    [accuracy, _], [clustered, _] = split(tiny_swept.runs, "seed"), split(tiny_swept.runs, "channel")
+    accuracy, _ = split(tiny_swept.runs, "seed")
     band, table = load_band(tiny_swept.band).metrics["accuracy"], by_seed(items, "wrong")
     assert (accuracy.seed_sd, accuracy.floor) == (pytest.approx(band.sd), pytest.approx(band.floor))
     pairs = [np.mean(one != other) for one, other in itertools.combinations(table, 2)]
     assert accuracy.churn == pytest.approx(np.mean(pairs))
-    rates = items.groupby("item").agg(wrong=("wrong", "mean"), channel=("channel", "first"))
-    assert accuracy.item_se == pytest.approx(rates["wrong"].std() / np.sqrt(150))
+    rates = items.groupby("item")["wrong"].mean()
+    assert accuracy.item_se == pytest.approx(rates.std() / np.sqrt(150))
     assert accuracy.clustered_se is None
-    sums = (rates["wrong"] - rates["wrong"].mean()).groupby(rates["channel"]).sum()
-    assert clustered.clustered_se == pytest.approx(np.sqrt(2 * (sums**2).sum()) / 150)
     parts = accuracy.parts
     assert parts.seed_variance + parts.residual_variance / 150 == pytest.approx(band.sd**2)
     residual = table - table.mean(axis=0) - table.mean(axis=1)[:, None] + table.mean()
     assert parts.residual_variance == pytest.approx((residual**2).sum() / (3 * 149))
+
+
+@pytest.mark.parametrize("slices", [2, 9, 10, 15])
+def test_items_are_clustered_by_slices_from_ten_on(swept, items, slices):
+    names = dict(zip(sorted(items["item"].unique()), itertools.cycle(f"s{i:02}" for i in range(slices)), strict=False))
+    for seed in range(4):
+        table = pd.read_parquet(swept.runs / f"seed-{seed}" / "items.parquet")
+        change_run(swept.runs, seed, **{"slice:channel": table["item"].map(names)})
+    accuracy, loss = split(swept.runs, "channel")
+    assert len(accuracy.cohorts) == 1 + slices
+    if slices < 10:
+        assert (accuracy.clustered_se, loss.clustered_se) == (None, None)
+        return
+    for found, column in ((accuracy, "wrong"), (loss, "score:log_loss")):
+        rates = items.groupby("item")[column].mean()
+        sums = (rates - rates.mean()).groupby(names).sum()
+        expected = np.sqrt(slices / (slices - 1) * (sums**2).sum()) / 150
+        assert found.clustered_se == pytest.approx(expected)
 
 
 def test_band_leads_to_its_runs(swept):

@@ -49,8 +49,19 @@ def scores_of(sd, n=4, mean=0.9):
     return (mean + sd * pattern / pattern.std(ddof=1)).tolist()
 
 
+def another(number, sd=0.01, n=4, **options):
+    """An earlier band, with scores and seeds that no other number has."""
+    seeds = range(100 * number, 100 * number + n)
+    return fit_band({"accuracy": scores_of(sd, n, 0.9 + number / 1024)}, **{"seeds": seeds, **options})
+
+
 def bands_of(sds, n=4, **options):
-    return [fit_band({"accuracy": scores_of(sd, n)}, **options) for sd in sds]
+    return [another(number, sd, n, **options) for number, sd in enumerate(sds, 1)]
+
+
+def recorded(history):
+    """What a band keeps of the scores of its history."""
+    return [store.digest({name: list(metric.scores) for name, metric in past.metrics.items()}) for past in history]
 
 
 def fitted(history, scores=OWN, **options):
@@ -156,17 +167,21 @@ def test_damaged_prior_is_refused(tmp_path):
 
 def test_bands_of_the_same_evaluator_on_the_same_eval_set_are_on_record_whatever_they_trained():
     past = [
-        fit_band({"accuracy": scores_of(0.01)}, provenance=signed(*change))
-        for change in (
-            ("base.sha256", "ef" * 32),
-            ("method", "head"),
-            ("environment.device", "cuda"),
-            ("initializers", {"head": "zeros"}),
-            ("evaluators.f1_macro.version", 99),
+        another(number, provenance=signed(*change))
+        for number, change in enumerate(
+            (
+                ("base.sha256", "ef" * 32),
+                ("method", "head"),
+                ("environment.device", "cuda"),
+                ("initializers", {"head": "zeros"}),
+                ("evaluators.f1_macro.version", 99),
+            ),
+            1,
         )
     ]
     band = fitted(past, provenance=signed())
-    assert band.provenance["history"] == {"bands": 5, "comparability": "on record"}
+    assert len(set(recorded(past))) == 5
+    assert band.provenance["history"] == {"bands": 5, "comparability": "on record", "scores_sha256": recorded(past)}
     assert band.provenance["signature"] == SIGNATURE
     assert band.metrics["accuracy"].prior.df == 15
 
@@ -183,15 +198,16 @@ def test_bands_of_the_same_evaluator_on_the_same_eval_set_are_on_record_whatever
     ],
 )
 def test_bands_of_another_kind_are_refused_by_what_differs(change, value, told):
-    alike, other = (fit_band({"accuracy": scores_of(0.01)}, provenance=signed(*c)) for c in ((), (change, value)))
+    one, two = (another(number, provenance=signed()) for number in (1, 2))
+    other = another(3, provenance=signed(change, value))
     with pytest.raises(Refused, match=f"history, band 2: accuracy is not comparable: {told}"):
-        fitted([alike, other, alike], provenance=signed())
-    assert fitted([alike, alike], provenance=signed()).metrics["accuracy"].prior.df == 6
+        fitted([one, other, two], provenance=signed())
+    assert fitted([one, two], provenance=signed()).metrics["accuracy"].prior.df == 6
 
 
 def test_band_of_a_sweep_and_a_band_of_bare_scores_do_not_mix():
     bare, swept = (bands_of([0.01, 0.02], provenance=provenance) for provenance in ({}, signed()))
-    for history, provenance in ((bare, signed()), (swept, {}), ([swept[0], bare[0]], signed())):
+    for history, provenance in ((bare, signed()), (swept, {}), ([swept[0], bare[1]], signed())):
         with pytest.raises(Refused, match="made from bare scores"):
             fitted(history, provenance=provenance)
 
@@ -207,13 +223,49 @@ def test_band_of_a_sweep_and_a_band_of_bare_scores_do_not_mix():
     ],
 )
 def test_bare_bands_are_vouched_for_unless_their_items_differ(own, past, told):
-    history = [fit_band({"accuracy": scores_of(0.01)}, provenance={"items_sha256": items}) for items in past]
+    history = [another(number, provenance={"items_sha256": items}) for number, items in enumerate(past, 1)]
     if told:
         with pytest.raises(Refused, match=told):
             fitted(history, provenance={"items_sha256": own})
         return
     band = fitted(history, provenance={"items_sha256": own})
-    assert band.provenance["history"] == {"bands": 2, "comparability": "vouched for"}
+    assert band.provenance["history"] == {
+        "bands": 2,
+        "comparability": "vouched for",
+        "scores_sha256": recorded(history),
+    }
+
+
+@pytest.mark.parametrize("provenance", [{}, signed()])
+def test_one_band_is_not_counted_twice(provenance):
+    one, two, three = (another(number, 0.01 * number, provenance=provenance) for number in (1, 2, 3))
+    renamed = fit_band({"accuracy": one.metrics["accuracy"].scores}, seeds=range(900, 904), provenance=provenance)
+    own = fit_band({"accuracy": OWN}, seeds=range(900, 904), provenance=provenance)
+    for history, number in (([one, two, one], 3), ([one, renamed, two], 2), ([one, two, own], 3), ([own, one], 1)):
+        with pytest.raises(
+            Refused, match=f"history, band {number}: its .*scores are those of another band here: one band twice"
+        ):
+            fitted(history, provenance=provenance)
+    assert fitted([one, two, three], provenance=provenance).metrics["accuracy"].prior.df > 0
+
+
+def test_bands_that_share_seeds_are_one_draw():
+    one, two, three = (another(number, 0.01 * number, provenance=signed()) for number in (1, 2, 3))
+    own, other = (another(9, provenance=signed(), seeds=seeds) for seeds in ((3, 50, 1, 51), (201, 60, 61, 62)))
+    for history, number, seeds in (
+        ([own, one], 1, "1, 3"),
+        ([one, two, own], 3, "1, 3"),
+        ([one, two, other], 3, "201"),
+    ):
+        with pytest.raises(Refused, match=f"history, band {number}: shares root seeds {seeds} with another") as refused:
+            fitted(history, provenance=signed())
+        assert "--seeds" in refused.value.hint
+    with pytest.raises(Refused, match="history, band 1: shares root seeds 102 with"):
+        fitted([one, two], seeds=(0, 1, 102, 3), provenance=signed())
+    assert fitted([one, two, three], provenance=signed()).metrics["accuracy"].prior.df > 0
+    # Bare scores are numbered from 0 whatever they were trained under: their seeds say nothing.
+    bare = [another(number, seeds=range(4)) for number in (1, 2)]
+    assert fitted(bare).metrics["accuracy"].prior.df == 6
 
 
 @pytest.mark.parametrize(
@@ -222,7 +274,7 @@ def test_bare_bands_are_vouched_for_unless_their_items_differ(own, past, told):
         (lambda: bands_of([0.01]), "history of 1 band: .* takes at least 2"),
         (lambda: bands_of([0.01, 0.02], lower_is_better=["accuracy"]), "history, band 1: .*the direction differs"),
         (
-            lambda: [*bands_of([0.01]), fit_band({"f1": OWN}), *bands_of([0.01])],
+            lambda: [another(1), fit_band({"f1": OWN}), another(2)],
             "history, band 2: has no accuracy",
         ),
         (lambda: bands_of([0.0, 0.0, 0.02]), "history of accuracy: most sds are zero"),
@@ -235,7 +287,10 @@ def test_refuses_a_history_that_says_nothing_of_the_noise(history, told):
 
 def test_every_metric_has_its_own_history():
     table = {"a": OWN, "b": scores_of(0.1, mean=0.5)}
-    past = [fit_band({"a": scores_of(0.01), "b": scores_of(0.2), "c": OWN}, primary="a") for _ in range(3)]
+    past = [
+        fit_band({"a": scores_of(0.01, mean=mean), "b": scores_of(0.2, mean=mean), "c": OWN}, primary="a")
+        for mean in (0.8, 0.9, 1.0)
+    ]
     metrics = fit_band(table, primary="b", history=past).metrics
     assert metrics["a"].prior == pytest.approx((9, 1e-4, math.inf))
     assert metrics["b"].prior == pytest.approx((9, 4e-2, math.inf))
@@ -243,8 +298,11 @@ def test_every_metric_has_its_own_history():
 
 def test_history_of_a_history_is_not_counted_twice():
     bare = bands_of(SDS)
-    moderated = [fit_band({"accuracy": scores_of(sd)}, history=bare) for sd in SDS]
-    assert fitted(moderated).metrics["accuracy"].prior == fitted(bare).metrics["accuracy"].prior
+    own = [[score - 0.25 for score in past.metrics["accuracy"].scores] for past in bare]
+    moderated = [fit_band({"accuracy": scores}, history=bare) for scores in own]
+    assert all(past.metrics["accuracy"].noise_sd != past.metrics["accuracy"].sd for past in moderated)
+    alone = fitted([fit_band({"accuracy": scores}) for scores in own])
+    assert fitted(moderated).metrics["accuracy"].prior == alone.metrics["accuracy"].prior
 
 
 def settled(band, candidates, rule):
@@ -295,11 +353,15 @@ def test_drop_that_is_told_is_stopped_with_80_percent():
 def test_recipe_names_its_history_relative_to_itself(tiny_heads, tmp_path):
     folder = Path(shutil.copytree(tiny_heads.folder, tmp_path / "tiny"))
     band = load_band(folder / "band.json")
-    for name, sd in (("past1", 0.01), ("past2", 0.02)):
+    past = []
+    for number, sd in ((1, 0.01), (2, 0.02)):
+        seeds = tuple(range(100 * number, 100 * number + len(band.seeds)))
         moved = {
-            metric: replace(own, scores=tuple(scores_of(sd, own.n, own.mean))) for metric, own in band.metrics.items()
+            metric: replace(own, scores=tuple(scores_of(sd, own.n, own.mean)), seeds=seeds)
+            for metric, own in band.metrics.items()
         }
-        replace(band, metrics=moved).save(folder / "past" / f"{name}.json")
+        past.append(replace(band, metrics=moved))
+        past[-1].save(folder / "past" / f"past{number}.json")
     gate = {"gate_history": '["past/past1.json", "past/past2.json"]', "gate_metrics": '["log_loss", "accuracy"]'}
     text = recipe_text(train_method='"head"', train_epochs="10", **gate)
     (folder / "seedband.toml").write_text(text.replace("past2", "none"), encoding="utf-8")
@@ -320,4 +382,4 @@ def test_recipe_names_its_history_relative_to_itself(tiny_heads, tmp_path):
         "log_loss": 0.025,
     }
     assert fresh.metrics["f1_macro"].prior == pytest.approx(fit_prior([0.01, 0.02], [2, 2]))
-    assert fresh.provenance["history"] == {"bands": 2, "comparability": "on record"}
+    assert fresh.provenance["history"] == {"bands": 2, "comparability": "on record", "scores_sha256": recorded(past)}

@@ -122,8 +122,16 @@ def test_history_makes_the_sd_surer_and_the_band_sharper():
 def test_a_floor_is_the_least_sd_that_is_planned_with():
     band = fit_band({"accuracy": [0.5, 0.5]}, items={"accuracy": [[1, 1, 0, 0], [1, 1, 0, 0]]})
     noise = plan(0.3, band=band).noise
-    assert noise.sd == noise.interval[0] == 0.25
-    assert noise.interval[1] > 0.25
+    assert (noise.sd, noise.interval) == (0.25, (0.25, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("floor", "low", "high"), [(0.001, 0.62 * 0.008813, 2.92 * 0.008813), (0.009, 0.009, 2.92 * 0.008813), (0.03,) * 3]
+)
+def test_interval_is_that_of_the_seeds_with_each_end_raised_to_the_floor(floor, low, high):
+    band = fit_band(WORKED)
+    band = replace(band, metrics={"accuracy": replace(band.metrics["accuracy"], floor=floor)})
+    assert plan(0.1, band=band).noise.interval == pytest.approx((low, high), rel=0.002)
 
 
 def test_direction_of_the_metric_is_irrelevant():
@@ -132,12 +140,20 @@ def test_direction_of_the_metric_is_irrelevant():
 
 
 def test_another_metric_is_planned_by_its_own_noise_and_level():
-    scores = {"a": [0.1, 0.2, 0.4], "b": [1.0, 3.0, 7.0]}
+    scores = {"a": [0.1, 0.2, 0.4], "b": [1.0, 3.0, 7.0], "advises": [1.0, 3.0, 7.0]}
     band = fit_band(scores, primary="a", gates=["a", "b"], alpha=0.04)
     assert plan(5, band=band).noise.metric == "a"
     assert plan(5, band=band, metric="b").noise.sd == band.metrics["b"].sd
     assert plan(5, band=band, metric="b").alpha == 0.02
-    assert plan(5, band=band, metric="b", alpha=0.1).alpha == 0.1
+    assert plan(5, band=band, metric="b", alpha=0.1).alpha == pytest.approx(0.05)
+    assert plan(5, band=band, metric="advises").alpha == 0.04
+    assert plan(5, band=band, metric="advises", alpha=0.1).alpha == pytest.approx(0.1)
+    judged = band.judge({"a": 0.2, "b": 2.0, "advises": 2.0}, alpha=0.1).metrics
+    for name, verdict in judged.items():
+        told = plan(5, band=band, metric=name, alpha=0.1)
+        assert (told.alpha, told.detectable_drop) == pytest.approx((verdict.alpha, verdict.detectable_drop))
+    with pytest.raises(UsageError, match="2 gating metrics"):
+        plan(5, band=band, metric="b", alpha=0.0015)
 
 
 def test_a_drop_that_nothing_sees_has_no_recommendation():

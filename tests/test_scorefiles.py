@@ -10,10 +10,11 @@ import sys
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tiny import run_cli
 
 from seedband import Refused, UsageError, fit_band, load_band, store
 from seedband.evidence import MAX_SCORE
-from seedband.from_scores import band_from_scores, check_target
+from seedband.from_scores import band_from_scores, check_scores, check_target
 from seedband.scorefiles import read_scores
 
 WORKED = [0.871, 0.884, 0.879, 0.892]
@@ -469,6 +470,58 @@ def test_flags_that_do_not_fit_the_file_are_all_named(write, options, where):
     with pytest.raises(UsageError) as caught:
         band_from_scores(write(json.dumps(table), "scores.json"), **{"primary": "accuracy", **options})
     assert [problem.where for problem in caught.value.problems] == where
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "bounds"),
+    [
+        ("accuracy", 86, "0 to 1"),
+        ("accuracy", -0.01, "0 to 1"),
+        ("f1_macro", 1.001, "0 to 1"),
+        ("mcc", -1.5, "-1 to 1"),
+        ("log_loss", -0.1, "0 to inf"),
+    ],
+)
+def test_scores_that_a_built_in_metric_cannot_give_are_refused(write, metric, score, bounds):
+    path = write(f"seed,{metric}\n4,.5\n7,{score}\n")
+    with pytest.raises(Refused, match=f"{metric} of seed 7 is {score:g}, expected {bounds}"):
+        band_from_scores(path)
+    with pytest.raises(Refused, match=f"{metric} of seed 7 is {score:g}, expected {bounds}"):
+        check_scores(path, fit_band({metric: [0.5, 0.6]}))
+    own = path.with_name("own.csv")
+    own.write_text(path.read_text().replace(metric, "own"))
+    assert band_from_scores(own, higher_is_better=["own"])[0].metrics["own"].scores == (0.5, score)
+
+
+def test_ends_of_the_bounds_are_scores(write):
+    text = "seed,accuracy,f1_macro,mcc,log_loss\n0,0,0,-1,0\n1,1,1,1,1e9\n"
+    assert band_from_scores(write(text), primary="accuracy")[0].metrics["mcc"].scores == (-1, 1)
+
+
+def test_json_names_no_seeds_so_it_is_refused_for_pairs(write):
+    band = fit_band({"accuracy": WORKED})
+    with pytest.raises(Refused, match="JSON names no seeds"):
+        check_scores(write(JSON, "scores.json"), band, rule="paired")
+    assert check_scores(write(WIDE), band, rule="paired").status == "pass"
+    assert check_scores(write(JSON, "scores.json"), band, rule="t").status == "pass"
+
+
+def test_gates_are_those_of_the_band(write, tmp_path):
+    path = write(json.dumps({"accuracy": WORKED, "mcc": WORKED, "f1_macro": WORKED}), "scores.json")
+    band, _ = band_from_scores(path, primary="accuracy", gates=["mcc", "accuracy"])
+    assert band.gates == ("mcc", "accuracy")
+    assert {name: metric.alpha for name, metric in band.metrics.items()} == {
+        "accuracy": 0.025,
+        "mcc": 0.025,
+        "f1_macro": 0.05,
+    }
+    with pytest.raises(UsageError, match="'accuracy' is not among those that gate: mcc"):
+        band_from_scores(path, primary="accuracy", gates=["mcc"])
+    flags = ("--primary", "accuracy", "--gate", "mcc", "--gate", "accuracy")
+    done = run_cli("band", path, "--band", tmp_path / "band.json", *flags)
+    assert done.code == 0, done.err
+    saved = load_band(tmp_path / "band.json")
+    assert (saved.gates, saved.metrics) == (band.gates, band.metrics)
 
 
 def test_flag_that_says_what_a_built_in_says_is_fine(write):

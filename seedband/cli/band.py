@@ -1,5 +1,6 @@
 """`seedband band`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ def band(
     ] = None,
     primary: Annotated[
         str | None, typer.Option(metavar="METRIC", help="The metric that gates. [default: the only one]")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC", help="Several metrics that gate, each at alpha / K.")
     ] = None,
     failed: Annotated[
         list[int] | None, typer.Option(metavar="SEED", help="A seed that failed to train: counted, not in the band.")
@@ -41,6 +45,7 @@ def band(
         lower_is_better=lower_is_better or (),
         higher_is_better=higher_is_better or (),
         primary=primary,
+        gates=gate or (),
         failed=failed or (),
         rule=rule,  # type: ignore[arg-type]
         alpha=alpha,
@@ -52,5 +57,5 @@ def band(
         console.print_note(note)
     console.print_band(fitted, as_json=as_json)
     if not (as_json or quiet):
-        console.print_hint(f"judge further scores with: seedband check --scores FILE --band {band}")
+        console.print_hint(f"judge further scores with: seedband check --scores FILE --band {shlex.quote(str(band))}")
     return 0

@@ -96,10 +96,12 @@ def _next_step(
 ) -> str:
     """The command that settles a suspect: it takes what this one trained, and as many seeds more as it may need."""
     most = verdict.candidates_at_most
-    more = f"1 more seed, {most} at most" if verdict.candidates_needed else "no more seeds of the band are left"
-    if verdict.metrics[verdict.primary].rule == "paired":
+    paired = verdict.metrics[verdict.primary].rule == "paired"
+    more = f"1 more seed, {most} {'left in the band' if paired else 'at most'}"
+    if paired:
         if not verdict.candidates_needed:
-            return f"{more}: sweep the band with more seeds, score more items, or allow a larger --tolerance"
+            settles = "sweep the band with more seeds, score more items, or allow a larger --tolerance"
+            return f"no seed of the band is left: {settles}"
         if pairs:
             return f"{more}: {_command({'--pairs': str(pairs + 1)})}"
         where = "name its run, too" if scores is None else f"add its row to {scores}"
@@ -121,4 +123,5 @@ def _command(options: dict[str, str]) -> str:
             words.append(word)
         skip = not skip and flag in options and not attached
     added = [part for flag, value in options.items() for part in (flag, value)]
-    return shlex.join(["seedband", *words, *added])
+    end = words.index("--") if "--" in words else len(words)
+    return shlex.join(["seedband", *words[:end], *added, *words[end:]])

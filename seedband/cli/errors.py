@@ -1,8 +1,6 @@
 """From exceptions to exit codes, in one place; docs/reference/exit-codes.md lists them."""
 
 import functools
-import os
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -15,6 +13,8 @@ from seedband.errors import SeedbandError
 P = ParamSpec("P")
 INTERRUPTED = 130
 WORK_FAILED = 5
+#: Exit codes that commands gave, last of all the one that the process ends with: a 1 of any other origin is a crash.
+given: list[int] = []
 
 
 def guarded(command: Callable[P, int]) -> Callable[P, None]:
@@ -22,7 +22,8 @@ def guarded(command: Callable[P, int]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        raise typer.Exit(_exit_code(functools.partial(command, *args, **kwargs)))
+        given.append(_exit_code(functools.partial(command, *args, **kwargs)))
+        raise typer.Exit(given[-1])
 
     return run
 
@@ -38,10 +39,6 @@ def _exit_code(call: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         console.print_note("interrupted; what was finished is kept, and the same command goes on from it")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away: nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return WORK_FAILED
     except Exception as error:  # noqa: BLE001  a bug: one line, and where the rest is
         with tempfile.NamedTemporaryFile("w", prefix="seedband-", suffix=".log", delete=False) as log:
             log.write(traceback.format_exc())

@@ -1,13 +1,13 @@
 """A band for people: the seeds on an axis, in a table, and what the band can and cannot tell."""
 
 import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from seedband.band import Band, MetricBand
 from seedband.console.output import clean, print_json, print_lines, rich_console
-from seedband.stats import limits, looks, power
-from seedband.stats.rules import Rule
+from seedband.stats.rules import Decision
 
 #: No table is wider, in columns of a terminal.
 MAX_WIDTH = 100_000
@@ -32,7 +32,8 @@ def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | Non
     """
     width = width or max(24, min(72, shutil.get_terminal_size((100, 24)).columns - len(metric.name) - 2))
     low, high = min([*metric.scores, *candidates]), max([*metric.scores, *candidates])
-    scale = (width - 1) / (high - low) if high > low else 0.0
+    # Scores that differ by less than floats can divide stand on one column.
+    scale = (width - 1) / (high - low) if high - low > sys.float_info.min * width else 0.0
     place = {score: round((score - low) * scale) for score in [*metric.scores, *candidates, metric.lower, metric.upper]}
     edges = [" "] * width
     for column in range(place[metric.lower], place[metric.upper] + 1):
@@ -67,8 +68,8 @@ def print_band(band: Band, *, as_json: bool = False) -> None:
     for metric in band.metrics.values():
         role = "gates" if metric.name in band.gates else "advises"
         d = digits(metric)
-        limits = f"[{metric.lower:.{d}f}, {metric.upper:.{d}f}] n={metric.n} mean={metric.mean:.{d}f}"
-        print_lines([f"band {metric.name}: {limits} sd={metric.sd:.{d}f} spread={metric.spread:.{d}f} {role}"])
+        edges = f"[{metric.lower:.{d}f}, {metric.upper:.{d}f}] n={metric.n} mean={metric.mean:.{d}f}"
+        print_lines([f"band {metric.name}: {edges} sd={metric.sd:.{d}f} spread={metric.spread:.{d}f} {role}"])
     print_lines(_in_words(band))
 
 
@@ -94,7 +95,10 @@ def band_json(band: Band) -> dict[str, Any]:
                 "n": metric.n,
                 "median_seed": metric.median_seed,
                 "noise_sd": metric.noise_sd,
+                "floor": metric.floor,
                 "history_df": metric.prior.df,
+                "false_alarm_rate": metric.prospect(band.rule).false_alarm_rate,
+                "detectable_drop": metric.prospect(band.rule).detectable_drop,
             }
             for name, metric in band.metrics.items()
         },
@@ -122,12 +126,11 @@ def _in_words(band: Band) -> list[str]:
     lines = [_rates(band.metrics[name], band) for name in band.gates]
     if len(band.gates) > 1:
         primary = band.metrics[band.primary]
-        each, total = f", each at alpha {primary.alpha:.3g}", band.alpha
-        if band.rule == "range":
-            each, total = "", min(1.0, len(band.gates) * limits.all_below_rate(primary.n, 1))
+        each = "" if band.rule == "range" else f", each at alpha {primary.alpha:.3g}"
+        total = min(1.0, sum(band.metrics[name].prospect(band.rule).false_alarm_rate for name in band.gates))
         lines.append(
             f"{len(band.gates)} metrics gate{each}, for about {total:.1%} in all; "
-            f"gating on {primary.name} alone, {_stopped(primary, band.rule, band.alpha)}"
+            f"gating on {primary.name} alone, {_stopped(primary, primary.prospect(band.rule, band.alpha))}"
         )
     lines += [_history(metric, band) for metric in band.metrics.values() if metric.prior.df]
     if band.failed_seeds:
@@ -154,29 +157,15 @@ def _history(metric: MetricBand, band: Band) -> str:
 def _rates(metric: MetricBand, band: Band) -> str:
     """What the band's rule does to an unchanged recipe, and which drop it stops."""
     name = f"{metric.name}, " if len(band.gates) > 1 else ""
-    drop = _stopped(metric, band.rule, metric.alpha)
-    if band.rule == "retest":
-        rate = looks.design(metric.n, metric.alpha, metric.prior.df).false_alarm_rate
-        again = f"looked at again in {looks.screen_rate(metric.n):.0%} of cases and "
-        return f"{name}rule retest: an unchanged recipe is {again}stopped in {rate:.1%}; {drop}"
-    if band.rule == "t":
-        return f"{name}rule t: an unchanged recipe is stopped in {metric.alpha:.1%} of cases; {drop}"
-    rate = limits.all_below_rate(metric.n, 1)
-    return f"{name}rule range: an unchanged recipe is stopped in {rate:.0%} of cases; {drop}"
+    sight = metric.prospect(band.rule)
+    again = f"looked at again in {sight.screen_rate:.0%} of cases and " if sight.screen_rate else ""
+    most = "at most " if sight.rate_is_bound else ""
+    rate = f"an unchanged recipe is {again}stopped in {most}{sight.false_alarm_rate:.1%}"
+    return f"{name}rule {band.rule}: {rate} of cases; {_stopped(metric, sight)}"
 
 
-def _stopped(metric: MetricBand, rule: Rule, alpha: float) -> str:
+def _stopped(metric: MetricBand, sight: Decision) -> str:
     """Which drop of one candidate a rule stops; without a scale nobody knows."""
-    if metric.noise_sd == 0:
+    if sight.detectable_drop is None:
         return "which drop is stopped is unknown: no spread"
-    return f"a drop of {_drop(metric, rule, alpha):.{digits(metric)}f} is stopped with 80 % power"
-
-
-def _drop(metric: MetricBand, rule: Rule, alpha: float) -> float:
-    """Drop of one candidate that a rule stops with 80 % power, in score units."""
-    n, prior = metric.n, metric.prior.df
-    if rule == "retest":
-        return looks.design(n, alpha, prior).detectable_drop * metric.noise_sd
-    if rule == "t":
-        return power.t_detectable_drop(n, 1, alpha, prior_df=prior) * metric.noise_sd
-    return power.range_detectable_drop(n, 1) * metric.noise_sd
+    return f"a drop of {sight.detectable_drop:.{digits(metric)}f} is stopped with 80 % power"

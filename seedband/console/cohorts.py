@@ -87,8 +87,10 @@ def _noise(split: Split) -> list[str]:
         f"seeds on single items {parts.residual_variance:.3g}"
     )
     sds = f"{parts.same_items_sd:.4f} on these items, of {parts.new_items_sd:.4f} on {parts.n_items} new ones"
+    churn = f"churn: two seeds differ on {split.churn:.1%} of the items, by itself an sd of {split.floor:.4f}"
+    graded = f"churn: what single items move by themselves makes an sd of {split.floor:.4f}"
     return [
         f"{name} noise: seeds sd {split.seed_sd:.4f}; items standard error {split.item_se:.4f}{clustered}",
         f"{name} variance: {variances}; another seed has an sd of {sds}",
-        f"{name} churn: two seeds differ on {split.churn:.1%} of the items, by itself an sd of {split.floor:.4f}",
+        f"{name} {churn if split.binary else graded}",
     ]

@@ -1,6 +1,7 @@
 """What every message goes through: standard output for data, standard error for everything else."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,26 @@ def rich_console(*, stderr: bool = False) -> "RichConsole":
     """A rich console on standard output or standard error."""
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    class Unbroken(Console):
+        """When the reader goes away, what is left is not printed, and the exit code stays what it was."""
+
+        def on_broken_pipe(self) -> None:
+            _let_go()
+
+    return Unbroken(stderr=stderr)
+
+
+def _let_go() -> None:
+    """Print into nothing from here on: the reader of our output went away, and the answer is the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go()
 
 
 def clean(text: object) -> str:
@@ -30,7 +50,7 @@ def clean(text: object) -> str:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    _write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def print_error(error: SeedbandError) -> None:
@@ -62,4 +82,4 @@ def print_note(text: str) -> None:
 def print_lines(lines: Sequence[str]) -> None:
     """Plain lines on standard output."""
     for line in lines:
-        sys.stdout.write(clean(line) + "\n")
+        _write(clean(line) + "\n")

@@ -26,8 +26,8 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
     if plan.recommended is None:
         print_lines([f"recommended: nothing; no row sees a drop of {plan.drop:.4g}"])
         print_hint(
-            "more eval items or a quieter metric make the noise smaller; candidates trained under the band's own seeds "
-            "and compared pair by pair see far less"
+            "more eval items or a quieter metric make the noise smaller; candidates under the band's own seeds, "
+            "compared pair by pair, can see smaller drops: seedband check --pairs K --recipe CANDIDATE.toml"
         )
         return
     print_lines([_recommended(plan, plan.recommended)])

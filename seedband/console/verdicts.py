@@ -45,7 +45,7 @@ def print_verdict(verdict: Verdict, band: Band, *, as_json: bool = False) -> Non
     from rich.text import Text
 
     word = Text(verdict.status.upper(), style=f"bold {STYLES[verdict.status]}")
-    more = f"; 1 more seed, {verdict.candidates_at_most} at most" if verdict.candidates_needed else ""
+    more = f"; 1 more seed, {_at_most(verdict)}" if verdict.candidates_needed else ""
     console.print(Text.assemble(word, f": {clean(verdict.reason)}{more}"), soft_wrap=True)
 
 
@@ -85,7 +85,16 @@ def _rate(m: MetricVerdict, d: int) -> str:
             f"{m.tolerance:.{d}f} are stopped"
         )
     again = f" ({m.screen_rate:.0%} are looked at again)" if m.screen_rate else ""
-    return f"false alarms: {m.false_alarm_rate:.1%} of unchanged recipes are stopped by this rule in the end{again}"
+    most = "at most " if m.rate_is_bound else ""
+    return (
+        f"false alarms: {most}{m.false_alarm_rate:.1%} of unchanged recipes are stopped by this rule in the end{again}"
+    )
+
+
+def _at_most(verdict: Verdict) -> str:
+    """How many seeds there can be: pairs end with the band's seeds, whether or not they settled it."""
+    left = verdict.candidates_at_most
+    return f"{left} left in the band" if verdict.metrics[verdict.primary].rule == "paired" else f"{left} at most"
 
 
 def _listed(scores: Sequence[float], d: int) -> str:

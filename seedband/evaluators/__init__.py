@@ -71,6 +71,7 @@ class Evaluator(Protocol):
     name: ClassVar[str]
     version: ClassVar[str]
     higher_is_better: ClassVar[bool]
+    bounds: ClassVar[tuple[float, float]]
     unit: ClassVar[str]
     backend: ClassVar[str]
 
@@ -108,6 +109,15 @@ def build(name: str, args: Mapping[str, Any]) -> Evaluator:
         raise UsageError(f"evaluator {name!r}: {error}", hint=f"it takes {inspect.signature(factory)}") from error
     evaluator: Evaluator = factory(**args)
     return evaluator
+
+
+def built_in(name: str) -> type[Evaluator] | None:
+    """The class of a built-in evaluator, or None; only its own file is imported."""
+    if name not in BUILT_IN:
+        return None
+    module, _, attribute = BUILT_IN[name].partition(":")
+    found: type[Evaluator] = getattr(import_module(module), attribute)
+    return found
 
 
 def describe(evaluator: Evaluator) -> dict[str, Any]:

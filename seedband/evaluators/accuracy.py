@@ -14,6 +14,7 @@ class Accuracy:
     name = "accuracy"
     version = "1"
     higher_is_better = True
+    bounds = (0.0, 1.0)
     unit = "share"
     backend = "numpy"
 

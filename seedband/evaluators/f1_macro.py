@@ -26,6 +26,7 @@ class F1Macro:
     name = "f1_macro"
     version = "1"
     higher_is_better = True
+    bounds = (0.0, 1.0)
     unit = "F1"
     backend = "scikit-learn"
 

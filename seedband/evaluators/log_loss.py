@@ -1,5 +1,6 @@
 """Mean negative log-likelihood of the true class."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ class LogLoss:
     name = "log_loss"
     version = "1"
     higher_is_better = False
+    bounds = (0.0, math.inf)
     unit = "nats"
     backend = "scipy"
 

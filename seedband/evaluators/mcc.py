@@ -14,6 +14,7 @@ class Mcc:
     name = "mcc"
     version = "1"
     higher_is_better = True
+    bounds = (-1.0, 1.0)
     unit = "correlation"
     backend = "scikit-learn"
 

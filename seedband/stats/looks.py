@@ -14,7 +14,7 @@ from math import exp, log, log1p
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
 
 #: Most looks that the rule ever takes.
 MAX_LOOKS = 3
@@ -111,18 +111,56 @@ def detectable_drop(n: int, alpha: float, power: float, prior_df: float = 0.0) -
     return float(np.interp(ndtri(power), ndtri(powers), drops))
 
 
+class UpfrontRate(NamedTuple):
+    """How often candidates that were all trained before any look fail when nothing changed.
+
+    Attributes:
+        value: The rate.
+        is_bound: Whether the true rate may be smaller.
+    """
+
+    value: float
+    is_bound: bool
+
+
 @lru_cache(maxsize=1024)
-def upfront_false_alarm_rate(n: int, k: int, alpha: float) -> float:
+def upfront_false_alarm_rate(n: int, k: int, alpha: float, prior_df: float = 0.0) -> UpfrontRate:
     """Chance that k unchanged candidates, all trained before any look, fail in the end; k >= 2.
 
-    Every look also fails a single collapsed candidate, so this lies somewhat above alpha. Beyond the table's k it
-    is an upper bound: alpha plus the rate of a collapse among k.
+    Every look also fails a single collapsed candidate, so this lies somewhat above alpha. Beyond the table's k, and
+    with a prior, it is an upper bound: alpha plus the chance that any of k collapses.
+
+    Examples:
+        >>> round(upfront_false_alarm_rate(4, 3, 0.05).value, 3)
+        0.063
+        >>> upfront_false_alarm_rate(4, 200, 0.05).value < 0.2
+        True
     """
     table = _table()
-    if k not in table["upfront_candidates"]:
-        return min(1.0, alpha + k * alpha * COLLAPSE_SHARE)
-    at = table["upfront_candidates"].index(k)
-    return _value("upfront", n, alpha, 0.0, at)
+    if k in table["upfront_candidates"] and prior_df == 0:
+        at = table["upfront_candidates"].index(k)
+        return UpfrontRate(_value("upfront", n, alpha, 0.0, at), is_bound=False)
+    return UpfrontRate(min(1.0, alpha + collapse_rate(n, k, alpha, prior_df)), is_bound=True)
+
+
+@lru_cache(maxsize=1024)
+def collapse_rate(n: int, k: int, alpha: float, prior_df: float = 0.0) -> float:
+    """Chance that any of k unchanged candidates collapses: they share one baseline, so it is far below k times one's.
+
+    By quadrature over the baseline's mean and standard deviation, for Normal scores.
+
+    Examples:
+        >>> round(collapse_rate(4, 1, 0.05), 4), collapse_rate(4, 10, 0.05) < 10 * 0.005
+        (0.005, True)
+    """
+    df = n - 1 + prior_df
+    # Finer where the baseline's spread happens to be small: there it collapses most.
+    edges = np.concatenate([[0.0], np.geomspace(1e-12, 1.0, 1025)])
+    weights, shares = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+    sd = np.sqrt(2 * gammaincinv(df / 2, shares) / df)[:, None]
+    centre = ndtri((np.arange(512) + 0.5) / 512) / np.sqrt(n)
+    limit = centre + float(stdtrit(df, alpha * COLLAPSE_SHARE)) * np.sqrt(1 + 1 / n) * sd
+    return float(weights @ (1 - ndtr(-limit) ** k).mean(axis=1))
 
 
 def _value(column: str, n: int, alpha: float, prior_df: float, at: int | None = None) -> float:

@@ -27,7 +27,7 @@ def decide_paired(
     Returns:
         The decision; its false-alarm rate is that of a candidate exactly `tolerance` worse, a better one is stopped
         more rarely. Where all differences are equal and no floor is known there is no p-value: signs are all there
-        is, and they settle the matter once 2^-k <= alpha.
+        is: none below 0 passes, and others settle the matter once 2^-k <= alpha.
 
     References:
         Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987): two one-sided tests.
@@ -46,18 +46,21 @@ def decide_paired(
     sd = max(limits.sample_sd(differences), floor)
     drop = tolerance + power.paired_detectable_drop(k, alpha) * sd if sd > 0 else None
     common = Decision("pass", "", alpha, detectable_drop=drop)
-    if min(differences) == max(differences) and min(differences) >= 0:
-        shown = "exactly 0" if differences[0] == 0 else f"exactly {differences[0]:.3g}"
-        return common._replace(reason=f"all {k} differences are {shown}")
+    equal = (
+        f"all {k} differences are exactly {differences[0] + 0.0:.3g}" if min(differences) == max(differences) else ""
+    )
+    if sd == 0 and differences[0] >= 0:
+        return common._replace(reason=equal)
+    prefix = f"{equal}; " if equal else ""
     worse, no_worse = _levels(differences, tolerance, sd)
     p = worse if sd > 0 else None
     if worse <= alpha:
-        reason = f"worse by more than the tolerance {tolerance:.3g}: p = {worse:.3g} <= {alpha:.3g}"
+        reason = f"{prefix}worse by more than the tolerance {tolerance:.3g}: p = {worse:.3g} <= {alpha:.3g}"
         return common._replace(status="fail", reason=reason, p_value=p)
     if no_worse <= alpha:
-        reason = f"no worse than the tolerance {tolerance:.3g}: p = {no_worse:.3g} <= {alpha:.3g}"
+        reason = f"{prefix}a drop beyond the tolerance {tolerance:.3g} is ruled out: {no_worse:.3g} <= {alpha:.3g}"
         return common._replace(reason=reason, p_value=p)
-    reason = f"{k} pairs show neither a drop beyond the tolerance {tolerance:.3g} nor its absence"
+    reason = f"{prefix}{k} pairs show neither a drop beyond the tolerance {tolerance:.3g} nor its absence"
     return common._replace(
         status="suspect",
         reason=reason,

@@ -26,6 +26,7 @@ class Decision(NamedTuple):
     limit: float | None = None
     candidates_needed: int = 0
     candidates_at_most: int = 0
+    rate_is_bound: bool = False
 
 
 def decide(baseline: Baseline, candidates: Sequence[float], rule: Rule, alpha: float) -> Decision:
@@ -46,9 +47,11 @@ def decide(baseline: Baseline, candidates: Sequence[float], rule: Rule, alpha: f
     """
     if rule == "range":
         return _by_range(baseline, candidates)
-    if baseline.t(candidates) is None:
+    if baseline.sd == 0:
         return _without_scale(baseline, candidates, rule, alpha)
-    return _by_t(baseline, candidates, alpha) if rule == "t" else _by_retest(baseline, candidates, alpha)
+    decision = _by_t(baseline, candidates, alpha) if rule == "t" else _by_retest(baseline, candidates, alpha)
+    # A floor can only make a rule stop less: the rate that holds without one is then a bound.
+    return decision._replace(rate_is_bound=decision.rate_is_bound or baseline.floor > 0)
 
 
 def screen(baseline: Baseline) -> float:
@@ -102,18 +105,24 @@ def _by_retest(baseline: Baseline, y: Sequence[float], alpha: float) -> Decision
     drop = _in_units(baseline, design.detectable_drop)
     common = Decision("pass", "", design.false_alarm_rate, looks.screen_rate(n), drop, p)
     collapse = collapse_limit(baseline, alpha)
-    if baseline.sd > 0 and min(y) <= collapse:
+    if min(y) <= collapse:
         first = next(j for j, score in enumerate(y, 1) if score <= collapse)
-        return common._replace(status="fail", reason=f"candidate {first} of {k} collapsed", limit=collapse)
+        told = common._replace(status="fail", reason=f"candidate {first} of {k} collapsed", limit=collapse)
+        if k <= looks.MAX_LOOKS:
+            return told
+        rate = looks.upfront_false_alarm_rate(n, k, alpha, baseline.prior.df)
+        return told._replace(false_alarm_rate=rate.value, rate_is_bound=rate.is_bound)
     looked, decision = _first_settled_look(baseline, y, alpha, common)
     if looked == k or decision.status == "fail":
         return decision._replace(p_value=p)
     level = min(alpha, design.level) if k == looks.MAX_LOOKS else alpha
+    rate = looks.upfront_false_alarm_rate(n, k, alpha, baseline.prior.df)
     return common._replace(
         status="fail" if _at_most(p, level) else "pass",
         reason=f"one look at {k} candidates: p {_compared(p, level)}",
         screen_rate=0.0,
-        false_alarm_rate=looks.upfront_false_alarm_rate(n, k, alpha),
+        false_alarm_rate=rate.value,
+        rate_is_bound=rate.is_bound,
         detectable_drop=_in_units(baseline, power.t_detectable_drop(n, k, level, prior_df=baseline.prior.df)),
     )
 
@@ -155,18 +164,22 @@ def _unsettled(common: Decision, looked: int) -> Decision:
 
 
 def _without_scale(baseline: Baseline, y: Sequence[float], rule: Rule, alpha: float) -> Decision:
-    """All baseline seeds agree, all candidates agree, and no items say what that is worth: ranks are all there is."""
+    """All baseline seeds agree, and no items say what that is worth: ranks are all there is.
+
+    Candidates settle it once so many lie below the band that chance would put them there in alpha of cases; the
+    spread among the candidates themselves is no scale, for the baseline's says that they differ.
+    """
     n, k, edge = baseline.n, len(y), screen(baseline)
-    rate = limits.all_below_rate(n, k)
-    screened = looks.screen_rate(n) if rule == "retest" else 0.0
+    last = next(k for k in range(1, 10_000) if limits.all_below_rate(n, k) <= alpha)
+    rate = limits.all_below_rate(n, max(k, last))
+    screened = looks.screen_rate(n) if rule == "retest" and k < last else 0.0
     common = Decision("pass", "", rate, screened, limit=edge)
-    if y[0] >= edge:
+    if max(y) >= edge:
         return common._replace(reason="inside the band; its spread is zero, which is no proof of zero noise")
-    if rate <= alpha:
+    if k >= last:
         return common._replace(status="fail", reason=f"all of {k} below a band of zero spread: chance {rate:.3g}")
-    more = next(more for more in range(1, 10_000) if limits.all_below_rate(n, k + more) <= alpha)
     reason = "below a band of zero spread: no scale to judge the drop by"
-    return common._replace(status="suspect", reason=reason, candidates_needed=1, candidates_at_most=more)
+    return common._replace(status="suspect", reason=reason, candidates_needed=1, candidates_at_most=last - k)
 
 
 def _in_units(baseline: Baseline, drop_sd: float) -> float | None:

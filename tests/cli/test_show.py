@@ -36,7 +36,7 @@ def test_failed_seeds_are_shown_and_counted(tmp_path):
 
 
 def test_other_rules_say_their_own_rate(tmp_path):
-    for rule, told in (("t", "stopped in 5.0% of cases"), ("range", "stopped in 25% of cases")):
+    for rule, told in (("t", "stopped in 5.0% of cases"), ("range", "stopped in 25.0% of cases")):
         fit_band({"m": [0.8, 0.81, 0.83]}, rule=rule).save(tmp_path / "band.json")
         assert told in run_cli("show", tmp_path / "band.json").out
 
@@ -80,7 +80,7 @@ def test_several_gates_say_what_they_cost(tmp_path):
 def test_gates_of_rule_range_share_no_level(tmp_path):
     fit_band(TWO, primary="a", gates=["a", "b"], rule="range").save(tmp_path / "band.json")
     done = run_cli("show", tmp_path / "band.json")
-    assert done.out.count("stopped in 20% of cases") == 2
+    assert done.out.count("stopped in 20.0% of cases") == 2
     assert "2 metrics gate, for about 40.0% in all" in done.out
 
 

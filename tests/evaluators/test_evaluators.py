@@ -75,6 +75,7 @@ def test_describes_itself(name):
     evaluator = build(name, {})
     assert isinstance(evaluator, Evaluator)
     assert evaluator.name == name
+    assert evaluator.bounds == RANGES[name]
     assert isinstance(evaluator.version, str)
     described = describe(evaluator)
     assert described.keys() == {"version", "higher_is_better", "unit", "backend", "args"}

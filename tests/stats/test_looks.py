@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from tiny import ROOT
 
 from seedband.stats import looks
+from seedband.stats.limits import Baseline
+from seedband.stats.rules import decide
 
 N = (2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 20, 30)
 LEVELS = (0.043, 0.045, 0.057, 0.069, 0.086, 0.100, 0.100, 0.070, 0.078, 0.076, 0.081, 0.085)
@@ -56,7 +59,7 @@ def test_table_agrees_with_a_fresh_simulation(n, alpha, script):
     assert script.failure_rate(draws, alpha, design.level, 0.0) == pytest.approx(design.false_alarm_rate, abs=error)
     assert script.failure_rate(draws, alpha, design.level, design.detectable_drop) == pytest.approx(0.8, abs=0.008)
     upfront = script.upfront_rates(draws, alpha, design.level)
-    assert upfront[1] == pytest.approx(looks.upfront_false_alarm_rate(n, 3, alpha), abs=error * 1.5)
+    assert upfront[1] == pytest.approx(looks.upfront_false_alarm_rate(n, 3, alpha).value, abs=error * 1.5)
 
 
 BESIDE_A_HISTORY = [(2, 0.05, 2.0), (4, 0.05, 8.31), (5, 0.01, 3.0), (12, 0.04, 40.0)]
@@ -131,9 +134,49 @@ def test_every_n_and_alpha_has_a_design(n, alpha):
     assert 0.5 < design.detectable_drop < 400
 
 
-@given(st.integers(2, 80), st.integers(2, 40))
-def test_candidates_trained_up_front_cost_a_known_rate(n, k):
-    assert 0.04 < looks.upfront_false_alarm_rate(n, k, 0.05) <= max(0.075, 0.05 + k * 0.005 + 1e-9)
+@given(st.integers(2, 80), st.integers(2, 40), st.just(0.0) | st.floats(0.5, 60))
+def test_candidates_trained_up_front_cost_a_known_rate(n, k, prior_df):
+    rate = looks.upfront_false_alarm_rate(n, k, 0.05, prior_df)
+    assert 0.04 < rate.value <= max(0.075, 0.05 + k * 0.005 + 1e-9)
+    assert rate.is_bound == (k > 10 or prior_df > 0)
+    if rate.is_bound:
+        assert rate.value == 0.05 + looks.collapse_rate(n, k, 0.05, prior_df)
+
+
+def collapses(n, k, alpha, prior_df=0.0, repeats=200_000):
+    """Share of simulated bands that have a collapsed one among k unchanged candidates."""
+    draw = np.random.default_rng([n, k])
+    squares = draw.chisquare(n - 1, repeats) + (draw.chisquare(prior_df, repeats) if prior_df else 0.0)
+    reach = stats.t.ppf(alpha / 10, n - 1 + prior_df) * np.sqrt(squares / (n - 1 + prior_df) * (1 + 1 / n))
+    lowest = draw.standard_normal((repeats, k)).min(axis=1)
+    return np.mean(lowest <= draw.standard_normal(repeats) / math.sqrt(n) + reach)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("prior_df", [0.0, 8.0])
+def test_one_candidate_collapses_in_a_tenth_of_alpha(alpha, prior_df):
+    assert looks.collapse_rate(4, 1, alpha, prior_df) == pytest.approx(alpha / 10, rel=0.05)
+
+
+@pytest.mark.parametrize(("n", "k", "prior_df"), [(4, 3, 0.0), (4, 20, 0.0), (9, 12, 0.0), (4, 20, 8.0)])
+def test_collapse_rate_is_that_of_a_simulation(n, k, prior_df):
+    assert looks.collapse_rate(n, k, 0.05, prior_df) == pytest.approx(collapses(n, k, 0.05, prior_df), abs=0.0025)
+
+
+def test_bound_on_twenty_candidates_trained_up_front_holds_and_is_of_use():
+    draw, n, k = np.random.default_rng(20), 4, 20
+    x, y = draw.standard_normal((200_000, n)), draw.standard_normal((200_000, k))
+    reach = stats.t.ppf(0.005, n - 1) * x.std(axis=1, ddof=1) * math.sqrt(1 + 1 / n)
+    p = stats.ttest_ind(y, x, axis=1, alternative="less").pvalue
+    failed = (y.min(axis=1) <= x.mean(axis=1) + reach) | (p <= 0.05)
+    decisions = [
+        decide(Baseline(tuple(a)), b, "retest", 0.05) for a, b in zip(x[:500].tolist(), y[:500].tolist(), strict=True)
+    ]
+    assert [decision.status == "fail" for decision in decisions] == failed[:500].tolist()
+    bound = looks.upfront_false_alarm_rate(n, k, 0.05)
+    one_look = [decision for decision in decisions if decision.reason.startswith("one look at 20")]
+    assert {(decision.false_alarm_rate, decision.rate_is_bound) for decision in one_look} == {bound}
+    assert 0.08 < failed.mean() <= bound.value < 0.12
 
 
 def test_screen_is_the_lowest_fifth_of_ranks():

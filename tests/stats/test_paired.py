@@ -71,12 +71,28 @@ def test_detectable_drop_is_the_tolerance_and_the_published_share_of_the_spread(
     assert drop == pytest.approx(0.02 + factor * sd, abs=0.006 * sd)
 
 
-@pytest.mark.parametrize("floor", [0.0, 0.01])
+@pytest.mark.parametrize(("difference", "said"), [(0.0, "0"), (-0.0, "0"), (0.25, "0.25")])
 @pytest.mark.parametrize("tolerance", [0.0, 0.01])
-def test_scores_that_are_equal_seed_by_seed_pass_and_it_is_said(floor, tolerance):
-    decision = decide_paired([0.0, 0.0, 0.0], tolerance, 0.001, floor)
-    assert (decision.status, decision.reason) == ("pass", "all 3 differences are exactly 0")
+def test_scores_that_are_equal_seed_by_seed_pass_and_it_is_said(difference, said, tolerance):
+    decision = decide_paired([difference] * 3, tolerance, 0.001)
+    assert (decision.status, decision.reason) == ("pass", f"all 3 differences are exactly {said}")
     assert decision.p_value is None
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "alpha", "status", "reason"),
+    [
+        (0.0, 0.2, "suspect", "3 pairs show neither a drop beyond the tolerance 0 nor its absence"),
+        (0.01, 0.05, "suspect", "3 pairs show neither a drop beyond the tolerance 0.01 nor its absence"),
+        (0.01, 0.2, "pass", "a drop beyond the tolerance 0.01 is ruled out: 0.113 <= 0.2"),
+        (0.04, 0.05, "pass", "a drop beyond the tolerance 0.04 is ruled out: 0.0101 <= 0.05"),
+    ],
+)
+def test_scores_that_are_equal_seed_by_seed_go_through_the_test_where_items_are_few(tolerance, alpha, status, reason):
+    decision = decide_paired([0.0] * 3, tolerance, alpha, floor=0.01, pairs_left=2)
+    assert (decision.status, decision.reason) == (status, f"all 3 differences are exactly 0; {reason}")
+    assert decision.p_value == pytest.approx(stats.t.cdf(tolerance / 0.01 * math.sqrt(3), 2))
+    assert decision.candidates_needed == (status == "suspect")
 
 
 @pytest.mark.parametrize(
