@@ -191,7 +191,7 @@ def test_ledger_carries_the_looks_of_a_recipe_from_call_to_call(suspect):
     assert stamps(suspect.folder / "further").keys() == {4}
 
     sealed = ledger.read_bytes()
-    late = check("wrong/seed-7", "--alpha", "0.01")
+    late = check("wrong/seed-7")
     assert late.code == 1, late.out + late.err
     assert shown(late) == shown(third)
     assert "failed at an earlier call" in late.out
@@ -200,6 +200,11 @@ def test_ledger_carries_the_looks_of_a_recipe_from_call_to_call(suspect):
     good = check("runs/seed-1", "--recipe", "seedband.toml")
     assert good.code == 0, good.out + good.err
     assert looks(ledger) == [("fail", [3, 9, 4]), ("pass", [1])]
+
+    other_level = check("wrong/seed-7", "--alpha", "0.01")
+    assert "failed at an earlier call" not in other_level.out
+    assert len(shown(other_level)) == 1
+    assert [entry for entry in looks(ledger) if entry[1] == [7]]
 
     ledger.write_text(ledger.read_text().replace('"fail"', '"pass"'))
     tampered = ledger.read_bytes()
@@ -240,7 +245,7 @@ def test_pairs_are_compared_seed_by_seed_wherever_they_were_trained(tiny_heads, 
         "check", "--pairs", "2", "--recipe", "slow.toml", "--out", "slow", "--tolerance", "0.002", cwd=tiny.folder
     )
     assert first.code == 4, first.out + first.err
-    assert "1 more seed, 1 at most" in first.err
+    assert "1 more seed, 1 left in the band" in first.err
     settling = hinted(first)
     assert settling == [
         *("check", "--recipe", "slow.toml", "--out", "slow", "--tolerance", "0.002", "--pairs", "3"),
@@ -267,14 +272,13 @@ def test_pairs_are_compared_seed_by_seed_wherever_they_were_trained(tiny_heads, 
     primary, other = verdict["metrics"]["accuracy"], verdict["metrics"]["log_loss"]
     assert (primary["tolerance"], other["tolerance"]) == (0.002, band.metrics["log_loss"].noise_sd)
 
-    flags = ["--rule", "paired", "--ledger", "ledger.json"]
-    elsewhere = run_cli("check", "slow/seed-1", "slow/seed-0", *flags, cwd=tiny.folder)
-    assert elsewhere.code == 4, elsewhere.out + elsewhere.err
-    assert "train the candidate under another seed of the band" in elsewhere.err
-    last = run_cli("check", "slow/seed-2", *flags, "--json", cwd=tiny.folder)
-    joined = json.loads(last.out)["metrics"]
-    assert {name: m["differences"] for name, m in joined.items()} == {
-        name: [differences[1], differences[0], differences[2]] for name, differences in expected.items()
+    two = ["check", "slow/seed-1", "slow/seed-0", "--rule", "paired"]
+    ledger = run_cli(*two, "--ledger", "ledger.json", cwd=tiny.folder)
+    assert ledger.code == 2
+    assert "--ledger carries looks, and rule paired has one look" in ledger.err
+    elsewhere = run_cli(*two, "--json", cwd=tiny.folder)
+    assert {name: m["differences"] for name, m in json.loads(elsewhere.out)["metrics"].items()} == {
+        name: [differences[1], differences[0]] for name, differences in expected.items()
     }
 
     without_record(tiny.folder / "slow" / "seed-0", tiny.folder / "plain")
