@@ -256,3 +256,19 @@ with opened(Path({str(path)!r})) as book:
     calls = [subprocess.Popen([sys.executable, "-c", code, key]) for key in "abc"]
     assert [process.wait(timeout=60) for process in calls] == [0, 0, 0]
     assert sorted(json.loads(path.read_text())["entries"]) == ["a", "b", "c"]
+
+
+def test_a_linked_ledger_stays_a_link_to_the_one_that_is_kept(call, path):
+    kept = path.parent / "kept" / "ledger.json"
+    kept.parent.mkdir()
+    path.symlink_to(kept)
+    assert call(candidate(0.869))[0] == "suspect"
+    assert path.is_symlink()
+    assert [entry.status for entry in entries(kept).values()] == ["suspect"]
+
+
+def test_another_rule_or_level_neither_settles_nor_condemns(call, path):
+    assert call(candidate(0.869), band=fit_band({"accuracy": WORKED}, rule="range"))[0] == "fail"
+    assert call(candidate(0.869), band=fit_band({"accuracy": WORKED}, rule="t"))[0] == "pass"
+    assert call(candidate(0.869))[0] == "suspect"
+    assert call(candidate(0.868, number=1))[1] == (0.869, 0.868)
