@@ -1,46 +1,24 @@
 """History: which bands may lend their variance, what it is worth, and what it must not change."""
 
-import copy
 import json
 import math
 import shutil
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from signatures import FULL, changed
 from tiny import recipe_text, run_cli
 
 from seedband import Refused, fit_band, load_band, store
-from seedband.evaluators import build, describe
-from seedband.recipe import parse_recipe
-from seedband.records import Base, EvaluatorSection, Scoring
-from seedband.signature import of_scoring, of_training
 from seedband.stats.variance import fit_prior
 
 #: Standard deviations of bands of 4 seeds, and what limma's fitFDist says of them: published with the rule.
 SDS = [0.004, 0.006, 0.009, 0.012, 0.005, 0.02, 0.0088]
 D0, VARIANCE = 8.31085065718824, 8.36581980698e-05
 OWN = [0.871, 0.884, 0.879, 0.892]
-SCORING = Scoring(
-    base=Base("org/base", "/models/base", "ab" * 32, "cd" * 32),
-    task="text-classification",
-    max_length=32,
-    batch_size=64,
-    device="cpu",
-    labels=("fruit", "metal"),
-    eval_path="eval.jsonl",
-    columns={},
-    evaluators=(EvaluatorSection(evaluator="accuracy", primary=True),),
-)
-FACTS = {"fingerprint": "f00", "device": "cpu", "versions": {"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}}
-EVALUATORS = {name: describe(build(name, {})) for name in ("accuracy", "f1_macro")}
-SIGNATURE = {
-    **of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS),
-    **of_training(parse_recipe(tomllib.loads(recipe_text()), "there")),
-}
 
 
 def scores_of(sd, n=4, mean=0.9):
@@ -70,14 +48,8 @@ def fitted(history, scores=OWN, **options):
 
 def signed(change=None, value=None):
     """The provenance of a sweep; with another value at a key path of its signature."""
-    signature = copy.deepcopy(SIGNATURE)
-    if change is not None:
-        *parents, last = change.split(".")
-        inner = signature
-        for part in parents:
-            inner = inner[part]
-        assert inner[last] != value
-        inner[last] = value
+    signature = FULL if change is None else changed(change, value)
+    assert change is None or signature != FULL
     return {"signature": signature}
 
 
@@ -182,7 +154,7 @@ def test_bands_of_the_same_evaluator_on_the_same_eval_set_are_on_record_whatever
     band = fitted(past, provenance=signed())
     assert len(set(recorded(past))) == 5
     assert band.provenance["history"] == {"bands": 5, "comparability": "on record", "scores_sha256": recorded(past)}
-    assert band.provenance["signature"] == SIGNATURE
+    assert band.provenance["signature"] == FULL
     assert band.metrics["accuracy"].prior.df == 15
 
 

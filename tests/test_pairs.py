@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from signatures import changed
 
 from seedband import Refused, fit_band, load_band, store
 from seedband.candidates import Found
@@ -24,19 +25,6 @@ SIGNATURE = {
 }
 M = 40
 tables = arrays.arrays(float, (3, M), elements=st.sampled_from([0.0, 1.0]))
-
-
-def changed(signature, path, value):
-    other = copy.deepcopy(signature)
-    *parents, last = path.split(".")
-    inner = other
-    for part in parents:
-        inner = inner[part]
-    if value is None:
-        del inner[last]
-    else:
-        inner[last] = value
-    return other
 
 
 def found(seed, signature=SIGNATURE, path="new", **changes):
@@ -93,7 +81,7 @@ def band():
 
 def test_equal_draws_have_no_reason_against_them():
     assert unpaired(SIGNATURE, copy.deepcopy(SIGNATURE)) == []
-    other = changed(SIGNATURE, "eval_data.sha256", "cd" * 32)
+    other = changed("eval_data.sha256", "cd" * 32, SIGNATURE)
     assert unpaired(SIGNATURE, {**other, "method": "lora"}) == []
 
 
@@ -113,7 +101,7 @@ def test_seeds_come_from_the_records_in_the_order_given(band):
     ],
 )
 def test_refuses_other_draws_even_where_a_record_is_missing(band, path, value, told):
-    other = changed(SIGNATURE, path, value)
+    other = changed(path, value, SIGNATURE)
     told = told.replace("[", r"\[").replace("]", r"\]")
     with pytest.raises(Refused, match=f"new/seed-1 has no pair: {told}"):
         shared_seeds(band, [found(0), found(1, other)])
@@ -156,12 +144,12 @@ def test_equal_items_leave_the_smallest_step_of_the_score(tmp_path):
 @pytest.mark.parametrize("count", [M, M - 10])
 def test_items_of_another_eval_set_are_left_alone(tmp_path, count):
     other = {name: table[:, :count] for name, table in draw(1).items()}
-    signature = changed(SIGNATURE, "eval_data.sha256", "cd" * 32)
+    signature = changed("eval_data.sha256", "cd" * 32, SIGNATURE)
     assert item_floors(*make(tmp_path, draw(), other, signature)) == STEPS
 
 
 def test_items_of_another_evaluator_are_left_alone(tmp_path):
-    signature = changed(SIGNATURE, "evaluators.accuracy.version", "2")
+    signature = changed("evaluators.accuracy.version", "2", SIGNATURE)
     floors = item_floors(*make(tmp_path, draw(), draw(1), signature))
     assert floors["accuracy"] == STEPS["accuracy"]
     assert floors["log_loss"] > 0

@@ -1,46 +1,14 @@
 """Signatures: what must match, what must match where both know it, and what is only shown."""
 
-import copy
 import json
 import tomllib
 
 import pytest
+from signatures import FULL, SCORED, changed
 from tiny import recipe_text
 
-from seedband.evaluators import build, describe
 from seedband.recipe import parse_recipe
-from seedband.records import Base, EvaluatorSection, Scoring
-from seedband.signature import COMPARED, NAMES, differences, forbidding, of_scoring, of_training
-
-SCORING = Scoring(
-    base=Base("org/base", "/models/base", "ab" * 32, "cd" * 32),
-    task="text-classification",
-    max_length=32,
-    batch_size=64,
-    device="cpu",
-    labels=("fruit", "metal"),
-    eval_path="eval.jsonl",
-    columns={},
-    evaluators=(EvaluatorSection(evaluator="accuracy", primary=True),),
-)
-FACTS = {"fingerprint": "f00", "device": "cpu", "versions": {"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}}
-EVALUATORS = {name: describe(build(name, {})) for name in ("accuracy", "f1_macro")}
-SCORED = of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS)
-FULL = {**SCORED, **of_training(parse_recipe(tomllib.loads(recipe_text()), "there"))}
-
-
-def at(path, value, signature=FULL):
-    """The signature with another value at a path; without it, when the value is None."""
-    changed = copy.deepcopy(signature)
-    *parents, last = path.split(".")
-    inner = changed
-    for part in parents:
-        inner = inner[part]
-    if value is None:
-        del inner[last]
-    else:
-        inner[last] = value
-    return changed
+from seedband.signature import COMPARED, NAMES, differences, forbidding, of_training
 
 
 def test_equal_signatures_do_not_differ():
@@ -72,7 +40,7 @@ def test_every_compared_key_is_on_record_and_named():
     ],
 )
 def test_names_what_differs(path, value, key):
-    [found] = differences(FULL, at(path, value))
+    [found] = differences(FULL, changed(path, value))
     assert (found.key, found.need) == (key, COMPARED[key])
     assert str(found).startswith(f"{NAMES[key]}: band has ")
     assert forbidding([found], strict=True) == [found]
@@ -81,7 +49,7 @@ def test_names_what_differs(path, value, key):
 
 @pytest.mark.parametrize("key", COMPARED)
 def test_a_missing_record_forbids_only_where_it_must_match(key):
-    for pair in ((FULL, at(key, None)), (at(key, None), FULL)):
+    for pair in ((FULL, changed(key, None)), (changed(key, None), FULL)):
         found = differences(*pair)
         assert [difference.key for difference in found] == ([key] if COMPARED[key] == "must" else [])
 
@@ -92,17 +60,19 @@ def test_a_candidate_trained_elsewhere_is_comparable():
 
 
 def test_an_initializer_that_one_side_lacks_is_no_difference():
-    assert differences(FULL, at("initializers.lora", None)) == []
-    assert differences(at("initializers.lora", None), at("initializers.head", None)) == []
+    assert differences(FULL, changed("initializers.lora", None)) == []
+    assert differences(changed("initializers.lora", None), changed("initializers.head", None)) == []
 
 
 def test_forbidding_differences_come_first():
-    other = at("environment.torch", "1", at("vary", ["init"], at("labels", ["x"], at("method", "head"))))
+    other = changed(
+        "environment.torch", "1", changed("vary", ["init"], changed("labels", ["x"], changed("method", "head")))
+    )
     assert [found.need for found in differences(FULL, other)] == ["must", "recorded", "shown", "shown"]
 
 
 def test_names_the_argument_of_the_evaluator_that_differs():
-    [found] = differences(FULL, at("evaluators.f1_macro.args.zero_division", 1.0))
+    [found] = differences(FULL, changed("evaluators.f1_macro.args.zero_division", 1.0))
     assert "f1_macro" in str(found)
     assert "zero_division = 0.0" in str(found)
     assert "zero_division = 1.0" in str(found)
@@ -110,14 +80,14 @@ def test_names_the_argument_of_the_evaluator_that_differs():
 
 
 def test_names_the_evaluator_that_is_missing():
-    [found] = differences(FULL, at("evaluators.f1_macro", None))
+    [found] = differences(FULL, changed("evaluators.f1_macro", None))
     assert str(found).endswith("candidate has f1_macro = nothing on record")
 
 
 def test_hashes_and_long_values_are_cut_short():
-    [found] = differences(FULL, at("base.sha256", None))
+    [found] = differences(FULL, changed("base.sha256", None))
     assert str(found) == "base weights: band has abababababab…, candidate has nothing on record"
-    [found] = differences(FULL, at("labels", ["label"] * 200))
+    [found] = differences(FULL, changed("labels", ["label"] * 200))
     assert len(str(found).rpartition("candidate has ")[2]) == 160
 
 
