@@ -5,9 +5,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seedband.band import Band, MetricBand, fit_band, load_band
+    from seedband.band import Band, fit_band, load_band
     from seedband.check import check
     from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
+    from seedband.metric_band import MetricBand
     from seedband.sweep import sweep
     from seedband.verdict import MetricVerdict, Verdict
 
@@ -28,7 +29,7 @@ __all__ = [
 
 _MODULES = {
     "Band": "band",
-    "MetricBand": "band",
+    "MetricBand": "metric_band",
     "MetricVerdict": "verdict",
     "Refused": "errors",
     "SeedbandError": "errors",

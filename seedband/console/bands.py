@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from seedband.band import Band, MetricBand
+from seedband.band import Band
 from seedband.console.output import clean, print_json, print_lines, rich_console
+from seedband.metric_band import MetricBand
 from seedband.stats.rules import Decision
 
 #: No table is wider, in columns of a terminal.

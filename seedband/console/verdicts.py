@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from seedband.band import Band, MetricBand
+from seedband.band import Band
 from seedband.console.bands import digits, strip
 from seedband.console.output import clean, print_json, print_lines, rich_console
+from seedband.metric_band import MetricBand
 from seedband.verdict import MetricVerdict, Verdict
 
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
