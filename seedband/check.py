@@ -5,18 +5,17 @@ A suspect verdict asks for further candidate seeds: `more_seeds` trains them, on
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, ledger, pairs, runs, store
+from seedband import folders, ledger, pairs
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
 from seedband.evidence import known_rule, valid_alpha, valid_tolerance
-from seedband.preflight import Prepared, prepare
-from seedband.recipe import LoadedRecipe, load_recipe, parse_recipe
+from seedband.further import Trainer, trainer_of
 from seedband.records import Candidate, Event
 from seedband.rescore import Rescorer, scoring_of
 from seedband.runs import OnEvent
@@ -94,8 +93,9 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     rescorer = Rescorer(band, scoring, order, base, strict, offline, on_event)
     level = band.alpha if alpha is None else valid_alpha(alpha)
     found = [entry for path in listed for entry in resolve(Path(path))]
-    needed = bool(recipe or more_seeds or n_pairs or ledger_path)
-    trainer = _trainer(found, recipe, out, jobs, needed=needed, rescorer=rescorer)
+    trainer = None
+    if recipe or more_seeds or n_pairs or ledger_path:
+        trainer = trainer_of(found, recipe, out, jobs=jobs, offline=offline, on_event=on_event)
     if trainer is not None and n_pairs:
         found = trainer.train(band.seeds[:n_pairs])
     gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
@@ -128,75 +128,6 @@ def _check_options(
 
 
 @dataclass(frozen=True)
-class _Trainer:
-    """Trains further seeds of the candidates' own recipe."""
-
-    prepared: Prepared
-    folder: Path
-    jobs: int
-    rescorer: Rescorer
-
-    def train(self, seeds: Sequence[int]) -> list[Found]:
-        """The runs of these seeds, trained where they are not there yet."""
-        plan = runs.make_plan(self.prepared, seeds, self.folder)
-        on_event, offline = self.rescorer.on_event, self.rescorer.offline
-        with store.locked(self.folder):
-            # On record only when they are finished: a sweep that waits for a seed is no candidate.
-            runs.carry_out(plan, jobs=self.jobs, offline=offline, on_event=on_event, announce=False)
-        return [entry for seed in seeds for entry in resolve(folders.seed_folder(self.folder, seed))]
-
-
-def _trainer(
-    found: Sequence[Found],
-    recipe: str | Path | None,
-    out: str | Path | None,
-    jobs: int,
-    *,
-    needed: bool,
-    rescorer: Rescorer,
-) -> _Trainer | None:
-    """How further seeds of the candidates would be trained; None where nobody asks."""
-    if not needed:
-        return None
-    record = next((entry.record for entry in found if entry.record is not None), None)
-    if recipe is None and record is None:
-        raise UsageError(
-            "the candidate has no run record, so its recipe is unknown", hint="name it with --recipe candidate.toml"
-        )
-    loaded = load_recipe(Path(recipe)) if recipe is not None else _recorded(record or {})
-    prepared = prepare(loaded, offline=rescorer.offline)
-    changed = [] if record is None else folders.changed_keys(record, prepared.as_record())
-    if changed:
-        raise Refused(
-            f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
-            hint="restore what changed, or name the candidate's own recipe with --recipe",
-        )
-    return _Trainer(prepared, _folder(found, prepared, out), jobs, rescorer)
-
-
-def _recorded(record: Mapping[str, Any]) -> LoadedRecipe:
-    """The recipe that a run has on record, its data and base where they lay when it was trained."""
-    recipe, provenance = parse_recipe(record["recipe"], "the candidate's recorded recipe"), record["provenance"]
-    paths = {part: provenance["data"][part]["path"] for part in ("train", "eval")}
-    base = provenance["base"]
-    local = not base["reference"].startswith("package:") and base["revision"] is None
-    model = replace(recipe.model, base=base["path"]) if local else recipe.model
-    return LoadedRecipe(replace(recipe, data=replace(recipe.data, **paths), model=model), Path())
-
-
-def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) -> Path:
-    """Where further seeds go: the sweep that the candidates come from, else a folder that the recipe names."""
-    if out is not None:
-        return Path(out)
-    for entry in found:
-        parent = Path(entry.files.path).parent
-        if entry.record is not None and (parent / folders.SWEEP).is_file():
-            return parent
-    digest = store.digest(folders.identity(prepared.as_record()))[:8]
-    return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"
-
-
-@dataclass(frozen=True)
 class _Gate:
     """Judges candidates look after look."""
 
@@ -205,7 +136,7 @@ class _Gate:
     alpha: float
     tolerance: float | None
     ledger_path: str | Path | None
-    trainer: _Trainer | None
+    trainer: Trainer | None
     on_event: OnEvent = lambda _: None
 
     def settle(self, found: Sequence[Found], rescorer: Rescorer, more_seeds: int) -> Verdict:
@@ -259,7 +190,7 @@ class _Gate:
             )
             self.on_event(Event("note", content={"text": text}))
 
-    def _train_fresh(self, trainer: _Trainer, candidates: Sequence[Candidate]) -> list[Found]:
+    def _train_fresh(self, trainer: Trainer, candidates: Sequence[Candidate]) -> list[Found]:
         """The run of the smallest root seed that neither band nor candidates have used.
 
         The seed of a candidate without a run record shows in its weights only.

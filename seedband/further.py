@@ -1,0 +1,93 @@
+"""Further seeds of a candidate's own recipe: what `check --more-seeds` and `--pairs` train."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from seedband import folders, runs, store
+from seedband.candidates import Found, resolve
+from seedband.errors import Refused, UsageError
+from seedband.preflight import Prepared, prepare
+from seedband.recipe import LoadedRecipe, load_recipe, parse_recipe
+from seedband.runs import OnEvent
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains further seeds of the candidates' own recipe.
+
+    Attributes:
+        prepared: The recipe, found sound.
+        folder: Where its runs go.
+        jobs: Jobs at a time.
+        offline: Whether model hubs must not be asked.
+        on_event: Called with everything that happens.
+    """
+
+    prepared: Prepared
+    folder: Path
+    jobs: int = 1
+    offline: bool = False
+    on_event: OnEvent = lambda _: None
+
+    def train(self, seeds: Sequence[int]) -> list[Found]:
+        """The runs of these seeds, trained where they are not there yet."""
+        plan = runs.make_plan(self.prepared, seeds, self.folder)
+        with store.locked(self.folder):
+            # On record only when they are finished: a sweep that waits for a seed is no candidate.
+            runs.carry_out(plan, jobs=self.jobs, offline=self.offline, on_event=self.on_event, announce=False)
+        return [entry for seed in seeds for entry in resolve(folders.seed_folder(self.folder, seed))]
+
+
+def trainer_of(
+    found: Sequence[Found],
+    recipe: str | Path | None,
+    out: str | Path | None,
+    *,
+    jobs: int,
+    offline: bool,
+    on_event: OnEvent,
+) -> Trainer:
+    """How further seeds of the candidates are trained: by the recipe that they have on record, or the one named.
+
+    Raises:
+        UsageError: Neither is there, or the recipe has mistakes.
+        Refused: The recipe named is another, or what the candidates were trained on has changed.
+    """
+    record = next((entry.record for entry in found if entry.record is not None), None)
+    if recipe is None and record is None:
+        raise UsageError(
+            "the candidate has no run record, so its recipe is unknown", hint="name it with --recipe candidate.toml"
+        )
+    loaded = load_recipe(Path(recipe)) if recipe is not None else _recorded(record or {})
+    prepared = prepare(loaded, offline=offline)
+    changed = [] if record is None else folders.changed_keys(record, prepared.as_record())
+    if changed:
+        raise Refused(
+            f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
+            hint="restore what changed, or name the candidate's own recipe with --recipe",
+        )
+    return Trainer(prepared, _folder(found, prepared, out), jobs, offline, on_event)
+
+
+def _recorded(record: Mapping[str, Any]) -> LoadedRecipe:
+    """The recipe that a run has on record, its data and base where they lay when it was trained."""
+    recipe, provenance = parse_recipe(record["recipe"], "the candidate's recorded recipe"), record["provenance"]
+    paths = {part: provenance["data"][part]["path"] for part in ("train", "eval")}
+    base = provenance["base"]
+    local = not base["reference"].startswith("package:") and base["revision"] is None
+    model = replace(recipe.model, base=base["path"]) if local else recipe.model
+    return LoadedRecipe(replace(recipe, data=replace(recipe.data, **paths), model=model), Path())
+
+
+def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) -> Path:
+    """Where further seeds go: the sweep that the candidates come from, else a folder that the recipe names."""
+    if out is not None:
+        return Path(out)
+    for entry in found:
+        parent = Path(entry.files.path).parent
+        if entry.record is not None and (parent / folders.SWEEP).is_file():
+            return parent
+    digest = store.digest(folders.identity(prepared.as_record()))[:8]
+    return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"
