@@ -17,7 +17,6 @@ from seedband.evidence import (
     baseline_scores,
     candidate_scores,
     check_pairs,
-    finite,
     gates_of,
     known_rule,
     level_of,
@@ -27,6 +26,7 @@ from seedband.evidence import (
     valid_alpha,
     valid_tolerance,
 )
+from seedband.form import check_band
 from seedband.history import Past, Source, check_distinct, is_proven, prior_of
 from seedband.metric_band import MetricBand, judged, judged_by_pairs
 from seedband.stats.items import item_floor, resolution
@@ -129,6 +129,10 @@ class Band:
 
     def save(self, path: str | Path) -> None:
         """Write band.json, atomically."""
+        store.write_text(Path(path), self.as_text())
+
+    def as_text(self) -> str:
+        """What `save` writes."""
         metrics = {
             name: {
                 "higher_is_better": band.higher_is_better,
@@ -153,7 +157,7 @@ class Band:
             "metrics": metrics,
             "provenance": dict(self.provenance),
         }
-        store.write_json(Path(path), "band", content)
+        return store.sealed_text("band", content)
 
 
 def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a band is made of
@@ -253,27 +257,34 @@ def load_band(path: str | Path) -> Band:
     """
     content = store.read_json(Path(path), "band")
     try:
-        alpha, primary = valid_alpha(content["alpha"]), content["primary"]
-        gates = gates_of(content["gates"], primary, content["metrics"])
-        metrics = {
-            name: MetricBand(
-                name=name,
-                scores=baseline_scores(name, entry["scores"], content["seeds"]),
-                seeds=tuple(content["seeds"]),
-                failed_seeds=tuple(content["failed_seeds"]),
-                higher_is_better=bool(entry["higher_is_better"]),
-                floor=finite(entry["floor"], f"floor of {name}"),
-                resolution=finite(entry["resolution"], f"resolution of {name}"),
-                prior=_prior(entry["prior"], name),
-                alpha=level_of(alpha, gates) if name in gates else alpha,
-                unit=str(entry["unit"]),
-            )
-            for name, entry in content["metrics"].items()
-        }
-        rule, provenance = rule_of_band(content["rule"]), dict(content["provenance"])
-        return Band(metrics, primary, gates, rule, alpha, provenance, Path(path).parent)
-    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
-        raise Refused(f"{path}: not a band that holds together: {type(error).__name__}: {error}") from error
+        check_band(content)
+        return _band(content, Path(path).parent)
+    except (Refused, UsageError) as error:
+        raise Refused(f"{path}: not a band that holds together: {error.message}", hint=error.hint) from error
+
+
+def _band(content: Mapping[str, Any], folder: Path) -> Band:
+    """A band from what band.json holds, which has its form."""
+    alpha, primary = valid_alpha(content["alpha"]), content["primary"]
+    gates = gates_of(content["gates"], primary, content["metrics"])
+    scores = {name: entry["scores"] for name, entry in content["metrics"].items()}
+    seeds = seeds_of(scores, primary, content["seeds"], content["failed_seeds"])
+    metrics = {
+        name: MetricBand(
+            name=name,
+            scores=baseline_scores(name, entry["scores"], seeds),
+            seeds=seeds,
+            failed_seeds=tuple(content["failed_seeds"]),
+            higher_is_better=entry["higher_is_better"],
+            floor=float(entry["floor"]),
+            resolution=float(entry["resolution"]),
+            prior=_prior(entry["prior"]),
+            alpha=level_of(alpha, gates) if name in gates else alpha,
+            unit=entry["unit"],
+        )
+        for name, entry in content["metrics"].items()
+    }
+    return Band(metrics, primary, gates, rule_of_band(content["rule"]), alpha, dict(content["provenance"]), folder)
 
 
 def _check_metrics(metrics: Collection[str], history: Sequence[Band]) -> None:
@@ -298,11 +309,10 @@ def _moderated(band: MetricBand, history: Sequence[Band], provenance: Mapping[st
     return replace(band, prior=prior_of(band.name, own, past))
 
 
-def _prior(entry: Sequence[float | None], name: str) -> Prior:
+def _prior(entry: Sequence[float | None]) -> Prior:
     """A prior from band.json: it may have been estimated, but never counts, as worth infinitely much."""
-    df, variance, estimated = entry
-    kept = finite(df, f"prior of {name}"), finite(variance, f"prior of {name}")
-    return Prior(*kept, math.inf if estimated is None else finite(estimated, f"prior of {name}"))
+    df, variance, estimated = (math.inf if part is None else float(part) for part in entry)
+    return Prior(df, variance, estimated)
 
 
 def _floor(name: str, items: Sequence[Sequence[float]], n: int) -> float:

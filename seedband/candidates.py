@@ -1,17 +1,21 @@
 """Candidates: what a path given to `check` is, and whether what stands on record beside it fits the band."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, models, signature, store
+from seedband import folders, models, signature
 from seedband.band import Band
-from seedband.errors import Refused
-from seedband.records import CheckpointFiles, Event, Scoring
-from seedband.runs import OnEvent
+from seedband.errors import Refused, UsageError
+from seedband.executors import OnEvent
+from seedband.records import CheckpointFiles, Event, Run, Scoring
+from seedband.schema import a_path
 from seedband.signature import Difference
 from seedband.worker import RUN
+
+HUB_ID = re.compile(rf"(?P<name>{models.HUB_NAME.pattern})@(?P<commit>{models.COMMIT.pattern})")
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,42 @@ class Found:
         return str(self.record["failure"]) if self.record is not None and not self.record["evaluations"] else ""
 
 
-def resolve(path: Path) -> list[Found]:
-    """A path as candidates: a checkpoint is one, a sweep is all its seeds."""
+def resolve(path: Path, *, offline: bool = False) -> list[Found]:
+    """A path as candidates: a checkpoint is one, a sweep is all its seeds, hf://org/name@commit one of the hub's.
+
+    Raises:
+        UsageError: Nothing there, or a hub id without a commit.
+        Refused: A run that is not finished, or a checkpoint that is not safe to open.
+        WorkFailed: The hub cannot be reached.
+    """
+    if path.parts[:1] == ("hf:",):
+        return [_from_hub("/".join(path.parts[1:]), offline=offline)]
     if (path / folders.SWEEP).is_file():
         seeds = folders.read_sweep(path)["seeds"]
         missing = [seed for seed in seeds if not (folders.seed_folder(path, seed) / RUN).is_file()]
         if missing:
             raise Refused(f"{path}: seed {missing[0]} of this sweep is not finished", hint="sweep again to finish it")
-        return [_found_run(folders.seed_folder(path, seed)) for seed in seeds]
+        return [_found_run(folders.read_seed(path, seed)) for seed in seeds]
     if (path / RUN).is_file():
-        return [_found_run(path)]
+        return [_found_run(folders.read_run(path))]
     if (path.parent / folders.SWEEP).is_file() and path.is_dir():
         raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
     return [Found(models.recognise(path, str(path)), None)]
 
 
-def _found_run(folder: Path) -> Found:
-    run = folders.read_run(folder)
+def _from_hub(text: str, *, offline: bool) -> Found:
+    named = HUB_ID.fullmatch(text)
+    if named is None:
+        raise UsageError(
+            f"hf://{text}: expected hf://org/name@commit, the commit as 40 hexadecimal digits",
+            hint="a branch or a tag can change under the verdict",
+        )
+    folder = models.from_hub(named["name"], named["commit"], offline=offline)
+    return Found(models.recognise(folder, f"hf://{text}"), None)
+
+
+def _found_run(run: Run) -> Found:
+    folder = run.folder
     if run.status == "failed" and not run.evaluations:
         return Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
     return Found(models.recognise(folder, str(folder)), run.record)
@@ -59,7 +82,7 @@ def check_one_recipe(found: Sequence[Found]) -> None:
     recorded = [entry for entry in found if entry.record is not None]
     for entry in recorded[1:]:
         first = recorded[0]
-        changed = folders.changed_keys(first.record or {}, entry.record or {})
+        changed = signature.changed_keys(first.record or {}, entry.record or {})
         if changed:
             raise Refused(
                 f"{entry.files.name} comes from another recipe than {first.files.name}: {', '.join(changed)}",
@@ -86,8 +109,8 @@ def check_record(
     if entry.failure:
         return
     if own is None and entry.files.kind == "adapter":
-        named = _adapter_config(entry.files).get("base_model_name_or_path")
-        revision = _adapter_config(entry.files).get("revision")
+        config = models.read_adapter(Path(entry.files.path))
+        named, revision = config.get("base_model_name_or_path"), config.get("revision")
         other = revision is not None and expected["revision"] not in (None, revision)
         if named != expected["reference"] or other:
             raise Refused(
@@ -98,7 +121,7 @@ def check_record(
         text = f"{entry.files.name}: its base {named!r} has the name of the band's; its weights cannot be compared"
         on_event(Event("warning", content={"text": text}))
     if entry.files.kind == "head":
-        _check_labels(entry.files, store.read_json(Path(entry.files.path) / "head.json", "head")["labels"], scoring)
+        _check_labels(entry.files, models.read_head(Path(entry.files.path)).labels, scoring)
     if entry.files.kind == "model":
         _check_labels(entry.files, _model_labels(entry.files), scoring)
         text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
@@ -112,21 +135,17 @@ def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> 
     if entry.record is not None:
         return str(entry.record["provenance"]["base"]["sha256"])
     if entry.files.kind == "head":
-        return str(store.read_json(Path(entry.files.path) / "head.json", "head")["base_sha256"])
+        return models.read_head(Path(entry.files.path)).base_sha256
     if base is not None:
         return models.locate_base(base, None, Path(), offline=offline).sha256
     if entry.files.kind == "model":
         return None
-    config = _adapter_config(entry.files)
+    config = models.read_adapter(Path(entry.files.path))
     reference = str(config.get("base_model_name_or_path"))
-    for folder in (Path(), start, Path(entry.files.path)):
+    for folder in (Path(), start, Path(entry.files.path)) if a_path(reference) else ():
         if reference.startswith("package:") or (folder / reference).is_dir():
-            return models.locate_base(reference, config.get("revision"), folder, offline=offline).sha256
+            return models.locate_base(reference, None, folder, offline=offline).sha256
     return None
-
-
-def _adapter_config(files: CheckpointFiles) -> dict[str, Any]:
-    return store.parse_json(Path(files.path) / "adapter_config.json")
 
 
 def _model_labels(files: CheckpointFiles) -> list[str]:

@@ -4,21 +4,21 @@ A suspect verdict asks for further candidate seeds: `more_seeds` trains them, on
 """
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, ledger, pairs
+from seedband import ledger, pairs, signature, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
 from seedband.evidence import known_rule, valid_alpha, valid_tolerance
+from seedband.executors import OnEvent
 from seedband.further import Trainer, trainer_of
 from seedband.records import Candidate, Event
 from seedband.rescore import Rescorer, scoring_of
-from seedband.runs import OnEvent
+from seedband.schema import brief
 from seedband.stats.rules import Rule
 from seedband.verdict import Verdict
 
@@ -46,8 +46,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     """Judge the checkpoints of one candidate recipe.
 
     Args:
-        candidates: Checkpoint folders, in the order trained: PEFT adapters, heads, whole models, runs or sweeps; none
-            with `n_pairs`.
+        candidates: Checkpoint folders, in the order trained: PEFT adapters, heads, whole models, runs or sweeps, or
+            hf://org/name@commit; none with `n_pairs`.
         band: band.json, or a band that was read from it.
         rule: Another rule than the band's.
         alpha: Another level than the band's.
@@ -92,7 +92,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     order = None if labels is None else tuple(labels)
     rescorer = Rescorer(band, scoring, order, base, strict, offline, on_event)
     level = band.alpha if alpha is None else valid_alpha(alpha)
-    found = [entry for path in listed for entry in resolve(Path(path))]
+    found = [entry for path in listed for entry in resolve(Path(path), offline=offline)]
     trainer = None
     if recipe or more_seeds or n_pairs or ledger_path:
         trainer = trainer_of(found, recipe, out, jobs=jobs, offline=offline, on_event=on_event)
@@ -164,7 +164,7 @@ class _Gate:
         assert self.trainer is not None
         own = {name: list(metric.scores) for name, metric in self.band.metrics.items()}
         gate = {"scores": own, "gates": list(self.band.gates), "rule": self.rule, "alpha": self.alpha}
-        key = ledger.key_of(gate, folders.identity(self.trainer.prepared.as_record()))
+        key = ledger.key_of(gate, signature.identity(self.trainer.prepared.as_record()))
         path = Path(self.ledger_path)
         if not path.exists():
             text = f"{path} is new: looks of earlier calls are known only where the file is kept between them"
@@ -207,6 +207,11 @@ class _Gate:
         if any(not candidate.scores for candidate in candidates):
             rate = self.band.metrics[self.band.primary].failure_rate.share
             return Verdict("fail", {}, self.band.primary, reason, rate, tuple(candidates))
+        metrics = self.band.metrics.keys()
+        for candidate in candidates:
+            if candidate.scores.keys() != metrics:
+                scored = ", ".join(sorted(candidate.scores))
+                raise Refused(f"{candidate.name}: scored by {scored}; the band has {', '.join(sorted(metrics))}")
         scores = {name: [candidate.scores[name] for candidate in candidates] for name in candidates[0].scores}
         paired: dict[str, Any] = {}
         if self.rule == "paired":
@@ -250,15 +255,14 @@ def _check_distinct(candidates: Sequence[Candidate]) -> None:
 
 def read_labels(path: Path) -> list[str]:
     """A label a line, or a JSON list of them."""
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}", hint="save it as UTF-8") from error
+    text = store.read_text(path, store.MAX_FOREIGN_BYTES)
     if not text.lstrip().startswith("["):
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
-        return [str(label) for label in json.loads(text)]
+        labels = store.loads(text)
     except ValueError as error:
         raise UsageError(f"{path}: neither a label a line nor a JSON list: {error}") from error
+    for number, label in enumerate(labels, 1):
+        if not isinstance(label, str | int) or isinstance(label, bool):
+            raise UsageError(f"{path}: label {number}: found {brief(label)}, expected a text")
+    return [str(label) for label in labels]

@@ -1,15 +1,28 @@
 """Classifiers: a base model with its new tensors, as something that gives one logit a class."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import store
-from seedband.errors import Refused
-from seedband.models import ADAPTER_WEIGHTS, HEAD_WEIGHTS, Pooling, read_config, shards
+from seedband.adapters import check_adapter
+from seedband.errors import Problem, Refused, WorkFailed
+from seedband.models import (
+    ADAPTER_WEIGHTS,
+    HEAD_WEIGHTS,
+    Pooling,
+    read_adapter,
+    read_config,
+    read_head,
+    tensor_names,
+    weight_files,
+)
 from seedband.records import Base, CheckpointFiles
+from seedband.schema import MAX_PROBLEMS, brief
+from seedband.shapes import Shapes, check_shapes, checkpoint_shapes
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +30,19 @@ if TYPE_CHECKING:
 
 #: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
 ADAPTER_NOTES = {"base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping"}
+#: Keys of config.json that a fine-tuned model may have otherwise than its base: names, notes, what only training asks.
+FREE_KEYS = {
+    "_commit_hash", "_name_or_path", "_num_labels", "architectures", "dtype", "finetuning_task",
+    "gradient_checkpointing", "id2label", "label2id", "num_labels", "problem_type", "torch_dtype",
+    "transformers_version", "use_cache",
+}  # fmt: skip
+#: Likewise: ids of tokens, and rates of dropout, which scoring does without.
+FREE_KEY = re.compile(r"\w+_token_id|\w*dropout\w*|\w+_(pdrop|drop)")
+#: What transformers and PEFT raise over a config or tensors that do not hold together.
+MISFITS = (
+    RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, ImportError,
+    ArithmeticError, SyntaxError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,39 +122,59 @@ def open_checkpoint(files: CheckpointFiles, base: Base, labels: Sequence[str]) -
 
     Raises:
         Refused: It does not fit the base or the labels, or leaves tensors to chance.
+        WorkFailed: Its weights cannot be read.
     """
+    check_fits(files, base, labels)
     load = {"adapter": _open_adapter, "head": _open_head, "model": _open_model}[files.kind]
     classifier = load(files, base, labels)
     classifier.module.eval()
     return classifier
 
 
+def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> None:
+    """Refuse a checkpoint whose headers and config do not fit the base, before any of its tensors is loaded.
+
+    Raises:
+        Refused: With the reasons.
+        WorkFailed: Its weights cannot be read.
+    """
+    found, own = _shapes(files, base)
+    check_shapes(files.name, found, own, len(labels))
+    if files.kind == "adapter":
+        check_adapter(files, found, own)
+    if files.kind == "model":
+        _check_build(files, base)
+
+
 def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Tensor]]":
     """Names and tensors of a checkpoint.
 
     Raises:
-        Refused: Its weights cannot be read.
+        Refused: A file holds something else.
+        WorkFailed: Its weights cannot be read.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     folder = Path(files.path)
     single = {"adapter": ADAPTER_WEIGHTS, "head": HEAD_WEIGHTS}.get(files.kind)
-    for name in [single] if single else shards(folder):
+    for name in [single] if single else weight_files(folder):
         try:
             yield from load_file(folder / name).items()
-        except (SafetensorError, OSError) as error:
+        except SafetensorError as error:
             raise Refused(f"{files.name}: {name} cannot be read: {_first_line(error)}") from error
+        except OSError as error:
+            raise WorkFailed.from_os(error, f"read {folder / name}") from error
 
 
 def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
     """What beside its tensors decides what a checkpoint computes."""
     if files.kind == "adapter":
-        config = store.parse_json(Path(files.path) / "adapter_config.json")
+        config = read_adapter(Path(files.path))
         return {key: value for key, value in config.items() if key not in ADAPTER_NOTES}
     if files.kind == "head":
-        head = store.read_json(Path(files.path) / "head.json", "head")
-        return {"pooling": head["pooling"], "labels": head["labels"]}
+        head = read_head(Path(files.path))
+        return {"pooling": head.pooling, "labels": list(head.labels)}
     return dict(read_config(Path(files.path)))
 
 
@@ -153,39 +199,44 @@ def _attention(model: Any) -> str:
     return str(model.config._attn_implementation)  # noqa: SLF001
 
 
-def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
-    from peft import PeftModel, get_peft_model_state_dict
-    from safetensors import SafetensorError
+def _shapes(files: CheckpointFiles, base: Base) -> tuple[Shapes, Shapes]:
+    return checkpoint_shapes(files), tensor_names(Path(base.path))
 
-    config = store.parse_json(Path(files.path) / "adapter_config.json")
+
+def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
+    from peft import LoraConfig, PeftModel, get_peft_model_state_dict
+
+    settings = check_adapter(files, *_shapes(files, base))
     classifier = load_classifier(base.path, labels)
-    try:
-        with_adapter = PeftModel.from_pretrained(classifier.module, files.path, is_trainable=False)
-    except (RuntimeError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        raise Refused(f"{files.name}: this adapter does not fit {base.reference}: {_first_line(error)}") from error
-    saved = {name for name, _ in checkpoint_tensors(files)}
+    own = {f"base_model.model.{name}" for name, _ in classifier.module.named_parameters()}
+    with _misfits_refused(f"{files.name}: this adapter does not fit {base.reference}"):
+        config = LoraConfig(**settings)
+        with_adapter = PeftModel.from_pretrained(classifier.module, files.path, config=config, is_trainable=False)
+    saved = set(checkpoint_shapes(files))
     drawn = [name for name in classifier.new if f"base_model.model.{name}" not in saved]
     if drawn:
         raise Refused(
             f"{files.name}: {', '.join(drawn)} is neither in the adapter nor in the base, so it would be random",
-            hint=f"train it with modules_to_save; this adapter has {config.get('modules_to_save')}",
+            hint=f"train it with modules_to_save; this adapter has {brief(settings.get('modules_to_save'))}",
         )
-    absent = sorted(set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False)) - saved)
-    if absent:
-        raise Refused(f"{files.name}: {len(absent)} tensors of the adapter are missing, such as {absent[0]}")
+    needed = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
+    for tensors, what in ((needed - saved, "missing"), (saved - needed - own, "for modules that its base lacks")):
+        if tensors:
+            raise Refused(
+                f"{files.name}: {len(tensors)} tensors of the adapter are {what}, such as {brief(min(tensors))}"
+            )
     return Classifier(with_adapter, lambda batch: with_adapter(**batch).logits, (), classifier.head_std, "")
 
 
 def _open_head(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
-    content = store.read_json(Path(files.path) / "head.json", "head")
-    pooling: Pooling = content["pooling"]
+    pooling = read_head(Path(files.path)).pooling
     if pooling == "model":
         classifier = load_classifier(base.path, labels)
     else:
         classifier = load_pooled(base.path, labels, pooling, 0.0)
     tensors = dict(checkpoint_tensors(files))
     if set(tensors) != set(classifier.new):
-        raise Refused(f"{files.name}: has tensors {sorted(tensors)}, the head needs {sorted(classifier.new)}")
+        raise Refused(f"{files.name}: has tensors {brief(sorted(tensors))}, the head needs {sorted(classifier.new)}")
     try:
         classifier.module.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
@@ -193,17 +244,65 @@ def _open_head(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Cla
     return classifier
 
 
-def _open_model(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
-    classifier = load_classifier(files.path, labels)
+def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str]) -> Classifier:
+    with _misfits_refused(f"{files.name}: this model cannot be opened"):
+        classifier = load_classifier(files.path, labels)
     if classifier.new:
         raise Refused(
             f"{files.name}: {', '.join(classifier.new)} is missing or of another shape, so it would be random",
             hint=f"the band has {len(labels)} labels; is this a base model, not a fine-tuned one?",
         )
-    expected, found = read_config(Path(base.path)).get("model_type"), read_config(Path(files.path)).get("model_type")
-    if expected != found:
-        raise Refused(f"{files.name}: architecture {found!r}, the band's base is {expected!r}")
     return classifier
+
+
+@contextmanager
+def _misfits_refused(what: str) -> Iterator[None]:
+    """What a library raises over content of unknown origin refuses it; what the system would not do fails the work."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (*MISFITS, SafetensorError) as error:
+        raise Refused(f"{what}: {_first_line(error)}") from error
+    except OSError as error:
+        # Libraries raise it for missing files, too, without a number of the system's.
+        if error.errno is None:
+            raise Refused(f"{what}: {_first_line(error)}") from error
+        raise WorkFailed.from_os(error) from error
+
+
+def _check_build(files: CheckpointFiles, base: Base) -> None:
+    """A whole model is built as its config says, so that must be the base's, but for what changes no number."""
+    expected, found = _build(base.path), _build(files.path)
+    # What transformers takes out of a config acts in another way; the base has the same, or it is not known.
+    taken = _without_free(read_config(Path(files.path)))
+    found = {**{key: value for key, value in taken.items() if key not in found}, **found}
+    expected = {**{key: value for key, value in read_config(Path(base.path)).items() if key in found}, **expected}
+    keys = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
+    problems = [Problem(f"config.json: {key}", brief(found.get(key)), brief(expected.get(key))) for key in keys]
+    if problems:
+        message = f"{files.name}: another architecture than the band's base"
+        raise Refused(message, problems=problems[:MAX_PROBLEMS])
+
+
+def _build(path: str) -> dict[str, Any]:
+    """What a model's config says of its build, defaults too: it decides what is allocated, before tensors are read."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).to_dict()
+    except Exception as error:
+        # Whatever a config of unknown origin makes transformers raise, it cannot be compared.
+        raise Refused(f"{path}: config.json is none that transformers knows: {_first_line(error)}") from error
+    return _without_free(config)
+
+
+def _without_free(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_free(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if key not in FREE_KEYS and not FREE_KEY.fullmatch(key)
+    }
 
 
 def _first_line(error: Exception) -> str:

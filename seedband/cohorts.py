@@ -98,7 +98,10 @@ def _slices(folder: Path, run: Run, by: str) -> list[str]:
             f"--by {by}: no such slice; there are {', '.join(['seed', *known])}",
             hint=f'slices = ["{by}"] under [data] keeps a column of the eval data',
         )
-    return [str(value) for value in folders.read_items(run)[f"slice:{by}"]]
+    items = folders.read_items(run)
+    if f"slice:{by}" not in items.columns:
+        raise Refused(f"{run.folder}: its items have no column {by!r}", hint=f"remove {run.folder}, sweep again")
+    return [str(value) for value in items[f"slice:{by}"]]
 
 
 def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list[str] | None) -> Split:

@@ -1,6 +1,5 @@
 """Datasets: read, validate, fingerprint. One JSON object a line."""
 
-import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 
 #: Mistakes listed of one file; the rest is counted.
 MAX_LISTED = 10
+#: A larger file is not read into memory, nor is a longer line taken for a row.
+MAX_BYTES = 2 * 1024**3
+MAX_LINE = 16 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,6 @@ def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
     Raises:
         UsageError: No such file, or rows with mistakes: the first ten in `problems`.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
     problems: list[Problem] = []
     rows: list[dict[str, str]] = []
     lines_of_id: dict[str, int] = {}
@@ -116,17 +116,19 @@ def collate(
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}") from error
+    lines = store.read_text(path, MAX_BYTES, "utf-8-sig").split("\n")
+    longest = max(map(len, lines))
+    if longest > MAX_LINE:
+        row = 1 + next(number for number, line in enumerate(lines) if len(line) == longest)
+        raise UsageError(f"{path}: row {row} has {longest} characters, expected at most {MAX_LINE} on a line")
+    return lines
 
 
 def _row(line: str, where: str, columns: Mapping[str, Any], number: int) -> tuple[dict[str, str], list[Problem]]:
     """The columns of one line that are used, and what is wrong with them."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = store.loads(line)
+    except ValueError as error:
         return {}, [Problem(where, "no JSON", f"one JSON object a line ({error})")]
     if not isinstance(value, dict):
         return {}, [Problem(where, f"a {type(value).__name__}", "a JSON object")]

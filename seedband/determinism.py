@@ -6,16 +6,24 @@ hash seeds, thread pools and cuBLAS read it then and never again; the child chec
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seedband.errors import WorkFailed
+from seedband.records import DeterminismSection
 
 if TYPE_CHECKING:
     import torch
 
 #: Present in the environment of a job, they are recorded: they can change numbers.
 RECORDED_PREFIXES = ("TORCH", "PYTORCH_", "CUDA_", "CUBLAS", "NVIDIA_TF32", "NCCL_", "OMP_", "MKL_", "KMP_", "ATEN_")
+#: Unless their name says that nobody else is to know them.
+SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE)
+#: A shorter value is no secret, but would be found everywhere.
+MIN_SECRET = 6
+#: What `portable` adds: the instructions that x86 machines have in common. MKL's strict mode covers products only.
+PORTABLE = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2,STRICT"}
 
 
 class Overridden(NamedTuple):
@@ -26,13 +34,14 @@ class Overridden(NamedTuple):
     pinned: str
 
 
-def pinned_environment(threads: int, *, offline: bool) -> dict[str, str]:
+def pinned_environment(section: DeterminismSection, *, offline: bool) -> dict[str, str]:
     """The variables of a job, whatever the shell says.
 
     Args:
-        threads: CPU threads of every numeric library.
+        section: Threads of every numeric library, and whether the lowest common instruction set is taken.
         offline: Whether model hubs must not be asked.
     """
+    threads = section.threads
     pinned = {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "PYTHONHASHSEED": "0",
@@ -46,6 +55,7 @@ def pinned_environment(threads: int, *, offline: bool) -> dict[str, str]:
         "FLASH_ATTENTION_DETERMINISTIC": "1",
         "NVIDIA_TF32_OVERRIDE": "0",
     }
+    pinned |= PORTABLE if section.portable else {}
     return pinned | ({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if offline else {})
 
 
@@ -58,19 +68,19 @@ def overridden(pinned: Mapping[str, str], environment: Mapping[str, str]) -> lis
     ]
 
 
-def pin(threads: int) -> None:
+def pin(section: DeterminismSection) -> None:
     """Pin torch, in a child whose environment was pinned before it started.
 
     Raises:
         WorkFailed: The environment did not arrive as pinned.
     """
-    expected = pinned_environment(threads, offline=False)
+    expected = pinned_environment(section, offline=False)
     wrong = {name: os.environ.get(name) for name, value in expected.items() if os.environ.get(name) != value}
     if wrong:
         raise WorkFailed(f"the job's environment is not pinned: {wrong}", hint="start jobs through seedband")
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(section.threads)
     torch.set_num_interop_threads(1)
     torch.use_deterministic_algorithms(mode=True, warn_only=False)
     torch.backends.cudnn.deterministic = True
@@ -88,7 +98,8 @@ def read_back() -> dict[str, Any]:
         "environment": {
             name: value
             for name, value in sorted(os.environ.items())
-            if name in pinned_environment(1, offline=True) or name.startswith(RECORDED_PREFIXES)
+            if name in pinned_environment(DeterminismSection(portable=True), offline=True)
+            or (name.startswith(RECORDED_PREFIXES) and not SECRET.search(name))
         },
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),
@@ -105,6 +116,14 @@ def read_back() -> dict[str, Any]:
         "sdpa_math": backends.cuda.math_sdp_enabled(),
         "sdpa_cudnn": backends.cuda.cudnn_sdp_enabled(),
     }
+
+
+def without_secrets(text: str, environment: Mapping[str, str]) -> str:
+    """A text in which no variable's value stands whose name says that nobody else is to know it."""
+    for name, value in environment.items():
+        if SECRET.search(name) and len(value) >= MIN_SECRET:
+            text = text.replace(value, f"[{name}]")
+    return text
 
 
 def flipped(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:

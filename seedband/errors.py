@@ -70,3 +70,14 @@ class WorkFailed(SeedbandError):
     """The work itself failed; what was finished is kept."""
 
     exit_code = 5
+
+    @classmethod
+    def from_os(cls, error: OSError, doing: str = "") -> "WorkFailed":
+        """What the operating system would not do: no room, no permission, no such file.
+
+        Args:
+            error: What it said.
+            doing: What was tried, such as "write band.json"; the file alone unless said.
+        """
+        what = f"cannot {doing}" if doing else str(error.filename or "the operating system")
+        return cls(f"{what}: {error.strerror or error}", hint="check the disk and the permissions")

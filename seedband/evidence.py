@@ -132,9 +132,14 @@ def _is_number(value: object) -> bool:
     return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
 
 
+def _is_small(value: float) -> bool:
+    """Whether a number lies within MAX_SCORE; integers may be larger than any float."""
+    return -MAX_SCORE <= (value if isinstance(value, int) else float(value)) <= MAX_SCORE
+
+
 def finite(value: float | None, what: str) -> float:
     """A finite number within MAX_SCORE; anything else is Refused, by its name."""
-    if value is None or not _is_number(value) or not abs(float(value)) <= MAX_SCORE:
+    if value is None or not _is_number(value) or not _is_small(value):
         raise Refused(f"{what}: {value!r} is not a finite score")
     return float(value)
 

@@ -1,27 +1,139 @@
 """Folders of sweeps: where a run lies, what it left on record, and what makes two runs one recipe."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Le, MinLen, Predicate
 
 from seedband import store
 from seedband.band import load_band
 from seedband.errors import Refused, UsageError
-from seedband.recipe import differing_keys
+from seedband.form import a_root_seed_as_text
+from seedband.models import CHECKPOINT
 from seedband.records import Evaluation, Run
+from seedband.schema import Number, PathText, brief, read_record
 from seedband.scoring import ITEMS
+from seedband.seeding import MAX_ROOT_SEED
+from seedband.trainers import trace_path, training_files
 from seedband.worker import RUN
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 SWEEP = "sweep.json"
-#: Keys of a recipe that say where things are or how to judge them: they may change within a sweep.
-FREE_KEYS = (
-    "data.train", "data.eval", "data.name", "data.version", "model.base", "model.revision",
-    "gate.rule", "gate.alpha", "gate.metrics", "gate.history",
-)  # fmt: skip
+#: What items.parquet holds at most, unpacked: a file of a few kilobytes can claim more than any memory has.
+MAX_ITEMS_BYTES = 4 * 1024**3
+#: Bytes of a number in a column of items, in memory.
+VALUE_BYTES = 8
+ITEM_COLUMNS = {"item", "label", "prediction", "logits"}
+RootSeed = Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
+
+
+@dataclass(frozen=True)
+class _Base:
+    reference: PathText
+    sha256: str
+    files_sha256: str
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    path: PathText
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Data:
+    train: _Rows
+    eval: _Rows
+
+
+@dataclass(frozen=True)
+class _Provenance:
+    base: _Base
+    data: _Data
+
+
+@dataclass(frozen=True)
+class _DataSection:
+    slices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """As much of a recipe as is looked into without reading it as one: another release may know other keys."""
+
+    model: Mapping[str, Any]
+    data: _DataSection
+    train: Mapping[str, Any]
+    gate: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Environment:
+    versions: Mapping[str, str]
+    device: str
+    hardware: Mapping[str, Any]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Pins:
+    threads: int
+
+
+@dataclass(frozen=True)
+class _Initializer:
+    name: str
+    shape: tuple[int, ...]
+    distribution: str
+
+
+@dataclass(frozen=True)
+class _RunFile:
+    """run.json, as far as commands rely on it."""
+
+    seed: RootSeed
+    streams: Mapping[str, int]
+    status: Literal["finished", "failed"]
+    failure: str
+    evaluations: tuple[Evaluation, ...]
+    signature: Mapping[str, Any] | None
+    checkpoint_sha256: str | None
+    witnesses: Mapping[str, str | None]
+    initializers: tuple[_Initializer, ...]
+    recipe: _Recipe
+    provenance: _Provenance
+    environment: _Environment
+    pins: _Pins
+    train_seconds: Annotated[Number, Ge(0), Le(1e9)]
+    items_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class _Crash:
+    message: str
+    log: PathText
+
+
+@dataclass(frozen=True)
+class _SweepFile:
+    """sweep.json, as far as commands rely on it."""
+
+    seeds: Annotated[tuple[RootSeed, ...], MinLen(1)]
+    median_seed: RootSeed | None
+    band: PathText | None
+    band_sha256: str | None
+    recipe: _Recipe
+    provenance: _Provenance
+    band_before_sha256: str | None = None
+    band_seeds: tuple[RootSeed, ...] = ()
+    crashed: Mapping[Annotated[str, Predicate(a_root_seed_as_text)], _Crash] = field(default_factory=dict)
+    reproduced: Mapping[str, Any] = field(default_factory=dict)
 
 
 def seed_folder(folder: Path, seed: int) -> Path:
@@ -34,21 +146,39 @@ def read_run(folder: Path) -> Run:
 
     Raises:
         UsageError: No run.json: the run is not finished.
-        Refused: run.json was edited, or is of an unknown version.
+        Refused: run.json was edited, is of an unknown version, or does not hold together.
     """
-    record = store.read_json(folder / RUN, "run")
-    try:
-        return Run(
-            seed=record["seed"],
-            folder=folder,
-            status=record["status"],
-            failure=record["failure"],
-            evaluations=tuple(Evaluation(**entry) for entry in record["evaluations"]),
-            witnesses=record["witnesses"],
-            record=record,
-        )
-    except (KeyError, TypeError) as error:
-        raise Refused(f"{folder / RUN}: not a run that holds together: {error}") from error
+    run, record = read_record(folder / RUN, "run", _RunFile)
+    if found := _contradiction(run):
+        raise Refused(f"{folder / RUN}: not a run that holds together: {found}")
+    return Run(run.seed, folder, run.status, run.failure, run.evaluations, run.witnesses, record)
+
+
+def read_seed(folder: Path, seed: int) -> Run:
+    """The run of a seed of a sweep.
+
+    Raises:
+        UsageError: It is not finished.
+        Refused: What lies there does not hold together, or is the run of another seed.
+    """
+    run = read_run(seed_folder(folder, seed))
+    if run.seed != seed:
+        raise Refused(f"{run.folder / RUN}: seed: found {run.seed}, expected {seed}, as its folder says")
+    return run
+
+
+def _contradiction(run: _RunFile) -> str:
+    """What no run that was trained has on record; empty when there is nothing."""
+    if run.status == "failed":
+        return "" if run.failure else "failure: found nothing, expected why a failed run failed"
+    needed = {
+        "evaluations": run.evaluations,
+        "signature": run.signature,
+        "checkpoint_sha256": run.checkpoint_sha256,
+        "items_sha256": run.items_sha256,
+    }
+    lacking = [name for name, value in needed.items() if not value]
+    return f"{lacking[0]}: found nothing, expected what a finished run left" if lacking else ""
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
@@ -60,7 +190,7 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     """
     if not (folder / SWEEP).is_file():
         raise UsageError(f"{folder}: no sweep (it has no {SWEEP})")
-    return store.read_json(folder / SWEEP, "sweep")
+    return read_record(folder / SWEEP, "sweep", _SweepFile)[1]
 
 
 def band_path(folder: Path) -> Path:
@@ -76,6 +206,7 @@ def band_path(folder: Path) -> Path:
     path: Path = folder / record["band"]
     if not path.is_file():
         raise UsageError(f"{path}: no such file; it is the band of {folder}", hint="sweep again to write it")
+    store.check_size(path, store.MAX_JSON_BYTES)
     if store.file_sha256(path) != record["band_sha256"]:
         raise Refused(f"{path} is no longer the band that {folder} wrote", hint="restore it, or sweep again")
     return path
@@ -102,32 +233,27 @@ def sweep_folder(path: Path) -> Path:
 def finished_runs(folder: Path) -> list[Run]:
     """Every finished run of a sweep, by seed."""
     runs = [read_run(path.parent) for path in folder.glob(f"seed-*/{RUN}")]
+    for run in runs:
+        if run.folder.name != seed_folder(folder, run.seed).name:
+            raise Refused(f"{run.folder / RUN}: is the run of seed {run.seed}", hint="every seed has its own folder")
     return sorted(runs, key=lambda run: run.seed)
 
 
-def identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a recipe the one it is: all but where things lie and how they are judged, base and rows by content.
+def clear(folder: Path) -> None:
+    """Remove what a sweep left when it was killed; the folder's lock must be held.
 
-    Args:
-        record: A table with a `recipe` and its `provenance`: run.json, sweep.json, or a prepared recipe's.
+    Half-written files, jobs, training checkpoints of runs that are finished; and the checkpoint of a run that is not,
+    which may be of another method than the one that is trained next.
     """
-    recipe: dict[str, Any] = json.loads(store.canonical(record["recipe"]))
-    for path in FREE_KEYS:
-        section, _, key = path.partition(".")
-        recipe[section].pop(key, None)
-    base, data = record["provenance"]["base"], record["provenance"]["data"]
-    return {
-        **recipe,
-        "model.base (other weights)": base["sha256"],
-        "model.base (other config or tokenizer)": base["files_sha256"],
-        "data.train (other rows)": data["train"]["sha256"],
-        "data.eval (other rows)": data["eval"]["sha256"],
-    }
-
-
-def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """What differs between two records' recipes, their bases and rows compared by content."""
-    return differing_keys(identity(first), identity(second))
+    for job in (folder / "logs").glob("*.job.json"):
+        job.unlink(missing_ok=True)
+    for place in (folder, folder / "logs", *folder.glob("seed-*/")):
+        store.remove_parts(place)
+    # Without a trace it is no run of ours, whatever it is called.
+    for run in (place for place in folder.glob("seed-*/") if trace_path(place).is_file()):
+        stale = training_files(run) if (run / RUN).is_file() else [run / name for name in CHECKPOINT]
+        for path in stale:
+            path.unlink(missing_ok=True)
 
 
 def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
@@ -149,18 +275,109 @@ def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
 
 
 def read_items(run: Run) -> "pd.DataFrame":
-    """items.parquet of a run, which must be the one that its record names."""
-    import pandas as pd
+    """items.parquet of a run, which must be the one that its record names.
 
+    Raises:
+        Refused: It is not there, is another one, or holds no items as scoring writes them.
+    """
     path = run.folder / ITEMS
     if not path.is_file() or store.file_sha256(path) != run.record.get("items_sha256"):
         raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
-    return pd.read_parquet(path)
+    return _read_parquet(path)
+
+
+def _read_parquet(path: Path) -> "pd.DataFrame":
+    """A table of items; the size that it will have in memory is known before it is read."""
+    import pyarrow as pa
+    from pyarrow import compute, parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            facts, fields = file.metadata, list(file.schema_arrow)
+            _check_bytes(path, max(_claimed_bytes(facts), facts.num_rows * len(fields)))
+            names = [field.name for field in fields]
+            strange = [field.name for field in fields if not _is_item_column(field)]
+            if strange or ITEM_COLUMNS - set(names) or len(set(names)) < len(names):
+                found = brief(strange or sorted(names))
+                raise Refused(f"{path}: found columns {found}, expected those of items as scoring writes them")
+        table = _read_bounded(path, fields)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Refused(f"{path}: cannot be read as Parquet: {error}") from error
+    holes = [name for name in names if not name.startswith("score:") and table[name].null_count]
+    if holes or compute.list_flatten(table["logits"]).null_count:
+        raise Refused(f"{path}: column {brief((holes or ['logits'])[0])} has holes, expected a value for every item")
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    return frame
+
+
+def _claimed_bytes(facts: Any) -> int:
+    """Bytes of a Parquet file without its compression, as it says; numbers that stand for each other count each."""
+    groups = [facts.row_group(index) for index in range(facts.num_row_groups)]
+    values = sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
+    return max(sum(int(group.total_byte_size) for group in groups), int(values) * VALUE_BYTES)
+
+
+def _check_bytes(path: Path, size: int) -> None:
+    if size > MAX_ITEMS_BYTES:
+        raise Refused(f"{path}: {size} bytes unpacked, more than the {MAX_ITEMS_BYTES} that are read")
+
+
+def _read_bounded(path: Path, fields: "Sequence[pa.Field]") -> "pa.Table":
+    """A table batch by batch, up to the limit; a text that stands once for many rows is counted before it is copied."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    texts = [
+        field.name for field in fields if not pa.types.is_list(field.type) and not pa.types.is_floating(field.type)
+    ]
+    size, batches = 0, []
+    with parquet.ParquetFile(path, read_dictionary=texts) as file:
+        for batch in file.iter_batches():
+            size += sum(_unpacked_bytes(column) for column in batch.columns)
+            _check_bytes(path, size)
+            batches.append([_unpacked(column, field.type) for column, field in zip(batch.columns, fields, strict=True)])
+    schema = pa.schema(fields)
+    return pa.Table.from_batches([pa.record_batch(batch, schema=schema) for batch in batches], schema=schema)
+
+
+def _unpacked_bytes(column: Any) -> int:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = compute.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+    return int(compute.sum(lengths).as_py() or 0) + int(column.indices.nbytes)
+
+
+def _unpacked(column: Any, wanted: Any) -> Any:
+    import pyarrow as pa
+
+    return column.dictionary_decode().cast(wanted) if pa.types.is_dictionary(column.type) else column
+
+
+def _is_item_column(column: Any) -> bool:
+    """Whether a column has the type that scoring gives it."""
+    import pyarrow as pa
+
+    if column.name.startswith("score:"):
+        return bool(pa.types.is_floating(column.type))
+    if column.name == "logits":
+        return bool(pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type))
+    known = column.name in ITEM_COLUMNS or column.name.startswith("slice:")
+    return known and bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
 def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:
-    """Score of every item under every run, shape (n_runs, n_items); None where the metric has none."""
+    """Score of every item under every run, shape (n_runs, n_items); None where the metric has none.
+
+    Raises:
+        Refused: Items that are not those on record, or not the same for all runs.
+    """
     columns = [read_items(run) for run in runs]
     if not all(f"score:{metric}" in table.columns for table in columns):
         return None
+    for run, table in zip(runs, columns, strict=True):
+        if len(table) != len(columns[0]):
+            raise Refused(f"{run.folder / ITEMS}: {len(table)} items, {runs[0].folder / ITEMS} has {len(columns[0])}")
     return [table[f"score:{metric}"].tolist() for table in columns]

@@ -136,9 +136,12 @@ def check_target(band_path: Path, scores_path: Path) -> None:
 def _source(band_path: Path) -> Path | None:
     """The score file that a band was made from; None for a band of another kind, and for what is no band."""
     try:
-        relative = str(load_band(band_path).provenance["scores"]["path"])
-    except (SeedbandError, KeyError, TypeError):
+        facts = load_band(band_path).provenance
+    except SeedbandError:
         return None
+    if "scores" not in facts:
+        return None
+    relative: str = facts["scores"]["path"]
     return (band_path.parent.resolve() / relative).resolve()
 
 

@@ -1,16 +1,16 @@
 """Further seeds of a candidate's own recipe: what `check --more-seeds` and `--pairs` train."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from seedband import folders, runs, store
+from seedband import folders, runs, signature, store
 from seedband.candidates import Found, resolve
 from seedband.errors import Refused, UsageError
+from seedband.executors import OnEvent
 from seedband.preflight import Prepared, prepare
-from seedband.recipe import LoadedRecipe, load_recipe, parse_recipe
-from seedband.runs import OnEvent
+from seedband.provenance import recorded_recipe
+from seedband.recipe import load_recipe
 
 
 @dataclass(frozen=True)
@@ -55,30 +55,22 @@ def trainer_of(
         UsageError: Neither is there, or the recipe has mistakes.
         Refused: The recipe named is another, or what the candidates were trained on has changed.
     """
-    record = next((entry.record for entry in found if entry.record is not None), None)
+    record, folder = next(
+        ((entry.record, Path(entry.files.path)) for entry in found if entry.record is not None), (None, Path())
+    )
     if recipe is None and record is None:
         raise UsageError(
             "the candidate has no run record, so its recipe is unknown", hint="name it with --recipe candidate.toml"
         )
-    loaded = load_recipe(Path(recipe)) if recipe is not None else _recorded(record or {})
+    loaded = load_recipe(Path(recipe)) if recipe is not None else recorded_recipe(record or {}, folder)
     prepared = prepare(loaded, offline=offline)
-    changed = [] if record is None else folders.changed_keys(record, prepared.as_record())
+    changed = [] if record is None else signature.changed_keys(record, prepared.as_record())
     if changed:
         raise Refused(
             f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
             hint="restore what changed, or name the candidate's own recipe with --recipe",
         )
     return Trainer(prepared, _folder(found, prepared, out), jobs, offline, on_event)
-
-
-def _recorded(record: Mapping[str, Any]) -> LoadedRecipe:
-    """The recipe that a run has on record, its data and base where they lay when it was trained."""
-    recipe, provenance = parse_recipe(record["recipe"], "the candidate's recorded recipe"), record["provenance"]
-    paths = {part: provenance["data"][part]["path"] for part in ("train", "eval")}
-    base = provenance["base"]
-    local = not base["reference"].startswith("package:") and base["revision"] is None
-    model = replace(recipe.model, base=base["path"]) if local else recipe.model
-    return LoadedRecipe(replace(recipe, data=replace(recipe.data, **paths), model=model), Path())
 
 
 def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) -> Path:
@@ -89,5 +81,5 @@ def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) 
         parent = Path(entry.files.path).parent
         if entry.record is not None and (parent / folders.SWEEP).is_file():
             return parent
-    digest = store.digest(folders.identity(prepared.as_record()))[:8]
+    digest = store.digest(signature.identity(prepared.as_record()))[:8]
     return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import MinLen
 
 from seedband import store
-from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.errors import UsageError, WorkFailed
 from seedband.records import Candidate
+from seedband.schema import read_record
 from seedband.stats.rules import Status
 
 #: How long a call waits for another that holds the ledger, in seconds.
@@ -29,7 +32,7 @@ class Entry:
     """
 
     status: Status
-    looks: tuple[Candidate, ...]
+    looks: Annotated[tuple[Candidate, ...], MinLen(1)]
 
     def joined(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The looks so far and those candidates that are new; a recipe that passed starts afresh."""
@@ -37,6 +40,11 @@ class Entry:
             return list(candidates)
         known = {look.checkpoint_sha256 for look in self.looks}
         return [*self.looks, *(new for new in candidates if new.checkpoint_sha256 not in known)]
+
+
+@dataclass(frozen=True)
+class _LedgerFile:
+    entries: Mapping[str, Entry]
 
 
 class Ledger:
@@ -59,7 +67,7 @@ def key_of(band: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
 
     Args:
         band: What makes the gate the one it is: the band's scores, the rule and its level.
-        recipe: What makes the recipe the one it is; see `folders.identity`.
+        recipe: What makes the recipe the one it is; see `signature.identity`.
     """
     return store.digest([band, recipe])
 
@@ -78,7 +86,7 @@ def opened(path: Path) -> Iterator[Ledger]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WorkFailed(f"cannot make {path.parent}: {error.strerror}") from error
+        raise WorkFailed.from_os(error, f"make {path.parent}") from error
     # A link to a ledger that is kept elsewhere stays one.
     path = path.resolve()
     if path.is_dir():
@@ -91,17 +99,10 @@ def opened(path: Path) -> Iterator[Ledger]:
             if ledger.entries != before:
                 store.write_json(path, "ledger", {"entries": {key: asdict(e) for key, e in ledger.entries.items()}})
     except PermissionError as error:
-        raise WorkFailed(f"cannot write {path}: {error.strerror}", hint="check the permissions") from error
+        raise WorkFailed.from_os(error, f"write {path}") from error
     except Timeout as error:
         raise UsageError(f"{path} is in use by another process", hint=f"remove {path}.lock if there is none") from error
 
 
 def _read(path: Path) -> dict[str, Entry]:
-    content = store.read_json(path, "ledger")
-    try:
-        return {
-            key: Entry(entry["status"], tuple(Candidate(**look) for look in entry["looks"]))
-            for key, entry in content["entries"].items()
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"{path}: not a ledger that holds together: {error}") from error
+    return dict(read_record(path, "ledger", _LedgerFile)[0].entries)

@@ -4,19 +4,32 @@ Weights come from safetensors only, code never comes from a checkpoint, and a pa
 but not imported.
 """
 
+import glob
 import importlib.util
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import MinLen, Predicate
 
 from seedband import store
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.records import Base, CheckpointFiles
+from seedband.schema import PathText, a_path, brief, read_foreign, read_record
+
+if TYPE_CHECKING:
+    import torch
 
 Pooling = Literal["mean", "cls", "model"]
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 HEAD_WEIGHTS = "head.safetensors"
+#: What the built-in methods write.
+CHECKPOINT = ("adapter_config.json", ADAPTER_WEIGHTS, "head.json", HEAD_WEIGHTS)
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -29,8 +42,74 @@ VOCABULARIES = (
     "spiece.model",
     "sentencepiece.bpe.model",
 )
-#: What is fetched from a hub: never a pickle.
-HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*"]
+#: Digits of a class number; nobody has more classes.
+MAX_DIGITS = 9
+#: Letters of a reference that a message shows.
+MAX_SHOWN = 80
+#: What is fetched from a hub: of its top level, and one file below it; never a pickle.
+HUB_ENDINGS = ("json", "safetensors", "txt", "model")
+HUB_FILE = re.compile(rf"[^/]+\.({'|'.join(HUB_ENDINGS)})|1_Pooling/config\.json")
+#: More is not fetched, in bytes, and more files are not listed.
+MAX_HUB_BYTES, MAX_HUB_FILES = 100 * 10**9, 10_000
+#: Names of weights that are opened by running them.
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+#: Keys of config.json that make transformers run, open or fetch what is not looked at here, and what they may be.
+UNSAFE_KEYS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
+    "auto_map": ("code of its own", ()),
+    "transformers_weights": ("weights in another file than the usual one", ()),
+    "quantization_config": ("a quantised model, which other packages open", ()),
+    "use_kernels": ("kernels, which are code of a hub", (False,)),
+    "kernel_config": ("kernels, which are code of a hub", ()),
+    **dict.fromkeys(
+        ("_attn_implementation", "attn_implementation", "_attn_implementation_internal"),
+        ("attention that may be code of a hub", ("eager", "sdpa")),
+    ),
+    **dict.fromkeys(
+        ("_experts_implementation", "experts_implementation", "_experts_implementation_internal"),
+        ("experts that may be code of a hub", ("eager", "grouped_mm", "batched_mm")),
+    ),
+}
+_PART = r"[a-zA-Z0-9_]+(?:[.-]?[a-zA-Z0-9_]+)*+"
+#: org/name, as the hub has them.
+HUB_NAME = re.compile(rf"{_PART}/{_PART}")
+
+
+def a_class_number(value: str) -> bool:
+    """Whether a key of `id2label` counts outputs."""
+    return value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS
+
+
+@dataclass(frozen=True)
+class Head:
+    """head.json: a head of ours, and what it takes to put it back on its base."""
+
+    base: str
+    base_sha256: str
+    pooling: Pooling
+    labels: Annotated[tuple[str, ...], MinLen(1)]
+
+
+@dataclass(frozen=True)
+class _Adapter:
+    """adapter_config.json, as far as it is looked into before PEFT reads it."""
+
+    base_model_name_or_path: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class _Config:
+    """config.json of a model, likewise."""
+
+    id2label: Mapping[Annotated[str, Predicate(a_class_number)], Any] | None = None
+    model_type: str | None = None
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The index of a model's shards."""
+
+    weight_map: Mapping[str, PathText] = field(default_factory=dict)
 
 
 def locate_base(reference: str, revision: str | None, folder: Path, *, offline: bool) -> Base:
@@ -47,12 +126,24 @@ def locate_base(reference: str, revision: str | None, folder: Path, *, offline: 
         Refused: Only pickled weights, or code in the checkpoint.
         WorkFailed: The hub could not be reached.
     """
+    if not a_path(reference):
+        raise UsageError(f"model.base: {reference[:MAX_SHOWN]!r} is neither a folder nor a hub id")
     if reference.startswith("package:"):
         path = _package_folder(reference)
     elif (folder / reference).is_dir():
+        if revision is not None:
+            raise UsageError(
+                f"model.base: {folder / reference} is a folder, and model.revision is for hub ids",
+                hint="remove model.revision, or the folder",
+            )
         path = (folder / reference).resolve()
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+", reference):
-        path = _from_hub(reference, revision, offline=offline)
+    elif HUB_NAME.fullmatch(reference):
+        if revision is None or not COMMIT.fullmatch(revision):
+            raise UsageError(
+                f"model.base: {reference!r} is no folder here, and as a hub id it needs a commit",
+                hint="set model.revision to 40 hexadecimal digits: a branch can change under the band",
+            )
+        path = from_hub(reference, revision, offline=offline)
     else:
         raise UsageError(f"model.base: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
     check_safe(path)
@@ -78,9 +169,10 @@ def files_sha256(folder: Path) -> str:
 
 def weights_sha256(folder: Path) -> str:
     """SHA-256 of a model's weights: of the file, or of its shards' hashes in the order of their names."""
-    if (folder / WEIGHTS).is_file():
+    names = weight_files(folder)
+    if names == [WEIGHTS]:
         return store.file_sha256(folder / WEIGHTS)
-    return store.digest({name: store.file_sha256(folder / name) for name in shards(folder)})
+    return store.digest({name: store.file_sha256(folder / name) for name in names})
 
 
 def recognise(path: Path, name: str) -> CheckpointFiles:
@@ -88,10 +180,11 @@ def recognise(path: Path, name: str) -> CheckpointFiles:
 
     Raises:
         UsageError: No such folder, or nothing in it that is a checkpoint.
-        Refused: Only pickled weights, or code in the checkpoint.
+        Refused: Only pickled weights, code in the checkpoint, or a link that leads out of it.
     """
     if not path.is_dir():
         raise UsageError(f"{name}: no such folder")
+    _check_links(path, name)
     if (path / "adapter_config.json").is_file():
         check_safe(path, weights=[ADAPTER_WEIGHTS])
         return CheckpointFiles("adapter", str(path), name)
@@ -114,36 +207,105 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
         folder: The checkpoint.
         weights: The safetensors files that must be there; a whole model's own unless said.
     """
-    config = read_config(folder)
-    if "auto_map" in config:
-        raise Refused(
-            f"{folder}: config.json asks for code of its own (auto_map), which is never run",
-            hint="export the model to an architecture that transformers knows",
-        )
-    if weights is None:
-        weights = [WEIGHTS] if not (folder / INDEX).is_file() else shards(folder)
+    for key, value in _entries(read_config(folder)):
+        what, harmless = UNSAFE_KEYS.get(key, ("", (value,)))
+        if value is not None and value not in harmless:
+            raise Refused(
+                f"{folder}: config.json asks for {what} ({key}), which is never opened",
+                hint="export the model to an architecture that transformers knows, its weights as plain safetensors",
+            )
+    weights = weight_files(folder) if weights is None else weights
     missing = [name for name in weights if not (folder / name).is_file()]
     if not missing:
         return
-    pickles = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in folder.glob(pattern))
+    pickles = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES))
     if pickles:
-        raise Refused(
-            f"{folder}: the weights are pickled ({', '.join(pickles)}), and opening a pickle runs it",
-            hint="save them as safetensors (safe_serialization=True, the default of current libraries)",
-        )
+        raise _pickled(str(folder), pickles)
     raise UsageError(f"{folder}: {', '.join(missing)} is missing")
+
+
+def weight_files(folder: Path) -> list[str]:
+    """Names of the weight files of a model, the ones that are hashed, looked at and loaded: one, or its shards.
+
+    Raises:
+        Refused: A single file and an index of shards, so that readers could differ; or names of other files.
+    """
+    if not (folder / INDEX).is_file():
+        return [WEIGHTS]
+    if (folder / WEIGHTS).is_file():
+        raise Refused(f"{folder}: has {WEIGHTS} and {INDEX}, so it has two models", hint="remove one of them")
+    names = sorted(set(read_foreign(folder / INDEX, _Index)[0].weight_map.values()))
+    if outside := [name for name in names if Path(name).name != name]:
+        raise Refused(f"{folder / INDEX}: shard names lead out of the folder: {brief(outside)}")
+    if other := [name for name in names if not name.endswith(".safetensors")]:
+        raise Refused(f"{folder / INDEX}: found shards {brief(other)}, expected safetensors files")
+    return names
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of a config with its value, however deep."""
+    if isinstance(value, Mapping):
+        yield from value.items()
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _entries(inner)
+
+
+def _pickled(where: str, names: Sequence[str]) -> Refused:
+    return Refused(
+        f"{where}: the weights are pickled ({brief(', '.join(names))}), and opening a pickle runs it",
+        hint="save them as safetensors (safe_serialization=True, the default of current libraries)",
+    )
+
+
+def _check_links(folder: Path, name: str) -> None:
+    """No file of a checkpoint, however deep, may be one from elsewhere; a snapshot of the hub's links to its blobs."""
+    home = folder.resolve()
+    cache = home.parent.parent
+    snapshot = home.parent.name == "snapshots" and COMMIT.fullmatch(home.name) and cache.name.startswith("models--")
+    roots = (home, cache / "blobs") if snapshot else (home,)
+    for inside, folders, files in os.walk(home):
+        for file in sorted(Path(inside, entry) for entry in (*folders, *files)):
+            if file.is_symlink() and not any(file.resolve().is_relative_to(root) for root in roots):
+                raise Refused(
+                    f"{name}: {file.relative_to(home)} is a link that leads out of the checkpoint, to {file.resolve()}",
+                    hint="copy the file into the checkpoint",
+                )
 
 
 def tensor_names(base: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a model's tensors, from the headers alone."""
-    from safetensors import safe_open
+    return {key: shape for name in weight_files(base) for key, shape in header(base / name).items()}
 
-    files = [WEIGHTS] if (base / WEIGHTS).is_file() else shards(base)
-    found: dict[str, tuple[int, ...]] = {}
-    for name in files:
-        with safe_open(base / name, framework="numpy") as file:
-            found |= {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-    return found
+
+def header(file: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in a safetensors file, from its header alone.
+
+    Raises:
+        Refused: No header that fits the file: safetensors itself bounds its size and compares every offset.
+        WorkFailed: The file cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            return {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise Refused(f"{file}: no safetensors file that holds together: {error}") from error
+    except OSError as error:
+        raise WorkFailed.from_os(error, f"read {file}") from error
+
+
+def save_tensors(file: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
+    """Write tensors to a safetensors file, atomically; where they lie and what they share does not matter.
+
+    Raises:
+        WorkFailed: The disk is full, or not to be written to.
+    """
+    from safetensors.torch import save
+
+    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with store.replacing(file) as temporary:
+        temporary.write_bytes(save(own, metadata={"format": "pt"}))
 
 
 def resolve_pooling(asked: str, base: Path) -> Pooling:
@@ -157,7 +319,8 @@ def resolve_pooling(asked: str, base: Path) -> Pooling:
     config = base / "1_Pooling" / "config.json"
     if not config.is_file():
         return "model"
-    modes = [name for name, on in store.parse_json(config).items() if name.startswith("pooling_mode_") and on is True]
+    settings = store.parse_json(config, store.MAX_FOREIGN_BYTES)
+    modes = [name for name, on in settings.items() if name.startswith("pooling_mode_") and on is True]
     own: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
     if len(modes) != 1 or modes[0] not in own:
         raise UsageError(f"head.pooling: {config} asks for {modes}", hint='set pooling = "mean", "cls" or "model"')
@@ -179,37 +342,78 @@ def _package_folder(reference: str) -> Path:
     return path
 
 
-def _from_hub(name: str, revision: str | None, *, offline: bool) -> Path:
-    if revision is None or not COMMIT.fullmatch(revision):
-        raise UsageError(
-            f"model.base: {name!r} is no folder here, and as a hub id it needs a commit",
-            hint="set model.revision to 40 hexadecimal digits: a branch can change under the band",
-        )
-    from huggingface_hub import snapshot_download
+def from_hub(name: str, commit: str, *, offline: bool) -> Path:
+    """The snapshot of a hub repository, without pickles and code, in the hub's own cache.
+
+    Args:
+        name: org/name.
+        commit: 40 hexadecimal digits.
+        offline: Take what is cached, and ask nobody.
+
+    Raises:
+        Refused: It has pickled weights only, or is far too large.
+        WorkFailed: The hub cannot be reached, or has no such thing.
+    """
+    from huggingface_hub import HfApi, snapshot_download
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES, local_files_only=offline))
+        if offline:
+            return _cached(name, commit)
+        listed = HfApi().list_repo_tree(name, recursive=True, revision=commit)
+        sizes = {entry.path: getattr(entry, "size", None) or 0 for entry in islice(listed, MAX_HUB_FILES)}
+        patterns = [glob.escape(path) for path in _wanted(name, sizes)]
+        return Path(snapshot_download(name, revision=commit, allow_patterns=patterns))
+    except Refused:
+        raise
     except Exception as error:
+        with suppress(Exception):
+            return _cached(name, commit)
         hint = "without --offline it would be fetched" if offline else "check the name, the commit and the network"
-        raise WorkFailed(f"model.base: cannot get {name}@{revision[:12]} from the hub: {error}", hint=hint) from error
+        raise WorkFailed(f"cannot get {name}@{commit[:12]} from the hub: {error}", hint=hint) from error
+
+
+def _cached(name: str, commit: str) -> Path:
+    """A snapshot that is on this machine, whole as far as it would be fetched."""
+    from huggingface_hub import snapshot_download
+
+    top = [f"*.{ending}" for ending in HUB_ENDINGS]
+    found = snapshot_download(name, revision=commit, local_files_only=True, allow_patterns=top, ignore_patterns=["*/*"])
+    return Path(found)
+
+
+def _wanted(name: str, sizes: Mapping[str, int]) -> list[str]:
+    """The files of a hub repository that are fetched, of all that it has."""
+    wanted = [path for path in sizes if HUB_FILE.fullmatch(path)]
+    total = sum(sizes[path] for path in wanted)
+    if total > MAX_HUB_BYTES:
+        raise Refused(f"{name}: has {total} bytes, more than the {MAX_HUB_BYTES} that are fetched")
+    pickles = [path for path in sizes if path.endswith(PICKLES)]
+    if pickles and not any(path.endswith(".safetensors") for path in wanted):
+        raise _pickled(name, pickles)
+    return wanted
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:
     """config.json of a model; empty where there is none."""
     config = folder / "config.json"
-    return store.parse_json(config) if config.is_file() else {}
+    return read_foreign(config, _Config)[1] if config.is_file() else {}
 
 
-def shards(folder: Path) -> list[str]:
-    """Names of the weight files of a model: one, or those of its index.
+def read_adapter(folder: Path) -> dict[str, Any]:
+    """adapter_config.json of an adapter.
 
     Raises:
-        Refused: A name that leads out of the folder.
+        UsageError: None is there, or it is no JSON.
+        Refused: It is of another form, or far too large.
     """
-    if not (folder / INDEX).is_file():
-        return [WEIGHTS]
-    names = sorted(set(store.parse_json(folder / INDEX).get("weight_map", {}).values()))
-    outside = [name for name in names if Path(name).name != name]
-    if outside:
-        raise Refused(f"{folder / INDEX}: shard names lead out of the folder: {', '.join(outside)}")
-    return names
+    return read_foreign(folder / "adapter_config.json", _Adapter)[1]
+
+
+def read_head(folder: Path) -> Head:
+    """head.json of a head of ours.
+
+    Raises:
+        UsageError: None is there, or it is no JSON.
+        Refused: It was edited, or does not hold together.
+    """
+    return read_record(folder / "head.json", "head", Head)[0]

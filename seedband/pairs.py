@@ -72,4 +72,4 @@ def _baseline_run(band: Band, seed: int) -> Run | None:
     known = band.provenance["items"].get(str(seed))
     if known is None or not items.is_file() or store.file_sha256(items) != known:
         return None
-    return folders.read_run(folder)
+    return folders.read_seed(folder.parent, seed)

@@ -1,9 +1,8 @@
 """A recipe against models, data and registries: every mistake at once, before any work."""
 
 import math
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -71,12 +70,14 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
         UsageError: With every mistake in `problems`.
         Refused: The base's weights are pickled, carry code, or are not those that the recipe names.
     """
-    recipe, folder = loaded
+    recipe, folder, _ = loaded
+    written = {"base": recipe.model.base, "train": recipe.data.train, "eval": recipe.data.eval}
+    places = {**written, **loaded.places}
     problems: list[Problem] = []
     columns = columns_of(recipe)
-    base = _try(problems, lambda: locate_base(recipe.model.base, recipe.model.revision, folder, offline=offline))
-    train = _try(problems, lambda: load_items(_absolute(folder, recipe.data.train), columns))
-    evaluated = _try(problems, lambda: load_items(_absolute(folder, recipe.data.eval), columns))
+    base = _try(problems, lambda: locate_base(places["base"], recipe.model.revision, folder, offline=offline))
+    train = _try(problems, lambda: load_items(_absolute(folder, places["train"]), columns))
+    evaluated = _try(problems, lambda: load_items(_absolute(folder, places["eval"]), columns))
     problems += _registry_problems(recipe)
     if base is not None:
         problems += _base_problems(recipe, base)
@@ -85,6 +86,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     if problems or base is None or train is None or evaluated is None:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise UsageError(f"{count} in what the recipe names", problems=problems)
+    base = replace(base, reference=recipe.model.base)
     scoring = scoring_for(recipe, base, label_set(train), evaluated.path)
     return Prepared(recipe, scoring, train, evaluated, tuple(_warnings(train, evaluated)), folder)
 
@@ -161,7 +163,9 @@ def columns_of(recipe: Recipe) -> dict[str, Any]:
 
 
 def _absolute(folder: Path, path: str) -> Path:
-    return Path(os.path.normpath((folder / path).absolute()))
+    """A path with its links followed, as `provenance` does: `..` of a linked folder is what lies beside its target."""
+    absolute = (folder / path).absolute()
+    return absolute.parent.resolve() / absolute.name
 
 
 def _try(problems: list[Problem], step: Callable[[], T]) -> T | None:

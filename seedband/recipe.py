@@ -8,16 +8,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 
+from seedband import store
 from seedband.errors import Problem, UsageError
 from seedband.records import Recipe
+from seedband.schema import MAX_PROBLEMS, a_path, brief, problems_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-    from pydantic_core import ErrorDetails
 
 CONFIG_NAME = "seedband.toml"
 SHA256 = re.compile("[0-9a-fA-F]{64}")
@@ -25,14 +27,26 @@ SHA256 = re.compile("[0-9a-fA-F]{64}")
 RESERVED = {"seed", "item", "label", "prediction", "logits", "evaluator", "score"}
 #: Smallest level that the rules are made for.
 MIN_ALPHA = 0.001
+#: A larger file is no recipe.
+MAX_BYTES = 1024 * 1024
+#: Python's parser takes seconds for a key of thousands of parts.
+MAX_DOTS = 200
 MISSING = object()
 
 
 class LoadedRecipe(NamedTuple):
-    """A recipe and the folder that its relative paths start from."""
+    """A recipe and the folder that its relative paths start from.
+
+    Attributes:
+        recipe: As it was written.
+        folder: Where relative paths start.
+        places: Where "base", "train" and "eval" lie as seen from there, if that is not what the recipe says: a record
+            is not where the recipe was.
+    """
 
     recipe: Recipe
     folder: Path
+    places: Mapping[str, str] = MappingProxyType({})
 
 
 def find_config(folder: Path) -> Path:
@@ -75,8 +89,8 @@ def parse_recipe(table: Mapping[str, Any], source: str) -> Recipe:
         text = json.dumps(table, default=str)
         recipe: Recipe = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
-        raise _invalid(source, _problems(error.errors(include_url=False, include_context=False))) from None
-    problems = list(_contradictions(recipe))
+        raise _invalid(source, problems_of(error, _suggestion)) from None
+    problems = list(islice(_contradictions(recipe), MAX_PROBLEMS))
     if problems:
         raise _invalid(source, problems)
     return recipe
@@ -102,12 +116,16 @@ def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: 
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+    text = store.read_text(path, MAX_BYTES)
+    if max(line.count(".") for line in text.split("\n")) > MAX_DOTS:
+        raise UsageError(f"{path}: not valid TOML: a line with more than {MAX_DOTS} dots")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
+    if store.is_deep(table):
+        raise UsageError(f"{path}: not valid TOML: nested more than {store.MAX_DEPTH} levels deep")
+    return table
 
 
 def _tool_table(pyproject: Path) -> dict[str, Any] | None:
@@ -143,39 +161,6 @@ def _dataclasses_in(hint: Any) -> Iterator[type]:
         yield from _dataclasses_in(argument)
 
 
-def _problems(errors: "list[ErrorDetails]") -> list[Problem]:
-    """One problem a key: not one per branch of a union, nor a tuple that is short because its entries are wrong."""
-    problems: dict[str, Problem] = {}
-    for details in errors:
-        problem = _problem(details)
-        inside = any(where.startswith(f"{problem.where}[") for where in problems)
-        if not inside:
-            problems.setdefault(problem.where, problem)
-    return list(problems.values())
-
-
-def _problem(details: "ErrorDetails") -> Problem:
-    unknown = details["type"] in ("unexpected_keyword_argument", "extra_forbidden")
-    where = _key_path(details["loc"], whole=unknown or details["type"] == "missing")
-    if unknown:
-        return Problem(where, "an unknown key", "a key of this section", _suggestion(where))
-    if details["type"] == "missing":
-        return Problem(where, "nothing", "a value: this key is required")
-    message = details["msg"][:1].lower() + details["msg"][1:]
-    return Problem(where, repr(details["input"]), message.removeprefix("input should be "))
-
-
-def _key_path(loc: tuple[int | str, ...], *, whole: bool) -> str:
-    """Pydantic's location as people write keys; unless it is `whole`, without the branches of a union."""
-    path = ""
-    for part in loc:
-        if isinstance(part, int):
-            path += f"[{part + 1}]"
-        elif whole or ("[" not in part and part not in ("str", "constrained-str", "none")):
-            path += f".{part}" if path else part
-    return path
-
-
 def _suggestion(where: str) -> str:
     """The nearest known key, in this section or, if spelled right, in another."""
     section, _, key = where.rpartition(".")
@@ -199,7 +184,7 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     """Mistakes that need more than one key to see."""
     names = [section.evaluator for section in recipe.evaluate]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Problem("evaluate", f"evaluator {name!r} twice", "each evaluator once")
+        yield Problem("evaluate", f"evaluator {brief(name)} twice", "each evaluator once")
     primaries = sum(section.primary for section in recipe.evaluate)
     if primaries != 1:
         yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
@@ -207,10 +192,13 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     for name in sorted(RESERVED & set(recipe.data.slices)):
         yield Problem("data.slices", repr(name), "a column that scores.parquet does not have already")
     if recipe.model.sha256 is not None and not SHA256.fullmatch(recipe.model.sha256):
-        yield Problem("model.sha256", repr(recipe.model.sha256), "64 hexadecimal digits")
+        yield Problem("model.sha256", brief(recipe.model.sha256), "64 hexadecimal digits")
     for index, section in enumerate(recipe.evaluate, 1):
         if (bad := _not_finite(section.args)) is not None:
             yield Problem(f"evaluate[{index}].args", str(bad), "finite numbers")
+    folder = f"{recipe.data.name}-{recipe.train.method}"
+    if not a_path(folder) or Path(folder).is_absolute() or ".." in Path(folder).parts:
+        yield Problem("data.name", brief(recipe.data.name), "a name by which runs can lie in runs/NAME-METHOD")
     if not recipe.lora.target_modules:
         yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')
 
@@ -220,7 +208,7 @@ def _gate_problems(recipe: Recipe, names: list[str]) -> Iterator[Problem]:
     gates = recipe.gate.metrics
     for name in gates:
         if name not in names:
-            yield Problem("gate.metrics", repr(name), f"of the evaluators {', '.join(names)}")
+            yield Problem("gate.metrics", brief(name), f"of the evaluators {', '.join(names)}")
     primary = next((section.evaluator for section in recipe.evaluate if section.primary), None)
     if gates and primary is not None and primary not in gates:
         yield Problem("gate.metrics", ", ".join(gates), f"the primary metric {primary!r} among them")

@@ -12,7 +12,11 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from seedband.schema import Number, PathText
+
 Text = Annotated[str, MinLen(1)]
+#: More of anything than fits into a 32-bit integer is a slip of the keyboard.
+Count = Annotated[int, Ge(1), Le(2**31 - 1)]
 Stream = Literal["init", "order", "dropout"]
 
 
@@ -20,7 +24,7 @@ Stream = Literal["init", "order", "dropout"]
 class ModelSection:
     """`[model]`: the base model and what it is fine-tuned for."""
 
-    base: Text
+    base: PathText
     """A folder, a hub id, or package:<installed package>/<folder> (located, never imported)."""
     revision: str | None = None
     """Commit of a hub id, 40 hexadecimal digits."""
@@ -28,7 +32,7 @@ class ModelSection:
     """Expected SHA-256 of the weights; another base is refused."""
     task: Literal["text-classification"] = "text-classification"
     """What the model learns to do."""
-    max_length: Annotated[int, Ge(1)] = 128
+    max_length: Count = 128
     """Tokens kept of a text, in training and in scoring."""
 
 
@@ -40,9 +44,9 @@ class DataSection:
     """Name of the data set."""
     version: str = ""
     """Version of the data set, for people; the content hash is what counts."""
-    train: Text
+    train: PathText
     """Training rows, JSONL."""
-    eval: Text
+    eval: PathText
     """Eval rows, JSONL; part of what makes two scores comparable, row order included."""
     text: Text = "text"
     """Column that holds the text."""
@@ -60,13 +64,13 @@ class TrainSection:
 
     method: Text
     """`lora`, `head` or an installed trainer."""
-    epochs: Annotated[int, Ge(1)] = 3
+    epochs: Count = 3
     """Passes over the training rows."""
-    max_steps: Annotated[int, Ge(1)] | None = None
+    max_steps: Count | None = None
     """Stop after so many optimizer steps, whatever `epochs` says."""
-    batch_size: Annotated[int, Ge(1)] = 16
+    batch_size: Count = 16
     """Rows in one forward pass."""
-    gradient_accumulation: Annotated[int, Ge(1)] = 1
+    gradient_accumulation: Count = 1
     """Forward passes per optimizer step."""
     learning_rate: Annotated[float, Gt(0)] = 2e-3
     """Peak learning rate of AdamW."""
@@ -78,6 +82,8 @@ class TrainSection:
     """AdamW's decoupled decay, on all trainable tensors but biases and norms."""
     max_grad_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients are scaled down to this norm."""
+    save_steps: Annotated[int, Ge(0), Le(2**31 - 1)] = 500
+    """Keep a training checkpoint every so many steps, from which a killed run goes on; 0 keeps none."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Precision of the forward pass; bf16 is autocast over fp32 weights."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -99,7 +105,7 @@ class TrainSection:
 class LoraSection:
     """`[lora]`: the adapter, for method `lora`; names and meaning are PEFT's."""
 
-    r: Annotated[int, Ge(1)] = 8
+    r: Count = 8
     """Rank."""
     alpha: Annotated[float, Gt(0)] = 16
     """Scale: the update is multiplied by alpha / r."""
@@ -143,13 +149,15 @@ class DeterminismSection:
 
     threads: Annotated[int, Ge(1), Le(1024)] = 1
     """CPU threads of a job, whatever the shell says: another number gives other numerics."""
+    portable: bool = False
+    """Take the instructions that every x86 machine of the last decade has (AVX2): for CI with mixed runners."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSection:
     """`[score]`: how checkpoints are scored; part of what makes two scores comparable."""
 
-    batch_size: Annotated[int, Ge(1)] = 64
+    batch_size: Count = 64
     """Items in one forward pass."""
 
 
@@ -175,7 +183,7 @@ class GateSection:
     """False-alarm rate of the rule."""
     metrics: tuple[str, ...] = ()
     """Several metrics that gate, the primary among them, each at alpha / K; the primary alone unless named."""
-    history: tuple[str, ...] = ()
+    history: tuple[PathText, ...] = ()
     """Bands of the same evaluators on the same eval data, whose variances are pooled; at least 2."""
 
 
@@ -279,6 +287,11 @@ class TrainJob:
     kind: Literal["train"] = "train"
 
     @property
+    def determinism(self) -> DeterminismSection:
+        """What the job's process is pinned to."""
+        return self.recipe.determinism
+
+    @property
     def name(self) -> str:
         """For people and log files."""
         return "seed " + ", ".join(str(run.seed) for run in self.runs)
@@ -305,7 +318,7 @@ class ScoreJob:
 
     scoring: Scoring
     targets: tuple[ScoreTarget, ...]
-    threads: int
+    determinism: DeterminismSection
     kind: Literal["score"] = "score"
 
     @property
@@ -314,7 +327,21 @@ class ScoreJob:
         return "score " + ", ".join(target.checkpoint.name for target in self.targets)
 
 
-Job = TrainJob | ScoreJob
+@dataclass(frozen=True)
+class ProbeJob:
+    """Say what a job's process is pinned to, and what its numerics are."""
+
+    device: str
+    determinism: DeterminismSection
+    kind: Literal["probe"] = "probe"
+
+    @property
+    def name(self) -> str:
+        """For people and log files."""
+        return "probe"
+
+
+Job = TrainJob | ScoreJob | ProbeJob
 
 
 @dataclass(frozen=True)
@@ -322,7 +349,8 @@ class Event:
     """Something that happened in a flow; the console shows it, nothing depends on it but the step-0 refusal.
 
     Attributes:
-        kind: "warning", "note", "plan", "job", "start", "step", "witness", "scored", "finished" or "crashed".
+        kind: "warning", "note", "plan", "job", "start", "step", "witness", "scored", "probed", "environment",
+            "finished" or "crashed".
         seed: Root seed of the run that it concerns, if any.
         content: What happened, JSON-ready.
     """
@@ -346,10 +374,10 @@ class Evaluation:
     """
 
     metric: str
-    score: float | None
+    score: Number | None
     n_items: int
     n_unscored: int
-    trivial_score: float
+    trivial_score: Number
     failure: str = ""
 
 
@@ -426,7 +454,7 @@ class Candidate:
     """
 
     name: str
-    scores: Mapping[str, float]
+    scores: Mapping[str, Number]
     checkpoint_sha256: str | None
     failure: str = ""
     baseline_seed: int | None = None

@@ -1,21 +1,18 @@
 """Score candidates exactly as the checkpoints of a band were scored."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import executors, models, runs, store
+from seedband import executors, jobs, models, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
-from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.errors import Refused, UsageError
+from seedband.executors import OnEvent
 from seedband.preflight import scoring_for
 from seedband.recipe import parse_recipe
 from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
-from seedband.runs import OnEvent
 from seedband.scoring import ITEMS
 from seedband.worker import RUN, SCORES
 
@@ -67,7 +64,7 @@ class Rescorer:
                 offline=self.offline,
                 on_event=self.on_event,
             )
-        with _workspace() as work:
+        with jobs.workspace("check") as work:
             places = [work / str(index) for index in range(len(found))]
             targets = tuple(
                 ScoreTarget(entry.files, str(place), self.labels)
@@ -75,9 +72,10 @@ class Rescorer:
                 if not entry.failure
             )
             if targets:
-                job = ScoreJob(self.scoring, targets, int(self.band.provenance["recipe"]["determinism"]["threads"]))
+                section = parse_recipe(self.band.provenance["recipe"], "the band's recipe").determinism
+                job = ScoreJob(self.scoring, targets, section)
                 executor = executors.make("local", slots=1, offline=self.offline, logs=work)
-                runs.score(job, executor, self.on_event)
+                jobs.score(job, executor, self.on_event)
             return [self._candidate(entry, place) for entry, place in zip(found, places, strict=True)]
 
     def _candidate(self, entry: Found, out: Path) -> Candidate:
@@ -124,20 +122,6 @@ def scoring_of(band: Band, data: str | Path | None, *, offline: bool) -> Scoring
             hint="another eval set needs another band: sweep again",
         )
     return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute())
-
-
-@contextmanager
-def _workspace() -> Iterator[Path]:
-    """A temporary folder that is kept when scoring crashed: its log says why."""
-    work = Path(tempfile.mkdtemp(prefix="seedband-check-"))
-    try:
-        yield work
-    except WorkFailed:
-        raise
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    shutil.rmtree(work, ignore_errors=True)
 
 
 def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:

@@ -1,38 +1,20 @@
-"""Which runs are missing, run them, collect them: what sweep, check --more-seeds and reproduce share."""
+"""Which runs are missing, train them, collect them: what sweep and check --more-seeds share."""
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import environment, executors, folders, store
-from seedband.determinism import equal_witnesses
-from seedband.errors import Problem, Refused, UsageError, WorkFailed
-from seedband.executors import Executor
-from seedband.initializers import LORA
+from seedband import environment, executors, folders, provenance, signature, store
+from seedband.errors import Refused, UsageError
+from seedband.jobs import raise_crashes, raise_told, told_of, train
 from seedband.preflight import Prepared, estimate
 from seedband.recipe import differing_keys, dump_recipe
-from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, SeedRun, TrainJob
-from seedband.seeding import MAX_ROOT_SEED, streams
-from seedband.trainers import find
+from seedband.records import Event, Outcome, Run, SeedRun, TrainJob
+from seedband.seeding import streams
+from seedband.trainers import TRAINING, find
+from seedband.worker import RUN
 
-#: More root seeds than anybody means.
-MAX_SEEDS = 100_000
 OnEvent = Callable[[Event], None]
-#: Stream → the witnesses that must differ between two seeds under which it varies.
-WITNESSES_OF: Mapping[str, tuple[str, ...]] = {
-    "init": ("init_adapter", "init_head"),
-    "order": ("order",),
-    "dropout": ("dropout",),
-}
-#: What a user calls each of them.
-CALLED: Mapping[str, str] = {
-    "init_adapter": "initial adapter",
-    "init_head": "initial head",
-    "order": "order of items",
-    "dropout": "dropout masks",
-}
 
 
 class Plan(NamedTuple):
@@ -68,44 +50,6 @@ class Plan(NamedTuple):
         }
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Root seeds from `--seeds`: a count, or a list.
-
-    Raises:
-        UsageError: Neither.
-
-    Examples:
-        >>> parse_seeds("4")
-        (0, 1, 2, 3)
-        >>> parse_seeds("3,7,11"), parse_seeds("7,")
-        ((3, 7, 11), (7,))
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isascii() and part.isdigit() for part in parts):
-        raise UsageError(f"--seeds: {text!r} is neither a count nor a list", hint="such as 4, or 3,7,11")
-    numbers = [int(part) for part in parts]
-    return root_seeds(numbers[0] if "," not in text else numbers)
-
-
-def root_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
-    """A count of seeds as the seeds 0, 1, …; a list as it is, checked.
-
-    Raises:
-        UsageError: None at all, one twice, or one out of range.
-    """
-    if isinstance(seeds, int) and seeds > MAX_SEEDS:
-        raise UsageError(f"{seeds} seeds are more than {MAX_SEEDS}", hint="a single seed is a list: 7,")
-    listed = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not listed:
-        raise UsageError("no seed: give a count of at least 1, or a list")
-    if len(set(listed)) != len(listed):
-        twice = next(seed for seed in listed if listed.count(seed) > 1)
-        raise UsageError(f"seed {twice} twice: a run is counted once")
-    if not all(0 <= seed <= MAX_ROOT_SEED for seed in listed):
-        raise UsageError(f"seeds lie between 0 and {MAX_ROOT_SEED}")
-    return listed
-
-
 def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | None = None) -> Plan:
     """Which runs of a recipe are missing in a folder, and everything for which it would be refused; writes nothing.
 
@@ -130,7 +74,15 @@ def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | Non
     return Plan(prepared, target, tuple(seeds), finished, tuple(train_jobs(prepared, target, missing)))
 
 
-def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent, announce: bool = True) -> list[Run]:
+def carry_out(
+    plan: Plan,
+    *,
+    jobs: int,
+    offline: bool,
+    on_event: OnEvent,
+    announce: bool = True,
+    keep_going: bool = False,
+) -> list[Run]:
     """Train what is missing, and collect all runs of the folder; its lock must be held.
 
     Args:
@@ -139,11 +91,15 @@ def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent, announ
         offline: Whether model hubs must not be asked.
         on_event: Called with everything that happens.
         announce: Put the seeds on record before they are trained, so that a sweep that is cut short says what it lacks.
+        keep_going: Go on without runs that crash.
 
     Raises:
         Refused: Seeds that do nothing.
-        WorkFailed: A run crashed; the others are kept.
+        WorkFailed: A run crashed; the others ran on, are kept, and sweep.json says what became of it.
     """
+    folders.clear(plan.folder)
+    # Another sweep may have finished runs before the lock was ours.
+    plan = make_plan(plan.prepared, plan.seeds, plan.folder)
     recipe = plan.prepared.recipe
     for text in plan.prepared.warnings:
         on_event(Event("warning", content={"text": text}))
@@ -153,13 +109,19 @@ def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent, announ
     on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
     logs = plan.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    train(
+    crashed = train(
         plan.jobs,
         executors.make("local", slots=jobs, offline=offline, logs=logs),
         plan.finished,
         recipe.seeds.vary,
         on_event,
     )
+    if crashed and announce:
+        record(plan, crashed=[outcome for outcome in crashed if told_of(outcome) is None])
+    raise_told(crashed)
+    if not keep_going:
+        leaving = "; --keep-going leaves it out" if announce else ""
+        raise_crashes(crashed, f"sweep again to train it: what is finished is kept{leaving}")
     finished = folders.finished_runs(plan.folder)
     with store.replacing(plan.folder / "scores.parquet") as temporary:
         folders.scores_table(finished).to_parquet(temporary, index=False)
@@ -167,14 +129,38 @@ def carry_out(plan: Plan, *, jobs: int, offline: bool, on_event: OnEvent, announ
     return finished
 
 
-def record(plan: Plan, band: Path | None = None, median_seed: int | None = None) -> None:
-    """sweep.json: which seeds, in the order asked for, and the band. A band that stood there stays until the next."""
+def record(
+    plan: Plan,
+    *,
+    band: Path | None = None,
+    band_sha256: str = "",
+    median_seed: int | None = None,
+    crashed: Sequence[Outcome] = (),
+) -> None:
+    """sweep.json: which seeds, in the order asked for, the band, and what became of runs that are not finished.
+
+    A band that stood there stays until the next, a crash until its seed is trained.
+
+    Args:
+        plan: What was wanted.
+        band: Where a band is about to be written. It is on record first, with what it replaces: a sweep that is killed
+            in between knows either as its own.
+        band_sha256: Of its text.
+        median_seed: That it names.
+        crashed: Jobs that crashed.
+    """
     path = plan.folder / folders.SWEEP
     before = folders.read_sweep(plan.folder) if path.is_file() else {"seeds": []}
-    made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256")}
+    if path.is_file() and signature.changed_keys(before, plan.prepared.as_record()):
+        before = {"seeds": []}  # another recipe was begun here, and left nothing
+    made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256", "band_before_sha256")}
     if band is not None:
-        relative = os.path.relpath(band.absolute(), plan.folder.absolute())
-        made = {"median_seed": median_seed, "band": relative, "band_sha256": store.file_sha256(band)}
+        made = {
+            "median_seed": median_seed,
+            "band": provenance.relative_path(band, plan.folder),
+            "band_sha256": band_sha256,
+            "band_before_sha256": store.file_sha256(band) if band.is_file() else None,
+        }
     in_band = before.get("band_seeds", [])
     if band is not None:
         in_band = [*in_band, *(seed for seed in plan.seeds if seed not in in_band)]
@@ -182,10 +168,24 @@ def record(plan: Plan, band: Path | None = None, median_seed: int | None = None)
         "seeds": [*before["seeds"], *(seed for seed in plan.seeds if seed not in before["seeds"])],
         "band_seeds": in_band,
         **made,
+        "reproduced": before.get("reproduced", {}),
+        "crashed": _crashed_seeds(plan.folder, before.get("crashed", {}), crashed),
         "recipe": plan.prepared.recipe.as_dict(),
-        "provenance": plan.prepared.provenance,
+        "provenance": provenance.relative(plan.prepared.provenance, plan.folder),
     }
     store.write_json(path, "sweep", content)
+
+
+def _crashed_seeds(
+    folder: Path, before: Mapping[str, Mapping[str, str]], crashed: Sequence[Outcome]
+) -> dict[str, Mapping[str, str]]:
+    """Root seed → why its run crashed and where its log is, of the runs that are not finished."""
+    found = dict(before)
+    for outcome in crashed:
+        assert isinstance(outcome.job, TrainJob)
+        log = provenance.relative_path(outcome.log, folder)
+        found |= {str(run.seed): {"message": outcome.message, "log": log} for run in outcome.job.runs}
+    return {seed: told for seed, told in found.items() if not (folders.seed_folder(folder, int(seed)) / RUN).is_file()}
 
 
 def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int]) -> list[TrainJob]:
@@ -201,85 +201,25 @@ def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int]) -> list[T
     return [TrainJob(recipe, prepared.scoring, path, group, prepared.provenance) for group in groups]
 
 
-def train(
-    jobs: Sequence[TrainJob], executor: Executor, before: Sequence[Run], vary: Sequence[str], on_event: OnEvent
-) -> None:
-    """Run training jobs; stop as soon as two seeds turn out to be the same draw.
-
-    Raises:
-        Refused: Two seeds share a draw that should vary, or nothing varies at all.
-        WorkFailed: A job crashed; the others ran on, and what was finished is kept.
-    """
-    if not jobs:
-        return
-    guard = _StepZeroGuard(jobs[0].recipe, vary, {run.seed: run.witnesses for run in before})
-
-    def watched(event: Event) -> None:
-        on_event(event)
-        if event.kind == "witness" and event.seed is not None:
-            guard.admit(event.seed, event.content)
-
-    for job in jobs:
-        for run in job.runs:
-            Path(run.folder).mkdir(parents=True, exist_ok=True)
-    outcomes = executor.run(jobs, jobs[0].recipe.determinism.threads, watched)
-    _raise_crashes(outcomes, "sweep again: finished runs are kept")
-
-
-def score(job: ScoreJob, executor: Executor, on_event: OnEvent) -> None:
-    """Run a scoring job.
-
-    Raises:
-        WorkFailed: It crashed.
-        UsageError, Refused: What it found wrong with the checkpoint.
-    """
-    _raise_crashes(executor.run([job], job.threads, on_event), "check again")
-
-
-def check_distinct(runs: Sequence[Run], recipe: Recipe, vary: Sequence[str]) -> None:
-    """Refuse runs among which two share a draw that should vary."""
-    guard = _StepZeroGuard(recipe, vary, {})
-    for run in runs:
-        guard.admit(run.seed, run.witnesses)
-
-
-@dataclass
-class _StepZeroGuard:
-    """Knows the draws of every seed so far, and admits no seed that repeats one."""
-
-    recipe: Recipe
-    vary: Sequence[str]
-    seen: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-
-    def admit(self, seed: int, witnesses: Mapping[str, Any]) -> None:
-        names = [name for stream in self.vary for name in WITNESSES_OF[stream]]
-        if all(witnesses.get(name) is None for name in names):
-            raise Refused(
-                f"seeds do nothing: the recipe varies {', '.join(self.vary)}, and seed {seed} drew none of it",
-                hint="name streams in seeds.vary that this recipe uses",
-            )
-        for other, known in self.seen.items():
-            for name in equal_witnesses(known, witnesses, names if other != seed else ()):
-                raise Refused(
-                    f"seed {seed} has the same {CALLED[name]} as seed {other}, though it should vary",
-                    hint=self._cause(name),
-                )
-        self.seen[seed] = dict(witnesses)
-
-    def _cause(self, name: str) -> str:
-        lora = self.recipe.init.lora
-        if name == "init_adapter" and LORA[lora].changes_base:
-            return (
-                f'init.lora = "{lora}" computes the adapter from the base weights, the same for every seed: take '
-                f'another initializer, or leave "init" out of seeds.vary'
-            )
-        return "every seed must change what seeds.vary names: is a trainer of yours ignoring its streams?"
+def stamp(folder: Path, seed: int, proof: Mapping[str, Any]) -> None:
+    """Put into sweep.json what became of training a seed again; the folder's lock must be held."""
+    content = folders.read_sweep(folder)
+    kept = {key: value for key, value in content.items() if key not in ("format", "version")}
+    before = content.get("reproduced", {}).get(str(seed), {})
+    if proof["status"] == "not comparable" and before.get("final") == proof["final"]:
+        return  # what another environment cannot tell does not undo what the run's own told
+    reproduced = {**content.get("reproduced", {}), str(seed): dict(proof)}
+    store.write_json(folder / folders.SWEEP, "sweep", {**kept, "reproduced": reproduced})
 
 
 def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]) -> None:
-    """The folder's finished runs must come from this recipe, on this base and these rows."""
-    for run in finished:
-        changed = folders.changed_keys(run.record, prepared.as_record())
+    """What lies in the folder must come from this recipe, on this base and these rows: no work of another is lost."""
+    records = [run.record for run in finished]
+    unfinished = any((run / TRAINING).is_file() for run in folder.glob("seed-*/"))
+    if not records and unfinished and (folder / folders.SWEEP).is_file():
+        records = [folders.read_sweep(folder)]
+    for record in records:
+        changed = signature.changed_keys(record, prepared.as_record())
         if changed:
             raise UsageError(
                 f"{folder} holds runs of another recipe: {', '.join(changed)} changed",
@@ -297,16 +237,3 @@ def _check_same_versions(finished: Sequence[Run]) -> None:
                 f"{run.folder} was trained with other versions: {', '.join(changed)} changed",
                 hint="give another --out, or go back to those versions",
             )
-
-
-def _raise_crashes(outcomes: Sequence[Outcome], then: str) -> None:
-    crashed = [outcome for outcome in outcomes if outcome.exit_code != 0]
-    if not crashed:
-        return
-    first = crashed[0]
-    told = {2: UsageError, 3: Refused}.get(first.error.get("exit_code", 5))
-    if told is not None:
-        problems = [Problem(**problem) for problem in first.error["problems"]]
-        raise told(first.error["message"], problems=problems, hint=first.error["hint"])
-    names = ", ".join(outcome.job.name for outcome in crashed)
-    raise WorkFailed(f"{names}: {first.message}", hint=f"the log is {first.log}; then {then}")

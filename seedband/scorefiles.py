@@ -132,10 +132,7 @@ def read_scores(path: Path, failed: Collection[int] = ()) -> ScoreFile:
 
 def _content(path: Path) -> bytes:
     try:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file")
-        if path.stat().st_size > store.MAX_JSON_BYTES:
-            raise Refused(f"{path}: {path.stat().st_size} bytes, more than the {store.MAX_JSON_BYTES} that are read")
+        store.check_size(path, store.MAX_JSON_BYTES)
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error

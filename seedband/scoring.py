@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import determinism, signature, store
-from seedband.classifiers import Classifier, checkpoint_settings, checkpoint_tensors, load_tokenizer, open_checkpoint
+from seedband.classifiers import (
+    Classifier,
+    check_fits,
+    checkpoint_settings,
+    checkpoint_tensors,
+    load_tokenizer,
+    open_checkpoint,
+)
 from seedband.dataset import Items, collate, encode, load_items
 from seedband.evaluators import Evaluator, Predictions, build, describe
 from seedband.records import Evaluation, ScoreTarget, Scoring
@@ -26,6 +33,7 @@ def score_checkpoint(
 ) -> dict[str, Any]:
     """Predictions of a checkpoint from disk, every evaluator's score, and both by item in items.parquet."""
     files = target.checkpoint
+    check_fits(files, scoring.base, scoring.labels)
     tensors = list(checkpoint_tensors(files))
     sha256 = store.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
     broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))

@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import get_args
 
+from seedband.errors import UsageError
 from seedband.records import Stream
 
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 #: Part of the signature: raised whenever a key or a draw changes.
 SEEDING_VERSION = 2
 MAX_ROOT_SEED = 2**63 - 1
+#: More root seeds than anybody means.
+MAX_SEEDS = 100_000
 
 
 def derive(*parts: object) -> int:
@@ -73,3 +76,41 @@ def epoch_order(order_seed: int, epoch: int, keys: Sequence[str]) -> list[int]:
     prefix = f"{order_seed}|{epoch}|"
     hashes = [hashlib.sha256((prefix + key).encode()).digest() for key in keys]
     return sorted(range(len(keys)), key=hashes.__getitem__)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Root seeds from `--seeds`: a count, or a list.
+
+    Raises:
+        UsageError: Neither.
+
+    Examples:
+        >>> parse_seeds("4")
+        (0, 1, 2, 3)
+        >>> parse_seeds("3,7,11"), parse_seeds("7,")
+        ((3, 7, 11), (7,))
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(f"--seeds: {text!r} is neither a count nor a list", hint="such as 4, or 3,7,11")
+    numbers = [int(part) for part in parts]
+    return root_seeds(numbers[0] if "," not in text else numbers)
+
+
+def root_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
+    """A count of seeds as the seeds 0, 1, …; a list as it is, checked.
+
+    Raises:
+        UsageError: None at all, one twice, or one out of range.
+    """
+    if isinstance(seeds, int) and seeds > MAX_SEEDS:
+        raise UsageError(f"{seeds} seeds are more than {MAX_SEEDS}", hint="a single seed is a list: 7,")
+    listed = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not listed:
+        raise UsageError("no seed: give a count of at least 1, or a list")
+    if len(set(listed)) != len(listed):
+        twice = next(seed for seed in listed if listed.count(seed) > 1)
+        raise UsageError(f"seed {twice} twice: a run is counted once")
+    if not all(0 <= seed <= MAX_ROOT_SEED for seed in listed):
+        raise UsageError(f"seeds lie between 0 and {MAX_ROOT_SEED}")
+    return listed

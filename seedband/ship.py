@@ -37,7 +37,9 @@ def ship(folder: str | Path, to: str | Path) -> Run:
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists and is not empty")
     band = load_band(path)
-    run = folders.read_run(folders.seed_folder(folder, band.metrics[band.primary].median_seed))
+    if "recipe" not in band.provenance:
+        raise Refused(f"{path}: was made from bare scores, there is no run to ship")
+    run = folders.read_seed(folder, band.metrics[band.primary].median_seed)
     if (run.folder / "head.json").is_file():
         _ship_head(run, band, to)
     else:
@@ -92,10 +94,10 @@ def _ship_head(run: Run, band: Band, to: Path) -> None:
     base = models.locate_base(facts["reference"], facts["revision"], band.folder, offline=True)
     if base.sha256 != facts["sha256"]:
         raise Refused(f"{base.path}: its weights are no longer those that the heads were trained on")
-    head = store.read_json(run.folder / "head.json", "head")
-    if head["pooling"] == "model":
+    head = models.read_head(run.folder)
+    if head.pooling == "model":
         files = models.recognise(run.folder, str(run.folder))
-        model: Any = classifiers.open_checkpoint(files, base, head["labels"]).module
+        model: Any = classifiers.open_checkpoint(files, base, head.labels).module
         model.save_pretrained(to)
         classifiers.load_tokenizer(base.path).save_pretrained(to)
         return

@@ -1,9 +1,12 @@
 """What makes two scores comparable: one list, used by sweep (may this run join this band?), check and history."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from seedband import store
+from seedband.recipe import differing_keys
 from seedband.records import Recipe, Scoring
 from seedband.seeding import SEEDING_VERSION
 from seedband.store import VERSIONS
@@ -43,6 +46,13 @@ NAMES: Mapping[str, str] = {
     "method": "method",
     "environment": "environment",
 }
+
+
+#: Keys of a recipe that say where things are or how to judge them: they may change within a sweep.
+FREE_KEYS = (
+    "data.train", "data.eval", "data.name", "data.version", "model.base", "model.revision",
+    "gate.rule", "gate.alpha", "gate.metrics", "gate.history", "train.save_steps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,31 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
         if ours != theirs:
             found += _inner(key, need, ours, theirs)
     return found
+
+
+def identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a recipe the one it is: all but where things lie and how they are judged, base and rows by content.
+
+    Args:
+        record: A table with a `recipe` and its `provenance`: run.json, sweep.json, or a prepared recipe's.
+    """
+    recipe: dict[str, Any] = json.loads(store.canonical(record["recipe"]))
+    for path in FREE_KEYS:
+        section, _, key = path.partition(".")
+        recipe[section].pop(key, None)
+    base, data = record["provenance"]["base"], record["provenance"]["data"]
+    return {
+        **recipe,
+        "model.base (other weights)": base["sha256"],
+        "model.base (other config or tokenizer)": base["files_sha256"],
+        "data.train (other rows)": data["train"]["sha256"],
+        "data.eval (other rows)": data["eval"]["sha256"],
+    }
+
+
+def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """What differs between two records' recipes, their bases and rows compared by content."""
+    return differing_keys(identity(first), identity(second))
 
 
 def unpaired(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:

@@ -8,8 +8,10 @@ import hashlib
 import json
 import math
 import os
+import re
+import reprlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,9 +22,17 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 #: The newest version of every file format that this release writes; it reads 1 up to this one.
-VERSIONS = {"band": 1, "run": 1, "sweep": 1, "job": 1, "head": 1, "scores": 1, "ledger": 1}
+VERSIONS = {"band": 1, "run": 1, "sweep": 1, "job": 1, "head": 1, "scores": 1, "ledger": 1, "training": 1}
+#: What `replacing` calls its temporary files.
+PART = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.part")
 #: A JSON file of ours is never larger; a larger one is not read into memory.
 MAX_JSON_BYTES = 256 * 1024 * 1024
+#: Neither is a JSON file of other people's tools: a config, an adapter's settings, the index of shards.
+MAX_FOREIGN_BYTES = 16 * 1024 * 1024
+#: Nothing of use is nested deeper; what is would exhaust the stack of whoever walks through it.
+MAX_DEPTH = 100
+#: Letters of a damaged number that a message shows.
+MAX_SHOWN = 40
 
 
 @contextmanager
@@ -33,7 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
     except OSError as error:
-        raise WorkFailed(f"cannot write {path}: {error.strerror}", hint="check the disk and the permissions") from error
+        raise WorkFailed.from_os(error, f"write {path}") from error
     temporary = Path(name)
     try:
         yield temporary
@@ -42,9 +52,22 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise WorkFailed(f"cannot write {path}: {error.strerror}", hint="check the disk and the permissions") from error
+        raise WorkFailed.from_os(error, f"write {path}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path, name: str | None = None) -> None:
+    """Remove what `replacing` left in a folder when its process was killed; nobody may be writing there.
+
+    Args:
+        folder: Where; it need not exist.
+        name: Of the file that was to be replaced; every file unless said.
+    """
+    for path in folder.glob(".*.part"):
+        found = PART.fullmatch(path.name)
+        if found and name in (None, found["name"]):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,16 +87,23 @@ def digest(value: Any) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in full hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file's bytes, in full hexadecimal; WorkFailed where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WorkFailed(f"cannot read {path}: {error.strerror}", hint="check the permissions") from error
+
+
+def sealed_text(kind: str, content: Mapping[str, Any]) -> str:
+    """The JSON text of `content` with format, version and its own sha256. NaN and infinity are refused."""
+    body = {"format": f"seedband.{kind}", "version": VERSIONS[kind], **content}
+    return json.dumps({**body, "sha256": digest(body)}, indent=1, allow_nan=False) + "\n"
 
 
 def write_json(path: Path, kind: str, content: Mapping[str, Any]) -> None:
-    """Write `content` with format, version and its own sha256, atomically. NaN and infinity are refused."""
-    body = {"format": f"seedband.{kind}", "version": VERSIONS[kind], **content}
-    sealed = {**body, "sha256": digest(body)}
-    write_text(path, json.dumps(sealed, indent=1, allow_nan=False) + "\n")
+    """Write the `sealed_text` of `content`, atomically."""
+    write_text(path, sealed_text(kind, content))
 
 
 def read_json(path: Path, kind: str) -> dict[str, Any]:
@@ -85,11 +115,13 @@ def read_json(path: Path, kind: str) -> dict[str, Any]:
     """
     value = parse_json(path)
     if value.get("format") != f"seedband.{kind}":
-        raise Refused(f"{path}: format is {value.get('format')!r}, expected 'seedband.{kind}'")
+        found = reprlib.repr(value.get("format"))
+        raise Refused(f"{path}: format is {found}, expected 'seedband.{kind}'")
     version = value.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= VERSIONS[kind]:
+        found = f"version {reprlib.repr(version)} of seedband.{kind}"
         raise Refused(
-            f"{path}: version {version!r} of seedband.{kind} is unknown, this release reads 1 to {VERSIONS[kind]}",
+            f"{path}: {found} is unknown, this release reads 1 to {VERSIONS[kind]}",
             hint="upgrade seedband, or make the file again",
         )
     claimed = value.pop("sha256", None)
@@ -101,19 +133,83 @@ def read_json(path: Path, kind: str) -> dict[str, Any]:
     return value
 
 
-def parse_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of bounded size; NaN and infinity are no JSON."""
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise Refused(f"{path}: {path.stat().st_size} bytes, more than the {MAX_JSON_BYTES} that are read")
+def parse_json(path: Path, limit: int | None = None) -> dict[str, Any]:
+    """A JSON object from a file of at most `limit` bytes, MAX_JSON_BYTES unless said.
+
+    Raises:
+        UsageError: The path does not exist or holds no JSON object.
+        Refused: The file is larger.
+    """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant, parse_float=_finite_float)
-    except (ValueError, RecursionError) as error:
+        value = loads(read_text(path, MAX_JSON_BYTES if limit is None else limit))
+    except ValueError as error:
         raise UsageError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}: holds a {type(value).__name__}, expected an object")
     return value
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON text; NaN and infinity are no JSON, nor are more than MAX_DEPTH levels.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
+    except RecursionError as error:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from error
+    if is_deep(value):
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    return value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether lists and tables are nested more than MAX_DEPTH levels deep; it takes no stack to find out."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for table in level for inner in _inside(table)]
+        if not level:
+            return False
+    return True
+
+
+def read_text(path: Path, limit: int, encoding: str = "utf-8") -> str:
+    """The text of a file of at most `limit` bytes.
+
+    Raises:
+        UsageError: No such file, or no UTF-8.
+        Refused: The file is larger.
+        WorkFailed: It cannot be read.
+    """
+    check_size(path, limit)
+    try:
+        return path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}", hint="save it as UTF-8") from error
+    except OSError as error:
+        raise WorkFailed(f"cannot read {path}: {error.strerror}", hint="check the permissions") from error
+
+
+def check_size(path: Path, limit: int) -> None:
+    """Turn a file away before it is read.
+
+    Raises:
+        UsageError: No such file.
+        Refused: More than `limit` bytes.
+    """
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:  # a name that is too long, for one
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if size is None:
+        raise UsageError(f"{path}: no such file")
+    if size > limit:
+        raise Refused(f"{path}: {size} bytes, more than the {limit} that are read")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _finite_float(text: str) -> float:
@@ -122,7 +218,7 @@ def _finite_float(text: str) -> float:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no finite number")
+    raise ValueError(f"{name[:MAX_SHOWN]} is no finite number")
 
 
 @contextmanager
@@ -133,16 +229,16 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WorkFailed(f"cannot make {folder}: {error.strerror}") from error
+        raise WorkFailed.from_os(error, f"make {folder}") from error
     holder = folder / ".lock-holder"
     lock: BaseFileLock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        who = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+        who = holder.read_text(encoding="utf-8", errors="replace")[:80] if holder.is_file() else "another process"
         raise UsageError(f"{folder} is in use by {who}", hint="wait for it, or give another --out") from error
     except OSError as error:
-        raise WorkFailed(f"cannot lock {folder}: {error.strerror}") from error
+        raise WorkFailed.from_os(error, f"lock {folder}") from error
     try:
         write_text(holder, f"process {os.getpid()}")
         yield

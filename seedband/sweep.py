@@ -1,19 +1,21 @@
 """sweep: train one recipe under several seeds, score every checkpoint, and fit the noise band."""
 
-import os
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seedband import band as bands
-from seedband import evaluators, folders, runs, signature, store
+from seedband import evaluators, folders, provenance, runs, seeding, signature, store
 from seedband.band import Band
-from seedband.errors import Refused, UsageError
+from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.executors import OnEvent
+from seedband.jobs import check_distinct
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import LoadedRecipe, load_recipe
 from seedband.records import Run, Sweep
-from seedband.runs import OnEvent, Plan
+from seedband.runs import Plan
 
 
 def sweep(
@@ -24,6 +26,7 @@ def sweep(
     band: str | Path | None = "band.json",
     jobs: int = 1,
     offline: bool = False,
+    keep_going: bool = False,
     on_event: OnEvent = lambda _: None,
 ) -> Sweep:
     """Train a recipe under several seeds and write its band.
@@ -35,6 +38,7 @@ def sweep(
         band: Where the band goes; None trains and scores without one, as for a candidate.
         jobs: Jobs at a time.
         offline: Whether model hubs must not be asked.
+        keep_going: Write the band without runs that crash; they are on record in it.
         on_event: Called with everything that happens.
 
     Raises:
@@ -42,17 +46,14 @@ def sweep(
         Refused: Fewer than two seeds and a band, seeds that do nothing, runs that are not comparable.
         WorkFailed: A run crashed; the others are kept.
     """
-    plan = make_plan(recipe, runs.root_seeds(seeds), out=out, band=band, offline=offline)
+    plan = make_plan(recipe, seeding.root_seeds(seeds), out=out, band=band, offline=offline)
     with store.locked(plan.folder):
-        finished = runs.carry_out(plan, jobs=jobs, offline=offline, on_event=on_event)
+        finished = runs.carry_out(plan, jobs=jobs, offline=offline, on_event=on_event, keep_going=keep_going)
         if band is None:
             return Sweep(plan.folder, tuple(finished), None, None)
-        path = Path(band)
-        fitted = fit(plan.prepared, _of_band(plan, finished), path)
-        fitted.save(path)
-        median_seed = fitted.metrics[fitted.primary].median_seed
-        runs.record(plan, path, median_seed)
-        return Sweep(plan.folder, tuple(finished), median_seed, path)
+        fitted = fit(plan.prepared, _of_band(plan, finished), Path(band), crashed=_crashed(plan))
+        _write(fitted, Path(band), plan)
+        return Sweep(plan.folder, tuple(finished), fitted.metrics[fitted.primary].median_seed, Path(band))
 
 
 def make_plan(
@@ -77,8 +78,18 @@ def make_plan(
 
 def _of_band(plan: Plan, finished: Sequence[Run]) -> list[Run]:
     """The runs that were asked for with a band: candidates in the same folder are no part of the baseline."""
-    asked = {*folders.read_sweep(plan.folder)["band_seeds"], *plan.seeds}
+    asked = _asked(plan)
     return [run for run in finished if run.seed in asked]
+
+
+def _crashed(plan: Plan) -> dict[str, str]:
+    """Root seed → why its run crashed, of those asked for with a band."""
+    asked, crashed = _asked(plan), folders.read_sweep(plan.folder)["crashed"]
+    return {seed: told["message"] for seed, told in crashed.items() if int(seed) in asked}
+
+
+def _asked(plan: Plan) -> set[int]:
+    return {*folders.read_sweep(plan.folder)["band_seeds"], *plan.seeds}
 
 
 def band_of(path: str | Path) -> Band:
@@ -93,16 +104,28 @@ def band_of(path: str | Path) -> Band:
     return bands.load_band(folders.band_path(path))
 
 
-def fit(prepared: Prepared, finished: Sequence[Run], path: Path) -> Band:
+def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mapping[str, str] | None = None) -> Band:
     """The band of finished runs, with its provenance; paths in it are relative to `path`.
+
+    Args:
+        prepared: The recipe.
+        finished: The runs, those that failed to train among them.
+        path: Where the band goes.
+        crashed: Root seed → why its run crashed, of runs that are left out; they go on record.
 
     Raises:
         Refused: Fewer than two healthy seeds, a metric without a score, or runs that are not comparable.
+        WorkFailed: Fewer than two healthy seeds, for others crashed.
     """
     recipe = prepared.recipe
-    runs.check_distinct(finished, recipe, recipe.seeds.vary)
+    check_distinct(finished, recipe, recipe.seeds.vary)
     healthy = [run for run in finished if run.status == "finished"]
     failed = [run for run in finished if run.status == "failed"]
+    if len(healthy) < 2 and crashed:  # noqa: PLR2004
+        reasons = "; ".join(f"seed {seed} crashed: {message}" for seed, message in crashed.items())
+        raise WorkFailed(
+            f"{len(healthy)} healthy runs are left, a band needs at least 2: {reasons}", hint="sweep again"
+        )
     if len(healthy) < 2:  # noqa: PLR2004
         reasons = "; ".join(f"seed {run.seed}: {run.failure}" for run in failed)
         raise Refused(
@@ -124,40 +147,40 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path) -> Band:
         seeds=[run.seed for run in healthy],
         failed_seeds=[run.seed for run in failed],
         history=_history(prepared),
-        provenance=_provenance(prepared, healthy, failed, path),
+        provenance={**_provenance(prepared, healthy, failed, path), "crashed": dict(crashed or {})},
     )
     metrics = {name: replace(metric, unit=directions[name].unit) for name, metric in band.metrics.items()}
     return replace(band, metrics=metrics)
 
 
 def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run], path: Path) -> dict[str, Any]:
-    facts = prepared.provenance
-    for part in ("train", "eval"):
-        facts["data"][part]["path"] = _relative(facts["data"][part]["path"], path)
-    base = facts["base"]
-    if Path(base["path"]).is_dir() and not base["reference"].startswith("package:") and base["revision"] is None:
-        base["reference"] = _relative(base["path"], path)
-    del base["path"]
+    folder = path.absolute().parent
     return {
-        **facts,
+        **provenance.relative(prepared.provenance, folder),
         "made_by": f"seedband {healthy[0].record['environment']['versions'].get('seedband')}",
         "signature": healthy[0].record["signature"],
         "environment": healthy[0].record["environment"],
         "recipe": prepared.recipe.as_dict(),
         "checkpoints": {str(run.seed): run.record["checkpoint_sha256"] for run in healthy},
         "failures": {str(run.seed): run.failure for run in failed},
-        "runs": _relative(str(healthy[0].folder.parent.absolute()), path),
+        "runs": provenance.relative_path(healthy[0].folder.parent, folder),
         "items": {str(run.seed): run.record["items_sha256"] for run in healthy},
     }
+
+
+def _write(band: Band, path: Path, plan: Plan) -> None:
+    """Put the band on record, then in its place: killed at any moment, the next sweep knows what lies there."""
+    _check_band_path(path, plan.folder)  # training took its time, and somebody may have put another file there
+    text = band.as_text()
+    sha256, median_seed = hashlib.sha256(text.encode()).hexdigest(), band.metrics[band.primary].median_seed
+    runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
+    store.remove_parts(path.parent, path.name)
+    store.write_text(path, text)
 
 
 def _history(prepared: Prepared) -> list[Band]:
     """The earlier bands that the recipe names, relative to where it lies."""
     return [bands.load_band(prepared.folder / path) for path in prepared.recipe.gate.history]
-
-
-def _relative(target: str, band: Path) -> str:
-    return Path(os.path.relpath(target, band.absolute().parent)).as_posix()
 
 
 def _score(run: Run, metric: str) -> float:
@@ -186,9 +209,9 @@ def _check_band_path(path: Path, folder: Path) -> None:
         raise UsageError(f"{path} is a folder, not a place for a band")
     if not path.exists():
         return
-    record = folders.read_sweep(folder) if (folder / folders.SWEEP).is_file() else {"band": None, "band_sha256": None}
+    record = folders.read_sweep(folder) if (folder / folders.SWEEP).is_file() else {"band": None}
     same = record["band"] is not None and (folder / record["band"]).resolve() == path.resolve()
-    if not same or record["band_sha256"] != store.file_sha256(path):
+    if not same or store.file_sha256(path) not in (record["band_sha256"], record.get("band_before_sha256")):
         raise UsageError(
             f"{path} exists, and it is not the band of {folder}",
             hint="give another --band, or move the file; with --no-band the runs are candidates for it",

@@ -1,6 +1,6 @@
 """One job in one pinned child process: train a group of seeds, or score a checkpoint.
 
-    python -m seedband.worker JOB.json
+    python -m seedband.worker JOB.json PARENT_PID
 
 Events go to standard output, one JSON object a line; whatever libraries print goes to standard error, which the
 parent keeps as the job's log. run.json is written last: its existence means that the run is finished.
@@ -10,22 +10,34 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
-from seedband import determinism, environment, signature, store
+from seedband import determinism, environment, provenance, signature, store
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.models import recognise
-from seedband.records import Job, ScoreJob, ScoreTarget, TrainJob
+from seedband.records import Job, ProbeJob, ScoreJob, ScoreTarget, TrainJob
+from seedband.schema import checked, read_record
 from seedband.scoring import Emit, score_checkpoint
 from seedband.seeding import item_keys
 from seedband.trainers import TrainContext, TrainedRun, load
 
 RUN = "run.json"
 SCORES = "scores.json"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    kind: Literal["train", "score", "probe"]
+
+
+@dataclass(frozen=True)
+class _JobFile:
+    job: _Kind
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,34 +48,44 @@ def main(arguments: Sequence[str]) -> int:
         events.write(json.dumps({"kind": kind, "seed": seed, "content": dict(content)}) + "\n")
         events.flush()
 
-    _end_with_parent()
+    _end_with_parent(int(arguments[1]))
     try:
         job = read_job(Path(arguments[0]))
         if isinstance(job, TrainJob):
             run_train(job, emit)
-        else:
+        elif isinstance(job, ScoreJob):
             run_score(job, emit)
+        else:
+            run_probe(job, emit)
     except SeedbandError as error:
-        problems = [asdict(problem) for problem in error.problems]
-        emit(
-            "error",
-            None,
-            {"exit_code": error.exit_code, "message": error.message, "problems": problems, "hint": error.hint},
-        )
-        return error.exit_code
+        return _tell(error, emit)
+    except OSError as error:
+        traceback.print_exc()
+        return _tell(WorkFailed.from_os(error), emit)
     return 0
+
+
+def _tell(error: SeedbandError, emit: Emit) -> int:
+    """Give the parent the error as it is; the exit code is its own."""
+    problems = [asdict(problem) for problem in error.problems]
+    content = {"exit_code": error.exit_code, "message": error.message, "problems": problems, "hint": error.hint}
+    emit("error", None, content)
+    return error.exit_code
 
 
 def run_train(job: TrainJob, emit: Emit) -> None:
     """Train every seed of the group, score its checkpoint from disk as `check` would, and record it."""
+    from seedband.trainers import resume
+
     recipe = job.recipe
-    determinism.pin(recipe.determinism.threads)
+    determinism.pin(recipe.determinism)
     device = resolve_device(recipe.train.device)
     pins = determinism.read_back()
     train_items = load_items(Path(job.train_path), asdict(recipe.data))
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
     class_of = {label: index for index, label in enumerate(job.scoring.labels)}
+    facts, known = environment.describe(device), {"recipe": recipe.as_dict(), "provenance": job.provenance}
     context = TrainContext(
         recipe=recipe,
         base=job.scoring.base,
@@ -72,8 +94,9 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         targets=tuple(class_of[label] for label in train_items.labels),
         item_keys=tuple(item_keys(train_items.texts)),
         device=device,
+        identity=store.digest([signature.identity(known), facts["fingerprint"], facts["versions"], device]),
     )
-    facts = environment.describe(device)
+    emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
     started = time.monotonic()
     for trained in load(recipe.train.method).train(context, job.runs, emit):
         seconds = time.monotonic() - started
@@ -82,19 +105,27 @@ def run_train(job: TrainJob, emit: Emit) -> None:
             text = f"seed {trained.run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
             emit("warning", trained.run.seed, {"text": text})
         store.write_json(Path(trained.run.folder) / RUN, "run", {**record, "train_seconds": round(seconds, 3)})
+        resume.remove(Path(trained.run.folder))
         emit("finished", trained.run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
         started = time.monotonic()
 
 
 def run_score(job: ScoreJob, emit: Emit) -> None:
     """Score every checkpoint; each result goes to scores.json in its folder, written last."""
-    determinism.pin(job.threads)
+    determinism.pin(job.determinism)
     device = resolve_device(job.scoring.device)
     facts = environment.describe(device)
     for target in job.targets:
         result = score_checkpoint(job.scoring, target, device, facts, emit)
         store.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
         emit("scored", None, {"checkpoint": target.checkpoint.name})
+
+
+def run_probe(job: ProbeJob, emit: Emit) -> None:
+    """Pin, and say what this process is like: its pins as read back, its environment, its numerics."""
+    determinism.pin(job.determinism)
+    device = resolve_device(job.device)
+    emit("probed", None, {"environment": environment.describe(device), "pins": determinism.read_back()})
 
 
 def resolve_device(asked: str) -> str:
@@ -116,11 +147,9 @@ def write_job(path: Path, job: Job) -> None:
 
 def read_job(path: Path) -> Job:
     """Read what `write_job` wrote."""
-    from pydantic import TypeAdapter
-
-    content = store.read_json(path, "job")["job"]
-    kind: type[Job] = TrainJob if content["kind"] == "train" else ScoreJob
-    return TypeAdapter(kind).validate_python(content)
+    kinds: dict[str, type[TrainJob | ScoreJob | ProbeJob]] = {"train": TrainJob, "score": ScoreJob, "probe": ProbeJob}
+    content = read_record(path, "job", _JobFile)[1]["job"]
+    return checked(content, kinds[content["kind"]], f"{path}: not a job that holds together")
 
 
 def _run_record(
@@ -147,7 +176,7 @@ def _run_record(
         "steps": trained.steps,
         "attention": trained.attention,
         "recipe": job.recipe.as_dict(),
-        "provenance": dict(job.provenance),
+        "provenance": provenance.relative(job.provenance, Path(trained.run.folder)),
         "environment": dict(facts),
         "pins": dict(pins),
         "pins_flipped": determinism.flipped(pins, determinism.read_back()),
@@ -162,7 +191,7 @@ def _take_stdout() -> TextIO:
     return events
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """On Linux, be killed when the parent dies: an orphan would go on writing into the sweep's folder."""
     if sys.platform == "linux":
         import ctypes
@@ -170,6 +199,8 @@ def _end_with_parent() -> None:
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:  # it died while this process was starting, so no signal will come
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import copy
 import tomllib
+from dataclasses import asdict
 
 from tiny import recipe_text
 
@@ -39,3 +40,30 @@ def changed(path, value, signature=FULL):
     else:
         inner[last] = value
     return other
+
+
+def run_record(seed, **changes):
+    """A finished run as run.json has it."""
+    evaluation = {"metric": "accuracy", "score": 0.5, "n_items": 2, "n_unscored": 0, "trivial_score": 0.5}
+    rows = {"path": "rows.jsonl", "sha256": "cd" * 32}
+    return {
+        "seed": seed,
+        "streams": {"init": 1, "order": 2, "dropout": 3},
+        "status": "finished",
+        "failure": "",
+        "evaluations": [evaluation],
+        "signature": FULL,
+        "checkpoint_sha256": "ef" * 32,
+        "items_sha256": "01" * 32,
+        "witnesses": {},
+        "initializers": [],
+        "recipe": parse_recipe(tomllib.loads(recipe_text()), "there").as_dict(),
+        "provenance": {
+            "base": {**asdict(SCORING.base), "revision": None},
+            "data": {"name": "tiny", "version": "", "train": rows, "eval": rows, "n_train": 2, "n_eval": 2},
+        },
+        "environment": {**FACTS, "hardware": {}},
+        "pins": {"threads": 1},
+        "train_seconds": 1.0,
+        **changes,
+    }

@@ -1,12 +1,25 @@
 """Base models and checkpoints: located, recognised and found safe."""
 
 import json
+import resource
+import shutil
 import sys
 
 import pytest
 
+from seedband.classifiers import checkpoint_tensors
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.models import check_safe, locate_base, recognise, resolve_pooling, tensor_names, weights_sha256
+from seedband.models import (
+    check_safe,
+    header,
+    locate_base,
+    recognise,
+    resolve_pooling,
+    tensor_names,
+    weight_files,
+    weights_sha256,
+)
+from seedband.records import CheckpointFiles
 from seedband.store import file_sha256
 
 
@@ -81,6 +94,64 @@ def test_shards_are_hashed_and_may_not_lead_out(tmp_path, tiny_recipe):
         check_safe(tmp_path)
 
 
+def test_shards_are_safetensors(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": "a.bin"}}))
+    (tmp_path / "a.bin").write_bytes(b"pickled")
+    with pytest.raises(Refused, match=r"found shards .*a.bin.*, expected safetensors files"):
+        check_safe(tmp_path)
+
+
+def test_a_folder_with_two_models_is_refused(tiny_recipe, tmp_path):
+    shutil.copytree(tiny_recipe.folder / "base", tmp_path, dirs_exist_ok=True)
+    shutil.copy(tmp_path / "model.safetensors", tmp_path / "other.safetensors")
+    index = {"weight_map": dict.fromkeys(tensor_names(tmp_path), "other.safetensors")}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    for ask in (check_safe, weight_files, weights_sha256, tensor_names):
+        with pytest.raises(Refused, match="two models"):
+            ask(tmp_path)
+
+
+def test_the_implementations_that_transformers_has_itself_are_let_through(tiny_recipe, tmp_path):
+    shutil.copytree(tiny_recipe.folder / "base", tmp_path / "base")
+    path = tmp_path / "base" / "config.json"
+    keys = {"_attn_implementation": "sdpa", "use_kernels": False, "quantization_config": None}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+    assert recognise(tmp_path / "base", "model").kind == "model"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"transformers_weights": "adapter_model.bin"},
+        {"transformers_weights": "sub/l.safetensors"},
+        {"quantization_config": {"quant_method": "gptq", "bits": 4}},
+        {"text_config": {"quantization_config": {"quant_method": "gptq"}}},
+        {"auto_map": {"AutoModel": "evil.Model"}},
+        {"_attn_implementation": "somebody/kernels"},
+        {"layers": [{"attn_implementation": "somebody/kernels:forward"}]},
+        {"use_kernels": True},
+    ],
+    ids=str,
+)
+def test_a_config_that_leads_elsewhere_is_refused_for_a_checkpoint_and_a_base(tiny_recipe, tmp_path, keys):
+    shutil.copytree(tiny_recipe.folder / "base", tmp_path / "base")
+    path = tmp_path / "base" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+    with pytest.raises(Refused, match="which is never opened"):
+        recognise(tmp_path / "base", "model")
+    with pytest.raises(Refused, match="which is never opened"):
+        locate_base("base", None, tmp_path, offline=True)
+
+
+def test_weights_that_the_system_does_not_give_are_no_fault_of_theirs(tmp_path):
+    (tmp_path / "a.safetensors").mkdir()  # the system's own error, whoever asks
+    with pytest.raises(WorkFailed, match="cannot read"):
+        header(tmp_path / "a.safetensors")
+    (tmp_path / "head.safetensors").mkdir()
+    with pytest.raises(WorkFailed, match="cannot read"):
+        list(checkpoint_tensors(CheckpointFiles("head", str(tmp_path), "head")))
+
+
 def test_kinds_of_checkpoints_are_recognised(tiny_swept, tiny_heads, tmp_path):
     assert recognise(tiny_swept.runs / "seed-0", "x").kind == "adapter"
     assert recognise(tiny_heads.runs / "seed-0", "x").kind == "head"
@@ -111,3 +182,85 @@ def test_pooling_is_the_embedding_models_own(tiny_recipe, tmp_path):
 def test_tensor_names_come_from_the_header(tiny_recipe):
     shapes = tensor_names(tiny_recipe.folder / "base")
     assert shapes["encoder.layer.0.attention.self.query.weight"] == (32, 32)
+
+
+def test_a_link_out_of_a_checkpoint_is_refused(tiny_swept, tmp_path):
+    folder = tmp_path / "adapter"
+    shutil.copytree(tiny_swept.runs / "seed-0", folder)
+    secret = tmp_path / "secret"
+    secret.write_text("of somebody else")
+    (folder / "adapter_model.safetensors").unlink()
+    (folder / "adapter_model.safetensors").symlink_to(secret)
+    with pytest.raises(Refused, match="a link that leads out of the checkpoint"):
+        recognise(folder, "adapter")
+
+
+def test_a_link_in_a_folder_of_a_checkpoint_is_looked_at_too(tiny_swept, tmp_path):
+    folder = tmp_path / "adapter"
+    shutil.copytree(tiny_swept.runs / "seed-0", folder)
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "sub").mkdir()
+    (folder / "sub" / "l.safetensors").symlink_to(folder / "adapter_model.safetensors")
+    assert recognise(folder, "adapter").kind == "adapter"
+    (folder / "sub" / "further").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    with pytest.raises(Refused, match="sub/further is a link that leads out"):
+        recognise(folder, "adapter")
+
+
+def test_a_folder_that_only_looks_like_a_snapshot_links_nowhere(tiny_swept, tmp_path):
+    for parent in ("files", "models--org--name"):
+        snapshot = tmp_path / parent / "snapshots" / ("a" * 40)
+        shutil.copytree(tiny_swept.runs / "seed-0", snapshot)
+        (tmp_path / parent / "secret").write_text("of somebody else")
+        (snapshot / "extra").symlink_to(tmp_path / parent / "secret")
+        with pytest.raises(Refused, match="extra is a link that leads out"):
+            recognise(snapshot, "adapter")
+
+
+def test_links_within_a_checkpoint_and_to_it_are_let_through(tiny_swept, tmp_path):
+    folder = tmp_path / "adapter"
+    shutil.copytree(tiny_swept.runs / "seed-0", folder)
+    (folder / "adapter_model.safetensors").rename(folder / "weights")
+    (folder / "adapter_model.safetensors").symlink_to("weights")
+    (tmp_path / "link").symlink_to(folder)
+    assert recognise(tmp_path / "link", "adapter").kind == "adapter"
+
+
+def test_a_snapshot_in_the_hubs_cache_may_link_to_its_own_blobs(tiny_swept, tmp_path):
+    snapshot = tmp_path / "models--org--name" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--org--name" / "blobs").mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(tiny_swept.runs / "seed-0" / name, tmp_path / "models--org--name" / "blobs" / name)
+        (snapshot / name).symlink_to(f"../../blobs/{name}")
+    assert recognise(snapshot, "adapter").kind == "adapter"
+    (snapshot / "extra").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="leads out"):
+        recognise(snapshot, "adapter")
+
+
+HEADER = b'{"a":{"dtype":"F32","shape":[%s],"data_offsets":[0,%s]}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (10 * 2**30).to_bytes(8, "little") + b"{}",
+        (2**64 - 1).to_bytes(8, "little") + b"{}",
+        len(HEADER % (b"1099511627776", b"4398046511104")).to_bytes(8, "little")
+        + HEADER % (b"1099511627776", b"4398046511104"),
+        len(HEADER % (b"9223372036854775807,4", b"16")).to_bytes(8, "little")
+        + HEADER % (b"9223372036854775807,4", b"16")
+        + bytes(16),
+        b"",
+        b"\x80\x04\x95pickle",
+    ],
+    ids=["10 GB header", "largest header", "tensor beyond the file", "overflowing shape", "empty", "pickle"],
+)
+def test_a_header_that_cannot_be_is_refused_before_anything_is_allocated(tmp_path, content):
+    file = tmp_path / "adapter_model.safetensors"
+    file.write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Refused, match="no safetensors file that holds together"):
+        header(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes

@@ -1,5 +1,6 @@
 """What is public, what it costs to import, and that the documents name what there is."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -50,7 +51,7 @@ def test_public_names_stay_functions_after_their_modules_are_imported():
 def test_every_command_has_help_and_stands_in_the_readme():
     listed = run_cli("--help").out
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in ("sweep", "check", "band", "show", "plan", "ship"):
+    for command in ("sweep", "check", "band", "show", "plan", "ship", "reproduce", "doctor"):
         assert command in listed
         assert f"seedband {command}" in readme
         assert run_cli(command, "--help").code == 0
@@ -64,3 +65,25 @@ def test_every_decision_names_a_test_that_exists_or_a_contract():
         assert guard, note
         assert all(f"def {name}(" in tests for name in named), note
         assert named or "contract" in guard, note
+
+
+def test_every_test_that_a_page_names_exists():
+    named = [
+        match
+        for page in (ROOT / "docs").rglob("*.md")
+        for match in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 50
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), (file, name)
+
+
+def test_every_bad_input_stands_beside_its_test():
+    page = (ROOT / "docs" / "explanation" / "security.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for line in page.splitlines()
+        if line.startswith("| ") and not line.startswith(("| input", "| where", "| event"))
+    ]
+    assert len(rows) > 50
+    assert all("`tests/" in row.split("|")[3] for row in rows)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from signatures import changed
+from signatures import changed, run_record
 
 from seedband import Refused, fit_band, load_band, store
 from seedband.candidates import Found
@@ -35,10 +35,12 @@ def found(seed, signature=SIGNATURE, path="new", **changes):
 def write_run(folder, seed, scores, signature=SIGNATURE):
     """A finished run as far as pairs look into it: its record and its items."""
     folder.mkdir(parents=True)
-    pd.DataFrame({f"score:{name}": values for name, values in scores.items()}).to_parquet(folder / "items.parquet")
-    content = {"seed": seed, "status": "finished", "failure": "", "evaluations": [], "witnesses": {}}
+    n_items = len(next(iter(scores.values())))
+    columns = dict.fromkeys(("item", "label", "prediction"), ["x"] * n_items) | {"logits": [[0.5, 0.25]] * n_items}
+    table = pd.DataFrame(columns | {f"score:{name}": values for name, values in scores.items()})
+    table.to_parquet(folder / "items.parquet")
     sha256 = store.file_sha256(folder / "items.parquet")
-    store.write_json(folder / "run.json", "run", {**content, "signature": signature, "items_sha256": sha256})
+    store.write_json(folder / "run.json", "run", run_record(seed, signature=signature, items_sha256=sha256))
     return sha256
 
 

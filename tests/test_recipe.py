@@ -185,7 +185,7 @@ def test_reads_the_table_of_a_pyproject(tmp_path):
     path = tmp_path / "pyproject.toml"
     path.write_text(re.sub(r"^(\[+)", r"\1tool.seedband.", recipe_text(), flags=re.MULTILINE), encoding="utf-8")
     assert find_config(tmp_path) == path
-    assert load_recipe(path) == (parse_recipe(table(), "there"), tmp_path)
+    assert load_recipe(path)[:2] == (parse_recipe(table(), "there"), tmp_path)
 
 
 def test_names_the_table_of_a_pyproject_with_mistakes(tmp_path):
@@ -215,7 +215,7 @@ def test_refuses_malformed_toml(tmp_path, content):
     with pytest.raises(UsageError, match="no such file"):
         load_recipe(tmp_path / "seedband.toml")
     (tmp_path / "seedband.toml").write_bytes(content)
-    with pytest.raises(UsageError, match="not valid TOML"):
+    with pytest.raises(UsageError, match=r"not valid TOML|not UTF-8"):
         load_recipe(tmp_path / "seedband.toml")
 
 

@@ -110,7 +110,7 @@ def test_never_reads_nan(sealed, number):
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[1]", b"null", b"1" * 5000])
 def test_refuses_what_is_no_json_object(sealed, content):
     sealed.write_bytes(content)
-    with pytest.raises(UsageError, match=r"not valid JSON|expected an object"):
+    with pytest.raises(UsageError, match=r"not valid JSON|not UTF-8 at byte 0|expected an object"):
         store.read_json(sealed, "run")
 
 
@@ -205,6 +205,29 @@ def test_lock_is_free_after_a_crash(tmp_path):
     with store.locked(tmp_path):
         assert (tmp_path / ".lock-holder").is_file()
     assert not (tmp_path / ".lock-holder").exists()
+
+
+def test_holder_that_was_killed_is_not_named_again(tmp_path):
+    (tmp_path / ".lock-holder").write_text("process 1", encoding="utf-8")
+    with store.locked(tmp_path):
+        assert (tmp_path / ".lock-holder").read_text() == f"process {os.getpid()}"
+        with pytest.raises(UsageError, match=f"by process {os.getpid()}"), store.locked(tmp_path):
+            pass
+    assert not (tmp_path / ".lock-holder").exists()
+
+
+def test_removes_parts_of_its_own_making_alone(tmp_path):
+    with store.replacing(tmp_path / "run.json") as temporary:
+        own = temporary.name
+    (tmp_path / "run.json").unlink()
+    others = [own.replace("run.json", "band.json"), ".x.part", "run.json.abcd1234.part", ".run.json.abcd123.part"]
+    for name in (own, *others):
+        (tmp_path / name).touch()
+    store.remove_parts(tmp_path, "run.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+    store.remove_parts(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others[1:])
+    store.remove_parts(tmp_path / "nowhere")
 
 
 def test_number_beyond_floats_is_refused(tmp_path):

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +90,15 @@ def run_cli(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str]
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within seconds: the kernel ends a job after its parent."""
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def make_recipe(folder: Path) -> None:

@@ -4,8 +4,10 @@ import typer
 
 from seedband.cli.band import band
 from seedband.cli.check import check
+from seedband.cli.doctor import doctor
 from seedband.cli.errors import guarded
 from seedband.cli.plan import plan
+from seedband.cli.reproduce import reproduce
 from seedband.cli.ship import ship
 from seedband.cli.show import show
 from seedband.cli.sweep import sweep
@@ -42,5 +44,5 @@ def _root(
     """Noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
 
-for command in (sweep, check, band, show, plan, ship):
+for command in (sweep, check, band, show, plan, ship, reproduce, doctor):
     app.command()(guarded(command))

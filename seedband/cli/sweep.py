@@ -13,6 +13,7 @@ def sweep(
     band: Annotated[Path, typer.Option(help="Where the band goes.")] = Path("band.json"),
     no_band: Annotated[bool, typer.Option("--no-band", help="Train and score only, as for a candidate.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Write the band without runs that crash.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -20,14 +21,14 @@ def sweep(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Train a recipe under several seeds and write its noise band."""
-    from seedband import console, runs
+    from seedband import console, seeding
     from seedband.band import load_band
     from seedband.recipe import find_config, load_recipe
     from seedband.sweep import make_plan
     from seedband.sweep import sweep as run_sweep
 
     loaded = load_recipe(config or find_config(Path()))
-    listed = runs.parse_seeds(seeds)
+    listed = seeding.parse_seeds(seeds)
     target = None if no_band else band
     if dry_run:
         console.print_sweep_plan(
@@ -35,7 +36,16 @@ def sweep(
         )
         return 0
     with console.Reporter(quiet=quiet, verbose=verbose) as report:
-        done = run_sweep(loaded, listed, out=out, band=target, jobs=jobs, offline=offline, on_event=report)
+        done = run_sweep(
+            loaded,
+            listed,
+            out=out,
+            band=target,
+            jobs=jobs,
+            offline=offline,
+            keep_going=keep_going,
+            on_event=report,
+        )
     if done.band_path is None:
         console.print_runs(done, as_json=as_json)
         return 0

@@ -6,21 +6,25 @@ grep; NO_COLOR, narrow terminals and pipes are rich's business.
 
 from seedband.console.bands import print_band
 from seedband.console.cohorts import print_splits
+from seedband.console.doctor import print_diagnosis
 from seedband.console.output import print_error, print_hint, print_json, print_lines, print_note
 from seedband.console.plans import print_plan
 from seedband.console.progress import Reporter
+from seedband.console.reproductions import print_reproduction
 from seedband.console.sweeps import print_runs, print_sweep, print_sweep_plan
 from seedband.console.verdicts import print_verdict
 
 __all__ = [
     "Reporter",
     "print_band",
+    "print_diagnosis",
     "print_error",
     "print_hint",
     "print_json",
     "print_lines",
     "print_note",
     "print_plan",
+    "print_reproduction",
     "print_runs",
     "print_splits",
     "print_sweep",

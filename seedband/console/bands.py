@@ -140,6 +140,8 @@ def _in_words(band: Band) -> list[str]:
             f"{len(band.failed_seeds)} of {n + len(band.failed_seeds)} seeds failed to train "
             f"({rate.share:.0%}, 90 % interval {rate.low:.0%} to {rate.high:.0%}); they are no part of the band"
         )
+    for seed, message in band.provenance.get("crashed", {}).items():
+        lines.append(f"seed {seed} is no part of the band, for its run crashed: {message}")
     if band.metrics[band.primary].spread == 0:
         lines.append("all seeds score the same: zero spread is not evidence of zero noise")
     return lines

@@ -14,7 +14,7 @@ OnEvent = Callable[[Event], None]
 class Executor(Protocol):
     """Runs jobs, each in a process of its own whose environment is pinned before it starts."""
 
-    def run(self, jobs: Sequence[Job], threads: int, on_event: OnEvent) -> list[Outcome]:
+    def run(self, jobs: Sequence[Job], on_event: OnEvent) -> list[Outcome]:
         """Run all jobs; one that crashes leaves the others running.
 
         An exception out of `on_event` ends every job and goes on to the caller.

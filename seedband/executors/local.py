@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from seedband.determinism import overridden, pinned_environment
+from seedband.determinism import overridden, pinned_environment, without_secrets
 from seedband.executors import OnEvent
 from seedband.records import Event, Job, Outcome
 from seedband.worker import write_job
 
 #: Seconds that a job gets to end after it was asked to.
 GRACE_S = 5.0
+#: A job that ends so found a mistake, or refuses: what waits would end likewise.
+FOUND_WRONG = (2, 3)
+#: Bytes of a log, and letters of its last line, that a message is made of.
+LOG_TAIL, MAX_MESSAGE = 16 * 1024, 300
 
 
 @dataclass
@@ -41,17 +45,17 @@ class LocalExecutor:
         self._offline = offline
         self._logs = logs
 
-    def run(self, jobs: Sequence[Job], threads: int, on_event: OnEvent) -> list[Outcome]:
+    def run(self, jobs: Sequence[Job], on_event: OnEvent) -> list[Outcome]:
         """Run all jobs, in order, `slots` at a time."""
-        pinned = pinned_environment(threads, offline=self._offline)
-        for name, found, value in overridden(pinned, os.environ):
+        pins = [pinned_environment(job.determinism, offline=self._offline) for job in jobs]
+        for name, found, value in dict.fromkeys(entry for pinned in pins for entry in overridden(pinned, os.environ)):
             on_event(Event("note", content={"text": f"{name}={found} in the shell, pinned to {value} in every job"}))
         waiting, running, outcomes = list(jobs), list[_Child](), list[Outcome]()
         lines: queue.Queue[tuple[_Child, str | None]] = queue.Queue()
         try:
             while waiting or running:
                 while waiting and len(running) < self._slots:
-                    child = self._start(waiting.pop(0), {**os.environ, **pinned}, lines)
+                    child = self._start(waiting.pop(0), lines)
                     running.append(child)
                     on_event(Event("job", content={"name": child.job.name, "log": str(child.log)}))
                 child, line = lines.get()
@@ -60,6 +64,8 @@ class LocalExecutor:
                     continue
                 running.remove(child)
                 outcomes.append(_ended(child))
+                if outcomes[-1].exit_code in FOUND_WRONG:
+                    waiting.clear()
                 if outcomes[-1].message:
                     on_event(Event("crashed", content={"name": child.job.name, "message": outcomes[-1].message}))
         finally:
@@ -67,13 +73,14 @@ class LocalExecutor:
                 _end(child)
         return outcomes
 
-    def _start(self, job: Job, environment: dict[str, str], lines: "queue.Queue[tuple[_Child, str | None]]") -> _Child:
+    def _start(self, job: Job, lines: "queue.Queue[tuple[_Child, str | None]]") -> _Child:
+        environment = {**os.environ, **pinned_environment(job.determinism, offline=self._offline)}
         name = re.sub(r"[^\w-]+", "-", job.name).strip("-")[:80]
         file, log = self._logs / f"{name}.job.json", self._logs / f"{name}.log"
         write_job(file, job)
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "seedband.worker", str(file)],
+                [sys.executable, "-P", "-m", "seedband.worker", str(file), str(os.getpid())],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -118,11 +125,25 @@ def _message(code: int, child: _Child) -> str:
     if child.error:
         return str(child.error["message"])
     if code < 0:
-        name = signal.Signals(-code).name
+        name = _signal_name(-code)
         hint = ", which is how Linux ends a process when memory runs out" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
-    lines = [line for line in child.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"ended with exit code {code}"
+    return without_secrets(_last_line(child.log), os.environ)[:MAX_MESSAGE] or f"ended with exit code {code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_line(log: Path) -> str:
+    """What a job said last, usually the error that ended it."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL))
+        lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
 
 
 def _end(child: _Child) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTRY_POINTS = "seedband.trainers"
+#: The state of a training checkpoint.
+TRAINING = "training.json"
 
 
 class Method(NamedTuple):
@@ -48,6 +50,7 @@ class TrainContext:
         targets: Class of each text, as an index into `labels`.
         item_keys: Key of each text, by which the order is drawn.
         device: "cpu" or "cuda".
+        identity: What must be equal for a killed run to go on: recipe, data, base and environment, as a hash.
     """
 
     recipe: Recipe
@@ -57,6 +60,7 @@ class TrainContext:
     targets: tuple[int, ...]
     item_keys: tuple[str, ...]
     device: str
+    identity: str
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,11 @@ def load(name: str) -> Trainer:
 def trace_path(folder: "Path") -> "Path":
     """Where a run's losses stand, step by step."""
     return folder / "trace.jsonl"
+
+
+def training_files(folder: "Path") -> "list[Path]":
+    """What a run's training checkpoint consists of: its state, and tensors of this one and of any before."""
+    return [folder / TRAINING, *sorted(folder.glob("training-*.safetensors"))]
 
 
 def _plugins() -> dict[str, Method]:

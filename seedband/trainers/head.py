@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from seedband import store
 from seedband.classifiers import Classifier, load_classifier, load_pooled, load_tokenizer, pool
 from seedband.dataset import collate, encode
 from seedband.initializers import as_dicts, draw_new
-from seedband.models import HEAD_WEIGHTS, resolve_pooling
+from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
 from seedband.records import SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.loop import Trainable, fit
@@ -88,9 +87,7 @@ def _architecture_head(classifier: Classifier, context: TrainContext) -> Callabl
 
 def _save(new: Sequence[tuple[str, torch.nn.Parameter]], folder: Path, context: TrainContext, pooling: str) -> None:
     """The new tensors only, and what it takes to put them back on their base."""
-    tensors = {name: parameter.detach().cpu().contiguous().clone() for name, parameter in new}
-    with store.replacing(folder / HEAD_WEIGHTS) as temporary:
-        save_file(tensors, str(temporary), metadata={"format": "pt"})
+    save_tensors(folder / HEAD_WEIGHTS, dict(new))
     content = {
         "base": context.base.reference,
         "base_sha256": context.base.sha256,

@@ -4,8 +4,10 @@ Nothing in it draws from a global generator: the order comes from `seeding`, mas
 no data loader that would draw a base seed. Evaluation happens after training, on the saved checkpoint.
 """
 
+import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from seedband.determinism import lines_sha256, tensors_sha256
 from seedband.initializers import is_lora, plain_name
 from seedband.records import SeedRun, TrainSection
 from seedband.seeding import epoch_order
-from seedband.trainers import Report, TrainContext, trace_path
+from seedband.trainers import Report, TrainContext, resume, trace_path
 from seedband.trainers.dropout import KeyedDropout
 
 #: `[train] schedule` → what transformers calls it, each with a warm-up.
@@ -87,21 +89,31 @@ def initial_witness(trainable: Trainable) -> dict[str, str | None]:
 
 
 def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Report) -> Course:
-    """Train one run to its end, or to the step at which its loss or weights stop being finite."""
-    section = context.recipe.train
+    """Train one run to its end, or to the step at which its loss or weights stop being finite.
+
+    A run that was killed goes on from its last training checkpoint, to the same bits.
+    """
+    section, folder = context.recipe.train, Path(run.folder)
     total = section.planned_steps(len(context.texts))
     optimizer = _optimizer(trainable, section)
-    schedule = get_scheduler(SCHEDULES[section.schedule], optimizer, math.ceil(total * section.warmup_ratio), total)
     orders = [epoch_order(run.streams["order"], epoch, context.item_keys) for epoch in range(section.epochs)]
     witnesses: dict[str, Any] = initial_witness(trainable)
     witnesses["order"] = lines_sha256(context.item_keys[row] for order in orders for row in order)
+    before = resume.load(folder, trainable.parameters, optimizer, witnesses, context.identity)
+    done, traced, losses = 0, 0, list[str]()
+    if isinstance(before, str) and before:
+        text = f"seed {run.seed} starts anew: its training checkpoint {before}"
+        report("warning", run.seed, {"text": text})
+    if isinstance(before, resume.Progress):
+        done, traced, losses, witnesses = before.steps, before.trace_bytes, list(before.losses), before.witnesses
+        report("witness", run.seed, witnesses)
+        report("note", run.seed, {"text": f"seed {run.seed} goes on from step {done} of {total}"})
+    schedule = _schedule(optimizer, section, total, done)
     targets = torch.tensor(context.targets, device=context.device)
-    losses: list[str] = []
     failure = ""
     masks = KeyedDropout(trainable.module, run.streams["dropout"], _module_name)
-    path = trace_path(Path(run.folder))
-    with path.open("w", encoding="utf-8") as trace, masks:
-        for step in _steps(orders, section, total):
+    with _trace(trace_path(folder), traced) as trace, masks:
+        for step in itertools.islice(_steps(orders, section, total), done, None):
             loss, norm = _backward(trainable, masks, step, targets, context)
             if step.number == 0:
                 witnesses["dropout"] = masks.witness()
@@ -115,12 +127,37 @@ def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Repor
             optimizer.step()
             schedule.step()
             optimizer.zero_grad(set_to_none=True)
+            if section.save_steps and (step.number + 1) % section.save_steps == 0:
+                trace.flush()
+                os.fsync(trace.fileno())
+                progress = resume.Progress(step.number + 1, tuple(losses), witnesses, trace.tell())
+                resume.save(folder, trainable.parameters, optimizer, progress, context.identity)
             report("step", run.seed, {"step": step.number + 1, "steps": total, "loss": loss})
     if not failure and not all(bool(torch.isfinite(p).all()) for _, p in trainable.parameters):
         failure = "a weight is not finite after the last step"
     witnesses["losses"] = lines_sha256(losses)
     witnesses["final"] = tensors_sha256((plain_name(name), p) for name, p in trainable.parameters)
     return Course(failure, witnesses, len(losses))
+
+
+def _schedule(optimizer: torch.optim.Optimizer, section: TrainSection, total: int, done: int) -> Any:
+    """The learning rates, from the step that comes next."""
+    schedule = get_scheduler(SCHEDULES[section.schedule], optimizer, math.ceil(total * section.warmup_ratio), total)
+    if done:
+        schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done, "_step_count": done + 1})
+        rates = [base * rate(done) for base, rate in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)]
+        schedule._last_lr = rates  # noqa: SLF001  what get_last_lr reads, and no method sets
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+    return schedule
+
+
+def _trace(path: Path, kept: int) -> TextIO:
+    """trace.jsonl, open after the steps that were done; they are never rewritten, for a second kill would lose them."""
+    trace = path.open("r+" if kept else "w", encoding="utf-8")
+    trace.seek(kept)
+    trace.truncate()
+    return trace
 
 
 def _optimizer(trainable: Trainable, section: TrainSection) -> torch.optim.AdamW:

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
-from safetensors.torch import save_file
 
 from seedband import store
 from seedband.classifiers import Classifier, load_classifier, load_tokenizer
 from seedband.dataset import collate, encode
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
-from seedband.models import ADAPTER_WEIGHTS
+from seedband.models import ADAPTER_WEIGHTS, save_tensors
 from seedband.records import LoraSection, SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.loop import Trainable, fit
@@ -74,7 +73,7 @@ def _with_adapter(classifier: Classifier, context: TrainContext) -> PeftModel:
 def _adapter_tensors(model: PeftModel) -> dict[str, torch.Tensor]:
     """Everything that the checkpoint holds, by the names that PEFT saves it under."""
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
 
 def _save(model: PeftModel, folder: Path, context: TrainContext, start: Mapping[str, torch.Tensor]) -> None:
@@ -91,8 +90,7 @@ def _save(model: PeftModel, folder: Path, context: TrainContext, start: Mapping[
         for name, first in start.items():
             a = ".lora_A." in name
             tensors[name] = torch.cat([tensors[name], first if a else -first], dim=0 if a else 1).contiguous()
-    with store.replacing(folder / ADAPTER_WEIGHTS) as temporary:
-        save_file(tensors, str(temporary), metadata={"format": "pt"})
+    save_tensors(folder / ADAPTER_WEIGHTS, tensors)
     config.save_pretrained(str(folder))
     content = store.parse_json(folder / "adapter_config.json")
     ordered = {key: sorted(value) if key in UNORDERED and value else value for key, value in content.items()}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
-from tiny import LABELS, recipe_text, run_cli, write_rows
+from tiny import LABELS, gone, recipe_text, run_cli, write_rows
 
-from seedband import load_band
+from seedband import load_band, store
 
 
 def median(tiny) -> Path:
@@ -103,6 +103,7 @@ def test_adapter_without_any_file_of_ours_is_scored(swept, tmp_path):
     assert json.loads(done.out)["metrics"]["accuracy"]["scores"]
 
 
+@pytest.mark.slow
 def test_adapter_trained_on_shuffled_labels_fails(swept):
     rows = [json.loads(line) for line in (swept.folder / "train.jsonl").read_text().splitlines()]
     labels = [row["label"] for row in rows]
@@ -177,6 +178,7 @@ def test_moved_eval_data_is_found_with_data(swept):
     assert run_cli("check", "runs/seed-0", "--data", "moved.jsonl", cwd=swept.folder).code == 0
 
 
+@pytest.mark.slow
 def test_other_initializer_and_other_streams_are_refused(swept):
     for change, told in (
         ({"init_lora": '"gaussian"'}, "initializer"),
@@ -318,7 +320,7 @@ def test_interrupt_exits_130_and_ends_the_job(swept):
     parent.send_signal(signal.SIGINT)
     _, err = parent.communicate(timeout=60)
     assert parent.returncode == 130, err
-    assert not Path(f"/proc/{child}").exists()
+    assert gone(child)
 
 
 def child_of(pid: int) -> int:
@@ -340,6 +342,7 @@ def test_baseline_weights_with_another_scale_are_no_baseline(swept, tmp_path):
     assert "of the band itself" not in done.out
 
 
+@pytest.mark.slow
 def test_run_that_failed_to_train_fails(swept):
     swept.config.write_text(recipe_text(train_learning_rate="1e30", train_max_grad_norm="1e30"))
     assert run_cli("sweep", "--seeds", "9,", "--no-band", "--out", "div", cwd=swept.folder).code == 0
@@ -363,7 +366,7 @@ def test_weights_that_cannot_be_read_are_refused(swept, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     done = run_cli("check", adapter, "--band", swept.band)
     assert done.code == 3, done.err
-    assert "cannot be read" in done.err
+    assert "no safetensors file that holds together" in done.err
 
 
 def test_weights_of_another_run_under_a_record_are_refused(swept):
@@ -413,3 +416,44 @@ def test_narrow_terminal_and_ascii_output_still_get_their_verdict(swept):
     done = run_cli("check", median(swept), "--band", swept.band, env={"COLUMNS": "9", "PYTHONIOENCODING": "ascii"})
     assert done.code == 0, done.err
     assert "accuracy: PASS" in done.out
+
+
+def reseal(path: Path, kind: str, **changes) -> None:
+    """Write a file of ours anew, as a release on another machine would have."""
+    content = {key: value for key, value in store.read_json(path, kind).items() if key not in ("format", "version")}
+    store.write_json(path, kind, {**content, **changes})
+
+
+def test_another_environment_is_told_and_refused_when_strict(swept):
+    facts = store.read_json(swept.band, "band")["provenance"]
+    other = {**facts["signature"]["environment"], "torch": "2.12.0", "fingerprint": "0" * 64}
+    reseal(swept.band, "band", provenance={**facts, "signature": {**facts["signature"], "environment": other}})
+    done = run_cli("check", "runs/seed-0", cwd=swept.folder)
+    assert done.code == 0, done.err
+    assert "environment: band has fingerprint = 000000000000…, torch = 2.12.0, candidate has" in done.err
+    done = run_cli("check", "runs/seed-0", "--strict", cwd=swept.folder)
+    assert done.code == 3, done.out
+    assert "environment: band has fingerprint = 000000000000…" in done.err
+
+
+def test_runs_of_another_environment_do_not_join_a_band(swept):
+    path = swept.runs / "seed-0" / "run.json"
+    signature = store.read_json(path, "run")["signature"]
+    other = {**signature["environment"], "fingerprint": "0" * 64}
+    reseal(path, "run", signature={**signature, "environment": other})
+    swept.band.unlink()
+    done = run_cli("sweep", "--seeds", "4", "--out", "runs", cwd=swept.folder)
+    assert done.code == 3, done.out
+    assert "does not join seed" in done.err
+    assert "environment" in done.err
+    assert not swept.band.exists()
+
+
+def test_runs_of_other_versions_are_told_before_more_are_trained(swept):
+    path = swept.runs / "seed-0" / "run.json"
+    facts = store.read_json(path, "run")["environment"]
+    reseal(path, "run", environment={**facts, "versions": {**facts["versions"], "torch": "2.12.0"}})
+    done = run_cli("sweep", "--seeds", "5", "--out", "runs", cwd=swept.folder)
+    assert done.code == 3, done.out
+    assert "was trained with other versions: torch changed" in done.err
+    assert not (swept.runs / "seed-4").exists()

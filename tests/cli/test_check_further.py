@@ -65,6 +65,7 @@ def suspect(wrong, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_hint_of_a_suspect_settles_it_and_nothing_is_trained_twice(suspect):
     band = load_band(suspect.band)
     failed = {name: replace(metric, failed_seeds=(4,)) for name, metric in band.metrics.items()}
@@ -164,6 +165,7 @@ def test_candidate_whose_training_data_changed_since_is_refused(wrong, tmp_path)
     assert stamps(wrong.folder / "wrong") == before
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_ledger_carries_the_looks_of_a_recipe_from_call_to_call(suspect):
     ledger = suspect.folder / "ledger.json"

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from tiny import recipe_text, run_cli
 
 from seedband import load_band
@@ -36,6 +37,7 @@ def test_head_of_an_embedding_model_is_shipped_beside_it(tiny_heads, tmp_path):
         assert (tmp_path / "model" / name).exists(), name
 
 
+@pytest.mark.slow
 def test_head_of_the_architecture_becomes_a_model_that_transformers_opens(tiny, tmp_path):
     text = recipe_text(train_method='"head"', head_pooling='"model"', train_learning_rate="5e-2")
     tiny.config.write_text(text)

@@ -175,6 +175,7 @@ def test_seeds_that_share_an_initial_adapter_are_refused_after_step_0(tiny):
     assert not tiny.band.exists()
 
 
+@pytest.mark.slow
 def test_an_initializer_of_the_base_weights_works_where_init_does_not_vary(tiny):
     text = recipe_text(
         init_lora='"olora"',

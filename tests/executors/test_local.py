@@ -1,5 +1,7 @@
 """The local executor: environment, crashes, and an end for every child."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +9,12 @@ import pytest
 
 from seedband.determinism import overridden, pinned_environment
 from seedband.executors import make
+from seedband.executors.local import _Child, _message
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
+from seedband.records import DeterminismSection
 from seedband.runs import train_jobs
+from seedband.worker import write_job
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def test_a_crash_leaves_the_other_job_running(tiny, jobs):
     first = replace(jobs[0], train_path=str(tiny.folder / "gone.jsonl"))
     events = []
     executor = make("local", slots=2, offline=True, logs=tiny.folder / "logs")
-    outcomes = executor.run([first, jobs[1]], 1, events.append)
+    outcomes = executor.run([first, jobs[1]], events.append)
     by_name = {outcome.job.name: outcome for outcome in outcomes}
     assert by_name["seed 0"].exit_code == 2
     assert "gone.jsonl: no such file" in by_name["seed 0"].message
@@ -47,14 +52,36 @@ def test_an_exception_of_the_listener_ends_every_job(tiny, jobs):
 
     executor = make("local", slots=2, offline=True, logs=tiny.folder / "logs")
     with pytest.raises(StopNowError):
-        executor.run(jobs, 1, stop)
+        executor.run(jobs, stop)
     assert not list(tiny.runs.rglob("run.json"))
     assert not list((tiny.folder / "logs").glob("*.job.json"))
 
 
 def test_what_the_shell_sets_otherwise_is_told():
-    pinned = pinned_environment(2, offline=True)
+    pinned = pinned_environment(DeterminismSection(threads=2), offline=True)
     assert pinned["OMP_NUM_THREADS"] == "2"
     assert pinned["HF_HUB_OFFLINE"] == "1"
     told = overridden(pinned, {"OMP_NUM_THREADS": "8", "PYTHONHASHSEED": "0", "PATH": "/bin"})
     assert [(entry.name, entry.found, entry.pinned) for entry in told] == [("OMP_NUM_THREADS", "8", "2")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells that a parent died")
+def test_job_whose_parent_died_before_it_began_does_nothing(tiny, jobs):
+    write_job(tiny.folder / "job.json", jobs[0])
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-P", "-m", "seedband.worker", str(tiny.folder / "job.json"), str(gone.pid)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (-9, "")
+    assert not list(Path(jobs[0].runs[0].folder).iterdir())
+
+
+def test_what_a_crash_said_last_is_short_and_holds_no_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("STORE_PASSWORD", "hunter2-hunter2")
+    log = tmp_path / "job.log"
+    log.write_bytes(b"first line\n" * 10_000 + b"https://me:hunter2-hunter2@store/ " + b"x" * 10_000 + b"\n\n")
+    child = _Child(None, None, log, log)
+    assert _message(1, child) == ("https://me:[STORE_PASSWORD]@store/ " + "x" * 300)[:300]
+    assert _message(-40, child) == "killed by signal 40"
+    log.write_text("")
+    assert _message(7, child) == "ended with exit code 7"

@@ -41,6 +41,7 @@ def test_head_is_checked_like_any_checkpoint(tiny_heads):
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["cls", "model"])
 def test_other_poolings_train_and_are_scored_from_their_folder(tiny, pooling):
     text = recipe_text(train_method='"head"', head_pooling=f'"{pooling}"', train_epochs="4", train_learning_rate="5e-2")

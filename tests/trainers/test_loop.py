@@ -35,7 +35,7 @@ def make_context(**section):
     )
     texts = tuple(str(row) for row in range(30))
     return TrainContext(
-        recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), texts, TARGETS, tuple(item_keys(texts)), "cpu"
+        recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), texts, TARGETS, tuple(item_keys(texts)), "cpu", "tests"
     )
 
 

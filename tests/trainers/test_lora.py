@@ -26,7 +26,7 @@ def context(tiny_recipe):
     items, labels = prepared.train_items, prepared.scoring.labels
     targets = tuple(labels.index(label) for label in items.labels)
     keys = tuple(item_keys(items.texts))
-    return TrainContext(recipe, prepared.scoring.base, labels, items.texts, targets, keys, "cpu")
+    return TrainContext(recipe, prepared.scoring.base, labels, items.texts, targets, keys, "cpu", "tests")
 
 
 def trained(context, folder, seed=0, monkeypatch=None):

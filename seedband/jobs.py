@@ -1,0 +1,200 @@
+"""Jobs: train, score or probe in processes of their own, and tell what came of it."""
+
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seedband.determinism import equal_witnesses
+from seedband.errors import Problem, Refused, UsageError, WorkFailed
+from seedband.executors import Executor, OnEvent
+from seedband.initializers import LORA
+from seedband.records import Event, Outcome, ProbeJob, Recipe, Run, ScoreJob, TrainJob
+from seedband.worker import RUN
+
+#: Stream → the witnesses that must differ between two seeds under which it varies.
+WITNESSES_OF: Mapping[str, tuple[str, ...]] = {
+    "init": ("init_adapter", "init_head"),
+    "order": ("order",),
+    "dropout": ("dropout",),
+}
+#: What a user calls each of them.
+CALLED: Mapping[str, str] = {
+    "init_adapter": "initial adapter",
+    "init_head": "initial head",
+    "order": "order of items",
+    "dropout": "dropout masks",
+}
+
+
+def train(
+    jobs: Sequence[TrainJob], executor: Executor, before: Sequence[Run], vary: Sequence[str], on_event: OnEvent
+) -> list[Outcome]:
+    """Run training jobs; stop as soon as two seeds turn out to be the same draw.
+
+    Of a group that crashed, seeds that had not started are trained by another job.
+
+    Returns:
+        The jobs that crashed, with the seeds that were on their way; the others ran on, and what was finished is kept.
+
+    Raises:
+        Refused: Two seeds share a draw that should vary, nothing varies at all, or this machine's numerics are not
+            those of the runs before.
+    """
+    if not jobs:
+        return []
+    started: set[int] = set()
+    guard = _StepZeroGuard(jobs[0].recipe, vary, {run.seed: run.witnesses for run in before})
+
+    def watched(event: Event) -> None:
+        on_event(event)
+        if event.seed is not None:
+            started.add(event.seed)
+        if event.kind == "witness" and event.seed is not None:
+            guard.admit(event.seed, event.content)
+        if event.kind == "environment" and before:
+            _check_same_numerics(before[0], event.content)
+
+    for job in jobs:
+        for run in job.runs:
+            Path(run.folder).mkdir(parents=True, exist_ok=True)
+    crashed: list[Outcome] = []
+    while jobs:
+        failed = [outcome for outcome in executor.run(jobs, watched) if outcome.exit_code != 0]
+        crashed += [_on_their_way(outcome, started) for outcome in failed]
+        jobs = [job for outcome in failed for job in _not_started(outcome, started)]
+    return crashed
+
+
+def _on_their_way(outcome: Outcome, started: Collection[int]) -> Outcome:
+    """A crash with those seeds of its job that it kept from being finished; with all of them where none had started."""
+    job = outcome.job
+    assert isinstance(job, TrainJob)
+    open_runs = [run for run in job.runs if not (Path(run.folder) / RUN).is_file()]
+    begun = tuple(run for run in open_runs if run.seed in started)
+    return replace(outcome, job=replace(job, runs=begun or tuple(open_runs)))
+
+
+def _not_started(outcome: Outcome, started: Collection[int]) -> list[TrainJob]:
+    """A job for the seeds that a crash kept from starting, if others of the group had; a mistake would meet all."""
+    job = outcome.job
+    assert isinstance(job, TrainJob)
+    left = tuple(run for run in job.runs if run.seed not in started)
+    return [replace(job, runs=left)] if left and len(left) < len(job.runs) and not told_of(outcome) else []
+
+
+def score(job: ScoreJob, executor: Executor, on_event: OnEvent) -> None:
+    """Run a scoring job.
+
+    Raises:
+        WorkFailed: It crashed.
+        UsageError, Refused: What it found wrong with the checkpoint.
+    """
+    raise_failed(executor.run([job], on_event), "check again")
+
+
+def probe(job: ProbeJob, executor: Executor, on_event: OnEvent) -> None:
+    """Ask a job's process what it is like.
+
+    Raises:
+        WorkFailed: It could not be started or pinned.
+    """
+    raise_failed(executor.run([job], on_event), "try again")
+
+
+@contextmanager
+def workspace(what: str) -> Iterator[Path]:
+    """A temporary folder that is kept when the work crashed: its logs say why."""
+    work = Path(tempfile.mkdtemp(prefix=f"seedband-{what}-"))
+    try:
+        yield work
+    except WorkFailed:
+        raise
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def check_distinct(runs: Sequence[Run], recipe: Recipe, vary: Sequence[str]) -> None:
+    """Refuse runs among which two share a draw that should vary."""
+    guard = _StepZeroGuard(recipe, vary, {})
+    for run in runs:
+        guard.admit(run.seed, run.witnesses)
+
+
+@dataclass
+class _StepZeroGuard:
+    """Knows the draws of every seed so far, and admits no seed that repeats one."""
+
+    recipe: Recipe
+    vary: Sequence[str]
+    seen: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def admit(self, seed: int, witnesses: Mapping[str, Any]) -> None:
+        names = [name for stream in self.vary for name in WITNESSES_OF[stream]]
+        if all(witnesses.get(name) is None for name in names):
+            raise Refused(
+                f"seeds do nothing: the recipe varies {', '.join(self.vary)}, and seed {seed} drew none of it",
+                hint="name streams in seeds.vary that this recipe uses",
+            )
+        for other, known in self.seen.items():
+            for name in equal_witnesses(known, witnesses, names if other != seed else ()):
+                raise Refused(
+                    f"seed {seed} has the same {CALLED[name]} as seed {other}, though it should vary",
+                    hint=self._cause(name),
+                )
+        self.seen[seed] = dict(witnesses)
+
+    def _cause(self, name: str) -> str:
+        lora = self.recipe.init.lora
+        if name == "init_adapter" and LORA[lora].changes_base:
+            return (
+                f'init.lora = "{lora}" computes the adapter from the base weights, the same for every seed: take '
+                f'another initializer, or leave "init" out of seeds.vary'
+            )
+        return "every seed must change what seeds.vary names: is a trainer of yours ignoring its streams?"
+
+
+def _check_same_numerics(run: Run, content: Mapping[str, Any]) -> None:
+    """A job tells what its numerics are before it trains: what could join no band is ended there."""
+    known = run.record["environment"]
+    if (known["fingerprint"], known["device"]) != (content["fingerprint"], content["device"]):
+        raise Refused(
+            f"{run.folder} was trained in another environment: numerics fingerprint {known['fingerprint'][:12]}… on "
+            f"{known['device']}, here {content['fingerprint'][:12]}… on {content['device']}",
+            hint="go on where it was trained, or give another --out; seedband doctor says what differs",
+        )
+
+
+def told_of(outcome: Outcome) -> type[UsageError] | type[Refused] | None:
+    """What a job that ended with a mistake or a refusal tells; None for a crash."""
+    kinds: Mapping[int, type[UsageError | Refused]] = {2: UsageError, 3: Refused}
+    return kinds.get(outcome.error.get("exit_code", 5))
+
+
+def raise_told(outcomes: Sequence[Outcome]) -> None:
+    """Raise the first mistake or refusal that a job told of, if any did."""
+    for outcome in outcomes:
+        told = told_of(outcome)
+        if told is not None:
+            problems = [Problem(**problem) for problem in outcome.error["problems"]]
+            raise told(outcome.error["message"], problems=problems, hint=outcome.error["hint"])
+
+
+def raise_failed(outcomes: Sequence[Outcome], then: str) -> None:
+    """Raise what made jobs fail, if any did: their own account of it, or that they crashed; `then` says what to do."""
+    failed = [outcome for outcome in outcomes if outcome.exit_code != 0]
+    raise_told(failed)
+    raise_crashes(failed, then)
+
+
+def raise_crashes(crashed: Sequence[Outcome], then: str) -> None:
+    """Raise what made jobs crash, if any did; `then` says what to do."""
+    if crashed:
+        first = crashed[0]
+        names = ", ".join(outcome.job.name for outcome in crashed)
+        raise WorkFailed(f"{names} crashed: {first.message}", hint=f"the log is {first.log}; {then}")

@@ -1,0 +1,41 @@
+"""Where base and data of a record lie: relative to the record's own folder, so that the two can move together."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seedband.recipe import LoadedRecipe, parse_recipe
+
+
+def relative(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A prepared recipe's provenance as a file in `folder` holds it.
+
+    Args:
+        facts: `Prepared.provenance`, with absolute paths.
+        folder: Where the file lies.
+    """
+    base, data = dict(facts["base"]), dict(facts["data"])
+    for part in ("train", "eval"):
+        data[part] = {**data[part], "path": relative_path(data[part]["path"], folder)}
+    path = base.pop("path")
+    if not base["reference"].startswith("package:") and base["revision"] is None:
+        base["reference"] = relative_path(path, folder)
+    return {**facts, "base": base, "data": data}
+
+
+def relative_path(target: str | Path, folder: Path) -> str:
+    """`target` as seen from `folder`, links on the way to either followed: `folder / result` is opened that way."""
+    absolute = Path(target).absolute()
+    physical = absolute.parent.resolve() / absolute.name
+    try:
+        return Path(os.path.relpath(physical, folder.resolve())).as_posix()
+    except ValueError:  # another drive of Windows
+        return physical.as_posix()
+
+
+def recorded_recipe(record: Mapping[str, Any], folder: Path) -> LoadedRecipe:
+    """The recipe that a record in `folder` holds, and where its data and base lie as seen from there."""
+    facts = record["provenance"]
+    places = {part: facts["data"][part]["path"] for part in ("train", "eval")} | {"base": facts["base"]["reference"]}
+    return LoadedRecipe(parse_recipe(record["recipe"], "the recipe on record"), folder, places)

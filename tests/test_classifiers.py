@@ -1,0 +1,127 @@
+"""Whole models of unknown origin."""
+
+import json
+import resource
+import shutil
+from math import prod
+from types import SimpleNamespace
+
+import pytest
+
+from seedband.classifiers import check_fits, load_classifier, open_checkpoint
+from seedband.errors import Refused
+from seedband.models import locate_base, recognise
+from seedband.records import CheckpointFiles
+from seedband.scoring import score_checkpoint
+
+LABELS = ("fruit", "metal", "river")
+
+
+@pytest.fixture
+def base(tiny_recipe):
+    return locate_base("base", None, tiny_recipe.folder, offline=True)
+
+
+@pytest.fixture
+def model(base, tmp_path):
+    """A whole classifier, saved as transformers saves it."""
+    load_classifier(base.path, LABELS).module.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_model_of_the_bases_build_is_opened(base, model):
+    assert open_checkpoint(recognise(model, "model"), base, LABELS).new == ()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"num_hidden_layers": 10**6},
+        {"hidden_size": 10**6},
+        {"vocab_size": 10**12},
+        {"max_position_embeddings": 10**12},
+        {"type_vocab_size": 10**12},
+        {"intermediate_size": -1},
+        {"model_type": "gpt2"},
+        {"model_type": "no-such-model"},
+        {"hidden_size": "many"},
+        {"layer_norm_eps": 1e-3},
+        {"hidden_act": "relu"},
+        {"is_decoder": True},
+        {"_attn_implementation": "somebody/kernels"},
+        {"_attn_implementation_autoset": {"x": 1}},
+        {"of_tomorrow": [1, [2]]},
+    ],
+    ids=lambda keys: f"{next(iter(keys))}={next(iter(keys.values()))}",
+)
+def test_a_config_that_asks_for_more_than_the_base_is_refused_before_it_is_built(base, model, keys):
+    path = model / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+    with pytest.raises(Refused, match=f"config.json.*({next(iter(keys))}|no-such-model)"):
+        open_checkpoint(recognise(model, "model"), base, LABELS)
+
+
+def test_a_config_that_names_code_of_its_own_is_refused(base, model):
+    path = model / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoModel": "evil.Model"}}))
+    shutil.copy(__file__, model / "evil.py")
+    with pytest.raises(Refused, match="auto_map"):
+        open_checkpoint(recognise(model, "model"), base, LABELS)
+
+
+def test_names_dropout_and_ids_of_tokens_may_differ(base, model):
+    path = model / "config.json"
+    named = {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
+    own = {"hidden_dropout_prob": 0.3, "pad_token_id": 1, "problem_type": "single_label_classification", **named}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **own}))
+    assert open_checkpoint(recognise(model, "model"), base, LABELS).new == ()
+
+
+def sparse(file, tensors) -> None:
+    """A safetensors file that is a header and a hole."""
+    header, end = {}, 0
+    for name, shape in tensors.items():
+        size = 4 * prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    with file.open("wb") as opened:
+        opened.write(len(text).to_bytes(8, "little") + text)
+        opened.truncate(8 + len(text) + end)
+
+
+HUGE = 50 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("kind", "tensors"),
+    [
+        ("head", {"classifier.weight": [3, HUGE], "classifier.bias": [3]}),
+        ("head", {"classifier.weight": [3, 4096], "classifier.bias": [3]}),
+        ("model", {"bert.embeddings.word_embeddings.weight": [HUGE, 1]}),
+        ("model", {f"x{number}": [64, 64] for number in range(1000)}),
+        ("model", {"bert.embeddings.word_embeddings.weight": [1, 1]}),
+        ("adapter", {"base_model.model.classifier.weight": [3, HUGE]}),
+    ],
+    ids=str,
+)
+def test_tensors_larger_than_the_base_are_refused_by_their_headers(base, model, tiny_swept, tmp_path, kind, tensors):
+    folder = tmp_path / kind
+    name = {"head": "head.safetensors", "adapter": "adapter_model.safetensors"}.get(kind, "model.safetensors")
+    if kind == "adapter":
+        shutil.copytree(tiny_swept.runs / "seed-0", folder)
+    folder.mkdir(exist_ok=True)
+    sparse(folder / name, tensors)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Refused, match="its tensors"):
+        check_fits(CheckpointFiles(kind, str(folder), kind), base, LABELS)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+def test_scoring_looks_at_the_headers_first(base, tmp_path):
+    (tmp_path / "head").mkdir()
+    sparse(tmp_path / "head" / "head.safetensors", {"classifier.weight": [3, HUGE]})
+    files = CheckpointFiles("head", str(tmp_path / "head"), "head")
+    scoring = SimpleNamespace(base=base, labels=LABELS)
+    with pytest.raises(Refused, match="its tensors"):
+        score_checkpoint(scoring, SimpleNamespace(checkpoint=files), "cpu", {}, lambda *_: None)
