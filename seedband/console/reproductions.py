@@ -41,4 +41,4 @@ def _brief(entry: Comparison, *, again: bool) -> str:
     value = entry.again if again else entry.recorded
     if value is None:
         return "–"
-    return value if entry.what.startswith("score ") else f"{value[:12]}…"
+    return value if " " in entry.what else f"{value[:12]}…"  # a score, or a hash
