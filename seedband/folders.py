@@ -84,6 +84,7 @@ class _Environment:
 @dataclass(frozen=True)
 class _Pins:
     threads: int
+    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def run_record(seed, **changes):
             "data": {"name": "tiny", "version": "", "train": rows, "eval": rows, "n_train": 2, "n_eval": 2},
         },
         "environment": {**FACTS, "hardware": {}},
-        "pins": {"threads": 1},
+        "pins": {"threads": 1, "environment": {}},
         "train_seconds": 1.0,
         **changes,
     }

@@ -99,6 +99,9 @@ class Docs(NamedTuple):
     prepared: object
     kept: dict
 
+    def __repr__(self):
+        return f"Docs({self.folder})"  # a failing example is told with it
+
     @property
     def run(self):
         return self.folder / "runs" / "seed-0"

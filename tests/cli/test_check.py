@@ -378,6 +378,7 @@ def test_weights_of_another_run_under_a_record_are_refused(swept):
     assert "not those that its run.json records" in done.err
 
 
+@pytest.mark.slow
 def test_candidate_of_other_labels_is_refused_by_its_record(swept):
     rows = (swept.folder / "train.jsonl").read_text().replace('"metal"', '"metals"')
     (swept.folder / "train2.jsonl").write_text(rows)
@@ -403,6 +404,7 @@ def test_sweep_with_an_unfinished_seed_is_refused(swept):
     assert "seed 2 of this sweep is not finished" in done.err
 
 
+@pytest.mark.slow
 def test_candidates_of_two_recipes_are_refused(swept, candidate):
     swept.config.write_text(recipe_text(train_learning_rate="5e-3", train_max_steps="40"))
     assert run_cli("sweep", "--seeds", "8,", "--no-band", "--out", "new", cwd=swept.folder).code == 0

@@ -106,6 +106,7 @@ def test_hint_of_a_suspect_settles_it_and_nothing_is_trained_twice(suspect):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_candidate_that_passes_trains_nothing(suspect):
     before = stamps(suspect.runs)
     flags = ["--more-seeds", "2", "--recipe", "seedband.toml"]
@@ -237,6 +238,7 @@ def test_identical_recipe_gives_pairs_that_differ_by_exactly_nothing(tiny_heads,
     assert stamps(folder).keys() == {1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_pairs_are_compared_seed_by_seed_wherever_they_were_trained(tiny_heads, tmp_path):
     tiny = Tiny(Path(shutil.copytree(tiny_heads.folder, tmp_path / "tiny")))
