@@ -100,6 +100,7 @@ def test_an_evaluator_that_only_band_json_names_is_not_loaded(swept, tmp_path):
 ESCAPE = "\x1b[2J\x1b]0;owned\x07\u202egnp"
 
 
+@pytest.mark.slow
 def test_escapes_in_labels_ids_and_paths_do_not_reach_the_terminal(tiny):
     for name in ("train.jsonl", "eval.jsonl"):
         path = tiny.folder / name

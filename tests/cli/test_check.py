@@ -251,6 +251,7 @@ def test_base_model_without_a_head_is_refused(swept):
     assert "would be random" in done.err
 
 
+@pytest.mark.slow
 def test_whole_model_is_scored_like_its_adapter(swept, tmp_path):
     script = f"""
 import torch

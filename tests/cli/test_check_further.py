@@ -218,6 +218,7 @@ def test_ledger_carries_the_looks_of_a_recipe_from_call_to_call(suspect):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_identical_recipe_gives_pairs_that_differ_by_exactly_nothing(tiny_heads, tmp_path):
     tiny = Tiny(Path(shutil.copytree(tiny_heads.folder, tmp_path / "tiny")))
     band = load_band(tiny.band)

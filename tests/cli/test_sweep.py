@@ -242,6 +242,7 @@ def test_replaced_band_is_not_shown_or_shipped_as_the_sweeps(swept, tmp_path):
     assert run_cli("ship", swept.runs, "--to", tmp_path / "model").code == 3
 
 
+@pytest.mark.slow
 def test_candidates_added_without_a_band_leave_the_band_of_the_sweep(swept):
     assert run_cli("sweep", "--seeds", "9,", "--no-band", "--out", "runs", "-q", cwd=swept.folder).code == 0
     assert run_cli("show", "runs", cwd=swept.folder).code == 0
