@@ -60,7 +60,7 @@ class Lora:
 
     peft_type: Literal["LORA"]
     r: Rank
-    task_type: Literal["SEQ_CLS"] = "SEQ_CLS"
+    task_type: Literal["SEQ_CLS", "CAUSAL_LM"] | None = None
     target_modules: Names | str = ()
     exclude_modules: Names | Name = ()
     modules_to_save: Names = ()
@@ -81,13 +81,14 @@ class Lora:
 KEYS = {key.name for key in fields(Lora)}
 
 
-def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes) -> dict[str, Any]:
+def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: str | None) -> dict[str, Any]:
     """Refuse an adapter whose config asks for more than its tensors are, or for anything that is not known here.
 
     Args:
         files: The adapter.
         tensors: Names and shapes of its tensors.
         base: Names and shapes of the base's tensors.
+        task: What PEFT calls the band's task; None where it has no name for it.
 
     Returns:
         What PEFT may be given. An expression in `target_modules` is replaced by the modules that the tensors are for.
@@ -99,7 +100,7 @@ def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes) -> dict
     unsafe = f"{files.name}: this adapter is not safe to load"
     checked(given, Lora, f"{unsafe}: {CONFIG}")
     factors = _factors(tensors)
-    _refuse(unsafe, [*_unknown(given), *_ranks(given, factors)])
+    _refuse(unsafe, [*_unknown(given), *_task(given, task), *_ranks(given, factors)])
     _refuse(f"{files.name}: this adapter does not fit the base", _modules(given, factors, base))
     kept = {key: value for key, value in given.items() if key in KEYS}
     targets = kept.get("target_modules")
@@ -119,6 +120,11 @@ def _unknown(config: Mapping[str, Any]) -> Iterator[Problem]:
     for key, value in config.items():
         if value and key not in KEYS | NOTES:
             yield Problem(brief(key), brief(value), "nothing: seedband does not know this key")
+
+
+def _task(config: Mapping[str, Any], task: str | None) -> Iterator[Problem]:
+    if config.get("task_type") not in (None, task):
+        yield Problem("task_type", brief(config["task_type"]), f"{task!r}, or nothing")
 
 
 def _factors(tensors: Shapes) -> dict[str, dict[str, tuple[int, ...]]]:

@@ -11,24 +11,20 @@ from seedband import store
 from seedband.band import load_band
 from seedband.errors import Refused, UsageError
 from seedband.form import a_root_seed_as_text
+from seedband.items import ITEMS, read_table
 from seedband.models import CHECKPOINT
 from seedband.records import Evaluation, Run
-from seedband.schema import Number, PathText, brief, read_record
-from seedband.scoring import ITEMS
+from seedband.schema import Number, PathText, read_record
 from seedband.seeding import MAX_ROOT_SEED
 from seedband.trainers import trace_path, training_files
 from seedband.worker import RUN
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 SWEEP = "sweep.json"
-#: What items.parquet holds at most, unpacked: a file of a few kilobytes can claim more than any memory has.
-MAX_ITEMS_BYTES = 4 * 1024**3
-#: Bytes of a number in a column of items, in memory.
-VALUE_BYTES = 8
-ITEM_COLUMNS = {"item", "label", "prediction", "logits"}
+#: Columns of items.parquet that scores.parquet does without: they are long, and no score.
+PREDICTED = ["logits", "nll", "n_tokens"]
 RootSeed = Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
 
 
@@ -265,7 +261,7 @@ def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
     for run in runs:
         if not run.evaluations:
             continue
-        items = read_items(run).drop(columns="logits")
+        items = read_items(run).drop(columns=PREDICTED, errors="ignore")
         scored = [name for name in items.columns if name.startswith("score:")]
         kept = [name for name in items.columns if not name.startswith("score:")]
         long = items.melt(id_vars=kept, value_vars=scored, var_name="evaluator", value_name="score")
@@ -284,89 +280,7 @@ def read_items(run: Run) -> "pd.DataFrame":
     path = run.folder / ITEMS
     if not path.is_file() or store.file_sha256(path) != run.record.get("items_sha256"):
         raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
-    return _read_parquet(path)
-
-
-def _read_parquet(path: Path) -> "pd.DataFrame":
-    """A table of items; the size that it will have in memory is known before it is read."""
-    import pyarrow as pa
-    from pyarrow import compute, parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            facts, fields = file.metadata, list(file.schema_arrow)
-            _check_bytes(path, max(_claimed_bytes(facts), facts.num_rows * len(fields)))
-            names = [field.name for field in fields]
-            strange = [field.name for field in fields if not _is_item_column(field)]
-            if strange or ITEM_COLUMNS - set(names) or len(set(names)) < len(names):
-                found = brief(strange or sorted(names))
-                raise Refused(f"{path}: found columns {found}, expected those of items as scoring writes them")
-        table = _read_bounded(path, fields)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Refused(f"{path}: cannot be read as Parquet: {error}") from error
-    holes = [name for name in names if not name.startswith("score:") and table[name].null_count]
-    if holes or compute.list_flatten(table["logits"]).null_count:
-        raise Refused(f"{path}: column {brief((holes or ['logits'])[0])} has holes, expected a value for every item")
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
-    return frame
-
-
-def _claimed_bytes(facts: Any) -> int:
-    """Bytes of a Parquet file without its compression, as it says; numbers that stand for each other count each."""
-    groups = [facts.row_group(index) for index in range(facts.num_row_groups)]
-    values = sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
-    return max(sum(int(group.total_byte_size) for group in groups), int(values) * VALUE_BYTES)
-
-
-def _check_bytes(path: Path, size: int) -> None:
-    if size > MAX_ITEMS_BYTES:
-        raise Refused(f"{path}: {size} bytes unpacked, more than the {MAX_ITEMS_BYTES} that are read")
-
-
-def _read_bounded(path: Path, fields: "Sequence[pa.Field]") -> "pa.Table":
-    """A table batch by batch, up to the limit; a text that stands once for many rows is counted before it is copied."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    texts = [
-        field.name for field in fields if not pa.types.is_list(field.type) and not pa.types.is_floating(field.type)
-    ]
-    size, batches = 0, []
-    with parquet.ParquetFile(path, read_dictionary=texts) as file:
-        for batch in file.iter_batches():
-            size += sum(_unpacked_bytes(column) for column in batch.columns)
-            _check_bytes(path, size)
-            batches.append([_unpacked(column, field.type) for column, field in zip(batch.columns, fields, strict=True)])
-    schema = pa.schema(fields)
-    return pa.Table.from_batches([pa.record_batch(batch, schema=schema) for batch in batches], schema=schema)
-
-
-def _unpacked_bytes(column: Any) -> int:
-    import pyarrow as pa
-    from pyarrow import compute
-
-    if not pa.types.is_dictionary(column.type):
-        return int(column.nbytes)
-    lengths = compute.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
-    return int(compute.sum(lengths).as_py() or 0) + int(column.indices.nbytes)
-
-
-def _unpacked(column: Any, wanted: Any) -> Any:
-    import pyarrow as pa
-
-    return column.dictionary_decode().cast(wanted) if pa.types.is_dictionary(column.type) else column
-
-
-def _is_item_column(column: Any) -> bool:
-    """Whether a column has the type that scoring gives it."""
-    import pyarrow as pa
-
-    if column.name.startswith("score:"):
-        return bool(pa.types.is_floating(column.type))
-    if column.name == "logits":
-        return bool(pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type))
-    known = column.name in ITEM_COLUMNS or column.name.startswith("slice:")
-    return known and bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+    return read_table(path)
 
 
 def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:

@@ -12,7 +12,7 @@ from seedband.determinism import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.executors import Executor, OnEvent
 from seedband.initializers import LORA
-from seedband.records import Event, Outcome, ProbeJob, Recipe, Run, ScoreJob, TrainJob
+from seedband.records import Evaluation, Event, Outcome, ProbeJob, Recipe, Run, ScoreJob, TrainJob
 from seedband.worker import RUN
 
 #: Stream → the witnesses that must differ between two seeds under which it varies.
@@ -183,6 +183,15 @@ def raise_told(outcomes: Sequence[Outcome]) -> None:
         if told is not None:
             problems = [Problem(**problem) for problem in outcome.error["problems"]]
             raise told(outcome.error["message"], problems=problems, hint=outcome.error["hint"])
+
+
+def raise_unscored(name: str, evaluation: Evaluation, then: str) -> None:
+    """Raise why a metric has no score: its evaluator crashed, or what it scored allows none."""
+    told = f"{name} has no {evaluation.metric}: {evaluation.failure}"
+    if evaluation.crashed:
+        raise WorkFailed(told, hint=f"mend the evaluator, {then}")
+    if evaluation.score is None:
+        raise Refused(told, hint="no verdict rests on a part of the items")
 
 
 def raise_failed(outcomes: Sequence[Outcome], then: str) -> None:

@@ -7,8 +7,8 @@ from seedband import folders, signature, store
 from seedband.band import Band
 from seedband.candidates import Found
 from seedband.errors import Refused
+from seedband.items import ITEMS
 from seedband.records import Run
-from seedband.scoring import ITEMS
 from seedband.stats.items import MIN_SEEDS, item_floor
 
 

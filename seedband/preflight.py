@@ -1,18 +1,18 @@
 """A recipe against models, data and registries: every mistake at once, before any work."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seedband import evaluators, trainers
+from seedband import evaluators, store, tasks, trainers
 from seedband.dataset import Items, label_set, load_items, overlap
 from seedband.errors import Problem, Refused, UsageError
 from seedband.initializers import HEAD, LORA
 from seedband.models import locate_base, resolve_pooling, tensor_names
-from seedband.recipe import LoadedRecipe
-from seedband.records import Base, Recipe, Scoring
+from seedband.recipe import LoadedRecipe, find_config, load_recipe
+from seedband.records import Base, EvaluatorSection, Recipe, Scoring
 
 T = TypeVar("T")
 #: For a guess at the time of a run: what a CPU thread computes a second, a job's start, and a language's tokens.
@@ -56,6 +56,7 @@ class Prepared:
                 "n_eval": len(self.eval_items),
                 "columns": dict(self.scoring.columns),
             },
+            "folder": self.scoring.folder,
         }
 
     def as_record(self) -> dict[str, Any]:
@@ -76,23 +77,25 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     problems: list[Problem] = []
     columns = columns_of(recipe)
     base = _try(problems, lambda: locate_base(places["base"], recipe.model.revision, folder, offline=offline))
+    start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
     train = _try(problems, lambda: load_items(_absolute(folder, places["train"]), columns))
     evaluated = _try(problems, lambda: load_items(_absolute(folder, places["eval"]), columns))
-    problems += _registry_problems(recipe)
+    problems += _registry_problems(recipe, start)
     if base is not None:
         problems += _base_problems(recipe, base)
-    if train is not None and evaluated is not None:
+    if train is not None and evaluated is not None and tasks.BUILT_IN[recipe.model.task].outputs == "classes":
         problems += _label_problems(train, evaluated)
     if problems or base is None or train is None or evaluated is None:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise UsageError(f"{count} in what the recipe names", problems=problems)
     base = replace(base, reference=recipe.model.base)
-    scoring = scoring_for(recipe, base, label_set(train), evaluated.path)
+    labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
+    scoring = scoring_for(recipe, base, labels, evaluated.path, start)
     return Prepared(recipe, scoring, train, evaluated, tuple(_warnings(train, evaluated)), folder)
 
 
-def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: Path) -> Scoring:
-    """How a recipe's checkpoints are scored, on this machine."""
+def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: Path, start: Path) -> Scoring:
+    """How a recipe's checkpoints are scored, on this machine; what its evaluators name starts at `start`."""
     return Scoring(
         base=base,
         task=recipe.model.task,
@@ -103,7 +106,53 @@ def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: 
         eval_path=str(eval_path),
         columns=columns_of(recipe),
         evaluators=recipe.evaluate,
+        generation=recipe.generation,
+        folder=str(start.absolute()),
     )
+
+
+def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> Path:
+    """Where what the evaluators of a recipe on record name starts: modules, models, tasks.
+
+    A record may come from anywhere. Evaluators that run code or send data elsewhere are asked only where a recipe that
+    lies here names them, with the same arguments, and code is that recipe's.
+
+    Args:
+        recipe: From a record.
+        recorded: Where its own folder was.
+        own: A recipe of the user's own; the one of the working directory unless said.
+
+    Raises:
+        Refused: An evaluator that no recipe here names.
+    """
+    wanting = [section for section in recipe.evaluate if evaluators.needs_trust(section.evaluator)]
+    if not wanting:
+        return recorded
+    named = ", ".join(section.evaluator for section in wanting)
+    what = f"{named} runs code or sends data elsewhere, and a record alone cannot make it run"
+    try:
+        here = load_recipe(find_config(Path()) if own is None else own)
+    except UsageError as error:
+        raise Refused(f"{what}: {error.message}", hint="go where your recipe lies, or name it with --recipe") from error
+    known = [(section.evaluator, section.args) for section in here.recipe.evaluate]
+    for section in wanting:
+        if (section.evaluator, section.args) not in known:
+            raise Refused(
+                f"{what}: {section.evaluator} with args {store.canonical(section.args)} stands in no recipe of "
+                f"{here.folder.absolute()}",
+                hint="sweep again under the recipe as it is now, or name the one that the record comes from: --recipe",
+            )
+    return here.folder
+
+
+#: What a task predicts → what an evaluator of it may read.
+READ: Mapping[str, tuple[str, ...]] = {"classes": ("classes", "any"), "texts": ("texts", "checkpoint", "any")}
+#: Task → the columns that it reads.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "text-classification": ("text", "label"),
+    "image-classification": ("image", "label"),
+    "causal-lm": ("prompt", "completion", "messages", "context"),
+}
 
 
 class Cost(NamedTuple):
@@ -134,7 +183,7 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
     size = 4 * (adapter + head) + rows + 200 * steps
     if seconds_before:
         return Cost(steps, size, sum(seconds_before) / len(seconds_before), "from the runs that are finished")
-    words = [len(text.split()) for text in prepared.train_items.texts]
+    words = [len(text.split()) for text in prepared.train_items.inputs]
     tokens = min(recipe.model.max_length, TOKENS_PER_WORD * sum(words) / len(words))
     rows_seen = steps * section.batch_size * section.gradient_accumulation
     passes = 1 / steps if section.method == "head" else 2.0
@@ -159,7 +208,8 @@ def _targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
 
 def columns_of(recipe: Recipe) -> dict[str, Any]:
     """Which columns of the data files are used, and for what."""
-    return {name: getattr(recipe.data, name) for name in ("text", "label", "id", "slices")}
+    used = ("id", "slices", *COLUMNS[recipe.model.task])
+    return {"task": recipe.model.task, **{name: getattr(recipe.data, name) for name in used}}
 
 
 def _absolute(folder: Path, path: str) -> Path:
@@ -183,19 +233,33 @@ def _split(message: str) -> tuple[str, str, str]:
     return (where, found, "what the recipe says") if found else ("recipe", message, "what the recipe says")
 
 
-def _registry_problems(recipe: Recipe) -> list[Problem]:
+def _registry_problems(recipe: Recipe, start: Path) -> list[Problem]:
     problems: list[Problem] = []
-    _named("train.method", recipe.train.method, trainers.known(), problems)
+    task = tasks.BUILT_IN[recipe.model.task]
+    method = recipe.train.method
+    if _named("train.method", method, trainers.known(), problems) and method in trainers.BUILT_IN:
+        _named("train.method", method, task.methods, problems)
     for index, section in enumerate(recipe.evaluate, 1):
-        where = f"evaluate[{index}].evaluator"
-        if _named(where, section.evaluator, evaluators.known(), problems):
-            try:
-                evaluators.build(section.evaluator, section.args)
-            except UsageError as error:
-                problems.append(Problem(f"evaluate[{index}].args", repr(section.args), error.hint, error.message))
+        problems += _evaluator_problems(f"evaluate[{index}]", section, recipe.model.task, start)
     _named("init.lora", recipe.init.lora, LORA, problems)
     _named("init.head", recipe.init.head, HEAD, problems)
     return problems
+
+
+def _evaluator_problems(where: str, section: EvaluatorSection, task: str, start: Path) -> list[Problem]:
+    key = "args" if section.args else "evaluator"
+    try:
+        evaluator = evaluators.build(section.evaluator, section.args, start)
+        evaluator.check_ready()
+    except UsageError as error:
+        return [*error.problems] or [
+            Problem(f"{where}.{key}", error.message, error.hint or "an evaluator that is there")
+        ]
+    outputs = tasks.BUILT_IN[task].outputs
+    if evaluator.reads in READ[outputs]:
+        return []
+    expected = f"an evaluator of {outputs}, for {task} predicts them"
+    return [Problem(f"{where}.evaluator", f"{section.evaluator!r}, which reads {evaluator.reads}", expected)]
 
 
 def _named(where: str, name: str, known: Any, problems: list[Problem]) -> bool:
@@ -245,7 +309,7 @@ def _label_problems(train: Items, evaluated: Items) -> list[Problem]:
         problems.append(Problem(train.path.name, f"only label {labels[0]!r}", "at least two labels"))
     unseen = [label for label in label_set(evaluated) if label not in labels]
     for label in unseen:
-        row = evaluated.labels.index(label)
+        row = evaluated.targets.index(label)
         problems.append(
             Problem(
                 f"{evaluated.path.name}, item {evaluated.ids[row]}",

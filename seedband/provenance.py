@@ -21,7 +21,7 @@ def relative(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     path = base.pop("path")
     if not base["reference"].startswith("package:") and base["revision"] is None:
         base["reference"] = relative_path(path, folder)
-    return {**facts, "base": base, "data": data}
+    return {**facts, "base": base, "data": data, "folder": relative_path(facts["folder"], folder)}
 
 
 def relative_path(target: str | Path, folder: Path) -> str:
@@ -38,4 +38,5 @@ def recorded_recipe(record: Mapping[str, Any], folder: Path) -> LoadedRecipe:
     """The recipe that a record in `folder` holds, and where its data and base lie as seen from there."""
     facts = record["provenance"]
     places = {part: facts["data"][part]["path"] for part in ("train", "eval")} | {"base": facts["base"]["reference"]}
+    places["folder"] = facts.get("folder", ".")
     return LoadedRecipe(parse_recipe(record["recipe"], "the recipe on record"), folder, places)

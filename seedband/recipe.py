@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONFIG_NAME = "seedband.toml"
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 #: Columns of scores.parquet and items.parquet that no slice may take.
-RESERVED = {"seed", "item", "label", "prediction", "logits", "evaluator", "score"}
+RESERVED = {"seed", "item", "label", "prediction", "logits", "nll", "n_tokens", "evaluator", "score"}
 #: Smallest level that the rules are made for.
 MIN_ALPHA = 0.001
 #: A larger file is no recipe.

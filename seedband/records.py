@@ -30,7 +30,7 @@ class ModelSection:
     """Commit of a hub id, 40 hexadecimal digits."""
     sha256: str | None = None
     """Expected SHA-256 of the weights; another base is refused."""
-    task: Literal["text-classification"] = "text-classification"
+    task: Literal["text-classification", "image-classification", "causal-lm"] = "text-classification"
     """What the model learns to do."""
     max_length: Count = 128
     """Tokens kept of a text, in training and in scoring."""
@@ -50,6 +50,16 @@ class DataSection:
     """Eval rows, JSONL; part of what makes two scores comparable, row order included."""
     text: Text = "text"
     """Column that holds the text."""
+    image: Text = "image"
+    """Column that holds the path of an image, relative to the data file."""
+    prompt: Text = "prompt"
+    """Column that holds the prompt of a language model."""
+    completion: Text = "completion"
+    """Column that holds what it shall say."""
+    messages: Text = "messages"
+    """Column that holds a chat instead, whose last message is what it shall say."""
+    context: Text = "context"
+    """Column that holds what an answer has to rest on, where there is one."""
     label: Text = "label"
     """Column that holds the label."""
     id: Text = "id"
@@ -162,6 +172,14 @@ class ScoreSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerationSection:
+    """`[generation]`: how a language model answers in scoring: greedily, so that nothing is left to chance."""
+
+    max_new_tokens: Count = 64
+    """Tokens of an answer at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluatorSection:
     """`[[evaluate]]`: one metric."""
 
@@ -200,6 +218,7 @@ class Recipe:
     seeds: SeedsSection = SeedsSection()
     determinism: DeterminismSection = DeterminismSection()
     score: ScoreSection = ScoreSection()
+    generation: GenerationSection = GenerationSection()
     evaluate: Annotated[tuple[EvaluatorSection, ...], MinLen(1)]
     gate: GateSection = GateSection()
 
@@ -273,6 +292,14 @@ class Scoring:
     eval_path: str
     columns: Mapping[str, Any]
     evaluators: tuple[EvaluatorSection, ...]
+    generation: GenerationSection
+    #: Where relative paths and modules that evaluators name start.
+    folder: str
+
+    @property
+    def primary(self) -> str:
+        """Name of the metric that gates."""
+        return next(section.evaluator for section in self.evaluators if section.primary)
 
 
 @dataclass(frozen=True)
@@ -369,16 +396,22 @@ class Evaluation:
         score: In the metric's unit; None when it could not be computed.
         n_items: Items that count in it.
         n_unscored: Items without a score.
-        trivial_score: What the trivial predictor scores.
+        trivial_score: What the trivial predictor scores; None where nobody knows.
         failure: Why there is no score; empty when there is one.
+        crashed: Whether the evaluator itself failed: it can be asked again.
+        backend: What really ran, where the evaluator told.
+        details: What else it told: calls, costs, disagreement.
     """
 
     metric: str
     score: Number | None
     n_items: int
     n_unscored: int
-    trivial_score: Number
+    trivial_score: Number | None
     failure: str = ""
+    crashed: bool = False
+    backend: str = ""
+    details: Mapping[str, Number | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -239,11 +239,13 @@ def _environment(recorded: Mapping[str, Any], again: Mapping[str, Any], *, equal
 
 
 def _predictions(run: Run) -> str | None:
-    """Hash of every item's logits; None where the run was not scored."""
+    """Hash of what was predicted for every item, to the last digit; None where the run was not scored."""
     if not run.evaluations:
         return None
-    logits = folders.read_items(run)["logits"]
-    return store.digest([[float(value).hex() for value in row] for row in logits])
+    items = folders.read_items(run)
+    numbers = [[float(value).hex() for value in row] for row in items["logits"]] if "logits" in items else None
+    losses = [float(value).hex() for value in items["nll"]] if "nll" in items else None
+    return store.digest([list(items["prediction"]), numbers, losses])
 
 
 def _scores(run: Run, again: Run) -> Iterator[Comparison]:

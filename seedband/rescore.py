@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from seedband import executors, jobs, models, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
+from seedband.dataset import data_sha256
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
-from seedband.preflight import scoring_for
+from seedband.items import ITEMS
+from seedband.preflight import columns_of, scoring_for, trusted_folder
 from seedband.recipe import parse_recipe
 from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
-from seedband.scoring import ITEMS
 from seedband.worker import RUN, SCORES
 
 if TYPE_CHECKING:
@@ -93,18 +94,24 @@ class Rescorer:
         evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
         scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
         for evaluation in evaluations:
-            if evaluation.metric not in scores:
-                raise Refused(f"{name}: no {evaluation.metric}: {evaluation.failure}")
+            jobs.raise_unscored(name, evaluation, "check again")
         labels = self.band.provenance["signature"]["labels"]
-        if self.labels is None:
+        if self.labels is None and labels:
             _check_permuted(name, out / ITEMS, labels)
         seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
         baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
         return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed)
 
 
-def scoring_of(band: Band, data: str | Path | None, *, offline: bool) -> Scoring:
-    """How the band's checkpoints were scored, with everything it names found again and compared by content."""
+def scoring_of(band: Band, data: str | Path | None, own: str | Path | None = None, *, offline: bool) -> Scoring:
+    """How the band's checkpoints were scored, with everything it names found again and compared by content.
+
+    Args:
+        band: Which.
+        data: Where its eval data lie now.
+        own: A recipe of the user's own, for evaluators that a record alone cannot make run.
+        offline: Whether model hubs must not be asked.
+    """
     facts = band.provenance
     recipe = parse_recipe(facts["recipe"], "the band's recipe")
     base = models.locate_base(facts["base"]["reference"], facts["base"]["revision"], band.folder, offline=offline)
@@ -113,15 +120,17 @@ def scoring_of(band: Band, data: str | Path | None, *, offline: bool) -> Scoring
             f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
         )
     path = Path(data) if data is not None else band.folder / facts["data"]["eval"]["path"]
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
     expected = facts["data"]["eval"]["sha256"]
-    if (found := store.file_sha256(path)) != expected:
+    if (found := data_sha256(path, columns_of(recipe))) != expected:
         raise Refused(
             f"eval data: {path} has sha256 {found[:12]}…, the band was made on {expected[:12]}…",
             hint="another eval set needs another band: sweep again",
         )
-    return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute())
+    recorded = band.folder / facts.get("folder", ".")
+    start = trusted_folder(recipe, recorded, None if own is None else Path(own))
+    return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute(), start)
 
 
 def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:

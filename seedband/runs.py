@@ -1,20 +1,26 @@
 """Which runs are missing, train them, collect them: what sweep and check --more-seeds share."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband import environment, executors, folders, provenance, signature, store
 from seedband.errors import Refused, UsageError
-from seedband.jobs import raise_crashes, raise_told, told_of, train
+from seedband.executors import Executor
+from seedband.items import ITEMS
+from seedband.jobs import raise_crashes, raise_told, score, told_of, train
+from seedband.models import recognise
 from seedband.preflight import Prepared, estimate
 from seedband.recipe import differing_keys, dump_recipe
-from seedband.records import Event, Outcome, Run, SeedRun, TrainJob
+from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.seeding import streams
 from seedband.trainers import TRAINING, find
-from seedband.worker import RUN
+from seedband.worker import RUN, SCORES
 
 OnEvent = Callable[[Event], None]
+#: Where a run is scored once more, beside its scores.
+ANEW = "anew"
 
 
 class Plan(NamedTuple):
@@ -109,13 +115,9 @@ def carry_out(
     on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
     logs = plan.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    crashed = train(
-        plan.jobs,
-        executors.make("local", slots=jobs, offline=offline, logs=logs),
-        plan.finished,
-        recipe.seeds.vary,
-        on_event,
-    )
+    executor = executors.make("local", slots=jobs, offline=offline, logs=logs)
+    crashed = train(plan.jobs, executor, plan.finished, recipe.seeds.vary, on_event)
+    _score_anew(plan, executor, on_event)
     if crashed and announce:
         record(plan, crashed=[outcome for outcome in crashed if told_of(outcome) is None])
     raise_told(crashed)
@@ -127,6 +129,36 @@ def carry_out(
         folders.scores_table(finished).to_parquet(temporary, index=False)
     record(plan)
     return finished
+
+
+def _score_anew(plan: Plan, executor: Executor, on_event: OnEvent) -> None:
+    """Score those runs once more that an evaluator's crash left without a score; nothing is trained for it."""
+    recipe = plan.prepared.recipe
+    broken = [run for run in plan.finished if any(evaluation.crashed for evaluation in run.evaluations)]
+    waiting = [run for run in broken if not (run.folder / ANEW / SCORES).is_file()]
+    if waiting:
+        targets = [ScoreTarget(recognise(run.folder, f"seed {run.seed}"), str(run.folder / ANEW)) for run in waiting]
+        score(ScoreJob(plan.prepared.scoring, tuple(targets), recipe.determinism), executor, on_event)
+    for run in broken:
+        _take_over(run, recipe)
+
+
+def _take_over(run: Run, recipe: Recipe) -> None:
+    """Put new scores in place of a run's old ones; killed at any moment, the next sweep does it again."""
+    place = run.folder / ANEW
+    result = store.read_json(place / SCORES, "scores")
+    if result["checkpoint_sha256"] != run.record["checkpoint_sha256"]:
+        raise Refused(
+            f"{run.folder}: its weights are not those that its {RUN} records", hint="restore the run's folder"
+        )
+    kept = {key: value for key, value in run.record.items() if key not in ("format", "version")}
+    new = {key: result[key] for key in ("evaluations", "items_sha256", "failure")}
+    status = "failed" if result["failure"] else "finished"
+    signed = {**result["signature"], **signature.of_training(recipe)}
+    with store.replacing(run.folder / ITEMS) as temporary:
+        shutil.copyfile(place / ITEMS, temporary)
+    store.write_json(run.folder / RUN, "run", {**kept, **new, "signature": signed, "status": status})
+    shutil.rmtree(place)
 
 
 def record(

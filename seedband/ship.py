@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seedband import classifiers, folders, models, store
+from seedband import checkpoints, folders, models, networks, store
 from seedband.band import Band, load_band
 from seedband.errors import Refused, UsageError
+from seedband.items import ITEMS
 from seedband.records import Run
-from seedband.scoring import ITEMS
 from seedband.worker import RUN
 
 #: What describes a run but is no part of its checkpoint.
@@ -97,9 +97,9 @@ def _ship_head(run: Run, band: Band, to: Path) -> None:
     head = models.read_head(run.folder)
     if head.pooling == "model":
         files = models.recognise(run.folder, str(run.folder))
-        model: Any = classifiers.open_checkpoint(files, base, head.labels).module
+        model: Any = checkpoints.open_checkpoint(files, base, head.labels, band.provenance["signature"]["task"]).module
         model.save_pretrained(to)
-        classifiers.load_tokenizer(base.path).save_pretrained(to)
+        networks.load_tokenizer(base.path).save_pretrained(to)
         return
     shutil.copytree(base.path, to, dirs_exist_ok=True)
     for name in ("head.json", models.HEAD_WEIGHTS):

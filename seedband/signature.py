@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from seedband import store
@@ -89,6 +89,7 @@ def of_scoring(
             "max_length": scoring.max_length,
             "precision": "fp32",
             "config_and_tokenizer": scoring.base.files_sha256,
+            **({"generation": asdict(scoring.generation)} if scoring.task == "causal-lm" else {}),
         },
         "labels": list(scoring.labels),
         "file_version": VERSIONS["run"],

@@ -11,7 +11,7 @@ from seedband import evaluators, folders, provenance, runs, seeding, signature, 
 from seedband.band import Band
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
-from seedband.jobs import check_distinct
+from seedband.jobs import check_distinct, raise_unscored
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import LoadedRecipe, load_recipe
 from seedband.records import Run, Sweep
@@ -133,7 +133,10 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
             hint="the recipe does not train; look at its learning rate first",
         )
     _check_comparable(healthy)
-    directions = {section.evaluator: evaluators.build(section.evaluator, section.args) for section in recipe.evaluate}
+    start = Path(prepared.scoring.folder)
+    directions = {
+        section.evaluator: evaluators.build(section.evaluator, section.args, start) for section in recipe.evaluate
+    }
     scores = {name: [_score(run, name) for run in healthy] for name in directions}
     items = {name: table for name in directions if (table := folders.item_scores(healthy, name)) is not None}
     band = bands.fit_band(
@@ -185,9 +188,10 @@ def _history(prepared: Prepared) -> list[Band]:
 
 def _score(run: Run, metric: str) -> float:
     evaluation = next((entry for entry in run.evaluations if entry.metric == metric), None)
-    if evaluation is None or evaluation.score is None:
-        why = evaluation.failure if evaluation else "the run was scored without it"
-        raise Refused(f"seed {run.seed} has no {metric}: {why}", hint="mend the evaluator, remove the run, sweep again")
+    if evaluation is None:
+        raise Refused(f"seed {run.seed} was scored without {metric}", hint=f"remove {run.folder}, sweep again")
+    raise_unscored(f"seed {run.seed}", evaluation, "sweep again: the run is kept, and scored anew")
+    assert evaluation.score is not None
     return evaluation.score
 
 

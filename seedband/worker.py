@@ -81,18 +81,15 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     determinism.pin(recipe.determinism)
     device = resolve_device(recipe.train.device)
     pins = determinism.read_back()
-    train_items = load_items(Path(job.train_path), asdict(recipe.data))
+    train_items = load_items(Path(job.train_path), job.scoring.columns)
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
-    class_of = {label: index for index, label in enumerate(job.scoring.labels)}
     facts, known = environment.describe(device), {"recipe": recipe.as_dict(), "provenance": job.provenance}
     context = TrainContext(
         recipe=recipe,
-        base=job.scoring.base,
-        labels=job.scoring.labels,
-        texts=train_items.texts,
-        targets=tuple(class_of[label] for label in train_items.labels),
-        item_keys=tuple(item_keys(train_items.texts)),
+        scoring=job.scoring,
+        items=train_items,
+        item_keys=tuple(item_keys(train_items.contents)),
         device=device,
         identity=store.digest([signature.identity(known), facts["fingerprint"], facts["versions"], device]),
     )

@@ -8,7 +8,7 @@ from tiny import recipe_text
 
 from seedband.evaluators import build, describe
 from seedband.recipe import parse_recipe
-from seedband.records import Base, EvaluatorSection, Scoring
+from seedband.records import Base, EvaluatorSection, GenerationSection, Scoring
 from seedband.signature import of_scoring, of_training
 
 SCORING = Scoring(
@@ -21,6 +21,8 @@ SCORING = Scoring(
     eval_path="eval.jsonl",
     columns={},
     evaluators=(EvaluatorSection(evaluator="accuracy", primary=True),),
+    generation=GenerationSection(),
+    folder="/recipes",
 )
 FACTS = {"fingerprint": "f00", "device": "cpu", "versions": {"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}}
 EVALUATORS = {name: describe(build(name, {})) for name in ("accuracy", "f1_macro")}

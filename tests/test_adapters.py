@@ -12,11 +12,12 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from seedband.adapters import KEYS, check_adapter
-from seedband.classifiers import load_classifier, open_checkpoint
+from seedband.checkpoints import open_checkpoint
 from seedband.errors import Refused, UsageError
 from seedband.models import locate_base, recognise, tensor_names
 from seedband.shapes import checkpoint_shapes
 from seedband.store import MAX_FOREIGN_BYTES
+from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
 
@@ -45,7 +46,7 @@ def checked(adapter, base):
 
     def check() -> dict:
         files = recognise(adapter, "adapter")
-        return check_adapter(files, checkpoint_shapes(files), tensor_names(Path(base.path)))
+        return check_adapter(files, checkpoint_shapes(files), tensor_names(Path(base.path)), "SEQ_CLS")
 
     return check
 
@@ -148,7 +149,7 @@ def test_tensors_for_modules_that_the_base_lacks_are_refused(adapter, base):
     tensors[lora.replace("layer.0", "layer.99")] = tensors[lora].clone()
     save_file(tensors, adapter / "adapter_model.safetensors")
     with pytest.raises(Refused, match="for modules that its base lacks"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS)
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
 
 
 def test_tensors_of_another_width_than_the_base_are_refused(adapter, base):
@@ -156,13 +157,13 @@ def test_tensors_of_another_width_than_the_base_are_refused(adapter, base):
     wider = {n: torch.cat([t, t], dim=1) if "lora_A" in n else t for n, t in tensors.items()}
     save_file(wider, adapter / "adapter_model.safetensors")
     with pytest.raises(Refused, match="does not fit"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS)
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
 
 
 def test_targets_that_the_base_lacks_are_refused(adapter, base):
     change(adapter, target_modules=["no_such_module"])
     with pytest.raises(Refused, match="does not fit"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS)
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
 
 
 def rewrite(adapter: Path, changed) -> None:
@@ -216,9 +217,9 @@ def test_adapters_that_peft_saves_are_opened(base, tmp_path, trained):
         "no task": {"task_type": None, "modules_to_save": ["classifier"]},
     }[trained]
     config = LoraConfig(**{"task_type": "SEQ_CLS", "r": 4, "target_modules": ["query", "value"], **settings})
-    model = get_peft_model(load_classifier(base.path, LABELS).module, config)
+    model = get_peft_model(load(base.path, LABELS).module, config)
     model.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
-    opened = open_checkpoint(recognise(tmp_path / "adapter", "adapter"), base, LABELS).module
+    opened = open_checkpoint(recognise(tmp_path / "adapter", "adapter"), base, LABELS, "text-classification").module
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     again = get_peft_model_state_dict(opened, save_embedding_layers=False)
     assert saved.keys() == again.keys()
@@ -229,7 +230,7 @@ def test_an_expression_for_modules_is_never_compiled(adapter, checked, base):
     change(adapter, target_modules="(.?" * 60 + ")" * 60 + "!")
     started = time.monotonic()
     assert "bert.encoder.layer.0.attention.self.query" in checked()["target_modules"]
-    opened = open_checkpoint(recognise(adapter, "adapter"), base, LABELS).module
+    opened = open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification").module
     assert time.monotonic() - started < 30
     saved = load_file(adapter / "adapter_model.safetensors")
     assert get_peft_model_state_dict(opened, save_embedding_layers=False).keys() == saved.keys()
@@ -252,7 +253,7 @@ def test_a_rank_that_only_some_tensors_have_is_refused_before_anything_is_alloca
         checked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(Refused, match=r"not fit the base|more than"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS)
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 

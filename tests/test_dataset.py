@@ -8,9 +8,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seedband.dataset import Items, collate, encode, label_set, load_items, overlap
+from seedband.dataset import Items, label_set, load_items, overlap
 from seedband.errors import UsageError
 from seedband.store import file_sha256
+from seedband.tasks.text_classification import collate, encode_texts
 
 COLUMNS = {"text": "text", "label": "label", "id": "id", "slices": ["channel"]}
 ROWS = [{"id": f"i{n}", "text": f"text {n}", "label": "ab"[n % 2], "channel": "chat"} for n in range(20)]
@@ -44,13 +45,13 @@ def problems(data, *args, **options):
 
 
 def of_texts(*texts):
-    return Items("x", tuple(f"i{n}" for n in range(len(texts))), texts, ("a",) * len(texts), {}, "")
+    return Items("x", tuple(f"i{n}" for n in range(len(texts))), texts, ("a",) * len(texts), {}, "", contents=texts)
 
 
 def test_reads_rows_in_their_order(data):
     items = data()
     assert len(items) == 20
-    assert (items.ids[3], items.texts[3], items.labels[3]) == ("i3", "text 3", "b")
+    assert (items.ids[3], items.inputs[3], items.targets[3]) == ("i3", "text 3", "b")
     assert items.slices == {"channel": ("chat",) * 20}
     assert items.sha256 == file_sha256(items.path)
     assert data(ROWS[::-1]).sha256 != items.sha256
@@ -59,7 +60,7 @@ def test_reads_rows_in_their_order(data):
 def test_reads_the_columns_that_are_named(data):
     rows = [{"q": "one", "y": 1, "key": 7, "text": "other"}, {"q": "two", "y": 0}]
     items = data(rows, text="q", label="y", id="key", slices=[])
-    assert (items.texts, items.labels, items.ids) == (("one", "two"), ("1", "0"), ("7", "row-2"))
+    assert (items.inputs, items.targets, items.ids) == (("one", "two"), ("1", "0"), ("7", "row-2"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_skips_blank_lines_and_counts_them(data):
 
 def test_reads_windows_line_ends_and_a_byte_order_mark(data):
     content = "\ufeff" + "\r\n".join(json.dumps(row) for row in ROWS)
-    assert data(content=content.encode()).texts == data().texts
+    assert data(content=content.encode()).inputs == data().inputs
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
@@ -150,7 +151,7 @@ def test_batches_are_padded_on_the_right():
         ids = [[len(word) for word in text.split()][:max_length] for text in texts]
         return {"input_ids": ids, "attention_mask": [[1] * len(row) for row in ids]}
 
-    rows = encode(tokenizer, ["a bb ccc dddd", "eeeee"], 3)
+    rows = encode_texts(tokenizer, ["a bb ccc dddd", "eeeee"], 3)
     assert rows[1] == {"input_ids": [5], "attention_mask": [1]}
     batch = collate(SimpleNamespace(pad_token_id=9), rows, torch.device("cpu"))
     assert batch["input_ids"].tolist() == [[1, 2, 3], [5, 9, 9]]
@@ -165,7 +166,7 @@ def load_bytes(tmp_path_factory, content):
         items = load_items(path, COLUMNS)
     except UsageError:
         return None
-    assert len(items) == len(items.texts) == len(items.labels) == len(set(items.ids)) > 0
+    assert len(items) == len(items.inputs) == len(items.targets) == len(set(items.ids)) > 0
     return items
 
 
@@ -175,14 +176,14 @@ def load_bytes(tmp_path_factory, content):
 @settings(deadline=None)
 def test_any_bytes_are_items_or_a_usage_error(tmp_path_factory, content):
     items = load_bytes(tmp_path_factory, content)
-    assert items is None or all(text.strip() for text in items.texts)
+    assert items is None or all(text.strip() for text in items.inputs)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["id", "text", "label", "channel", "x"]), json_values), max_size=4))
 @settings(deadline=None)
 def test_any_json_is_items_or_a_usage_error(tmp_path_factory, rows):
     items = load_bytes(tmp_path_factory, "\n".join(json.dumps(row) for row in rows).encode())
-    assert items is None or all(text.strip() for text in items.texts)
+    assert items is None or all(text.strip() for text in items.inputs)
 
 
 def test_null_ids_are_named_by_their_row(data):

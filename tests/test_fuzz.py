@@ -39,7 +39,7 @@ from seedband import (
 from seedband import recipe as recipes
 from seedband.band import fit_band, load_band
 from seedband.check import _Gate, read_labels
-from seedband.classifiers import checkpoint_settings, checkpoint_tensors
+from seedband.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.cli import app
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.from_scores import _source, check_scores

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from seedband.classifiers import checkpoint_tensors
+from seedband.checkpoints import checkpoint_tensors
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.models import (
     check_safe,

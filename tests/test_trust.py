@@ -39,16 +39,16 @@ def test_nothing_pickled_is_opened_and_no_code_of_a_checkpoint_is_run(path):
     for call in calls(tree, "from_pretrained"):
         text = ast.unparse(call)
         if "Peft" not in text:  # an adapter holds no code, and seedband.adapters reads its config first
-            assert "_safe_loading()" in text or ("trust_remote_code=False" in text and "local_files_only=True" in text)
+            assert "loading()" in text or ("trust_remote_code=False" in text and "local_files_only=True" in text)
     for call in calls(tree, "snapshot_download"):
         assert "allow_patterns" in ast.unparse(call)
         assert "revision" in ast.unparse(call)
 
 
 def test_loading_names_what_it_trusts():
-    from seedband.classifiers import _safe_loading
+    from seedband.networks import loading
 
-    safe = _safe_loading()
+    safe = loading()
     assert safe["use_safetensors"] is True
     assert safe["trust_remote_code"] is False
     assert safe["local_files_only"] is True

@@ -1,54 +1,71 @@
 """Evaluators: the table of names, and the small protocol that each of them follows.
 
 An evaluator is a frozen dataclass whose fields are its arguments: all of them, defaults too, stand in band.json. Its
-`version` is raised whenever a change can move its numbers. To add one, see CONTRIBUTING.md.
+`version` is raised whenever a change can move its numbers. To add one, see docs/how-to/evaluators.md.
 """
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from seedband.errors import UsageError
+from seedband.predictions import Checkpoint, Generations, Predictions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from seedband.dataset import Items
+
+__all__ = ["Checkpoint", "Evaluator", "Generations", "Predictions", "Reads", "Scored"]
 ENTRY_POINTS = "seedband.evaluators"
+#: What an evaluator can ask for: `Predictions`, `Generations`, the `Checkpoint` itself, or whatever there is.
+Reads = Literal["classes", "texts", "checkpoint", "any"]
 #: Name → where its class lives; imported when it is used.
 BUILT_IN: Mapping[str, str] = {
     "accuracy": "seedband.evaluators.accuracy:Accuracy",
+    "balanced_accuracy": "seedband.evaluators.balanced_accuracy:BalancedAccuracy",
+    "bleu": "seedband.evaluators.bleu:Bleu",
+    "calibration_error": "seedband.evaluators.calibration_error:CalibrationError",
+    "chrf": "seedband.evaluators.chrf:Chrf",
+    "exact_match": "seedband.evaluators.exact_match:ExactMatch",
     "f1_macro": "seedband.evaluators.f1_macro:F1Macro",
+    "f1_micro": "seedband.evaluators.f1_micro:F1Micro",
     "log_loss": "seedband.evaluators.log_loss:LogLoss",
     "mcc": "seedband.evaluators.mcc:Mcc",
+    "reference_nll": "seedband.evaluators.reference_nll:ReferenceNll",
+    "rouge_l": "seedband.evaluators.rouge_l:RougeL",
+    "token_f1": "seedband.evaluators.token_f1:TokenF1",
 }
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a checkpoint says about the eval items.
+class Prefix(NamedTuple):
+    """Evaluators that somebody else's names stand for: `prefix:name`.
 
     Attributes:
-        labels: The true class of every item, int, shape (n_items,).
-        logits: Scores of every class, float64, shape (n_items, n_classes).
+        module: Where `load(name, folder, args)` lives.
+        names: What may follow the colon, for people.
+        summary: What it brings, in one line.
+        needs_trust: See `Evaluator.needs_trust`.
     """
 
-    labels: "NDArray[np.int64]"
-    logits: "NDArray[np.float64]"
+    module: str
+    names: str
+    summary: str
+    needs_trust: bool
 
-    @property
-    def predicted(self) -> "NDArray[np.int64]":
-        """The class with the largest logit, the first of equals, shape (n_items,)."""
-        classes: NDArray[np.int64] = self.logits.argmax(axis=1)
-        return classes
 
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return int(self.logits.shape[1])
+PREFIXES: Mapping[str, Prefix] = {
+    "python": Prefix(
+        "seedband.evaluators.python", "<module>:<function>", "A function or class of your own.", needs_trust=True
+    ),
+    "sklearn": Prefix("seedband.evaluators.sklearn", "<scorer>", "Any scorer of scikit-learn.", needs_trust=False),
+}
 
 
 @dataclass(frozen=True)
@@ -58,42 +75,96 @@ class Scored:
     Attributes:
         score: Over all items, in the evaluator's unit.
         per_item: Score of every item, shape (n_items,), where the metric has one; NaN for an unscored item.
+        backend: What really ran, where the evaluator knows it better than by its class: a signature, a model's sha.
+        details: What else is worth knowing: calls, costs, disagreement; told, and never compared.
+        n_items: Over how many items, where these are not the recipe's.
     """
 
     score: float
     per_item: "NDArray[np.float64] | None" = None
+    backend: str = ""
+    details: Mapping[str, float | int | str] = field(default_factory=dict)
+    n_items: int | None = None
 
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Scores a checkpoint's predictions."""
+    """Scores a checkpoint by its predictions.
 
+    Inherit from it, and what has a value here need not be said again.
+    """
+
+    #: What scores are called.
     name: ClassVar[str]
+    #: Raised whenever a change can move the numbers.
     version: ClassVar[str]
     higher_is_better: ClassVar[bool]
-    bounds: ClassVar[tuple[float, float]]
+    #: Of the scores, for people.
     unit: ClassVar[str]
-    backend: ClassVar[str]
+    reads: ClassVar[Reads]
+    #: Lowest and highest score that can be.
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    #: Library that computes it.
+    backend: ClassVar[str] = ""
+    #: Arguments that say where something lies, relative to the recipe: compared by content, which `backend` tells.
+    paths: ClassVar[tuple[str, ...]] = ()
+    #: Whether it runs code that comes with a recipe, or sends data elsewhere: a band.json alone cannot make it run.
+    needs_trust: ClassVar[bool] = False
 
-    def score(self, predictions: Predictions) -> Scored:
-        """Score the predictions, without changing them and without drawing random numbers."""
+    def score(self, items: "Items", predictions: Any) -> "Scored | NDArray[np.float64] | float":
+        """Score the predictions, without changing them and without drawing random numbers.
+
+        Args:
+            items: The eval items: ids, inputs, targets, contexts, slices.
+            predictions: What a checkpoint says about them, in their order; which kind is for `reads` to say.
+
+        Returns:
+            The score of every item, shape (n_items,), NaN for one that cannot be scored: their mean over the others is
+            the score; or one score for them all; or `Scored`, with more to tell.
+        """
         ...
 
-    def trivial_score(self, predictions: Predictions) -> float:
-        """What a predictor scores that knows the labels' shares and no item; reads no logits."""
-        ...
+    def trivial_score(self, items: "Items", predictions: Any) -> float | None:
+        """What a predictor scores that has learnt nothing: no better is a run that failed to train; None: unknown."""
+        return None
+
+    def check_ready(self) -> None:
+        """Find out whether it can score, before anything is trained.
+
+        Raises:
+            UsageError: A library, a key or a model is missing.
+        """
+        return
 
 
 def known() -> list[str]:
-    """Names of all evaluators that are installed."""
-    return sorted({*BUILT_IN, *_plugins()})
+    """Names of all evaluators that are installed; behind a prefix stands what may follow it."""
+    return sorted({*BUILT_IN, *_plugins(), *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())})
 
 
-def build(name: str, args: Mapping[str, Any]) -> Evaluator:
+def build(name: str, args: Mapping[str, Any], folder: Path | None = None) -> Evaluator:
     """Make an evaluator by name.
+
+    Args:
+        name: As the recipe says it.
+        args: Its arguments.
+        folder: Where relative paths and modules of the recipe start; the working directory unless said.
 
     Raises:
         UsageError: Unknown name, a name that two packages claim, or arguments that it does not take.
+    """
+    prefix, _, rest = name.partition(":")
+    if rest and prefix in PREFIXES:
+        loader: Callable[..., Evaluator] = import_module(PREFIXES[prefix].module).load
+        return loader(rest, folder or Path(), args)
+    return bind(find(name), args, name, folder)
+
+
+def find(name: str) -> type[Evaluator]:
+    """The class of an evaluator that is built in or installed.
+
+    Raises:
+        UsageError: Unknown name, or a name that two packages claim.
     """
     plugins = _plugins()
     if name in BUILT_IN and name in plugins:
@@ -102,33 +173,81 @@ def build(name: str, args: Mapping[str, Any]) -> Evaluator:
     if reference is None:
         raise UsageError(f"unknown evaluator {name!r}", hint=f"there are {', '.join(known())}")
     module, _, attribute = reference.partition(":")
-    factory = getattr(import_module(module), attribute)
-    try:
-        inspect.signature(factory).bind(**args)
-    except TypeError as error:
-        raise UsageError(f"evaluator {name!r}: {error}", hint=f"it takes {inspect.signature(factory)}") from error
-    evaluator: Evaluator = factory(**args)
-    return evaluator
-
-
-def built_in(name: str) -> type[Evaluator] | None:
-    """The class of a built-in evaluator, or None; only its own file is imported."""
-    if name not in BUILT_IN:
-        return None
-    module, _, attribute = BUILT_IN[name].partition(":")
     found: type[Evaluator] = getattr(import_module(module), attribute)
     return found
 
 
-def describe(evaluator: Evaluator) -> dict[str, Any]:
-    """What two scores must share: version, direction, unit, backend and every argument, defaults too."""
+def bind(factory: Callable[..., Evaluator], args: Mapping[str, Any], name: str, folder: Path | None) -> Evaluator:
+    """An evaluator of a class, with relative paths among its arguments made absolute.
+
+    Raises:
+        UsageError: Arguments that it does not take.
+    """
+    try:
+        inspect.signature(factory).bind(**args)
+    except TypeError as error:
+        raise UsageError(f"evaluator {name!r}: {error}", hint=f"it takes {inspect.signature(factory)}") from error
+    evaluator = factory(**args)
+    paths = {key: _absolute(getattr(evaluator, key), folder or Path()) for key in evaluator.paths}
+    return replace(evaluator, **paths) if paths else evaluator  # type: ignore[type-var]
+
+
+def built_in(name: str) -> type[Evaluator] | None:
+    """The class of a built-in evaluator, or None; only its own file is imported."""
+    return find(name) if name in BUILT_IN else None
+
+
+def needs_trust(name: str) -> bool:
+    """Whether only a recipe of the user's own may name it; nothing that a recipe brings is imported to know it."""
+    prefix, _, rest = name.partition(":")
+    return PREFIXES[prefix].needs_trust if rest and prefix in PREFIXES else find(name).needs_trust
+
+
+def as_scored(result: Any, n_items: int) -> Scored:
+    """What an evaluator returned, in one form: scores of items stand for their mean over those that have one.
+
+    Raises:
+        ValueError: Neither a number nor one number an item.
+
+    Examples:
+        >>> as_scored([1.0, 0.0, float("nan")], 3).score
+        0.5
+    """
+    import numpy as np
+
+    if isinstance(result, Scored):
+        scored = replace(result, score=float(result.score))
+    elif np.ndim(result) == 0:
+        scored = Scored(float(result))
+    else:
+        per_item = np.asarray(result, dtype=np.float64)
+        known = per_item[~np.isnan(per_item)]
+        scored = Scored(float(known.mean()) if known.size else math.nan, per_item)
+    if scored.per_item is not None and np.shape(scored.per_item) != (n_items,):
+        raise ValueError(f"found scores of shape {np.shape(scored.per_item)}, expected one for each of {n_items} items")
+    return scored
+
+
+def describe(evaluator: Evaluator, backend: str = "") -> dict[str, Any]:
+    """What two scores must share: version, direction, unit, backend and every argument, defaults too.
+
+    Args:
+        evaluator: Which.
+        backend: What really ran, where it was told; a path among the arguments is compared by it alone.
+    """
+    args = asdict(evaluator)  # type: ignore[call-overload]
     return {
         "version": evaluator.version,
         "higher_is_better": evaluator.higher_is_better,
         "unit": evaluator.unit,
-        "backend": evaluator.backend,
-        "args": asdict(evaluator),  # type: ignore[call-overload]
+        "backend": backend or evaluator.backend,
+        "args": {key: value for key, value in args.items() if key not in evaluator.paths},
     }
+
+
+def _absolute(place: str | None, folder: Path) -> str | None:
+    """A place as the recipe names it, from wherever one is; names of packages and of the hub stay what they are."""
+    return str((folder / place).absolute()) if place and (folder / place).exists() else place
 
 
 def _plugins() -> dict[str, str]:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seedband.evaluators import Predictions, Scored
+from seedband.dataset import Items
+from seedband.evaluators import Evaluator, Predictions, Scored
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Accuracy(Evaluator):
     """Share of items whose class is predicted, 0 to 1; trivial: always the most frequent class."""
 
     name = "accuracy"
@@ -17,12 +18,13 @@ class Accuracy:
     bounds = (0.0, 1.0)
     unit = "share"
     backend = "numpy"
+    reads = "classes"
 
-    def score(self, predictions: Predictions) -> Scored:
+    def score(self, items: Items, predictions: Predictions) -> Scored:
         """1 for an item whose class is predicted, else 0."""
         hits = (predictions.predicted == predictions.labels).astype(np.float64)
         return Scored(float(hits.mean()), hits)
 
-    def trivial_score(self, predictions: Predictions) -> float:
+    def trivial_score(self, items: Items, predictions: Predictions) -> float:
         """Share of the most frequent class."""
         return float(np.bincount(predictions.labels).max() / len(predictions.labels))

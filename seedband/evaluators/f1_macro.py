@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import f1_score
 
+from seedband.dataset import Items
 from seedband.errors import UsageError
-from seedband.evaluators import Predictions, Scored
+from seedband.evaluators import Evaluator, Predictions, Scored
 
 
 @dataclass(frozen=True)
-class F1Macro:
+class F1Macro(Evaluator):
     """Unweighted mean of the F1 of every class of the label set, 0 to 1; trivial: always the most frequent class.
 
     Attributes:
@@ -29,12 +30,13 @@ class F1Macro:
     bounds = (0.0, 1.0)
     unit = "F1"
     backend = "scikit-learn"
+    reads = "classes"
 
-    def score(self, predictions: Predictions) -> Scored:
+    def score(self, items: Items, predictions: Predictions) -> Scored:
         """F1 over all items; no item has one."""
         return Scored(self._f1(predictions, predictions.predicted))
 
-    def trivial_score(self, predictions: Predictions) -> float:
+    def trivial_score(self, items: Items, predictions: Predictions) -> float:
         """F1 of always predicting the most frequent class."""
         majority = int(np.bincount(predictions.labels).argmax())
         return self._f1(predictions, np.full_like(predictions.labels, majority))

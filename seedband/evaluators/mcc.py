@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from sklearn.metrics import matthews_corrcoef
 
-from seedband.evaluators import Predictions, Scored
+from seedband.dataset import Items
+from seedband.evaluators import Evaluator, Predictions, Scored
 
 
 @dataclass(frozen=True)
-class Mcc:
+class Mcc(Evaluator):
     """Matthews correlation of true and predicted classes, -1 to 1; trivial: 0."""
 
     name = "mcc"
@@ -17,13 +18,14 @@ class Mcc:
     bounds = (-1.0, 1.0)
     unit = "correlation"
     backend = "scikit-learn"
+    reads = "classes"
 
-    def score(self, predictions: Predictions) -> Scored:
+    def score(self, items: Items, predictions: Predictions) -> Scored:
         """Correlation over all items, 0 where only one class is true and predicted; no item has one."""
         if len({*predictions.labels.tolist(), *predictions.predicted.tolist()}) == 1:
             return Scored(0.0)
         return Scored(float(matthews_corrcoef(predictions.labels, predictions.predicted)))
 
-    def trivial_score(self, predictions: Predictions) -> float:  # noqa: ARG002
+    def trivial_score(self, items: Items, predictions: Predictions) -> float:
         """0: a constant prediction correlates with nothing."""
         return 0.0

@@ -9,8 +9,9 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from seedband.dataset import Items
 from seedband.errors import UsageError
-from seedband.records import Base, Recipe, SeedRun
+from seedband.records import Recipe, Scoring, SeedRun
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,20 +45,16 @@ class TrainContext:
 
     Attributes:
         recipe: The whole recipe.
-        base: The base model on this machine.
-        labels: The label set in the order of the outputs.
-        texts: Training texts.
-        targets: Class of each text, as an index into `labels`.
-        item_keys: Key of each text, by which the order is drawn.
+        scoring: How its checkpoints will be scored; it names base, task and labels.
+        items: The training rows.
+        item_keys: Key of each row, by which the order is drawn.
         device: "cpu" or "cuda".
         identity: What must be equal for a killed run to go on: recipe, data, base and environment, as a hash.
     """
 
     recipe: Recipe
-    base: Base
-    labels: tuple[str, ...]
-    texts: tuple[str, ...]
-    targets: tuple[int, ...]
+    scoring: Scoring
+    items: Items
     item_keys: tuple[str, ...]
     device: str
     identity: str

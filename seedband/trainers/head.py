@@ -10,88 +10,83 @@ from typing import Any
 
 import torch
 
-from seedband import store
-from seedband.classifiers import Classifier, load_classifier, load_pooled, load_tokenizer, pool
-from seedband.dataset import collate, encode
+from seedband import store, tasks
 from seedband.initializers import as_dicts, draw_new
 from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
+from seedband.networks import Network, pool, pooled
 from seedband.records import SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.loop import Trainable, fit
 
 FEATURE_BATCH = 64
+Logits = Callable[[Sequence[int]], torch.Tensor]
 
 
 def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
     """Train the heads of a group of seeds over one frozen backbone."""
-    pooling = resolve_pooling(context.recipe.head.pooling, Path(context.base.path))
-    classifier = (
-        load_classifier(context.base.path, context.labels)
+    scoring, dropout = context.scoring, context.recipe.head.dropout
+    task = tasks.find(scoring.task)
+    pooling = resolve_pooling(context.recipe.head.pooling, Path(scoring.base.path))
+    network = (
+        task.load(scoring.base.path, scoring.labels)
         if pooling == "model"
-        else load_pooled(context.base.path, context.labels, pooling, context.recipe.head.dropout)
+        else pooled(scoring.base.path, scoring.labels, pooling, dropout)
     )
-    module = classifier.module.to(context.device).eval()
+    module = network.module.to(context.device).eval()
     for name, parameter in module.named_parameters():
-        parameter.requires_grad_(name in classifier.new)
+        parameter.requires_grad_(name in network.new)
     new = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-    logits = (
-        _architecture_head(classifier, context) if pooling == "model" else _pooled_head(classifier, context, pooling)
-    )
+    lesson = task.encode(context.items, scoring)
+    logits = (_architecture_head if pooling == "model" else _pooled_head)(network, lesson, context, pooling)
+
+    def loss(rows: Sequence[int]) -> torch.Tensor:
+        summed: torch.Tensor = lesson.loss(logits(rows), rows)
+        return summed
+
     for run in runs:
         init = context.recipe.init
-        records = draw_new(new, run.streams["init"], init.lora, init.head, classifier.head_std)
-        course = fit(context, Trainable(module, logits, new, new), run, report)
+        records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std)
+        course = fit(context, Trainable(module, loss, lesson.units, new, new), run, report)
         if not course.failure:
             _save(new, Path(run.folder), context, pooling)
-        yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, classifier.attention)
+        yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, network.attention)
 
 
-def _pooled_head(
-    classifier: Classifier, context: TrainContext, pooling: Any
-) -> Callable[[Sequence[int]], torch.Tensor]:
+def _pooled_head(network: Network, lesson: Any, context: TrainContext, pooling: Any) -> Logits:
     """Logits from features that are computed once: the backbone gives the same for every seed and epoch."""
-    modules: Any = classifier.module
-    features = _features(modules["backbone"], context, pooling)
+    modules: Any = network.module
+    features = _features(modules["backbone"], lesson, context, pooling)
     modules["dropout"].train()
     return lambda rows: modules["classifier"](modules["dropout"](features[list(rows)]))
 
 
-def _features(backbone: torch.nn.Module, context: TrainContext, pooling: Any) -> torch.Tensor:
-    """Pooled output of every training text, shape (n_texts, width)."""
-    tokenizer = load_tokenizer(context.base.path)
-    rows = encode(tokenizer, context.texts, context.recipe.model.max_length)
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row]["input_ids"]))
-    features = torch.empty(len(rows), backbone.config.hidden_size, device=context.device)  # type: ignore[union-attr, arg-type]
+def _features(backbone: torch.nn.Module, lesson: Any, context: TrainContext, pooling: Any) -> torch.Tensor:
+    """Pooled output of every training row, shape (n_rows, width)."""
+    order, width = lesson.by_length, backbone.config.hidden_size  # type: ignore[union-attr]
+    features = torch.empty(len(order), width, device=context.device)  # type: ignore[arg-type]
     with torch.no_grad():
         for start in range(0, len(order), FEATURE_BATCH):
             chosen = order[start : start + FEATURE_BATCH]
-            batch = collate(tokenizer, [rows[row] for row in chosen], features.device)
-            features[chosen] = pool(backbone(**batch).last_hidden_state, batch["attention_mask"], pooling)
+            batch = lesson.batch(chosen, features.device)
+            features[chosen] = pool(backbone(**batch).last_hidden_state, batch.get("attention_mask"), pooling)
     return features
 
 
-def _architecture_head(classifier: Classifier, context: TrainContext) -> Callable[[Sequence[int]], torch.Tensor]:
+def _architecture_head(network: Network, lesson: Any, context: TrainContext, _: Any) -> Logits:
     """Logits of the whole model; what lies beside its backbone is the head, and only that drops out."""
-    model: Any = classifier.module
-    tokenizer = load_tokenizer(context.base.path)
-    rows = encode(tokenizer, context.texts, context.recipe.model.max_length)
+    model: Any = network.module
     for name, child in model.named_children():
         child.train(mode=name != model.base_model_prefix)
-
-    def logits(chosen: Sequence[int]) -> torch.Tensor:
-        batch = collate(tokenizer, [rows[row] for row in chosen], torch.device(context.device))
-        return classifier.logits(batch)
-
-    return logits
+    return lambda rows: network.forward(lesson.batch(rows, torch.device(context.device)))
 
 
 def _save(new: Sequence[tuple[str, torch.nn.Parameter]], folder: Path, context: TrainContext, pooling: str) -> None:
     """The new tensors only, and what it takes to put them back on their base."""
     save_tensors(folder / HEAD_WEIGHTS, dict(new))
     content = {
-        "base": context.base.reference,
-        "base_sha256": context.base.sha256,
+        "base": context.scoring.base.reference,
+        "base_sha256": context.scoring.base.sha256,
         "pooling": pooling,
-        "labels": list(context.labels),
+        "labels": list(context.scoring.labels),
     }
     store.write_json(folder / "head.json", "head", content)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import torch
-from torch.nn import functional
 from transformers import get_scheduler
 
 from seedband.determinism import lines_sha256, tensors_sha256
@@ -38,13 +37,15 @@ class Trainable:
 
     Attributes:
         module: Holds every weight, in train mode where it shall drop out.
-        logits: Logits of some rows of the training data, given their indices.
+        loss: Sum of the losses of some rows of the training data, given their indices.
+        units: How many units they have, over which the loss is averaged.
         parameters: The trainable tensors with their names.
         new: Those among them that were drawn, not loaded.
     """
 
     module: torch.nn.Module
-    logits: Callable[[Sequence[int]], torch.Tensor]
+    loss: Callable[[Sequence[int]], torch.Tensor]
+    units: Callable[[Sequence[int]], int]
     parameters: Sequence[Named]
     new: Sequence[Named]
 
@@ -94,7 +95,7 @@ def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Repor
     A run that was killed goes on from its last training checkpoint, to the same bits.
     """
     section, folder = context.recipe.train, Path(run.folder)
-    total = section.planned_steps(len(context.texts))
+    total = section.planned_steps(len(context.items))
     optimizer = _optimizer(trainable, section)
     orders = [epoch_order(run.streams["order"], epoch, context.item_keys) for epoch in range(section.epochs)]
     witnesses: dict[str, Any] = initial_witness(trainable)
@@ -109,12 +110,11 @@ def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Repor
         report("witness", run.seed, witnesses)
         report("note", run.seed, {"text": f"seed {run.seed} goes on from step {done} of {total}"})
     schedule = _schedule(optimizer, section, total, done)
-    targets = torch.tensor(context.targets, device=context.device)
     failure = ""
     masks = KeyedDropout(trainable.module, run.streams["dropout"], _module_name)
     with _trace(trace_path(folder), traced) as trace, masks:
         for step in itertools.islice(_steps(orders, section, total), done, None):
-            loss, norm = _backward(trainable, masks, step, targets, context)
+            loss, norm = _backward(trainable, masks, step, context)
             if step.number == 0:
                 witnesses["dropout"] = masks.witness()
                 report("witness", run.seed, witnesses)
@@ -179,18 +179,15 @@ def _steps(orders: Sequence[Sequence[int]], section: TrainSection, total: int) -
             number += 1
 
 
-def _backward(
-    trainable: Trainable, masks: KeyedDropout, step: Step, targets: torch.Tensor, context: TrainContext
-) -> tuple[float, float]:
-    """Gradients of one optimizer step; returns its mean loss over rows and the norm before clipping."""
+def _backward(trainable: Trainable, masks: KeyedDropout, step: Step, context: TrainContext) -> tuple[float, float]:
+    """Gradients of one optimizer step; returns its mean loss over units and the norm before clipping."""
     section, device = context.recipe.train, context.device
-    rows_in_step = sum(len(rows) for rows in step.passes)
+    units = sum(trainable.units(rows) for rows in step.passes)
     loss = torch.zeros((), device=device)
     for accumulated, rows in enumerate(step.passes):
         masks.start_pass(step.number, accumulated, step.epoch, [context.item_keys[row] for row in rows])
         with _precision(section.precision, device):
-            logits = trainable.logits(rows)
-        share = functional.cross_entropy(logits.float(), targets[list(rows)], reduction="sum") / rows_in_step
+            share = trainable.loss(rows) / units
         share.backward()  # type: ignore[no-untyped-call]
         loss += share.detach()
     norm = torch.nn.utils.clip_grad_norm_([p for _, p in trainable.parameters], section.max_grad_norm)

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 
-from seedband import store
-from seedband.classifiers import Classifier, load_classifier, load_tokenizer
-from seedband.dataset import collate, encode
+from seedband import store, tasks
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models import ADAPTER_WEIGHTS, save_tensors
+from seedband.networks import Network
 from seedband.records import LoraSection, SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.loop import Trainable, fit
-
-#: What PEFT trains and saves of a sequence classifier without being told.
-ADDED_BY_PEFT = {"classifier", "score"}
 
 #: What PEFT writes to adapter_config.json in the order of a set.
 UNORDERED = {"target_modules", "modules_to_save"}
@@ -27,38 +23,38 @@ UNORDERED = {"target_modules", "modules_to_save"}
 
 def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
     """Train one adapter after the other, each on a base loaded anew."""
-    tokenizer = load_tokenizer(context.base.path)
-    rows = encode(tokenizer, context.texts, context.recipe.model.max_length)
+    task, scoring, device = tasks.find(context.scoring.task), context.scoring, torch.device(context.device)
+    lesson = task.encode(context.items, scoring)
     for run in runs:
-        classifier = load_classifier(context.base.path, context.labels)
-        model = _with_adapter(classifier, context)
+        network = task.load(scoring.base.path, scoring.labels)
+        model = _with_adapter(network, context)
         trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        new = [(name, p) for name, p in trainable if is_lora(name) or plain_name(name) in classifier.new]
+        new = [(name, p) for name, p in trainable if is_lora(name) or plain_name(name) in network.new]
         init = context.recipe.init
-        records = draw_new(new, run.streams["init"], init.lora, init.head, classifier.head_std)
+        records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std)
         model.to(context.device).train()
-        device = torch.device(context.device)
 
-        def logits(chosen: Sequence[int], model: Any = model, device: torch.device = device) -> torch.Tensor:
-            out: torch.Tensor = model(**collate(tokenizer, [rows[row] for row in chosen], device)).logits
-            return out
+        def loss(rows: Sequence[int], model: Any = model) -> torch.Tensor:
+            summed: torch.Tensor = lesson.loss(model(**lesson.batch(rows, device)).logits, rows)
+            return summed
 
         edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
-        course = fit(context, Trainable(model, logits, trainable, new), run, report)
+        course = fit(context, Trainable(model, loss, lesson.units, trainable, new), run, report)
         if not course.failure:
             _save(model, Path(run.folder), context, start)
-        yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, classifier.attention)
+        yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, network.attention)
 
 
-def _with_adapter(classifier: Classifier, context: TrainContext) -> PeftModel:
-    """The classifier with its adapter; whatever the base lacks is trained and saved with it."""
+def _with_adapter(network: Network, context: TrainContext) -> PeftModel:
+    """The network with its adapter; whatever the base lacks is trained and saved with it."""
+    task = tasks.find(context.scoring.task)
     section: LoraSection = context.recipe.lora
     targets = section.target_modules
-    heads = {name.rpartition(".")[0] for name in classifier.new}
-    beside = sorted(head for head in heads if not ADDED_BY_PEFT & set(head.split(".")))
+    heads = {name.rpartition(".")[0] for name in network.new}
+    beside = sorted(head for head in heads if not task.HEADS & set(head.split(".")))
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS,
+        task_type=task.PEFT,
         r=section.r,
         lora_alpha=section.alpha,
         lora_dropout=section.dropout,
@@ -66,7 +62,7 @@ def _with_adapter(classifier: Classifier, context: TrainContext) -> PeftModel:
         modules_to_save=beside or None,
         init_lora_weights=LORA[context.recipe.init.lora].init_lora_weights,
     )
-    model: PeftModel = get_peft_model(classifier.module, config)
+    model: PeftModel = get_peft_model(network.module, config)
     return model
 
 
@@ -84,7 +80,7 @@ def _save(model: PeftModel, folder: Path, context: TrainContext, start: Mapping[
     """
     tensors = _adapter_tensors(model)
     config = copy.deepcopy(model.peft_config["default"])
-    config.base_model_name_or_path, config.inference_mode = context.base.reference, True
+    config.base_model_name_or_path, config.inference_mode = context.scoring.base.reference, True
     if start:
         config.init_lora_weights, config.r, config.lora_alpha = True, 2 * config.r, 2 * config.lora_alpha
         for name, first in start.items():

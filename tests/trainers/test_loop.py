@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch import nn
 from torch.nn import functional
 from transformers import get_scheduler
 
+from seedband.dataset import Items
+from seedband.preflight import scoring_for
 from seedband.records import (
     Base,
     DataSection,
@@ -34,9 +37,9 @@ def make_context(**section):
         evaluate=(EvaluatorSection(evaluator="accuracy", primary=True),),
     )
     texts = tuple(str(row) for row in range(30))
-    return TrainContext(
-        recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), texts, TARGETS, tuple(item_keys(texts)), "cpu", "tests"
-    )
+    items = Items(Path("x"), texts, texts, ("a",) * 30, {}, "", contents=texts)
+    scoring = scoring_for(recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), Path("x"))
+    return TrainContext(recipe, scoring, items, tuple(item_keys(texts)), "cpu", "tests")
 
 
 def linear():
@@ -49,7 +52,12 @@ def linear():
 
 def train(context, folder, model, seed=0):
     named = list(model.named_parameters())
-    trainable = Trainable(model, lambda rows: model(FEATURES[list(rows)]), named, named)
+
+    def loss(rows):
+        targets = torch.tensor([TARGETS[row] for row in rows])
+        return functional.cross_entropy(model(FEATURES[list(rows)]), targets, reduction="sum")
+
+    trainable = Trainable(model, loss, len, named, named)
     told = []
     run = SeedRun(seed, streams(seed, ["order"]), str(folder))
     return fit(context, trainable, run, lambda kind, _, content: told.append((kind, content))), told

@@ -8,13 +8,13 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForSequenceClassification
 
-from seedband.classifiers import load_tokenizer, open_checkpoint
+from seedband.checkpoints import open_checkpoint
 from seedband.models import recognise
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import SeedRun
-from seedband.scoring import predict
 from seedband.seeding import item_keys, streams
+from seedband.tasks.text_classification import encode, predict
 from seedband.trainers import TrainContext, lora
 
 
@@ -23,10 +23,8 @@ def context(tiny_recipe):
     loaded = load_recipe(tiny_recipe.config)
     recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, max_steps=4))
     prepared = prepare(loaded._replace(recipe=recipe), offline=True)
-    items, labels = prepared.train_items, prepared.scoring.labels
-    targets = tuple(labels.index(label) for label in items.labels)
-    keys = tuple(item_keys(items.texts))
-    return TrainContext(recipe, prepared.scoring.base, labels, items.texts, targets, keys, "cpu", "tests")
+    items = prepared.train_items
+    return TrainContext(recipe, prepared.scoring, items, tuple(item_keys(items.contents)), "cpu", "tests")
 
 
 def trained(context, folder, seed=0, monkeypatch=None):
@@ -40,7 +38,8 @@ def trained(context, folder, seed=0, monkeypatch=None):
             course = fit(context, trainable, run, report)
             trainable.module.eval()
             with torch.no_grad():
-                seen["logits"] = trainable.logits(range(8)).double().numpy()
+                batch = encode(context.items, context.scoring).batch(range(8), torch.device("cpu"))
+                seen["logits"] = trainable.module(**batch).logits.double().numpy()
             return course
 
         monkeypatch.setattr(lora, "fit", spy)
@@ -56,16 +55,17 @@ def test_saved_adapter_gives_the_logits_of_the_trained_model(context, tmp_path, 
     context = replace(context, recipe=recipe)
     _, live = trained(context, tmp_path / "run", monkeypatch=monkeypatch)
     files = recognise(tmp_path / "run", "run")
-    classifier = open_checkpoint(files, context.base, context.labels)
-    again = predict(
-        classifier, load_tokenizer(context.base.path), context.texts[:8], max_length=32, batch_size=8, device="cpu"
+    scoring = replace(context.scoring, batch_size=8)
+    network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
+    first = replace(
+        context.items, ids=context.items.ids[:8], inputs=context.items.inputs[:8], targets=context.items.targets[:8]
     )
-    np.testing.assert_allclose(again, live, atol=2e-5)
+    np.testing.assert_allclose(predict(network, first, scoring, "cpu").logits, live, atol=2e-5)
 
 
 def test_checkpoint_opens_with_peft_alone(context, tmp_path):
     trained(context, tmp_path / "run")
-    base = AutoModelForSequenceClassification.from_pretrained(context.base.path, num_labels=3)
+    base = AutoModelForSequenceClassification.from_pretrained(context.scoring.base.path, num_labels=3)
     model = PeftModel.from_pretrained(base, str(tmp_path / "run"))
     assert model.peft_config["default"].r == 8
     assert float(model.base_model.model.classifier.modules_to_save["default"].weight.std()) > 0

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from seedband.classifiers import check_fits, load_classifier, open_checkpoint
+from seedband.checkpoints import check_fits, open_checkpoint
 from seedband.errors import Refused
 from seedband.models import locate_base, recognise
 from seedband.records import CheckpointFiles
 from seedband.scoring import score_checkpoint
+from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
 
@@ -25,12 +26,12 @@ def base(tiny_recipe):
 @pytest.fixture
 def model(base, tmp_path):
     """A whole classifier, saved as transformers saves it."""
-    load_classifier(base.path, LABELS).module.save_pretrained(tmp_path / "model")
+    load(base.path, LABELS).module.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
 
 
 def test_a_model_of_the_bases_build_is_opened(base, model):
-    assert open_checkpoint(recognise(model, "model"), base, LABELS).new == ()
+    assert open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification").new == ()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_config_that_asks_for_more_than_the_base_is_refused_before_it_is_built
     path = model / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
     with pytest.raises(Refused, match=f"config.json.*({next(iter(keys))}|no-such-model)"):
-        open_checkpoint(recognise(model, "model"), base, LABELS)
+        open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification")
 
 
 def test_a_config_that_names_code_of_its_own_is_refused(base, model):
@@ -66,7 +67,7 @@ def test_a_config_that_names_code_of_its_own_is_refused(base, model):
     path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoModel": "evil.Model"}}))
     shutil.copy(__file__, model / "evil.py")
     with pytest.raises(Refused, match="auto_map"):
-        open_checkpoint(recognise(model, "model"), base, LABELS)
+        open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification")
 
 
 def test_names_dropout_and_ids_of_tokens_may_differ(base, model):
@@ -74,7 +75,7 @@ def test_names_dropout_and_ids_of_tokens_may_differ(base, model):
     named = {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
     own = {"hidden_dropout_prob": 0.3, "pad_token_id": 1, "problem_type": "single_label_classification", **named}
     path.write_text(json.dumps({**json.loads(path.read_text()), **own}))
-    assert open_checkpoint(recognise(model, "model"), base, LABELS).new == ()
+    assert open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification").new == ()
 
 
 def sparse(file, tensors) -> None:

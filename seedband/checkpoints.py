@@ -1,31 +1,34 @@
-"""Classifiers: a base model with its new tensors, as something that gives one logit a class."""
+"""Checkpoints: opened on their base for scoring, once what is on disk was found safe to load."""
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedband import tasks
 from seedband.adapters import check_adapter
 from seedband.errors import Problem, Refused, WorkFailed
 from seedband.models import (
     ADAPTER_WEIGHTS,
     HEAD_WEIGHTS,
-    Pooling,
     read_adapter,
     read_config,
     read_head,
     tensor_names,
     weight_files,
 )
+from seedband.networks import Network, pooled
 from seedband.records import Base, CheckpointFiles
 from seedband.schema import MAX_PROBLEMS, brief
 from seedband.shapes import Shapes, check_shapes, checkpoint_shapes
 
 if TYPE_CHECKING:
     import torch
+
+    from seedband.tasks import Task
 
 
 #: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
@@ -45,93 +48,21 @@ MISFITS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """A model that gives one logit a class.
-
-    Attributes:
-        module: Holds every weight.
-        logits: The forward pass over one batch, shape (rows, n_classes).
-        new: Names in `module` of the tensors that the base lacks: they were drawn by chance while loading.
-        head_std: The architecture's own standard deviation for new weights.
-        attention: The attention implementation that is really in use.
-    """
-
-    module: "torch.nn.Module"
-    logits: "Callable[[Mapping[str, torch.Tensor]], torch.Tensor]"
-    new: tuple[str, ...]
-    head_std: float
-    attention: str
-
-
-def load_tokenizer(base: str) -> Any:
-    """The base model's tokenizer."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-
-
-def load_classifier(path: str, labels: Sequence[str]) -> Classifier:
-    """A sequence classifier on a base model; what the base lacks is drawn by chance and listed in `new`."""
-    from transformers import AutoModelForSequenceClassification
-
-    model, info = AutoModelForSequenceClassification.from_pretrained(
-        path,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **_safe_loading(),
-    )
-    mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = 0
-    new = tuple(sorted({*info["missing_keys"], *mismatched}))
-    return Classifier(model, lambda batch: model(**batch).logits, new, _head_std(model), _attention(model))
-
-
-def load_pooled(path: str, labels: Sequence[str], pooling: Pooling, dropout: float) -> Classifier:
-    """A frozen backbone, its pooled output, and a new linear head."""
-    import torch
-    from transformers import AutoModel
-
-    backbone = AutoModel.from_pretrained(path, **_safe_loading())
-    head = torch.nn.Linear(backbone.config.hidden_size, len(labels))
-    module = torch.nn.ModuleDict({"backbone": backbone, "dropout": torch.nn.Dropout(dropout), "classifier": head})
-
-    def logits(batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
-        hidden = backbone(**batch).last_hidden_state
-        out: torch.Tensor = head(module["dropout"](pool(hidden, batch["attention_mask"], pooling)))
-        return out
-
-    new = ("classifier.bias", "classifier.weight")
-    return Classifier(module, logits, new, _head_std(backbone), _attention(backbone))
-
-
-def pool(hidden: "torch.Tensor", mask: "torch.Tensor", pooling: Pooling) -> "torch.Tensor":
-    """Token states, shape (rows, tokens, width), to one vector a row: their masked mean, or the first."""
-    if pooling == "cls":
-        return hidden[:, 0]
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-
-
-def open_checkpoint(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
+def open_checkpoint(files: CheckpointFiles, base: Base, labels: Sequence[str], task: str) -> Network:
     """Load a finished checkpoint for scoring.
 
     Raises:
         Refused: It does not fit the base or the labels, or leaves tensors to chance.
         WorkFailed: Its weights cannot be read.
     """
-    check_fits(files, base, labels)
+    check_fits(files, base, labels, task)
     load = {"adapter": _open_adapter, "head": _open_head, "model": _open_model}[files.kind]
-    classifier = load(files, base, labels)
-    classifier.module.eval()
-    return classifier
+    network = load(files, base, labels, tasks.find(task))
+    network.module.eval()
+    return network
 
 
-def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> None:
+def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: str) -> None:
     """Refuse a checkpoint whose headers and config do not fit the base, before any of its tensors is loaded.
 
     Raises:
@@ -141,7 +72,7 @@ def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Non
     found, own = _shapes(files, base)
     check_shapes(files.name, found, own, len(labels))
     if files.kind == "adapter":
-        check_adapter(files, found, own)
+        check_adapter(files, found, own, tasks.find(task).PEFT)
     if files.kind == "model":
         _check_build(files, base)
 
@@ -178,42 +109,21 @@ def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
     return dict(read_config(Path(files.path)))
 
 
-def _safe_loading() -> dict[str, Any]:
-    import torch
-
-    return {
-        "use_safetensors": True,
-        "local_files_only": True,
-        "trust_remote_code": False,
-        "dtype": torch.float32,
-        "attn_implementation": "sdpa",
-    }
-
-
-def _head_std(model: Any) -> float:
-    """What transformers draws new weights with: `initializer_range`, or 0.02 where the config has none or 0."""
-    return float(getattr(model.config, "initializer_range", None) or 0.02)
-
-
-def _attention(model: Any) -> str:
-    return str(model.config._attn_implementation)  # noqa: SLF001
-
-
 def _shapes(files: CheckpointFiles, base: Base) -> tuple[Shapes, Shapes]:
     return checkpoint_shapes(files), tensor_names(Path(base.path))
 
 
-def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
+def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task") -> Network:
     from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 
-    settings = check_adapter(files, *_shapes(files, base))
-    classifier = load_classifier(base.path, labels)
-    own = {f"base_model.model.{name}" for name, _ in classifier.module.named_parameters()}
+    settings = check_adapter(files, *_shapes(files, base), task.PEFT)
+    network = task.load(base.path, labels)
+    own = {f"base_model.model.{name}" for name, _ in network.module.named_parameters()}
     with _misfits_refused(f"{files.name}: this adapter does not fit {base.reference}"):
         config = LoraConfig(**settings)
-        with_adapter = PeftModel.from_pretrained(classifier.module, files.path, config=config, is_trainable=False)
+        with_adapter = PeftModel.from_pretrained(network.module, files.path, config=config, is_trainable=False)
     saved = set(checkpoint_shapes(files))
-    drawn = [name for name in classifier.new if f"base_model.model.{name}" not in saved]
+    drawn = [name for name in network.new if f"base_model.model.{name}" not in saved]
     if drawn:
         raise Refused(
             f"{files.name}: {', '.join(drawn)} is neither in the adapter nor in the base, so it would be random",
@@ -225,34 +135,32 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> 
             raise Refused(
                 f"{files.name}: {len(tensors)} tensors of the adapter are {what}, such as {brief(min(tensors))}"
             )
-    return Classifier(with_adapter, lambda batch: with_adapter(**batch).logits, (), classifier.head_std, "")
+    return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
 
 
-def _open_head(files: CheckpointFiles, base: Base, labels: Sequence[str]) -> Classifier:
+def _open_head(files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task") -> Network:
     pooling = read_head(Path(files.path)).pooling
-    if pooling == "model":
-        classifier = load_classifier(base.path, labels)
-    else:
-        classifier = load_pooled(base.path, labels, pooling, 0.0)
+    load = partial(pooled, pooling=pooling, dropout=0.0) if pooling != "model" else task.load
+    network = load(base.path, labels)
     tensors = dict(checkpoint_tensors(files))
-    if set(tensors) != set(classifier.new):
-        raise Refused(f"{files.name}: has tensors {brief(sorted(tensors))}, the head needs {sorted(classifier.new)}")
+    if set(tensors) != set(network.new):
+        raise Refused(f"{files.name}: has tensors {brief(sorted(tensors))}, the head needs {sorted(network.new)}")
     try:
-        classifier.module.load_state_dict(tensors, strict=False)
+        network.module.load_state_dict(tensors, strict=False)
     except RuntimeError as error:
         raise Refused(f"{files.name}: this head does not fit: {_first_line(error)}") from error
-    return classifier
+    return network
 
 
-def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str]) -> Classifier:
+def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: "Task") -> Network:
     with _misfits_refused(f"{files.name}: this model cannot be opened"):
-        classifier = load_classifier(files.path, labels)
-    if classifier.new:
+        network = task.load(files.path, labels)
+    if network.new:
         raise Refused(
-            f"{files.name}: {', '.join(classifier.new)} is missing or of another shape, so it would be random",
+            f"{files.name}: {', '.join(network.new)} is missing or of another shape, so it would be random",
             hint=f"the band has {len(labels)} labels; is this a base model, not a fine-tuned one?",
         )
-    return classifier
+    return network
 
 
 @contextmanager

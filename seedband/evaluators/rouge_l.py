@@ -1,0 +1,39 @@
+"""Longest common subsequence with the reference."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seedband.dataset import Items
+from seedband.evaluators import Evaluator, Generations, Scored
+from seedband.evaluators.extras import require
+
+
+@dataclass(frozen=True)
+class RougeL(Evaluator):
+    """ROUGE-L F-measure (Lin 2004) as rouge-score computes it; 0 to 1.
+
+    Attributes:
+        stemmer: Compare word stems, English.
+    """
+
+    stemmer: bool = True
+
+    name = "rouge_l"
+    version = "1"
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+    unit = "share"
+    backend = "rouge-score"
+    reads = "texts"
+
+    def score(self, items: Items, generations: Generations) -> Scored:
+        """F-measure of every item, and their mean."""
+        scorer = require("rouge_score.rouge_scorer", "text").RougeScorer(["rougeL"], use_stemmer=self.stemmer)
+        pairs = zip(items.targets, generations.texts, strict=True)
+        per_item = np.array([scorer.score(reference, text)["rougeL"].fmeasure for reference, text in pairs])
+        return Scored(float(per_item.mean()), per_item)
+
+    def trivial_score(self, items: Items, generations: Generations) -> float:
+        """What an empty text scores."""
+        return 0.0

@@ -1,0 +1,85 @@
+"""sklearn:<scorer>: any scorer of scikit-learn that can be computed from classes, probabilities or margins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from seedband.dataset import Items
+from seedband.errors import UsageError
+from seedband.evaluators import Evaluator, Predictions, Scored, bind
+
+
+def load(scorer: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
+    """A scorer by its name in scikit-learn.
+
+    Raises:
+        UsageError: No such scorer, or arguments: it takes none.
+    """
+    if scorer not in get_scorer_names():
+        raise UsageError(
+            f"evaluator 'sklearn:{scorer}': no such scorer", hint=f"one of {', '.join(get_scorer_names())}"
+        )
+    if args:
+        raise UsageError(f"evaluator 'sklearn:{scorer}' takes no arguments, found {', '.join(args)}")
+    return bind(SklearnScorer, {"scorer": scorer}, f"sklearn:{scorer}", folder)
+
+
+@dataclass(frozen=True)
+class SklearnScorer(Evaluator):
+    """A scorer of scikit-learn over all items; higher is better, for it negates losses itself ("neg_log_loss").
+
+    Attributes:
+        scorer: Its name.
+    """
+
+    scorer: str
+
+    version = "1"
+    higher_is_better = True
+    unit = "scorer"
+    backend = "scikit-learn"
+    reads = "classes"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """As the recipe says it."""
+        return f"sklearn:{self.scorer}"
+
+    def score(self, items: Items, predictions: Predictions) -> Scored:
+        """Over all items; no item has one."""
+        return Scored(self._scored(predictions, predictions.logits))
+
+    def trivial_score(self, items: Items, predictions: Predictions) -> float:
+        """What the shares of the classes score, said of every item."""
+        shares = np.bincount(predictions.labels, minlength=predictions.n_classes) / len(predictions)
+        logits = np.log(np.maximum(shares, np.finfo(float).tiny))
+        return self._scored(predictions, np.tile(logits, (len(predictions), 1)))
+
+    def _scored(self, predictions: Predictions, logits: "np.typing.NDArray[np.float64]") -> float:
+        rows = np.arange(len(predictions)).reshape(-1, 1)
+        # Two classes have one margin in scikit-learn; classes that no item has are columns all the same.
+        return float(get_scorer(self.scorer)(_Classifier(logits), rows, predictions.labels))
+
+
+class _Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Predictions in the form in which scikit-learn asks for them: items are their rows."""
+
+    def __init__(self, logits: "np.typing.NDArray[np.float64]") -> None:
+        self.logits = logits
+        self.classes_ = np.arange(logits.shape[1])
+
+    def predict(self, rows: Any) -> Any:
+        return self.logits[rows[:, 0]].argmax(axis=1)
+
+    def predict_proba(self, rows: Any) -> Any:
+        return softmax(self.logits[rows[:, 0]], axis=1)
+
+    def decision_function(self, rows: Any) -> Any:
+        logits = self.logits[rows[:, 0]]
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits  # noqa: PLR2004

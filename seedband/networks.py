@@ -1,0 +1,94 @@
+"""Networks: how models and tokenizers are loaded, whatever their task."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seedband.models import Pooling
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Network:
+    """A base model with what it takes to do its task.
+
+    Attributes:
+        module: Holds every weight.
+        forward: From one batch to logits: shape (rows, n_classes), or (rows, tokens, vocabulary).
+        new: Names in `module` of the tensors that the base lacks: they were drawn by chance while loading.
+        head_std: The architecture's own standard deviation for new weights.
+        attention: The attention implementation that is really in use.
+    """
+
+    module: "torch.nn.Module"
+    forward: "Callable[[Mapping[str, torch.Tensor]], torch.Tensor]"
+    new: tuple[str, ...]
+    head_std: float
+    attention: str
+
+
+def loading() -> dict[str, Any]:
+    """How transformers loads a model: from this machine, from safetensors, without code of its own, in fp32."""
+    import torch
+
+    return {
+        "use_safetensors": True,
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "dtype": torch.float32,
+        "attn_implementation": "sdpa",
+    }
+
+
+def load_tokenizer(base: str) -> Any:
+    """The base model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+
+
+def network(model: Any, info: Mapping[str, Any]) -> Network:
+    """A model of transformers, with its account of the loading, as a network."""
+    mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
+    new = tuple(sorted({*info["missing_keys"], *mismatched}))
+    return Network(model, lambda batch: model(**batch).logits, new, head_std_of(model), attention_of(model))
+
+
+def pooled(path: str, labels: Sequence[str], pooling: Pooling, dropout: float) -> Network:
+    """A frozen backbone, its pooled output, and a new linear head."""
+    import torch
+    from transformers import AutoModel
+
+    backbone = AutoModel.from_pretrained(path, **loading())
+    head = torch.nn.Linear(backbone.config.hidden_size, len(labels))
+    module = torch.nn.ModuleDict({"backbone": backbone, "dropout": torch.nn.Dropout(dropout), "classifier": head})
+
+    def forward(batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
+        hidden = backbone(**batch).last_hidden_state
+        out: torch.Tensor = head(module["dropout"](pool(hidden, batch.get("attention_mask"), pooling)))
+        return out
+
+    new = ("classifier.bias", "classifier.weight")
+    return Network(module, forward, new, head_std_of(backbone), attention_of(backbone))
+
+
+def pool(hidden: "torch.Tensor", mask: "torch.Tensor | None", pooling: Pooling) -> "torch.Tensor":
+    """Token or patch states, shape (rows, tokens, width), to one vector a row: their masked mean, or the first."""
+    if pooling == "cls":
+        return hidden[:, 0]
+    if mask is None:
+        return hidden.mean(1)
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+
+
+def head_std_of(model: Any) -> float:
+    """What transformers draws new weights with: `initializer_range`, or 0.02 where the config has none or 0."""
+    return float(getattr(model.config, "initializer_range", None) or 0.02)
+
+
+def attention_of(model: Any) -> str:
+    """The attention implementation that a model really uses."""
+    return str(model.config._attn_implementation)  # noqa: SLF001

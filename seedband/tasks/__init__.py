@@ -1,0 +1,83 @@
+"""Tasks: what a model learns to do, and with it how rows are encoded, what its loss is and what it predicts.
+
+Modules in this folder are imported by jobs only, so they import torch at their top.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from seedband.dataset import Items
+    from seedband.networks import Network
+    from seedband.records import Scoring
+
+Reads = Literal["classes", "texts"]
+
+
+class Kind(NamedTuple):
+    """One task, as far as anybody needs to know it before a job starts.
+
+    Attributes:
+        module: Where it lives; imported when it is used.
+        outputs: What it predicts: an evaluator must read it.
+        methods: Methods that can train it.
+    """
+
+    module: str
+    outputs: Reads
+    methods: tuple[str, ...]
+
+
+BUILT_IN: Mapping[str, Kind] = {
+    "text-classification": Kind("seedband.tasks.text_classification", "classes", ("lora", "head")),
+    "image-classification": Kind("seedband.tasks.image_classification", "classes", ("lora", "head")),
+    "causal-lm": Kind("seedband.tasks.causal_lm", "texts", ("lora",)),
+}
+
+
+class Lesson(Protocol):
+    """Training rows, encoded once for all seeds of a job."""
+
+    #: Rows in the order in which they share batches best, for what is computed once.
+    by_length: Sequence[int]
+
+    def batch(self, rows: Sequence[int], device: "torch.device") -> "dict[str, torch.Tensor]":
+        """Some rows as the model reads them, padded."""
+        ...
+
+    def loss(self, logits: "torch.Tensor", rows: Sequence[int]) -> "torch.Tensor":
+        """Sum of the losses of all units in these rows, given their logits."""
+        ...
+
+    def units(self, rows: Sequence[int]) -> int:
+        """How many units these rows have, over which the loss is averaged: rows, or tokens of their completions."""
+        ...
+
+
+class Task(Protocol):
+    """What a module of this folder has."""
+
+    #: What PEFT calls the task; None where it has no name for it.
+    PEFT: str | None
+    #: Heads that PEFT trains and saves without being told.
+    HEADS: frozenset[str]
+
+    def load(self, path: str, labels: Sequence[str]) -> "Network":
+        """A base, or a whole model, with what it takes to do the task."""
+        ...
+
+    def encode(self, items: "Items", scoring: "Scoring") -> Lesson:
+        """Rows to learn from."""
+        ...
+
+    def predict(self, network: "Network", items: "Items", scoring: "Scoring", device: str) -> Any:
+        """What a network says about every item, in the order given."""
+        ...
+
+
+def find(name: str) -> Any:
+    """The module of a task."""
+    return import_module(BUILT_IN[name].module)

@@ -1,0 +1,51 @@
+"""What classifying texts and images has in common."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from seedband.dataset import Items
+from seedband.networks import Network
+
+
+def classes(labels: Sequence[str]) -> dict[str, Any]:
+    """What a classifier of transformers is told about its outputs."""
+    return {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+        "ignore_mismatched_sizes": True,
+    }
+
+
+def targets_of(items: Items, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Class of every item, as an index into the labels."""
+    class_of = {label: index for index, label in enumerate(labels)}
+    return np.array([class_of[label] for label in items.targets], dtype=np.int64)
+
+
+def loss(logits: torch.Tensor, targets: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    """Sum of the rows' cross-entropies, in fp32."""
+    return functional.cross_entropy(logits.float(), targets[list(rows)].to(logits.device), reduction="sum")
+
+
+def in_batches(
+    model: Network,
+    batch: Callable[[Sequence[int]], dict[str, torch.Tensor]],
+    order: Sequence[int],
+    batch_size: int,
+    device: str,
+) -> NDArray[np.float64]:
+    """Logits of every row, shape (n_rows, n_classes), computed in the order given and returned in that of the rows."""
+    model.module.to(device).eval()
+    parts: list[Any] = [None] * len(order)
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            for row, values in zip(chosen, model.forward(batch(chosen)).double().cpu().numpy(), strict=True):
+                parts[row] = values
+    return np.stack(parts)

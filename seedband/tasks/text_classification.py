@@ -1,0 +1,90 @@
+"""Text classification: one label a text, from a sequence classifier of transformers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from seedband.dataset import Items
+from seedband.networks import Network, load_tokenizer, loading, network
+from seedband.predictions import Predictions
+from seedband.records import Scoring
+from seedband.tasks.classes import classes, in_batches, loss, targets_of
+
+PEFT = "SEQ_CLS"
+HEADS = frozenset({"classifier", "score"})
+
+
+def load(path: str, labels: Sequence[str]) -> Network:
+    """A sequence classifier; what the base lacks is drawn by chance and listed in `new`."""
+    from transformers import AutoModelForSequenceClassification
+
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        path, **classes(labels), output_loading_info=True, **loading()
+    )
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = 0
+    return network(model, info)
+
+
+class Lesson:
+    """Texts with their classes."""
+
+    def __init__(self, items: Items, scoring: Scoring) -> None:
+        self._tokenizer = load_tokenizer(scoring.base.path)
+        self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
+        self._targets = torch.tensor(targets_of(items, scoring.labels))
+        self.by_length = by_length(self._rows)
+
+    def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
+        """Token ids and their mask, padded on the right to the longest row."""
+        return collate(self._tokenizer, [self._rows[row] for row in rows], device)
+
+    def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+        """Sum of cross-entropies."""
+        return loss(logits, self._targets, rows)
+
+    def units(self, rows: Sequence[int]) -> int:
+        """Rows."""
+        return len(rows)
+
+
+def encode(items: Items, scoring: Scoring) -> Lesson:
+    """Rows to learn from."""
+    return Lesson(items, scoring)
+
+
+def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Predictions:
+    """Logits of every text; the same texts make the same batches, of similar length, for every checkpoint."""
+    tokenizer = load_tokenizer(scoring.base.path)
+    rows = encode_texts(tokenizer, items.inputs, scoring.max_length)
+
+    def batch(chosen: Sequence[int]) -> dict[str, torch.Tensor]:
+        return collate(tokenizer, [rows[row] for row in chosen], torch.device(device))
+
+    return Predictions(
+        targets_of(items, scoring.labels), in_batches(model, batch, by_length(rows), scoring.batch_size, device)
+    )
+
+
+def by_length(rows: Sequence[dict[str, list[int]]]) -> list[int]:
+    """Rows from short to long: batches of texts of similar length waste little on padding."""
+    return sorted(range(len(rows)), key=lambda row: len(rows[row]["input_ids"]))
+
+
+def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[dict[str, list[int]]]:
+    """Token ids of every text, truncated and not yet padded."""
+    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
+    return [{name: encoded[name][row] for name in encoded} for row in range(len(texts))]
+
+
+def collate(tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: torch.device) -> dict[str, torch.Tensor]:
+    """One batch, padded on the right to its longest row."""
+    length = max(len(row["input_ids"]) for row in rows)
+    padding = {"input_ids": tokenizer.pad_token_id or 0}
+    return {
+        name: torch.tensor(
+            [row[name] + [padding.get(name, 0)] * (length - len(row[name])) for row in rows], device=device
+        )
+        for name in rows[0]
+    }
