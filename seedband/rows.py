@@ -54,7 +54,8 @@ def read_row(
     slices = tuple(str(value.get(column)) for column in columns["slices"])
     context = _text(value, where, str(columns["context"]), "context", problems) if _has(value, columns) else None
     row = Row(f"row-{number}" if name is None else str(name), given, target, context, slices, chat)
-    texts = {"id": row.id, "input": given, "target": target, "context": context or "", **_named(columns, slices)}
+    asked, answered = ROLES_OF[task]
+    texts = {"id": row.id, asked: given, answered: target, "context": context or "", **_named(columns, slices)}
     broken = [role for role, text in texts.items() if not _encodable(text)]
     problems += [Problem(where, f"half a surrogate pair in {role!r}", "text that UTF-8 can hold") for role in broken]
     return (None if problems else row), problems
@@ -127,6 +128,12 @@ def _encodable(text: str) -> bool:
     return True
 
 
+#: What the input and the target of a task are called.
+ROLES_OF: Mapping[str, tuple[str, str]] = {
+    "text-classification": ("text", "label"),
+    "image-classification": ("image", "label"),
+    "causal-lm": ("prompt", "completion"),
+}
 READERS: Mapping[str, Callable[..., tuple[str, str, bool]]] = {
     "text-classification": _labelled("text"),
     "image-classification": _labelled("image"),

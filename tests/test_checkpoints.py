@@ -115,7 +115,7 @@ def test_tensors_larger_than_the_base_are_refused_by_their_headers(base, model, 
     sparse(folder / name, tensors)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(Refused, match="its tensors"):
-        check_fits(CheckpointFiles(kind, str(folder), kind), base, LABELS)
+        check_fits(CheckpointFiles(kind, str(folder), kind), base, LABELS, "text-classification")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 
@@ -123,6 +123,6 @@ def test_scoring_looks_at_the_headers_first(base, tmp_path):
     (tmp_path / "head").mkdir()
     sparse(tmp_path / "head" / "head.safetensors", {"classifier.weight": [3, HUGE]})
     files = CheckpointFiles("head", str(tmp_path / "head"), "head")
-    scoring = SimpleNamespace(base=base, labels=LABELS)
+    scoring = SimpleNamespace(base=base, labels=LABELS, task="text-classification")
     with pytest.raises(Refused, match="its tensors"):
         score_checkpoint(scoring, SimpleNamespace(checkpoint=files), "cpu", {}, lambda *_: None)

@@ -27,6 +27,7 @@ from seedband import (
     console,
     dataset,
     folders,
+    items,
     jobs,
     ledger,
     models,
@@ -704,7 +705,7 @@ def test_a_parquet_bomb_is_refused_by_what_it_claims(docs, monkeypatch):
     parquet.write_table(pa.table({"label": pa.array(["x" * 50] * rows_)}), path, use_dictionary=False)
     assert path.stat().st_size < 10**7
     run = replace(run, record={**run.record, "items_sha256": store.file_sha256(path)})
-    monkeypatch.setattr(folders, "MAX_ITEMS_BYTES", 10**8)
+    monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):
         folders.read_items(run)
 
@@ -719,7 +720,7 @@ def test_a_parquet_bomb_of_repeated_values_is_refused_while_it_is_read(docs, mon
     parquet.write_table(pa.table({**columns, column: longer[column]()}), path)
     assert path.stat().st_size < 10**6
     run = replace(run, record={**run.record, "items_sha256": store.file_sha256(path)})
-    monkeypatch.setattr(folders, "MAX_ITEMS_BYTES", 10**8)
+    monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     before = pa.total_allocated_bytes()
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):
         folders.read_items(run)

@@ -454,19 +454,19 @@ def test_built_in_evaluators_have_their_own_direction(write):
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        ({}, ["bleu", "ter"]),
-        ({"higher_is_better": ["bleu"]}, ["ter"]),
-        ({"higher_is_better": ["bleu", "ter"], "lower_is_better": ["ter"]}, ["ter"]),
-        ({"higher_is_better": ["bleu"], "lower_is_better": ["ter", "accuracy"]}, ["--lower-is-better accuracy"]),
-        ({"higher_is_better": ["bleu", "log_loss"], "lower_is_better": ["ter"]}, ["--higher-is-better log_loss"]),
-        ({"higher_is_better": ["bleu", "chrf"], "lower_is_better": ["ter"]}, ["--higher-is-better chrf"]),
-        ({"higher_is_better": ["bleu"], "lower_is_better": ["ter"], "failed": [9, 1]}, ["--failed 9"]),
-        ({"higher_is_better": ["bleu"], "lower_is_better": ["ter"], "primary": None}, ["--primary"]),
-        ({"primary": None, "failed": [9]}, ["bleu", "ter", "--failed 9", "--primary"]),
+        ({}, ["meteor", "ter"]),
+        ({"higher_is_better": ["meteor"]}, ["ter"]),
+        ({"higher_is_better": ["meteor", "ter"], "lower_is_better": ["ter"]}, ["ter"]),
+        ({"higher_is_better": ["meteor"], "lower_is_better": ["ter", "accuracy"]}, ["--lower-is-better accuracy"]),
+        ({"higher_is_better": ["meteor", "log_loss"], "lower_is_better": ["ter"]}, ["--higher-is-better log_loss"]),
+        ({"higher_is_better": ["meteor", "comet"], "lower_is_better": ["ter"]}, ["--higher-is-better comet"]),
+        ({"higher_is_better": ["meteor"], "lower_is_better": ["ter"], "failed": [9, 1]}, ["--failed 9"]),
+        ({"higher_is_better": ["meteor"], "lower_is_better": ["ter"], "primary": None}, ["--primary"]),
+        ({"primary": None, "failed": [9]}, ["meteor", "ter", "--failed 9", "--primary"]),
     ],
 )
 def test_flags_that_do_not_fit_the_file_are_all_named(write, options, where):
-    table = {name: [0.1, 0.2, 0.3] for name in ("accuracy", "log_loss", "bleu", "ter")}
+    table = {name: [0.1, 0.2, 0.3] for name in ("accuracy", "log_loss", "meteor", "ter")}
     with pytest.raises(UsageError) as caught:
         band_from_scores(write(json.dumps(table), "scores.json"), **{"primary": "accuracy", **options})
     assert [problem.where for problem in caught.value.problems] == where

@@ -13,6 +13,8 @@ from seedband.evaluators import Evaluator, Predictions, Scored
 class CalibrationError(Evaluator):
     """Expected calibration error (Naeini et al. 2015; Guo et al. 2017, section 2), 0 to 1.
 
+    It has no trivial score: a predictor that knows the labels' shares is calibrated, and tells nothing.
+
     Attributes:
         bins: Equal parts of the range of confidence.
     """
@@ -35,7 +37,3 @@ class CalibrationError(Evaluator):
         of_item = np.clip(np.ceil(confidence * self.bins).astype(int) - 1, 0, self.bins - 1)
         sums = np.bincount(of_item, weights=gap, minlength=self.bins)
         return Scored(float(np.abs(sums).sum() / len(gap)))
-
-    def trivial_score(self, items: Items, predictions: Predictions) -> float:
-        """1, the worst there is: a predictor that knows the labels' shares is calibrated, and tells nothing."""
-        return 1.0

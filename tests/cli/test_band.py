@@ -82,7 +82,7 @@ def test_probable_failure_is_told_on_standard_error(tmp_path):
     [
         (WORKED.replace(".879", "abc"), [], 2, "row 4: found 'abc' for accuracy, expected a number"),
         (WORKED.replace(".879", "nan"), [], 3, "row 4: found accuracy of seed 2 is nan, expected a finite score"),
-        (WORKED.replace("accuracy", "bleu"), [], 2, "--higher-is-better bleu"),
+        (WORKED.replace("accuracy", "meteor"), [], 2, "--higher-is-better meteor"),
         (WORKED, ["--rule", "paired"], 2, "paired"),
         (WORKED, ["--history", "none.json"], 2, "none.json: no such file"),
     ],

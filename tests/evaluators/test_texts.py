@@ -4,61 +4,62 @@ import math
 
 import numpy as np
 import pytest
+import sacrebleu
+from rouge_score import rouge_scorer
 
-from seedband.evaluators import BUILT_IN, Generations, build
+from seedband.evaluators import Generations, build
+from seedband.testing import make_items
 
 TEXTS = ("Customer wants a refund.", "The order is late", "", "customer asks for the invoice")
 REFERENCES = ("The customer wants a refund", "The order never arrived", "Nothing.", "Customer asks for an invoice.")
 
 
-def generations(texts=TEXTS, references=REFERENCES) -> Generations:
+ITEMS = make_items(REFERENCES)
+
+
+def generations(texts=TEXTS) -> Generations:
     n = len(texts)
-    return Generations(texts, references, ("p",) * n, None, np.arange(1.0, n + 1), np.arange(1, n + 1), 100)
+    return Generations(texts, np.arange(1.0, n + 1), np.arange(1, n + 1), 100)
 
 
-def reading_texts():
-    return [name for name in BUILT_IN if build(name, {}).reads == "texts"]
+READING_TEXTS = ["bleu", "chrf", "exact_match", "rouge_l", "token_f1"]
 
 
 def test_exact_match_evens_out_case_punctuation_and_articles():
-    scored = build("exact_match", {}).score(generations())
+    scored = build("exact_match", {}).score(ITEMS, generations())
     assert scored.per_item.tolist() == [1.0, 0.0, 0.0, 1.0]
-    assert build("exact_match", {"normalise": False}).score(generations()).score == 0.0
+    assert build("exact_match", {"normalise": False}).score(ITEMS, generations()).score == 0.0
 
 
 def test_token_f1_is_squads():
     # "order is late" and "order never arrived" share one word of three each; nothing is said of the third.
-    per_item = build("token_f1", {}).score(generations()).per_item
+    per_item = build("token_f1", {}).score(ITEMS, generations()).per_item
     np.testing.assert_allclose(per_item, [1.0, 1 / 3, 0.0, 1.0])
 
 
 def test_reference_nll_is_per_token_and_its_trivial_score_a_uniform_models():
     evaluator = build("reference_nll", {})
-    assert evaluator.score(generations()).per_item.tolist() == [1.0] * 4
-    assert evaluator.trivial_score(generations()) == math.log(100)
+    assert evaluator.score(ITEMS, generations()).per_item.tolist() == [1.0] * 4
+    assert evaluator.trivial_score(ITEMS, generations()) == math.log(100)
 
 
 def test_rouge_l_is_rouge_scores():
-    scorer = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer(["rougeL"], use_stemmer=True)
+    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=True)
     expected = [scorer.score(r, t)["rougeL"].fmeasure for r, t in zip(REFERENCES, TEXTS, strict=True)]
-    assert build("rouge_l", {}).score(generations()).per_item.tolist() == expected
+    assert build("rouge_l", {}).score(ITEMS, generations()).per_item.tolist() == expected
 
 
 @pytest.mark.parametrize("name", ["bleu", "chrf"])
 def test_corpus_scores_are_sacrebleus_with_its_signature(name):
-    sacrebleu = pytest.importorskip("sacrebleu")
-    scored = build(name, {}).score(generations())
+    scored = build(name, {}).score(ITEMS, generations())
     expected = getattr(sacrebleu, f"corpus_{name}")(list(TEXTS), [list(REFERENCES)])
     assert scored.score == pytest.approx(expected.score)
     assert "version:" in scored.backend
 
 
-@pytest.mark.parametrize("name", reading_texts())
+@pytest.mark.parametrize("name", READING_TEXTS)
 def test_the_reference_itself_beats_an_empty_text(name):
-    pytest.importorskip({"rouge_l": "rouge_score", "bleu": "sacrebleu", "chrf": "sacrebleu"}.get(name, "numpy"))
     evaluator = build(name, {})
-    if name == "reference_nll":
-        return
-    best = evaluator.score(generations(REFERENCES, REFERENCES)).score
-    worst = evaluator.score(generations(("",) * 4, REFERENCES)).score
-    assert best > worst >= evaluator.trivial_score(generations()) - 1e-9
+    best = evaluator.score(ITEMS, generations(REFERENCES)).score
+    worst = evaluator.score(ITEMS, generations(("",) * 4)).score
+    assert best > worst >= evaluator.trivial_score(ITEMS, generations()) - 1e-9

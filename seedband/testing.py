@@ -1,0 +1,300 @@
+"""For those who write evaluators: does one keep to the protocol, so that a band of its scores means something?
+
+from seedband.testing import check_evaluator
+
+def test_my_metric_keeps_to_the_protocol():
+check_evaluator(MyMetric())
+"""
+
+import math
+import os
+import pickle
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from seedband import store
+from seedband.dataset import Items
+from seedband.evaluators import Evaluator, Generations, Predictions, Reads, Scored, as_scored, describe
+
+#: Two scores that differ by more are not the same.
+TOLERANCE = 1e-6
+LABELS = ("fruit", "metal", "river")
+ANSWERS = (
+    "The parcel of Ana Ruiz was lost near Lyon, and she wants her 48 euros back.",
+    "Login fails after the update of 3 May. Safari only.",
+    "Ben cannot change the address of order 7719.",
+    "The invoice names the wrong company, Harbour Ltd instead of Harbor Inc.",
+    "A refund was promised on Monday; nothing has come so far.",
+    "The lamp arrived with a broken shade.",
+    "Mrs Okafor wants the contract to end in June.",
+    "The app shows yesterday's balance.",
+)
+
+
+def make_items(
+    targets: Sequence[str], inputs: Sequence[str] | None = None, contexts: Sequence[str] | None = None
+) -> Items:
+    """Eval items as evaluators get them, without a file.
+
+    Args:
+        targets: A label or a reference for each.
+        inputs: What the model was given; something unless said.
+        contexts: What an answer has to rest on.
+
+    Examples:
+        >>> make_items(["yes", "no"]).ids
+        ('item-0', 'item-1')
+    """
+    given = tuple(inputs or (f"Input {number}." for number in range(len(targets))))
+    return Items(
+        path=Path("items.jsonl"),
+        ids=tuple(f"item-{number}" for number in range(len(given))),
+        inputs=given,
+        targets=tuple(targets),
+        slices={},
+        sha256=store.digest([given, list(targets)]),
+        contexts=None if contexts is None else tuple(contexts),
+        contents=given,
+    )
+
+
+def check_evaluator(evaluator: Any, items: Items | None = None, predictions: Any = None) -> None:
+    """Find out whether an evaluator keeps to the protocol.
+
+    It is asked to score predictions that are right, wrong and in between: the same ones twice, in another order, in
+    another folder with an empty environment. Everything amiss is told at once.
+
+    Args:
+        evaluator: Which.
+        items: Eval items to try it on, where it wants special ones; some of each kind are here.
+        predictions: Of these items; a `Checkpoint` for an evaluator that reads one, which is then only asked twice.
+
+    Raises:
+        AssertionError: It does not, and in what.
+    """
+    amiss = list(_form(evaluator))
+    if not amiss:
+        items = items or _items(evaluator.reads)
+        given = predictions if predictions is not None else _middling(evaluator.reads, items)
+        try:
+            amiss = list(_course(evaluator, items, given))
+        except Exception as error:  # noqa: BLE001  whatever it raises is the finding
+            amiss = [f"crashes: {type(error).__name__}: {error}"]
+    if amiss:
+        what = getattr(evaluator, "name", None) or type(evaluator).__name__
+        raise AssertionError("\n".join([f"evaluator {what}:", *(f"  - {text}" for text in amiss)]))
+
+
+def _form(evaluator: Any) -> Iterator[str]:
+    """What can be told without asking it to score."""
+    amiss = list(_attributes(evaluator))
+    yield from amiss
+    if not isinstance(evaluator, Evaluator):
+        lacking = [name for name in ("score", "trivial_score", "check_ready", "bounds") if not hasattr(evaluator, name)]
+        yield f"lacks {', '.join(lacking) or 'what the protocol says'}: inherit from seedband.evaluators.Evaluator"
+    elif not amiss:
+        yield from _arguments(evaluator)
+
+
+def _attributes(evaluator: Any) -> Iterator[str]:
+    for name, kind in (("name", str), ("version", str), ("higher_is_better", bool), ("unit", str), ("backend", str)):
+        value = getattr(evaluator, name, None)
+        if not isinstance(value, kind):
+            found = "missing" if value is None else f"{value!r}"
+            yield f"{name} is {found}, expected a {kind.__name__}"
+        elif name in ("name", "version") and not value:
+            yield f"{name} is empty"
+    if getattr(evaluator, "reads", None) not in get_args(Reads):
+        yield f"reads is {getattr(evaluator, 'reads', None)!r}, expected one of {', '.join(get_args(Reads))}"
+
+
+def _arguments(evaluator: Any) -> Iterator[str]:
+    low, high = evaluator.bounds
+    if not low < high:
+        yield f"bounds {evaluator.bounds} are no range"
+    parameters = getattr(evaluator, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
+        yield "is no frozen dataclass: its fields are its arguments, and they stand in band.json"
+        return
+    unknown = {*evaluator.paths} - {field.name for field in fields(evaluator)}
+    if unknown:
+        yield f"paths names {', '.join(sorted(unknown))}, which are no arguments"
+    try:
+        store.canonical(describe(evaluator))
+    except (TypeError, ValueError) as error:
+        yield f"has arguments that JSON cannot hold: {error}"
+
+
+def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
+    """What shows when it scores."""
+    before = deepcopy((items, given))
+    state = np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]  # noqa: NPY002
+    raw = evaluator.score(items, given)
+    if not _same((items, given), before):
+        yield "changes what it is given to read"
+        items, given = before
+    if (np.random.get_state()[1].tolist(), random.getstate()) != state:  # type: ignore[index]  # noqa: NPY002
+        yield "changes the global random state: draw from a generator of its own, or not at all"
+    amiss = list(_result(evaluator, raw, len(items.ids)))
+    yield from amiss
+    if amiss:
+        return
+    first = as_scored(raw, len(items.ids))
+    if not _equal(first, _score(evaluator, items, given)):
+        yield "is random: two calls on the same predictions gave other scores"
+        return
+    with _elsewhere(evaluator):
+        if not _equal(first, _score(evaluator, items, given)):
+            yield "reads global state: with another environment, folder or random state the scores are others"
+    if evaluator.reads == "checkpoint":
+        return
+    yield from _order(evaluator, items, given, first)
+    yield from _direction(evaluator, items)
+
+
+def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
+    try:
+        pickle.dumps(raw)
+    except Exception as error:  # noqa: BLE001  pickle raises what it likes
+        yield f"gives a result that no other process can read: {error}"
+    try:
+        scored = as_scored(raw, n_items)
+    except (TypeError, ValueError) as error:
+        yield f"gives no score: {error}"
+        return
+    per_item = scored.per_item
+    if per_item is not None and bool(np.isnan(per_item).all()):
+        yield "scores no item: every one is NaN"
+        return
+    low, high = evaluator.bounds
+    if not math.isfinite(scored.score) or not low <= scored.score <= high:
+        yield f"gives {scored.score}, expected a number from {low:g} to {high:g}"
+    if per_item is not None and not math.isclose(np.nanmean(per_item), scored.score, rel_tol=TOLERANCE):
+        yield f"gives {scored.score:.6g}, while its items' mean is {np.nanmean(per_item):.6g}: then give no items"
+
+
+def _order(evaluator: Evaluator, items: Items, given: Any, first: Scored) -> Iterator[str]:
+    order = np.random.default_rng(1).permutation(len(items.ids))
+    moved = _score(evaluator, _reordered(items, order), _reordered(given, order))
+    expected = replace(first, per_item=None if first.per_item is None else first.per_item[order])
+    if not _equal(expected, moved):
+        yield "depends on the order of items: the same ones in another order have other scores"
+
+
+def _direction(evaluator: Evaluator, items: Items) -> Iterator[str]:
+    sign = 1 if evaluator.higher_is_better else -1
+    right, wrong = (_extreme(evaluator.reads, items, right=right) for right in (True, False))
+    best, worst = _score(evaluator, items, right).score, _score(evaluator, items, wrong).score
+    if sign * best < sign * worst:
+        word = "higher" if evaluator.higher_is_better else "lower"
+        yield f"has the wrong direction: {word} is better, and right answers score {best:.4g}, wrong ones {worst:.4g}"
+    trivial = evaluator.trivial_score(items, right)
+    if trivial is not None and not sign * trivial < sign * best:
+        yield f"has a trivial score of {trivial:.4g}, and right answers score {best:.4g}, no better"
+
+
+def _score(evaluator: Evaluator, items: Items, given: Any) -> Scored:
+    return as_scored(evaluator.score(deepcopy(items), deepcopy(given)), len(items.ids))
+
+
+@contextmanager
+def _elsewhere(evaluator: Evaluator) -> Iterator[None]:
+    """Another folder, another random state, and of the environment only what evaluators may read."""
+    folder, environment = Path.cwd(), dict(os.environ)
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    kept = {"PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", *getattr(evaluator, "environment", ())}
+    with tempfile.TemporaryDirectory() as other:
+        os.chdir(other)
+        os.environ.clear()
+        os.environ.update({key: value for key, value in environment.items() if key in kept})
+        np.random.seed(20260422)  # noqa: NPY002
+        random.seed(20260422)
+        try:
+            yield
+        finally:
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(environment)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+
+
+def _items(reads: Reads) -> Items:
+    if reads == "classes":
+        return make_items([LABELS[number % 7 % 3] for number in range(24)])
+    contexts = [f"{answer} We were told so by phone." for answer in ANSWERS]
+    return make_items(ANSWERS, [f"Summarise: {context}" for context in contexts], contexts)
+
+
+def _middling(reads: Reads, items: Items) -> Any:
+    """Predictions that are neither right nor wrong."""
+    draw = np.random.default_rng(0)
+    if reads == "classes":
+        return Predictions(_classes(items), draw.normal(size=(len(items.ids), len(set(items.targets)))))
+    if reads == "checkpoint":
+        raise ValueError("give check_evaluator a checkpoint for an evaluator that reads one")
+    said = [" ".join(target.split()[: 2 + number % 5]) for number, target in enumerate(items.targets)]
+    n_tokens = np.arange(len(said)) % 3 + 4
+    return Generations(tuple(said), draw.uniform(1.0, 3.0, len(said)) * n_tokens, n_tokens, 1000)
+
+
+def _extreme(reads: Reads, items: Items, *, right: bool) -> Any:
+    """What a model says that is right everywhere and sure of it, or wrong everywhere."""
+    if reads == "classes":
+        classes = _classes(items)
+        n = int(classes.max()) + 1
+        return Predictions(classes, np.eye(n)[classes if right else (classes + 1) % n] * 20)
+    n_tokens = np.full(len(items.ids), 5)
+    said = items.targets if right else tuple(_garbled(target) for target in items.targets)
+    return Generations(said, n_tokens * (0.01 if right else 9.0), n_tokens, 1000)
+
+
+def _garbled(text: str) -> str:
+    """A text as long as another that says nothing of it."""
+    return "".join("x" if letter.isalnum() else letter for letter in text)
+
+
+def _classes(items: Items) -> "np.typing.NDArray[np.int64]":
+    names = sorted(set(items.targets))
+    return np.array([names.index(target) for target in items.targets], dtype=np.int64)
+
+
+def _reordered(record: Any, order: "np.typing.NDArray[np.int64]") -> Any:
+    """A record of ours with everything that has a value for each item in another order."""
+    changed: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, tuple) and len(value) == len(order):
+            changed[field.name] = tuple(value[index] for index in order)
+        elif isinstance(value, np.ndarray):
+            changed[field.name] = value[order]
+        elif isinstance(value, dict):
+            changed[field.name] = {key: tuple(values[index] for index in order) for key, values in value.items()}
+    return replace(record, **changed)
+
+
+def _equal(first: Scored, second: Scored) -> bool:
+    if not math.isclose(first.score, second.score, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+        return False
+    if first.per_item is None or second.per_item is None:
+        return first.per_item is second.per_item
+    return bool(np.allclose(first.per_item, second.per_item, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Whether two records hold the same, arrays to the last bit."""
+    if is_dataclass(first):
+        return all(_same(getattr(first, field.name), getattr(second, field.name)) for field in fields(first))
+    if isinstance(first, tuple) and any(is_dataclass(value) for value in first):
+        return all(map(_same, first, second))
+    if isinstance(first, np.ndarray):
+        return bool(np.array_equal(first, second, equal_nan=True)) and first.dtype == second.dtype
+    return bool(first == second)

@@ -1,0 +1,232 @@
+"""The conformance suite: every evaluator of ours passes it, and each way to break the protocol is told apart."""
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seedband.evaluators import BUILT_IN, Evaluator, Scored, build, find
+from seedband.testing import check_evaluator, make_items
+
+#: They need a model, an endpoint or a checkpoint: their own tests put them through the suite.
+WITH_RESOURCES: set[str] = set()
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN.keys() - WITH_RESOURCES))
+def test_every_built_in_evaluator_keeps_to_the_protocol(name):
+    check_evaluator(build(name, {}))
+
+
+@pytest.mark.parametrize("name", ["sklearn:f1_weighted", "sklearn:roc_auc_ovr", "sklearn:neg_log_loss"])
+def test_scorers_of_scikit_learn_keep_to_it(name):
+    check_evaluator(build(name, {}))
+
+
+@dataclass(frozen=True)
+class Sound(Evaluator):
+    """Share of the reference's words that the text has."""
+
+    name = "sound"
+    version = "1"
+    higher_is_better = True
+    unit = "share"
+    reads = "texts"
+
+    def score(self, items, predictions) -> Any:
+        pairs = zip(items.targets, predictions.texts, strict=True)
+        return np.array([_recall(target.split(), text.split()) for target, text in pairs])
+
+
+def _recall(target, text):
+    return len({*target} & {*text}) / len({*target})
+
+
+def test_a_sound_evaluator_passes():
+    check_evaluator(Sound())
+
+
+@dataclass(frozen=True)
+class WrongLength(Sound):
+    def score(self, items, predictions):
+        return super().score(items, predictions)[1:]
+
+
+@dataclass(frozen=True)
+class AllNan(Sound):
+    def score(self, items, predictions):
+        return np.full(len(items), np.nan)
+
+
+@dataclass(frozen=True)
+class OrderDependent(Sound):
+    def score(self, items, predictions):
+        return super().score(items, predictions) * np.linspace(0.5, 1, len(items))
+
+
+@dataclass(frozen=True)
+class DirectionLied(Sound):
+    higher_is_better = False
+
+
+@dataclass(frozen=True)
+class Random(Sound):
+    def score(self, items, predictions):
+        return np.random.default_rng().random(len(items))
+
+
+@dataclass(frozen=True)
+class Mutating(Sound):
+    def score(self, items, predictions):
+        predictions.nll[:] = 0
+        return super().score(items, predictions)
+
+
+@dataclass(frozen=True)
+class Crashing(Sound):
+    def score(self, items, predictions):
+        raise KeyError("temperature")
+
+
+@dataclass(frozen=True)
+class WithoutVersion(Evaluator):
+    name = "without_version"
+    higher_is_better = True
+    unit = "share"
+    reads = "texts"
+
+    def score(self, items, predictions):
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Unpicklable(Sound):
+    def score(self, items, predictions):
+        return Scored(0.5, details={"lock": threading.Lock()})
+
+
+@dataclass(frozen=True)
+class ReadingTheEnvironment(Sound):
+    def score(self, items, predictions):
+        return super().score(items, predictions) * (0.5 if "PYTEST_CURRENT_TEST" in os.environ else 1)
+
+
+BROKEN = {
+    WrongLength: r"gives no score: found scores of shape \(7,\), expected one for each of 8 items",
+    AllNan: "scores no item: every one is NaN",
+    OrderDependent: "depends on the order of items",
+    DirectionLied: r"has the wrong direction: lower is better, and right answers score 1, wrong ones 0",
+    Random: "is random: two calls on the same predictions gave other scores",
+    Mutating: "changes what it is given to read",
+    Crashing: "crashes: KeyError: 'temperature'",
+    WithoutVersion: "version is missing, expected a str",
+    Unpicklable: "gives a result that no other process can read: cannot pickle",
+    ReadingTheEnvironment: "reads global state",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_a_broken_evaluator_is_told_what_is_amiss_and_nothing_else(broken):
+    with pytest.raises(AssertionError, match=BROKEN[broken]) as caught:
+        check_evaluator(broken())
+    assert len(str(caught.value).splitlines()) == 2, caught.value
+
+
+@dataclass(frozen=True)
+class ReadingTheFolder(Sound):
+    def score(self, items, predictions):
+        return float(os.path.exists("pyproject.toml"))  # noqa: PTH110
+
+
+@dataclass(frozen=True)
+class ReadingTheGenerator(Sound):
+    def score(self, items, predictions):
+        state = np.random.get_state()[1]  # noqa: NPY002
+        return float(state[0] % 1000)
+
+
+@dataclass(frozen=True)
+class Seeding(Sound):
+    def score(self, items, predictions):
+        np.random.seed(0)  # noqa: NPY002
+        return super().score(items, predictions)
+
+
+@dataclass(frozen=True)
+class CountingCalls(Sound):
+    calls: list = field(default_factory=list)
+
+    def score(self, items, predictions):
+        self.calls.append(1)
+        return float(len(self.calls))
+
+
+@dataclass(frozen=True)
+class OutOfBounds(Sound):
+    bounds = (0.0, 0.1)
+
+
+@dataclass(frozen=True)
+class CorpusWithItems(Sound):
+    def score(self, items, predictions):
+        per_item = super().score(items, predictions)
+        return Scored(float(per_item.mean()) / 2, per_item)
+
+
+@dataclass(frozen=True)
+class TrivialIsBest(Sound):
+    def trivial_score(self, items, predictions):
+        return 1.0
+
+
+class NoDataclass(Sound):
+    __dataclass_params__ = None
+
+
+@dataclass(frozen=True)
+class PathsOfNothing(Sound):
+    paths = ("model",)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (ReadingTheFolder, "reads global state"),
+        (ReadingTheGenerator, "reads global state"),
+        (Seeding, "changes the global random state"),
+        (CountingCalls, "is random"),
+        (OutOfBounds, "expected a number from 0 to 0.1"),
+        (CorpusWithItems, "while its items' mean is"),
+        (TrivialIsBest, "has a trivial score of 1, and right answers score 1, no better"),
+        (NoDataclass, "is no frozen dataclass"),
+        (PathsOfNothing, "paths names model, which are no arguments"),
+    ],
+)
+def test_further_ways_to_break_the_protocol_are_told(broken, told, monkeypatch):
+    monkeypatch.chdir(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120
+    with pytest.raises(AssertionError, match=told):
+        check_evaluator(broken())
+
+
+def test_an_object_that_is_no_evaluator_is_told_what_it_lacks():
+    with pytest.raises(AssertionError, match=r"name is missing(?s:.*)lacks score"):
+        check_evaluator(object())
+
+
+def test_items_and_predictions_of_ones_own_are_scored():
+    @dataclass(frozen=True)
+    class Needing(Sound):
+        def score(self, items, predictions):
+            assert items.contexts is not None
+            assert items.contexts[0].startswith("c")
+            return super().score(items, predictions)
+
+    check_evaluator(Needing(), make_items(["one two", "three four"], contexts=["c1", "c2"]))
+    with pytest.raises(AssertionError, match="crashes: AssertionError"):
+        check_evaluator(Needing(), make_items(["one two", "three four"]))
+
+
+def test_what_needs_resources_is_known_by_name():
+    assert {name for name in WITH_RESOURCES if find(name)} == WITH_RESOURCES
