@@ -6,6 +6,7 @@ from seedband.cli.band import band
 from seedband.cli.check import check
 from seedband.cli.doctor import doctor
 from seedband.cli.errors import guarded
+from seedband.cli.evaluators import evaluators
 from seedband.cli.plan import plan
 from seedband.cli.reproduce import reproduce
 from seedband.cli.ship import ship
@@ -44,5 +45,5 @@ def _root(
     """Noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
 
-for command in (sweep, check, band, show, plan, ship, reproduce, doctor):
+for command in (sweep, check, band, show, plan, ship, reproduce, doctor, evaluators):
     app.command()(guarded(command))

@@ -7,6 +7,7 @@ grep; NO_COLOR, narrow terminals and pipes are rich's business.
 from seedband.console.bands import print_band
 from seedband.console.cohorts import print_splits
 from seedband.console.doctor import print_diagnosis
+from seedband.console.evaluators import print_evaluators
 from seedband.console.output import print_error, print_hint, print_json, print_lines, print_note
 from seedband.console.plans import print_plan
 from seedband.console.progress import Reporter
@@ -19,6 +20,7 @@ __all__ = [
     "print_band",
     "print_diagnosis",
     "print_error",
+    "print_evaluators",
     "print_hint",
     "print_json",
     "print_lines",

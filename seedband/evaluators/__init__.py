@@ -9,11 +9,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from seedband.errors import UsageError
+from seedband.evaluators.extras import require
 from seedband.predictions import Checkpoint, Generations, Predictions
 
 if TYPE_CHECKING:
@@ -51,20 +53,26 @@ class Prefix(NamedTuple):
         module: Where `load(name, folder, args)` lives.
         names: What may follow the colon, for people.
         summary: What it brings, in one line.
-        needs_trust: See `Evaluator.needs_trust`.
+        reads: What they ask for; empty where that depends.
+        needs_trust, library, extra: See `Evaluator`.
     """
 
     module: str
     names: str
     summary: str
+    reads: str
     needs_trust: bool
+    library: str = ""
+    extra: str = ""
 
 
 PREFIXES: Mapping[str, Prefix] = {
     "python": Prefix(
-        "seedband.evaluators.python", "<module>:<function>", "A function or class of your own.", needs_trust=True
+        "seedband.evaluators.python", "<module>:<function>", "A function or class of your own.", "any", needs_trust=True
     ),
-    "sklearn": Prefix("seedband.evaluators.sklearn", "<scorer>", "Any scorer of scikit-learn.", needs_trust=False),
+    "sklearn": Prefix(
+        "seedband.evaluators.sklearn", "<scorer>", "Any scorer of scikit-learn.", "classes", needs_trust=False
+    ),
 }
 
 
@@ -108,6 +116,9 @@ class Evaluator(Protocol):
     backend: ClassVar[str] = ""
     #: Arguments that say where something lies, relative to the recipe: compared by content, which `backend` tells.
     paths: ClassVar[tuple[str, ...]] = ()
+    #: Module that it needs beside what seedband itself does, and the extra of seedband that brings it.
+    library: ClassVar[str] = ""
+    extra: ClassVar[str] = ""
     #: Whether it runs code that comes with a recipe, or sends data elsewhere: a band.json alone cannot make it run.
     needs_trust: ClassVar[bool] = False
 
@@ -134,7 +145,40 @@ class Evaluator(Protocol):
         Raises:
             UsageError: A library, a key or a model is missing.
         """
-        return
+        if self.library:
+            require(self.library, self.extra)
+
+
+class Listed(NamedTuple):
+    """One evaluator, for people.
+
+    Attributes:
+        name: As a recipe says it.
+        summary: What it scores, in one line.
+        reads: What it asks for; empty where that depends.
+        better: "higher", "lower", or empty where that depends.
+        origin: "seedband", or the package that brings it.
+        missing: What to install for it; empty when nothing is.
+    """
+
+    name: str
+    summary: str
+    reads: str
+    better: str
+    origin: str
+    missing: str
+
+
+def listing() -> list[Listed]:
+    """Every evaluator that is installed, by name; one that cannot be imported says so."""
+    found = [_listed(name, BUILT_IN[name], "seedband") for name in sorted(BUILT_IN)]
+    found += [
+        Listed(
+            f"{prefix}:{entry.names}", entry.summary, entry.reads, "", "seedband", _missing(entry.library, entry.extra)
+        )
+        for prefix, entry in sorted(PREFIXES.items())
+    ]
+    return found + [_listed(entry.name, entry.value, _package(entry)) for entry in entry_points(group=ENTRY_POINTS)]
 
 
 def known() -> list[str]:
@@ -243,6 +287,26 @@ def describe(evaluator: Evaluator, backend: str = "") -> dict[str, Any]:
         "backend": backend or evaluator.backend,
         "args": {key: value for key, value in args.items() if key not in evaluator.paths},
     }
+
+
+def _listed(name: str, reference: str, origin: str) -> Listed:
+    module, _, attribute = reference.partition(":")
+    try:
+        found: type[Evaluator] = getattr(import_module(module), attribute)
+        summary = (inspect.getdoc(found) or "").partition("\n")[0]
+        better = "higher" if found.higher_is_better else "lower"
+        return Listed(name, summary, found.reads, better, origin, _missing(found.library, found.extra))
+    except Exception as error:  # noqa: BLE001  a package of somebody's that is broken must not hide the others
+        return Listed(name, f"cannot be used: {type(error).__name__}: {error}", "", "", origin, "")
+
+
+def _missing(library: str, extra: str) -> str:
+    installed = not library or find_spec(library.partition(".")[0]) is not None
+    return "" if installed else f'pip install "seedband[{extra}]"'
+
+
+def _package(entry: EntryPoint) -> str:
+    return "" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
 
 
 def _absolute(place: str | None, folder: Path) -> str | None:

@@ -27,10 +27,12 @@ class Bleu(Evaluator):
     unit = "points"
     backend = "sacrebleu"
     reads = "texts"
+    library = "sacrebleu"
+    extra = "text"
 
     def score(self, items: Items, generations: Generations) -> Scored:
         """Over the corpus."""
-        metric = require("sacrebleu.metrics", "text").BLEU(tokenize=self.tokenize, lowercase=self.lowercase)
+        metric = require("sacrebleu.metrics", self.extra).BLEU(tokenize=self.tokenize, lowercase=self.lowercase)
         corpus = metric.corpus_score(list(generations.texts), [list(items.targets)])
         return Scored(float(corpus.score), None, str(metric.get_signature()))
 

@@ -28,10 +28,12 @@ class Chrf(Evaluator):
     unit = "points"
     backend = "sacrebleu"
     reads = "texts"
+    library = "sacrebleu"
+    extra = "text"
 
     def score(self, items: Items, generations: Generations) -> Scored:
         """Over the corpus."""
-        metric = require("sacrebleu.metrics", "text").CHRF(
+        metric = require("sacrebleu.metrics", self.extra).CHRF(
             char_order=self.char_order, word_order=self.word_order, beta=self.beta
         )
         corpus = metric.corpus_score(list(generations.texts), [list(items.targets)])

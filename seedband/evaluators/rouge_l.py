@@ -1,6 +1,7 @@
 """Longest common subsequence with the reference."""
 
 from dataclasses import dataclass
+from importlib import metadata
 
 import numpy as np
 
@@ -26,13 +27,15 @@ class RougeL(Evaluator):
     unit = "share"
     backend = "rouge-score"
     reads = "texts"
+    library = "rouge_score"
+    extra = "text"
 
     def score(self, items: Items, generations: Generations) -> Scored:
         """F-measure of every item, and their mean."""
-        scorer = require("rouge_score.rouge_scorer", "text").RougeScorer(["rougeL"], use_stemmer=self.stemmer)
+        scorer = require("rouge_score.rouge_scorer", self.extra).RougeScorer(["rougeL"], use_stemmer=self.stemmer)
         pairs = zip(items.targets, generations.texts, strict=True)
         per_item = np.array([scorer.score(reference, text)["rougeL"].fmeasure for reference, text in pairs])
-        return Scored(float(per_item.mean()), per_item)
+        return Scored(float(per_item.mean()), per_item, f"rouge-score {metadata.version('rouge-score')}")
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
         """What an empty text scores."""

@@ -1,0 +1,25 @@
+"""Evaluators for people: a row each."""
+
+from collections.abc import Sequence
+
+from seedband.console.bands import print_whole
+from seedband.console.output import clean, print_json
+from seedband.evaluators import Listed
+
+
+def print_evaluators(listed: Sequence[Listed], *, as_json: bool = False) -> None:
+    """Name, what it reads, which direction is better, and what it scores or lacks."""
+    if as_json:
+        print_json({"evaluators": [entry._asdict() for entry in listed]})
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("evaluator", "reads", "better", "what it scores")
+    for entry in listed:
+        origin = "" if entry.origin == "seedband" else f" [{entry.origin}]"
+        told = Text(clean(f"{entry.summary}{origin}"))
+        if entry.missing:
+            told = Text.assemble(told, "\n", (entry.missing, "yellow"))
+        table.add_row(Text(clean(entry.name)), Text(entry.reads), Text(entry.better), told)
+    print_whole(table)

@@ -1,0 +1,42 @@
+"""`seedband evaluators` through the real command line."""
+
+import json
+from importlib.metadata import EntryPoint
+
+from tiny import run_cli
+
+from seedband import evaluators
+from seedband.evaluators import BUILT_IN, PREFIXES, listing
+
+
+def test_lists_every_evaluator_in_one_line_each(tmp_path):
+    done = run_cli("evaluators", cwd=tmp_path)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    for name in [*BUILT_IN, *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())]:
+        assert sum(f" {name} " in line for line in lines) == 1, name
+    told = next(line for line in lines if " log_loss " in line)
+    assert "classes" in told
+    assert "lower" in told
+    assert "Mean negative log-likelihood of the true class in nats" in told
+
+
+def test_json_has_the_same(tmp_path):
+    listed = json.loads(run_cli("evaluators", "--json", cwd=tmp_path).out)["evaluators"]
+    assert [entry["name"] for entry in listed] == [entry.name for entry in listing()]
+    assert listed[0] == listing()[0]._asdict()
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(evaluators, "find_spec", lambda name: None if name == "rouge_score" else object())
+    missing = {entry.name: entry.missing for entry in listing()}
+    assert missing["rouge_l"] == 'pip install "seedband[text]"'
+    assert missing["accuracy"] == missing["bleu"] == ""
+
+
+def test_a_broken_plugin_hides_no_other_evaluator(monkeypatch):
+    broken = EntryPoint("house", "no_such_module:House", evaluators.ENTRY_POINTS)
+    monkeypatch.setattr(evaluators, "entry_points", lambda *, group: [broken])
+    listed = listing()
+    assert {entry.name for entry in listed} > {*BUILT_IN}
+    assert listed[-1].summary == "cannot be used: ModuleNotFoundError: No module named 'no_such_module'"
