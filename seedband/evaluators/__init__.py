@@ -139,6 +139,11 @@ class Evaluator(Protocol):
         """What a predictor scores that has learnt nothing: no better is a run that failed to train; None: unknown."""
         return None
 
+    def arguments(self) -> dict[str, Any]:
+        """What it was made with, defaults too, as JSON; places are left out, for `backend` tells their content."""
+        args = asdict(self)  # type: ignore[call-overload]
+        return {key: value for key, value in args.items() if key not in self.paths}
+
     def check_ready(self) -> None:
         """Find out whether it can score, before anything is trained.
 
@@ -279,13 +284,12 @@ def describe(evaluator: Evaluator, backend: str = "") -> dict[str, Any]:
         evaluator: Which.
         backend: What really ran, where it was told; a path among the arguments is compared by it alone.
     """
-    args = asdict(evaluator)  # type: ignore[call-overload]
     return {
         "version": evaluator.version,
         "higher_is_better": evaluator.higher_is_better,
         "unit": evaluator.unit,
         "backend": backend or evaluator.backend,
-        "args": {key: value for key, value in args.items() if key not in evaluator.paths},
+        "args": evaluator.arguments(),
     }
 
 

@@ -84,6 +84,10 @@ class Function(Evaluator):
         """Where it comes from."""
         return self.reference
 
+    def arguments(self) -> dict[str, Any]:
+        """What the function is called with."""
+        return dict(self.args)
+
     def score(self, items: Items, predictions: Any) -> Scored:
         """What the function says."""
         result: Scored = self.function(items, predictions, **self.args)

@@ -51,6 +51,10 @@ class SklearnScorer(Evaluator):
         """As the recipe says it."""
         return f"sklearn:{self.scorer}"
 
+    def arguments(self) -> dict[str, Any]:
+        """None: the scorer is its name."""
+        return {}
+
     def score(self, items: Items, predictions: Predictions) -> Scored:
         """Over all items; no item has one."""
         return Scored(self._scored(predictions, predictions.logits))

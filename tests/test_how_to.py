@@ -1,0 +1,89 @@
+"""The how-to pages, run as they stand: their files are written, their commands are typed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import ROOT
+
+BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+RECIPE = """
+[model]
+base = "base"
+task = "causal-lm"
+max_length = 64
+[data]
+name = "tickets"
+train = "train.jsonl"
+eval = "eval.jsonl"
+[train]
+method = "lora"
+max_steps = 4
+batch_size = 4
+learning_rate = 1e-2
+[generation]
+max_new_tokens = 4
+[[evaluate]]
+evaluator = "reference_nll"
+primary = true
+"""
+
+
+def blocks(page: str) -> list[tuple[str, str, str]]:
+    """Language, file and content of every block of a page."""
+    return BLOCK.findall((ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8"))
+
+
+def typed(commands: str, folder: Path) -> str:
+    """What commands print that are typed in a folder; pip installs into the folder, from what is installed."""
+    site = folder / "site"
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(folder), str(site), str(ROOT)]),
+        "PIP_TARGET": str(site),
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip's spelling of "without isolation"
+        "COLUMNS": "160",
+    }
+    done = subprocess.run(
+        ["bash", "-ec", commands], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def support(tmp_path):
+    """A team's folder: a recipe, its data, a tiny decoder."""
+    from tiny_decoder import make_tiny_decoder
+
+    make_tiny_decoder(tmp_path / "base")
+    for part, rows in (("train", range(16)), ("eval", range(16, 24))):
+        lines = [{"prompt": f"the iron was seen {n}", "completion": f" metal {n}"} for n in rows]
+        (tmp_path / f"{part}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (tmp_path / "seedband.toml").write_text(RECIPE, encoding="utf-8")
+    return tmp_path
+
+
+def test_an_evaluator_is_added_in_five_steps_as_written(support):
+    page = blocks("evaluators.md")
+    for _, name, content in page:
+        if name:
+            with (support / name).open("a", encoding="utf-8") as file:
+                file.write(f"\n{content}")
+    printed = [typed(content, support) for language, _, content in page if language == "bash"]
+    assert len(printed) == 3
+    assert "1 passed" in printed[0]
+    band = json.loads((support / "band.json").read_text(encoding="utf-8"))
+    described = band["provenance"]["signature"]["evaluators"]
+    assert described["python:my_metrics:KeepsNumbers"]["args"] == {"digits": 2}
+    assert described["python:lengths:words"]["version"].startswith("sha256:")
+    assert not described["python:lengths:words"]["higher_is_better"]
+    assert set(band["metrics"]) == {"reference_nll", "python:my_metrics:KeepsNumbers", "python:lengths:words"}
+    assert "keeps_numbers" in printed[2]
+    assert "Share of the reference's numbers that the text names" in printed[2]
