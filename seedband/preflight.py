@@ -80,7 +80,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
     train = _try(problems, lambda: load_items(_absolute(folder, places["train"]), columns))
     evaluated = _try(problems, lambda: load_items(_absolute(folder, places["eval"]), columns))
-    problems += _registry_problems(recipe, start)
+    problems += _registry_problems(recipe, start, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
     if train is not None and evaluated is not None and tasks.BUILT_IN[recipe.model.task].outputs == "classes":
@@ -233,20 +233,22 @@ def _split(message: str) -> tuple[str, str, str]:
     return (where, found, "what the recipe says") if found else ("recipe", message, "what the recipe says")
 
 
-def _registry_problems(recipe: Recipe, start: Path) -> list[Problem]:
+def _registry_problems(recipe: Recipe, start: Path, *, offline: bool) -> list[Problem]:
     problems: list[Problem] = []
     task = tasks.BUILT_IN[recipe.model.task]
     method = recipe.train.method
     if _named("train.method", method, trainers.known(), problems) and method in trainers.BUILT_IN:
         _named("train.method", method, task.methods, problems)
     for index, section in enumerate(recipe.evaluate, 1):
-        problems += _evaluator_problems(f"evaluate[{index}]", section, recipe.model.task, start)
+        problems += _evaluator_problems(f"evaluate[{index}]", section, recipe.model.task, start, offline=offline)
     _named("init.lora", recipe.init.lora, LORA, problems)
     _named("init.head", recipe.init.head, HEAD, problems)
     return problems
 
 
-def _evaluator_problems(where: str, section: EvaluatorSection, task: str, start: Path) -> list[Problem]:
+def _evaluator_problems(
+    where: str, section: EvaluatorSection, task: str, start: Path, *, offline: bool
+) -> list[Problem]:
     key = "args" if section.args else "evaluator"
     try:
         evaluator = evaluators.build(section.evaluator, section.args, start)
@@ -255,6 +257,9 @@ def _evaluator_problems(where: str, section: EvaluatorSection, task: str, start:
         return [*error.problems] or [
             Problem(f"{where}.{key}", error.message, error.hint or "an evaluator that is there")
         ]
+    if offline and evaluator.sends_to:
+        found = f"{section.evaluator!r}, which sends data to {evaluator.sends_to}"
+        return [Problem(f"{where}.evaluator", found, "an evaluator that works offline, or no --offline")]
     outputs = tasks.BUILT_IN[task].outputs
     if evaluator.reads in READ[outputs]:
         return []

@@ -10,7 +10,7 @@ from seedband import determinism, signature, store, tasks
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint
 from seedband.dataset import Items, load_items
 from seedband.errors import SeedbandError
-from seedband.evaluators import Evaluator, as_scored, build, describe
+from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.items import ITEMS, write_table
 from seedband.predictions import Checkpoint, Outputs
 from seedband.records import Evaluation, ScoreTarget, Scoring
@@ -18,8 +18,6 @@ from seedband.records import Evaluation, ScoreTarget, Scoring
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: More unscored items than this share, and more than one, and there is no score.
-MAX_UNSCORED_SHARE = 0.01
 Emit = Callable[[str, int | None, Mapping[str, Any]], None]
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpoint", "Evaluator", "Generations", "Predictions", "Reads", "Scored"]
 ENTRY_POINTS = "seedband.evaluators"
+#: More unscored items than this share, and more than one, and there is no score.
+MAX_UNSCORED_SHARE = 0.01
 #: What an evaluator can ask for: `Predictions`, `Generations`, the `Checkpoint` itself, or whatever there is.
 Reads = Literal["classes", "texts", "checkpoint", "any"]
 #: Name → where its class lives; imported when it is used.
@@ -42,6 +44,7 @@ BUILT_IN: Mapping[str, str] = {
     "mcc": "seedband.evaluators.mcc:Mcc",
     "reference_nll": "seedband.evaluators.reference_nll:ReferenceNll",
     "rouge_l": "seedband.evaluators.rouge_l:RougeL",
+    "task_completion": "seedband.evaluators.task_completion:TaskCompletion",
     "token_f1": "seedband.evaluators.token_f1:TokenF1",
 }
 
@@ -143,6 +146,11 @@ class Evaluator(Protocol):
         """What it was made with, defaults too, as JSON; places are left out, for `backend` tells their content."""
         args = asdict(self)  # type: ignore[call-overload]
         return {key: value for key, value in args.items() if key not in self.paths}
+
+    @property
+    def sends_to(self) -> str:
+        """The machine that it sends data to; "" where they stay on this one: all that --offline allows."""
+        return ""
 
     def check_ready(self) -> None:
         """Find out whether it can score, before anything is trained.
