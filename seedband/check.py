@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import ledger, pairs, signature, store
+from seedband import ledger, pairs, signature, slices, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
@@ -229,7 +229,7 @@ class _Gate:
             same = f"{what} {seeds_told} of the band itself, weight for weight"
             reason = f"{verdict.reason}: {same}" if self.rule == "paired" else same
             verdict = replace(verdict, status="pass", reason=reason)
-        return replace(verdict, candidates=tuple(candidates))
+        return replace(verdict, candidates=tuple(candidates), slices=slices.judge(self.band, candidates))
 
 
 def _weights(entry: Found) -> str | None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
 from seedband import folders
 from seedband.errors import Refused, UsageError
+from seedband.metric_band import MetricBand
 from seedband.records import Run
 from seedband.stats.cohorts import SeedTest, holm, seeds_differ
 from seedband.stats.items import Components, Table, churn, components, is_binary, item_floor, standard_error
@@ -27,6 +29,7 @@ class Cohort:
         rates: Per seed, the share of failed items where items are scored 0 or 1, else their mean score.
         test: Whether the seeds differ beyond chance on these items.
         p_adjusted: Its p-value after Holm's correction over the slices.
+        band: Lower and upper edge of the slice's own noise band, of what `rates` are.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Cohort:
     rates: tuple[float, ...]
     test: SeedTest
     p_adjusted: float
+    band: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Split:
         by: "seed", or the slice column.
         seeds: Healthy root seeds, in the order of every `rates`.
         binary: Whether its items are scored 0 or 1.
-        cohorts: All items first, then slice by slice.
+        cohorts: All items that have a score under every seed first, then slice by slice.
         parts: Variance of seeds, items and their interaction.
         seed_sd: Standard deviation of the score over seeds.
         churn: Share of items on which two seeds differ; for graded items, to the last digit.
@@ -105,10 +109,10 @@ def _slices(folder: Path, run: Run, by: str) -> list[str]:
 
 
 def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list[str] | None) -> Split:
+    scored = [bool(np.isfinite(column).all()) for column in table.T]
+    table, slices = table[:, scored], None if slices is None else list(compress(slices, scored))
     if table.shape[1] < 2:  # noqa: PLR2004
         raise Refused(f"{metric}: one item alone cannot be taken apart")
-    if not np.isfinite(table).all():
-        raise Refused(f"{metric}: some items have no score, so seeds cannot be compared item by item")
     binary = is_binary(table)
     names = [] if slices is None else slices
     chosen = {name: np.array([value == name for value in names]) for name in sorted(set(names))}
@@ -136,5 +140,6 @@ def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list
 
 def _cohort(name: str, table: Table, test: SeedTest, p_adjusted: float, *, binary: bool) -> Cohort:
     means = table.mean(axis=1)
-    rates = 1 - means if binary else means
-    return Cohort(name, table.shape[1], tuple(float(rate) for rate in rates), test, p_adjusted)
+    rates = tuple(float(rate) for rate in (1 - means if binary else means))
+    edges = MetricBand(name, rates, tuple(range(len(rates))))
+    return Cohort(name, table.shape[1], rates, test, p_adjusted, (edges.lower, edges.upper))

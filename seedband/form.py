@@ -91,6 +91,11 @@ def a_table_of_texts_by_seed(value: object) -> bool:
     return isinstance(value, dict) and all(map(a_root_seed_as_text, value)) and all(map(a_text, value.values()))
 
 
+def a_list_of_slices(value: object) -> bool:
+    """Parts of the items with their scores under every seed."""
+    return isinstance(value, list) and all(map(_a_slice, value))
+
+
 def three_numbers_of_0_or_more(value: object) -> bool:
     """A prior; null stands for the last of them where it is infinite."""
     if not isinstance(value, list) or len(value) != 3:  # noqa: PLR2004
@@ -144,6 +149,7 @@ SCORED: Form = {
     "items_sha256": a_text_or_null,
 }
 CRASHED: Form = {"crashed": a_table_of_texts_by_seed}
+SLICED: Form = {"slices": a_list_of_slices}
 HISTORY: Form = {
     "history": a_table,
     "history.bands": a_number,
@@ -164,6 +170,7 @@ def check_band(content: Mapping[str, Any]) -> None:
     check(facts, SWEPT, "provenance.", required="recipe" in facts)
     check(facts, SCORED, "provenance.", required=False)
     check(facts, CRASHED, "provenance.", required=False)
+    check(facts, SLICED, "provenance.", required=False)
     moderated = any(metric["prior"][0] > 0 for metric in content["metrics"].values())
     check(facts, HISTORY, "provenance.", required=moderated)
 
@@ -177,6 +184,27 @@ def check(table: Mapping[str, Any], form: Form, where: str = "", *, required: bo
         if not is_right(value):
             found = "nothing" if value is MISSING else brief(value)
             raise Refused(f"{where}{path}: found {found}, expected {is_right.__name__.replace('_', ' ')}")
+
+
+def _a_slice(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and a_text(value.get("column"))
+        and a_text(value.get("value"))
+        and a_number_of_0_or_more(value.get("n_items"))
+        and a_table(value.get("metrics"))
+        and all(map(_scores_of_a_slice, value["metrics"].values()))
+    )
+
+
+def _scores_of_a_slice(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and a_list_of_numbers(value.get("scores"))
+        and len(value["scores"]) > 1
+        and a_number_of_0_or_more(value.get("floor"))
+        and a_number_of_0_or_more(value.get("resolution"))
+    )
 
 
 def _at(table: Any, parts: Sequence[str]) -> Any:

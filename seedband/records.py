@@ -18,6 +18,8 @@ Text = Annotated[str, MinLen(1)]
 #: More of anything than fits into a 32-bit integer is a slip of the keyboard.
 Count = Annotated[int, Ge(1), Le(2**31 - 1)]
 Stream = Literal["init", "order", "dropout"]
+#: Column → value → metric → mean score over the items of that slice.
+SliceScores = Mapping[str, Mapping[str, Mapping[str, Number]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -484,6 +486,7 @@ class Candidate:
         failure: Why it failed to train; empty otherwise.
         baseline_seed: The baseline seed whose weights it has, if any.
         seed: Root seed that it was trained under, where that is on record.
+        slices: Column → value → metric → mean score of the slice.
     """
 
     name: str
@@ -492,3 +495,4 @@ class Candidate:
     failure: str = ""
     baseline_seed: int | None = None
     seed: int | None = None
+    slices: SliceScores = field(default_factory=dict)

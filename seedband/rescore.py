@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import executors, jobs, models, store
+from seedband import executors, jobs, models, slices, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
 from seedband.dataset import data_sha256
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
-from seedband.items import ITEMS
+from seedband.items import ITEMS, read_table
 from seedband.preflight import columns_of, scoring_for, trusted_folder
 from seedband.recipe import parse_recipe
 from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
@@ -100,7 +100,8 @@ class Rescorer:
             _check_permuted(name, out / ITEMS, labels)
         seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
         baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
-        return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed)
+        by_slice = slices.scores_by_slice(read_table(out / ITEMS))
+        return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed, by_slice)
 
 
 def scoring_of(band: Band, data: str | Path | None, own: str | Path | None = None, *, offline: bool) -> Scoring:

@@ -1,13 +1,14 @@
 """sweep: train one recipe under several seeds, score every checkpoint, and fit the noise band."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seedband import band as bands
-from seedband import evaluators, folders, provenance, runs, seeding, signature, store
+from seedband import evaluators, folders, provenance, runs, seeding, signature, slices, store
 from seedband.band import Band
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
@@ -138,7 +139,7 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
         section.evaluator: evaluators.build(section.evaluator, section.args, start) for section in recipe.evaluate
     }
     scores = {name: [_score(run, name) for run in healthy] for name in directions}
-    items = {name: table for name in directions if (table := folders.item_scores(healthy, name)) is not None}
+    items = {name: table for name in directions if (table := _items(healthy, name)) is not None}
     band = bands.fit_band(
         scores,
         alpha=recipe.gate.alpha,
@@ -168,6 +169,7 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
         "failures": {str(run.seed): run.failure for run in failed},
         "runs": provenance.relative_path(healthy[0].folder.parent, folder),
         "items": {str(run.seed): run.record["items_sha256"] for run in healthy},
+        "slices": slices.of_runs([folders.read_items(run) for run in healthy]),
     }
 
 
@@ -179,6 +181,13 @@ def _write(band: Band, path: Path, plan: Plan) -> None:
     runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
     store.remove_parts(path.parent, path.name)
     store.write_text(path, text)
+
+
+def _items(healthy: Sequence[Run], metric: str) -> Sequence[Sequence[float]] | None:
+    """Scores of those items that have one under every seed, shape (n_runs, n_items); None where there are none."""
+    table = folders.item_scores(healthy, metric)
+    columns = zip(*table, strict=True) if table else ()
+    return list(zip(*(column for column in columns if all(map(math.isfinite, column))), strict=True)) or None
 
 
 def _history(prepared: Prepared) -> list[Band]:

@@ -8,7 +8,6 @@ check_evaluator(MyMetric())
 
 import math
 import os
-import pickle
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -162,13 +161,11 @@ def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
 
 def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
     try:
-        pickle.dumps(raw)
-    except Exception as error:  # noqa: BLE001  pickle raises what it likes
-        yield f"gives a result that no other process can read: {error}"
-    try:
+        deepcopy(raw)
         scored = as_scored(raw, n_items)
-    except (TypeError, ValueError) as error:
-        yield f"gives no score: {error}"
+        store.canonical({"backend": scored.backend, "details": dict(scored.details)})
+    except Exception as error:  # noqa: BLE001  what a result raises is up to it
+        yield f"gives no score that a record can hold: {error}"
         return
     per_item = scored.per_item
     if per_item is not None and bool(np.isnan(per_item).all()):

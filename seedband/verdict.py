@@ -53,6 +53,35 @@ class MetricVerdict:
 
 
 @dataclass(frozen=True)
+class SliceVerdict:
+    """Where candidates lie on some of the items; it advises.
+
+    Attributes:
+        metric: Name of the metric.
+        column: Of the slice.
+        value: That its items share.
+        n_items: How many they are.
+        scores: The candidates' scores on them, in the order trained.
+        mean: Of the baseline seeds on them.
+        lower: Lower edge of the slice's own band.
+        upper: Upper edge.
+        p_value: One-sided, by the t rule.
+        p_adjusted: After Holm's correction over the metric's slices.
+    """
+
+    metric: str
+    column: str
+    value: str
+    n_items: int
+    scores: tuple[float, ...]
+    mean: float
+    lower: float
+    upper: float
+    p_value: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a band says about candidates.
 
@@ -63,6 +92,7 @@ class Verdict:
         reason: Why, in words.
         failure_rate: Share of the baseline's seeds that failed to train; it comes on top of the false-alarm rate.
         candidates: What was judged, where checkpoints were scored.
+        slices: What the band says about parts of the items; they never gate.
     """
 
     status: Status
@@ -71,6 +101,7 @@ class Verdict:
     reason: str
     failure_rate: float = 0.0
     candidates: tuple[Candidate, ...] = field(default=())
+    slices: tuple[SliceVerdict, ...] = ()
 
     @property
     def gating(self) -> dict[str, MetricVerdict]:

@@ -114,7 +114,7 @@ class ReadingTheEnvironment(Sound):
 
 
 BROKEN = {
-    WrongLength: r"gives no score: found scores of shape \(7,\), expected one for each of 8 items",
+    WrongLength: r"a record can hold: found scores of shape \(7,\), expected one for each of 8 items",
     AllNan: "scores no item: every one is NaN",
     OrderDependent: "depends on the order of items",
     DirectionLied: r"has the wrong direction: lower is better, and right answers score 1, wrong ones 0",
@@ -122,7 +122,7 @@ BROKEN = {
     Mutating: "changes what it is given to read",
     Crashing: "crashes: KeyError: 'temperature'",
     WithoutVersion: "version is missing, expected a str",
-    Unpicklable: "gives a result that no other process can read: cannot pickle",
+    Unpicklable: "gives no score that a record can hold: cannot pickle",
     ReadingTheEnvironment: "reads global state",
 }
 

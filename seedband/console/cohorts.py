@@ -43,12 +43,13 @@ def _by_slice(split: Split) -> Any:
     from rich.table import Table
 
     seeds = [f"seed {seed}" for seed in split.seeds]
-    table = Table(escape(clean(split.by)), "items", *seeds, "p", title=_title(split), title_justify="left")
+    table = Table(escape(clean(split.by)), "items", *seeds, "band", "p", title=_title(split), title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for cohort in split.cohorts:
         rates = [_shown(split, rate) for rate in cohort.rates]
-        table.add_row(escape(clean(cohort.name)), str(cohort.n_items), *rates, f"{cohort.p_adjusted:.3g}")
+        band = f"{_shown(split, cohort.band[0])} to {_shown(split, cohort.band[1])}"
+        table.add_row(escape(clean(cohort.name)), str(cohort.n_items), *rates, band, f"{cohort.p_adjusted:.3g}")
     return table
 
 

@@ -42,7 +42,7 @@ def print_verdict(verdict: Verdict, band: Band, *, as_json: bool = False) -> Non
             console.print(line, highlight=False, soft_wrap=True, markup=False)
         ordered = sorted(verdict.metrics.items(), key=lambda pair: (pair[0] != band.primary, not pair[1].gates))
         print_lines([verdict_line(name, m, band.metrics[name]) for name, m in ordered])
-        print_lines(_in_words(verdict, band))
+        print_lines([*_slices(verdict, band), *_in_words(verdict, band)])
     from rich.text import Text
 
     word = Text(verdict.status.upper(), style=f"bold {STYLES[verdict.status]}")
@@ -58,6 +58,22 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "candidates_needed": verdict.candidates_needed,
         "candidates_at_most": verdict.candidates_at_most,
     }
+
+
+def _slices(verdict: Verdict, band: Band) -> list[str]:
+    """Slices on which candidates are worse than chance explains; one line where there are none."""
+    if not verdict.slices:
+        return []
+    level = band.alpha
+    lines = []
+    for entry in sorted(verdict.slices, key=lambda entry: entry.p_adjusted):
+        if entry.p_adjusted <= level:
+            d = digits(band.metrics[entry.metric])
+            name = f"{entry.metric} on {clean(entry.column)} = {clean(entry.value)} ({entry.n_items} items)"
+            edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:.{d}f},{entry.upper:.{d}f}]"
+            lines.append(f"{name}: {edges} p={entry.p_adjusted:.3g} after Holm advises")
+    n = len({(entry.column, entry.value) for entry in verdict.slices})
+    return lines or [f"slices: on none of {n} is it worse than chance explains (Holm-corrected; slices advise)"]
 
 
 def _in_words(verdict: Verdict, band: Band) -> list[str]:
