@@ -112,7 +112,7 @@ def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list
     scored = [bool(np.isfinite(column).all()) for column in table.T]
     table, slices = table[:, scored], None if slices is None else list(compress(slices, scored))
     if table.shape[1] < 2:  # noqa: PLR2004
-        raise Refused(f"{metric}: one item alone cannot be taken apart")
+        raise Refused(f"{metric}: {table.shape[1]} items have a score under every seed, it takes 2")
     binary = is_binary(table)
     names = [] if slices is None else slices
     chosen = {name: np.array([value == name for value in names]) for name in sorted(set(names))}

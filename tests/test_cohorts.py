@@ -143,10 +143,20 @@ def test_seeds_that_failed_to_train_are_no_part_and_two_others_are_needed(swept,
         split(swept.runs, "seed")
 
 
-def test_items_without_a_score_are_refused(swept):
+def test_items_that_lack_a_score_under_a_seed_are_left_out_of_its_metric(swept):
     table = pd.read_parquet(swept.runs / "seed-2" / "items.parquet")
     change_run(swept.runs, 2, **{"score:log_loss": table["score:log_loss"].where(table.index != 7)})
-    with pytest.raises(Refused, match="log_loss: some items have no score"):
+    accuracy, loss = split(swept.runs, "channel")
+    assert accuracy.cohorts[0].n_items == len(table)
+    assert loss.cohorts[0].n_items == len(table) - 1
+    counts = {cohort.name: cohort.n_items for cohort in loss.cohorts}
+    assert counts[table["slice:channel"][7]] == (table["slice:channel"] == table["slice:channel"][7]).sum() - 1
+
+
+def test_a_metric_that_scores_no_item_under_some_seed_is_refused(swept):
+    table = pd.read_parquet(swept.runs / "seed-2" / "items.parquet")
+    change_run(swept.runs, 2, **{"score:log_loss": table["score:log_loss"] * float("nan")})
+    with pytest.raises(Refused, match="log_loss: 0 items have a score under every seed"):
         split(swept.runs, "seed")
 
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from seedband.evaluators import Predictions, Scored, build
-from seedband.scoring import evaluate
+from seedband.errors import UsageError
+from seedband.evaluators import Checkpoint, Evaluator, Predictions, Scored, build
+from seedband.records import Base, CheckpointFiles
+from seedband.scoring import _told, evaluate
+from seedband.testing import make_items
 
 N = 200
+ITEMS = make_items([str(n % 3) for n in range(N)])
+CHECKPOINT = Checkpoint(CheckpointFiles("model", "m", "m"), Base("b", "b", "0", "0"), 8, 16, "cpu")
 
 
 def predictions(broken_rows: int = 0, value: float = math.nan) -> Predictions:
@@ -19,7 +24,7 @@ def predictions(broken_rows: int = 0, value: float = math.nan) -> Predictions:
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(Evaluator):
     """Gives what it was told to give."""
 
     per_item: tuple[float, ...]
@@ -32,21 +37,21 @@ class Given:
     higher_is_better = True
     bounds = (0.0, 1.0)
     unit = "share"
-    backend = "none"
+    reads = "any"
 
-    def score(self, _: Predictions) -> Scored:
+    def score(self, items, given) -> Scored:
         if self.crash:
             raise ValueError(self.crash)
         return Scored(self.score_given, np.array(self.per_item) if self.per_item else None)
 
-    def trivial_score(self, _: Predictions) -> float:
+    def trivial_score(self, items, given) -> float:
         return self.trivial
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_logits_that_are_not_finite_leave_no_score(value):
     for name in ("accuracy", "log_loss", "f1_macro", "mcc"):
-        (evaluation,), columns = evaluate({name: build(name, {})}, predictions(2, value))
+        (evaluation,), columns = evaluate({name: build(name, {})}, ITEMS, predictions(2, value), CHECKPOINT)
         assert evaluation.score is None
         assert evaluation.failure == f"2 of {N} items have logits that are not finite"
         assert not columns
@@ -62,14 +67,99 @@ def test_logits_that_are_not_finite_leave_no_score(value):
     ],
 )
 def test_an_evaluator_that_fails_loses_its_own_score_and_no_other(evaluator, told):
-    evaluations, _ = evaluate({"given": evaluator, "accuracy": build("accuracy", {})}, predictions())
+    evaluations, _ = evaluate({"given": evaluator, "accuracy": build("accuracy", {})}, ITEMS, predictions(), CHECKPOINT)
     assert [entry.score is None for entry in evaluations] == [True, False]
     assert evaluations[0].failure == told
+    assert evaluations[0].crashed == bool(evaluator.crash)
 
 
 @pytest.mark.parametrize("unscored", [0, 1, 2])
 def test_few_unscored_items_are_counted(unscored):
     per_item = (math.nan,) * unscored + (1.0,) * (N - unscored)
-    (evaluation,), _ = evaluate({"given": Given(per_item)}, predictions())
+    (evaluation,), _ = evaluate({"given": Given(per_item)}, ITEMS, predictions(), CHECKPOINT)
     assert evaluation.score == 0.5
     assert (evaluation.n_items, evaluation.n_unscored) == (N - unscored, unscored)
+
+
+@dataclass(frozen=True)
+class Saying(Evaluator):
+    """Says what it was made to say."""
+
+    said: str
+
+    name = "saying"
+    version = "1"
+    higher_is_better = True
+    unit = "share"
+    reads = "any"
+
+    def score(self, items, given):
+        say = {
+            "number": lambda: 0.25,
+            "items": lambda: [1.0, *[0.0] * (N - 1)],
+            "array": lambda: np.linspace(0, 1, N),
+            "hole": lambda: [math.nan, *[1.0] * (N - 1)],
+            "short": lambda: [1.0],
+            "nothing": lambda: None,
+            "text": lambda: "0.5",
+            "told": lambda: Scored(0.5, None, "a model", {"calls": 3, "cost": 0.5}, 7),
+            "checkpoint": lambda: float(given is CHECKPOINT),
+            "refusal": refuse,
+        }
+        return say[self.said]()
+
+
+def refuse():
+    raise UsageError("no key", hint="set JUDGE_KEY")
+
+
+def said(what):
+    (evaluation,), columns = evaluate({"saying": Saying(what)}, ITEMS, predictions(), CHECKPOINT)
+    return evaluation, columns.get("saying")
+
+
+@pytest.mark.parametrize(("what", "score"), [("number", 0.25), ("items", 1 / N), ("array", 0.5), ("hole", 1.0)])
+def test_a_number_and_a_number_for_each_item_are_scores(what, score):
+    evaluation, per_item = said(what)
+    assert evaluation.score == pytest.approx(score)
+    assert evaluation.trivial_score is None
+    assert evaluation.n_unscored == (what == "hole")
+    assert (per_item is None) == (what == "number")
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("short", "found scores of shape (1,), expected one for each of 200 items"),
+        ("nothing", "TypeError"),
+        ("refusal", "no key (set JUDGE_KEY)"),
+    ],
+)
+def test_what_is_no_score_is_a_crash_of_its_evaluator_alone(what, told):
+    evaluation, per_item = said(what)
+    assert evaluation.score is None
+    assert evaluation.crashed
+    assert told in evaluation.failure
+    assert per_item is None
+
+
+def test_what_ran_and_what_it_took_stand_beside_the_score():
+    evaluation, _ = said("told")
+    assert (evaluation.backend, evaluation.details, evaluation.n_items) == ("a model", {"calls": 3, "cost": 0.5}, 7)
+
+
+def test_an_evaluator_of_checkpoints_gets_the_checkpoint_whatever_was_predicted():
+    @dataclass(frozen=True)
+    class Asking(Saying):
+        reads = "checkpoint"
+
+    (evaluation,), _ = evaluate({"a": Asking("checkpoint")}, ITEMS, predictions(3), CHECKPOINT)
+    assert evaluation.score == 1.0
+
+
+def test_what_nobody_should_have_to_look_for_is_told():
+    told = [list(_told(said(what)[0])) for what in ("number", "hole", "short", "told")]
+    assert told[0] == []
+    assert told[1] == [("warning", "1 of 200 items have no score, and are left out")]
+    assert told[2][0][0] == "warning"
+    assert told[3] == [("note", "calls 3, cost 0.5")]

@@ -101,7 +101,7 @@ def test_check_tells_slices_and_the_verdict_stands_without_them(tiny_swept):
     band = load_band(tiny_swept.band)
     found = {(entry["column"], entry["value"]) for entry in band.provenance["slices"]}
     assert found == {("channel", "chat"), ("channel", "email")}
-    median = tiny_swept.runs / "tiny-lora" / f"seed-{band.metrics[band.primary].median_seed}"
+    median = tiny_swept.runs / f"seed-{band.metrics[band.primary].median_seed}"
     done = run_cli("check", str(median), "--band", str(tiny_swept.band), cwd=tiny_swept.folder)
     assert done.code == 0, done.err
     assert "slices: on none of 2 is it worse than chance explains" in done.out

@@ -141,12 +141,14 @@ def test_fail_rates_by_seed_and_slice_are_those_of_the_scores(tiny_swept):
         done = run_cli("show", tiny_swept.runs, "--by", "channel", env={"COLUMNS": width})
         assert done.code == 0, done.err
         rows = {row[0]: row[1:] for row in cells(done.out)[:4]}
-        assert rows["channel"] == ["items", "seed 0", "seed 1", "seed 2", "seed 3", "p"]
+        assert rows["channel"] == ["items", "seed 0", "seed 1", "seed 2", "seed 3", "band", "p"]
         assert rows["all"][1:5] == [f"{rate:.1%}" for rate in rates]
         for name, part in items.groupby("channel"):
             count, *own = rows[name][:5]
             assert count == str(len(part) // 4)
-            assert own == [f"{rate:.1%}" for rate in part.groupby("seed")["wrong"].mean()]
+            wrong = part.groupby("seed")["wrong"].mean()
+            assert own == [f"{rate:.1%}" for rate in wrong]
+            assert rows[name][5] == f"{wrong.min():.1%} to {wrong.max():.1%}"
         assert "accuracy per channel, Holm-corrected over 2: seeds differ on " in done.out
 
 
