@@ -38,8 +38,22 @@ def loading() -> dict[str, Any]:
         "local_files_only": True,
         "trust_remote_code": False,
         "dtype": torch.float32,
-        "attn_implementation": "sdpa",
     }
+
+
+def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, Any]]:
+    """A model of transformers, loaded by one of its auto classes, with its account of the loading.
+
+    Attention is torch's own, or the architecture's where it has no other.
+    """
+    given = {**given, **loading(), "output_loading_info": True}
+    try:
+        model, info = auto.from_pretrained(path, attn_implementation="sdpa", **given)
+    except ValueError as error:
+        if "scaled_dot_product_attention" not in str(error):
+            raise
+        model, info = auto.from_pretrained(path, attn_implementation="eager", **given)
+    return model, info
 
 
 def load_tokenizer(base: str) -> Any:
@@ -61,7 +75,7 @@ def pooled(path: str, labels: Sequence[str], pooling: Pooling, dropout: float) -
     import torch
     from transformers import AutoModel
 
-    backbone = AutoModel.from_pretrained(path, **loading())
+    backbone, _ = from_folder(AutoModel, path)
     head = torch.nn.Linear(backbone.config.hidden_size, len(labels))
     module = torch.nn.ModuleDict({"backbone": backbone, "dropout": torch.nn.Dropout(dropout), "classifier": head})
 

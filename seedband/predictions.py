@@ -1,10 +1,10 @@
 """Predictions: what a checkpoint says about the eval items, for evaluators to read; and the checkpoint itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from seedband.records import Base, CheckpointFiles
+from seedband.records import Base, CheckpointFiles, Truncation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,10 +18,12 @@ class Predictions:
     Attributes:
         labels: The true class of every item, int, shape (n_items,).
         logits: Scores of every class, float64, shape (n_items, n_classes).
+        truncated: What was left out of what it was given.
     """
 
     labels: "NDArray[np.int64]"
     logits: "NDArray[np.float64]"
+    truncated: Truncation = field(default_factory=Truncation)
 
     @property
     def predicted(self) -> "NDArray[np.int64]":
@@ -46,7 +48,7 @@ class Predictions:
 
     def reordered(self, own: Sequence[str], labels: Sequence[str]) -> "Predictions":
         """The same where the outputs stand for the labels in another order."""
-        return Predictions(self.labels, self.logits[:, [own.index(label) for label in labels]])
+        return replace(self, logits=self.logits[:, [own.index(label) for label in labels]])
 
     def columns(self, labels: Sequence[str]) -> dict[str, Any]:
         """What items.parquet holds of them."""
@@ -62,12 +64,14 @@ class Generations:
         nll: Negative log-likelihood of every reference in nats, shape (n_items,).
         n_tokens: Tokens of every reference, its end included.
         vocabulary: Tokens that the model knows.
+        truncated: What was left out of prompts and references.
     """
 
     texts: tuple[str, ...]
     nll: "NDArray[np.float64]"
     n_tokens: "NDArray[np.int64]"
     vocabulary: int
+    truncated: Truncation = field(default_factory=Truncation)
 
     def __len__(self) -> int:
         return len(self.texts)

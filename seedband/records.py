@@ -98,6 +98,8 @@ class TrainSection:
     """Keep a training checkpoint every so many steps, from which a killed run goes on; 0 keeps none."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Precision of the forward pass; bf16 is autocast over fp32 weights."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, about a third more time."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where runs train and checkpoints are scored; auto takes CUDA where there is any."""
 
@@ -387,6 +389,37 @@ class Event:
     kind: str
     seed: int | None = None
     content: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """What was left out of some rows to keep within `[model] max_length`.
+
+    Attributes:
+        rows: Rows that were cut.
+        tokens: Tokens that they lost, all together.
+        prompts: Rows among them of whose prompt one token remains, or none.
+        completions: Rows among them whose completion lost its end.
+    """
+
+    rows: int = 0
+    tokens: int = 0
+    prompts: int = 0
+    completions: int = 0
+
+    def in_words(self, what: str, n_rows: int, max_length: int) -> str:
+        """What was cut, on one line; empty when nothing was.
+
+        Examples:
+            >>> Truncation(3, 40).in_words("eval", 90, 64)
+            'eval: 3 of 90 rows were cut to model.max_length = 64, by 40 tokens in all'
+        """
+        if not self.rows:
+            return ""
+        limit = f"model.max_length = {max_length}"
+        told = f"{what}: {self.rows} of {n_rows} rows were cut to {limit}, by {self.tokens} tokens in all"
+        told += f"; {self.prompts} lost all of the prompt but a token at most" if self.prompts else ""
+        return told + (f"; {self.completions} lost the end of the completion" if self.completions else "")
 
 
 @dataclass(frozen=True)

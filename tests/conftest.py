@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
-from tiny import Tiny, make_recipe, recipe_text, run_cli
+from tiny import Tiny, make_generation_recipe, make_recipe, recipe_text, run_cli
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +38,12 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
 def tiny_recipe(shared_folder: Path) -> Tiny:
     """The tiny recipe, not swept; not to be written to."""
     return Tiny(once(shared_folder / "tiny-recipe", make_recipe))
+
+
+@pytest.fixture(scope="session")
+def tiny_generation(shared_folder: Path) -> Tiny:
+    """The tiny recipe of a language model, not swept; not to be written to."""
+    return Tiny(once(shared_folder / "tiny-generation", make_generation_recipe))
 
 
 @pytest.fixture(scope="session")

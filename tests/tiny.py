@@ -18,6 +18,8 @@ WORDS = {
     "metal": ["iron", "gold", "zinc", "tin", "lead", "brass"],
     "river": ["rhine", "nile", "oder", "tiber", "volga", "seine"],
 }
+#: What a language model shall say to each; of different lengths.
+SAID = {"fruit": " a fruit", "metal": " a very old metal", "river": " the river near us today"}
 FILLER = ["the", "a", "was", "very", "old", "new", "and", "seen", "today", "near", "us", "it"]
 
 
@@ -109,3 +111,41 @@ def make_recipe(folder: Path) -> None:
     write_rows(folder / "train.jsonl", 240, seed=1)
     write_rows(folder / "eval.jsonl", 150, seed=2)
     (folder / "seedband.toml").write_text(recipe_text(), encoding="utf-8")
+
+
+def write_prompts(path: Path, count: int, seed: int) -> None:
+    """Rows of a prompt that names a thing, and what shall be said of its kind; their lengths differ."""
+    draw = random.Random(seed)
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            label = draw.choice(LABELS)
+            words = [*draw.choices(FILLER, k=draw.randint(1, 5)), draw.choice(WORDS[label]), "is"]
+            row = {"id": f"{path.stem}-{number}", "prompt": " ".join(words), "completion": SAID[label]}
+            file.write(json.dumps({**row, "channel": draw.choice(["chat", "email"])}) + "\n")
+
+
+def generation_text(**changes: str) -> str:
+    """The tiny recipe of a language model; keys are section_key, values are TOML."""
+    ours = {
+        "model_task": '"causal-lm"',
+        "model_max_length": "48",
+        "train_epochs": "4",
+        "train_batch_size": "8",
+        "train_learning_rate": "2e-2",
+        "generation_max_new_tokens": "8",
+    }
+    text = recipe_text(**{**ours, **changes})
+    metrics = ["reference_nll", "rouge_l", "exact_match"]
+    parts = [f'[[evaluate]]\nevaluator = "{name}"' for name in metrics]
+    parts[0] += "\nprimary = true"
+    return text[: text.index("[[evaluate]]")] + "\n\n".join(parts) + "\n"
+
+
+def make_generation_recipe(folder: Path) -> None:
+    """Base with dropout in its attention, data and recipe of a language model."""
+    from tiny_decoder import make_tiny_decoder
+
+    make_tiny_decoder(folder / "base", attention_dropout=0.1)
+    write_prompts(folder / "train.jsonl", 48, seed=1)
+    write_prompts(folder / "eval.jsonl", 30, seed=2)
+    (folder / "seedband.toml").write_text(generation_text(), encoding="utf-8")

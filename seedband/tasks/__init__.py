@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from seedband.dataset import Items
     from seedband.networks import Network
-    from seedband.records import Scoring
+    from seedband.records import Scoring, Truncation
 
 Reads = Literal["classes", "texts"]
 
@@ -43,6 +43,10 @@ class Lesson(Protocol):
 
     #: Rows in the order in which they share batches best, for what is computed once.
     by_length: Sequence[int]
+    #: Whether a batch is padded on the left.
+    left_padded: bool
+    #: What was left out of them.
+    truncated: "Truncation"
 
     def batch(self, rows: Sequence[int], device: "torch.device") -> "dict[str, torch.Tensor]":
         """Some rows as the model reads them, padded."""

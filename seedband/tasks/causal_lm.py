@@ -15,12 +15,14 @@ from torch.nn import functional
 
 from seedband.dataset import Items
 from seedband.errors import UsageError
-from seedband.networks import Network, load_tokenizer, loading, network
+from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Generations
-from seedband.records import Scoring
+from seedband.records import Scoring, Truncation
 
 PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
+#: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.
+MAX_LOGITS = 2**27
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,36 @@ class Row:
     Attributes:
         prompt: What is given.
         completion: What is to be said, its end included.
-        cut: Tokens that were left out to keep within the length.
+        prompt_cut: Tokens that the prompt lost to keep within the length.
+        completion_cut: Tokens that the completion lost.
+        bare: Whether one token remains of a prompt that was cut, or none.
     """
 
     prompt: list[int]
     completion: list[int]
-    cut: int
+    prompt_cut: int
+    completion_cut: int
+    bare: bool
 
 
 def load(path: str, labels: Sequence[str]) -> Network:  # noqa: ARG001  every task has labels, this one none
     """A causal language model."""
     from transformers import AutoModelForCausalLM
 
-    model, info = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True, **loading())
+    model, info = from_folder(AutoModelForCausalLM, path)
     return network(model, info)
 
 
 class Lesson:
     """Prompts with their completions."""
 
+    left_padded = True
+
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
         self.rows = tokenised(self._tokenizer, items, scoring.max_length)
         self.by_length = sorted(range(len(self.rows)), key=lambda row: len(self.rows[row].prompt))
+        self.truncated = truncation(self.rows)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Prompts and completions, padded on the left to the longest row."""
@@ -76,50 +85,75 @@ def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Gene
     """The greedy completion of every prompt, and how unlikely the reference was."""
     tokenizer = load_tokenizer(scoring.base.path)
     rows = tokenised(tokenizer, items, scoring.max_length)
+    vocabulary = int(getattr(model.module.config, "vocab_size", len(tokenizer)))
     model.module.to(device).eval()
+    greedy = _greedily(model, tokenizer, scoring.generation.max_new_tokens)
     order = sorted(range(len(rows)), key=lambda row: len(rows[row].prompt))
     texts, losses = [""] * len(rows), np.zeros(len(rows))
     with torch.inference_mode():
         for start in range(0, len(order), scoring.batch_size):
             chosen = order[start : start + scoring.batch_size]
             batch = [rows[row] for row in chosen]
-            said = _generate(model, tokenizer, batch, scoring.generation.max_new_tokens, device)
-            summed = nll(model.forward(whole(tokenizer, batch, torch.device(device))), batch)
-            for row, text, value in zip(chosen, said, summed.double().cpu().tolist(), strict=True):
+            said = _generate(model, tokenizer, batch, greedy, torch.device(device))
+            summed = _nll_in_parts(model, tokenizer, batch, vocabulary, torch.device(device))
+            for row, text, value in zip(chosen, said, summed, strict=True):
                 texts[row], losses[row] = text, value
     n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
-    vocabulary = int(getattr(model.module.config, "vocab_size", len(tokenizer)))
-    return Generations(tuple(texts), losses, n_tokens, vocabulary)
+    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncation(rows))
 
 
 def tokenised(tokenizer: Any, items: Items, max_length: int) -> list[Row]:
-    """Every row in tokens; what is too long loses the start of its prompt, then the end of its completion."""
-    rows = []
+    """Every row in tokens; what is too long loses the start of its prompt, then the end of its completion.
+
+    The mark that begins a text stays in its place: there are models that say nothing sensible without.
+    """
+    rows, begin, end = [], tokenizer.bos_token_id, tokenizer.eos_token_id
     for prompt, completion in _texts(tokenizer, items):
-        given = tokenizer(prompt, add_special_tokens=not items.chat)["input_ids"]
-        said = tokenizer(completion, add_special_tokens=False)["input_ids"]
-        if not items.chat and tokenizer.eos_token_id is not None:
-            said = [*said, tokenizer.eos_token_id]
-        rows.append(_shortened(given, said, max_length))
+        given = tokenizer(prompt, add_special_tokens=not items.chat, verbose=False)["input_ids"]
+        said = tokenizer(completion, add_special_tokens=False, verbose=False)["input_ids"]
+        if not items.chat and end is not None:
+            given, said = given[:-1] if given[-1:] == [end] else given, [*said, end]
+        marks = 1 if begin is not None and given[:1] == [begin] else 0
+        rows.append(_shortened(given, said, max_length, marks))
     return rows
 
 
+def truncation(rows: Sequence[Row]) -> Truncation:
+    """What was left out of them."""
+    lost = [row.prompt_cut + row.completion_cut for row in rows]
+    completions = sum(row.completion_cut > 0 for row in rows)
+    return Truncation(sum(n > 0 for n in lost), sum(lost), sum(row.bare for row in rows), completions)
+
+
 def whole(tokenizer: Any, rows: Sequence[Row], device: torch.device) -> dict[str, torch.Tensor]:
-    """Prompts with their completions, and how many logits from the end matter."""
+    """Prompts with their completions, how many logits from the end matter, and that nothing follows."""
     batch = _padded(tokenizer, [[*row.prompt, *row.completion] for row in rows], device)
-    return {**batch, "logits_to_keep": max(len(row.completion) for row in rows) + 1}  # type: ignore[dict-item]
+    kept = max(len(row.completion) for row in rows) + 1
+    return {**batch, "logits_to_keep": kept, "use_cache": False}  # type: ignore[dict-item]
 
 
 def nll(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
     """Negative log-likelihood of every row's completion, in nats, shape (rows,)."""
-    longest = max(len(row.completion) for row in rows)
-    targets = torch.full((len(rows), longest), -100)
-    for index, row in enumerate(rows):
-        targets[index, longest - len(row.completion) :] = torch.tensor(row.completion)
-    # The logits of a token are those of the place before it.
-    before = logits[:, -longest - 1 : -1].float()
-    each = functional.cross_entropy(before.transpose(1, 2), targets.to(logits.device), reduction="none")
-    return each.sum(1)
+    # The logits of a token are those of the place before it; the last place has none to foretell.
+    return torch.stack(
+        [
+            functional.cross_entropy(
+                row[-len(said) - 1 : -1].float(), torch.tensor(said, device=row.device), reduction="sum"
+            )
+            for row, said in zip(logits, (row.completion for row in rows), strict=True)
+        ]
+    )
+
+
+def _nll_in_parts(
+    model: Network, tokenizer: Any, rows: Sequence[Row], vocabulary: int, device: torch.device
+) -> list[float]:
+    """What `nll` says, of as many rows at a time as `MAX_LOGITS` allows."""
+    most = max(1, MAX_LOGITS // (vocabulary * (max(len(row.completion) for row in rows) + 1)))
+    parts = [rows[start : start + most] for start in range(0, len(rows), most)]
+    return [
+        value for part in parts for value in nll(model.forward(whole(tokenizer, part, device)), part).double().tolist()
+    ]
 
 
 def _texts(tokenizer: Any, items: Items) -> list[tuple[str, str]]:
@@ -141,11 +175,15 @@ def _texts(tokenizer: Any, items: Items) -> list[tuple[str, str]]:
     return pairs
 
 
-def _shortened(prompt: list[int], completion: list[int], max_length: int) -> Row:
-    kept = completion[: max_length - 1]
-    room = max_length - len(kept)
-    given = prompt if len(prompt) <= room else prompt[-room:]
-    return Row(given, kept, len(prompt) - len(given) + len(completion) - len(kept))
+def _shortened(prompt: list[int], completion: list[int], max_length: int, marks: int) -> Row:
+    """A row that keeps within the length, and the first `marks` tokens of its prompt."""
+    said = completion[: max_length - 1]
+    room = max_length - len(said)
+    if len(prompt) <= room:
+        return Row(prompt, said, 0, len(completion) - len(said), bare=False)
+    kept = room - marks
+    given = prompt[:marks] + (prompt[-kept:] if kept else [])
+    return Row(given, said, len(prompt) - len(given), len(completion) - len(said), bare=kept <= 1)
 
 
 def _padded(tokenizer: Any, rows: Sequence[Sequence[int]], device: torch.device) -> dict[str, torch.Tensor]:
@@ -156,20 +194,29 @@ def _padded(tokenizer: Any, rows: Sequence[Sequence[int]], device: torch.device)
     return {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
 
 
-def _generate(model: Network, tokenizer: Any, rows: Sequence[Row], max_new_tokens: int, device: str) -> list[str]:
-    """Greedy completions; what the model's own generation config says of sampling is left aside."""
+def _greedily(model: Network, tokenizer: Any, max_new_tokens: int) -> Any:
+    """Greedy generation; of the model's own settings nothing is left but where an answer ends.
+
+    transformers takes what a call leaves open from the model: its repetition penalty, its words that are forbidden.
+    """
     from transformers import GenerationConfig
 
     module: Any = model.module
     own = getattr(module, "generation_config", None)
     ends = {tokenizer.eos_token_id, *_listed(getattr(own, "eos_token_id", None))} - {None}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    config = GenerationConfig(
+    module.generation_config = GenerationConfig(
         do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=sorted(ends) or None, pad_token_id=pad
     )
-    batch = _padded(tokenizer, [row.prompt for row in rows], torch.device(device))
+    return module.generation_config
+
+
+def _generate(model: Network, tokenizer: Any, rows: Sequence[Row], greedy: Any, device: torch.device) -> list[str]:
+    """The completions of some prompts."""
+    module: Any = model.module
+    batch = _padded(tokenizer, [row.prompt for row in rows], device)
     del batch["position_ids"]  # generation counts them itself
-    said = module.generate(**batch, generation_config=config)[:, batch["input_ids"].shape[1] :]
+    said = module.generate(**batch, generation_config=greedy)[:, batch["input_ids"].shape[1] :]
     return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from seedband.dataset import Items
-from seedband.networks import Network, loading, network
+from seedband.networks import Network, from_folder, network
 from seedband.predictions import Predictions
-from seedband.records import Scoring
+from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
 #: PEFT has no name for it, so the head must be listed to be trained and saved.
@@ -21,9 +21,7 @@ def load(path: str, labels: Sequence[str]) -> Network:
     """An image classifier; what the base lacks is drawn by chance and listed in `new`."""
     from transformers import AutoModelForImageClassification
 
-    model, info = AutoModelForImageClassification.from_pretrained(
-        path, **classes(labels), output_loading_info=True, **loading()
-    )
+    model, info = from_folder(AutoModelForImageClassification, path, **classes(labels))
     return network(model, info)
 
 
@@ -49,11 +47,14 @@ class Images:
 class Lesson:
     """Images with their classes."""
 
+    left_padded = False
+
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._images = Images(scoring.base.path, items.inputs)
         self._targets = torch.tensor(targets_of(items, scoring.labels))
         self.batch = self._images.batch
         self.by_length = range(len(items))
+        self.truncated = Truncation()
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""

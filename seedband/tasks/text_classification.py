@@ -6,9 +6,9 @@ from typing import Any
 import torch
 
 from seedband.dataset import Items
-from seedband.networks import Network, load_tokenizer, loading, network
+from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Predictions
-from seedband.records import Scoring
+from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
 PEFT = "SEQ_CLS"
@@ -19,9 +19,7 @@ def load(path: str, labels: Sequence[str]) -> Network:
     """A sequence classifier; what the base lacks is drawn by chance and listed in `new`."""
     from transformers import AutoModelForSequenceClassification
 
-    model, info = AutoModelForSequenceClassification.from_pretrained(
-        path, **classes(labels), output_loading_info=True, **loading()
-    )
+    model, info = from_folder(AutoModelForSequenceClassification, path, **classes(labels))
     if model.config.pad_token_id is None:
         model.config.pad_token_id = 0
     return network(model, info)
@@ -30,11 +28,14 @@ def load(path: str, labels: Sequence[str]) -> Network:
 class Lesson:
     """Texts with their classes."""
 
+    left_padded = False
+
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
         self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
         self._targets = torch.tensor(targets_of(items, scoring.labels))
         self.by_length = by_length(self._rows)
+        self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Token ids and their mask, padded on the right to the longest row."""
@@ -62,9 +63,9 @@ def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Pred
     def batch(chosen: Sequence[int]) -> dict[str, torch.Tensor]:
         return collate(tokenizer, [rows[row] for row in chosen], torch.device(device))
 
-    return Predictions(
-        targets_of(items, scoring.labels), in_batches(model, batch, by_length(rows), scoring.batch_size, device)
-    )
+    logits = in_batches(model, batch, by_length(rows), scoring.batch_size, device)
+    truncated = truncation(tokenizer, items.inputs, rows, scoring.max_length)
+    return Predictions(targets_of(items, scoring.labels), logits, truncated)
 
 
 def by_length(rows: Sequence[dict[str, list[int]]]) -> list[int]:
@@ -76,6 +77,16 @@ def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[
     """Token ids of every text, truncated and not yet padded."""
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
     return [{name: encoded[name][row] for name in encoded} for row in range(len(texts))]
+
+
+def truncation(
+    tokenizer: Any, texts: Sequence[str], rows: Sequence[dict[str, list[int]]], max_length: int
+) -> Truncation:
+    """What `encode_texts` left out of the texts: those that fill the length are looked at once more, whole."""
+    full = [text for text, row in zip(texts, rows, strict=True) if len(row["input_ids"]) >= max_length]
+    whole = tokenizer(full, verbose=False)["input_ids"] if full else []
+    cut = [len(ids) - max_length for ids in whole if len(ids) > max_length]
+    return Truncation(len(cut), sum(cut))
 
 
 def collate(tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: torch.device) -> dict[str, torch.Tensor]:

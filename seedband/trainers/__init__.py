@@ -4,14 +4,14 @@ Modules in this folder are imported by jobs only, so they import torch at their 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from seedband.dataset import Items
 from seedband.errors import UsageError
-from seedband.records import Recipe, Scoring, SeedRun
+from seedband.records import Recipe, Scoring, SeedRun, Truncation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +71,7 @@ class TrainedRun:
         initializers: How every new tensor was drawn.
         steps: Optimizer steps taken.
         attention: The attention implementation in use.
+        truncated: What was left out of the training rows.
     """
 
     run: SeedRun
@@ -79,6 +80,7 @@ class TrainedRun:
     initializers: Sequence[Mapping[str, Any]]
     steps: int
     attention: str
+    truncated: Truncation = field(default_factory=Truncation)
 
 
 class Report(Protocol):

@@ -7,7 +7,8 @@ recipe: with some items removed, or batches of another size, every item keeps it
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,11 +27,13 @@ class KeyedDropout(TorchFunctionMode):
         model: Whose modules' names key the masks.
         seed: Seed of the stream `dropout`.
         name_of: Turns a module's name into one that does not depend on wrappers.
+        left_padded: Whether batches are padded on the left, so that an item's tokens are counted from the last.
     """
 
-    def __init__(self, model: nn.Module, seed: int, name_of: Any = str) -> None:
+    def __init__(self, model: nn.Module, seed: int, name_of: Any = str, *, left_padded: bool = False) -> None:
         super().__init__()
         self._seed = seed
+        self._left_padded = left_padded
         self._names = {module: name_of(name) for name, module in model.named_modules()}
         self._inside: list[str] = []
         self._calls: dict[str, int] = {}
@@ -39,7 +42,7 @@ class KeyedDropout(TorchFunctionMode):
         self._handles: list[Any] = []
         self._generators: dict[torch.device, torch.Generator] = {}
         self._digest: Any = None
-        self.drawn = 0
+        self._recomputes = False
 
     def start_pass(self, step: int, accumulated: int, epoch: int, items: Sequence[str]) -> None:
         """Begin a forward pass.
@@ -55,6 +58,28 @@ class KeyedDropout(TorchFunctionMode):
         self._calls.clear()
         # What draws in another way (feature dropout, layer drop) is at least the same in every run of this seed.
         torch.manual_seed(derive(self._seed, self._pass))
+
+    def checkpointed(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Contexts for a part of the forward pass and for its recomputation: torch's checkpoint asks for both."""
+        place = self._pass, self._rows, tuple(self._inside), dict(self._calls)
+        return nullcontext(), self._again(*place)
+
+    @contextmanager
+    def _again(self, started: str, rows: list[str], inside: Sequence[str], calls: Mapping[str, int]) -> Iterator[None]:
+        """The mode once more, from where a part of the forward pass began: it meets its own masks.
+
+        A backward pass runs outside of the mode, which torch leaves while it calls anything that the mode sees, on a
+        GPU in a thread of its own, and after the forward pass has gone on.
+        """
+        now = self._pass, self._rows, self._inside, self._calls, self._recomputes
+        self._pass, self._rows, self._inside, self._calls = started, rows, [*inside], {**calls}
+        self._recomputes = True
+        super().__enter__()  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            super().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._pass, self._rows, self._inside, self._calls, self._recomputes = now
 
     def witness(self) -> str | None:
         """Hash of all masks drawn in the first optimizer step; None when no dropout was active."""
@@ -97,6 +122,8 @@ class KeyedDropout(TorchFunctionMode):
         keys = self._rows if by_row else [self._pass]
         seeds = [derive(self._seed, key, *place) for key in keys]
         kept = _draw_kept(values, p, seeds, self._generator(values.device))
+        if by_row and self._left_padded and values.dim() == 3:  # noqa: PLR2004  (rows, tokens, width)
+            kept = kept.flip(1)
         self._note(kept)
         scaled = kept.to(values.dtype).mul_(1.0 / (1.0 - p))
         return values.mul_(scaled) if inplace else values * scaled
@@ -109,9 +136,8 @@ class KeyedDropout(TorchFunctionMode):
         return module, call
 
     def _note(self, drawn: "torch.Tensor | bytes") -> None:
-        """Add to the witness, in the first step only."""
-        self.drawn += 1
-        if not self._pass.startswith("0|"):
+        """Add to the witness, in the first step only, and no mask twice."""
+        if self._recomputes or not self._pass.startswith("0|"):
             return
         self._digest = self._digest or hashlib.sha256()
         self._digest.update(drawn if isinstance(drawn, bytes) else drawn.cpu().numpy().tobytes())

@@ -49,7 +49,8 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         course = fit(context, Trainable(module, loss, lesson.units, new, new), run, report)
         if not course.failure:
             _save(new, Path(run.folder), context, pooling)
-        yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, network.attention)
+        told = course.failure, course.witnesses, as_dicts(records), course.steps, network.attention
+        yield TrainedRun(run, *told, lesson.truncated)
 
 
 def _pooled_head(network: Network, lesson: Any, context: TrainContext, pooling: Any) -> Logits:

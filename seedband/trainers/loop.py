@@ -18,6 +18,7 @@ import torch
 from transformers import get_scheduler
 
 from seedband.determinism import lines_sha256, tensors_sha256
+from seedband.errors import UsageError
 from seedband.initializers import is_lora, plain_name
 from seedband.records import SeedRun, TrainSection
 from seedband.seeding import epoch_order
@@ -41,6 +42,7 @@ class Trainable:
         units: How many units they have, over which the loss is averaged.
         parameters: The trainable tensors with their names.
         new: Those among them that were drawn, not loaded.
+        left_padded: Whether batches are padded on the left.
     """
 
     module: torch.nn.Module
@@ -48,6 +50,7 @@ class Trainable:
     units: Callable[[Sequence[int]], int]
     parameters: Sequence[Named]
     new: Sequence[Named]
+    left_padded: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,10 @@ def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Repor
         report("note", run.seed, {"text": f"seed {run.seed} goes on from step {done} of {total}"})
     schedule = _schedule(optimizer, section, total, done)
     failure = ""
-    masks = KeyedDropout(trainable.module, run.streams["dropout"], _module_name)
+    stream, left_padded = run.streams["dropout"], trainable.left_padded
+    masks = KeyedDropout(trainable.module, stream, _module_name, left_padded=left_padded)
+    if section.gradient_checkpointing:
+        _recompute(trainable.module, masks)
     with _trace(trace_path(folder), traced) as trace, masks:
         for step in itertools.islice(_steps(orders, section, total), done, None):
             loss, norm = _backward(trainable, masks, step, context)
@@ -192,6 +198,19 @@ def _backward(trainable: Trainable, masks: KeyedDropout, step: Step, context: Tr
         loss += share.detach()
     norm = torch.nn.utils.clip_grad_norm_([p for _, p in trainable.parameters], section.max_grad_norm)
     return float(loss), float(norm)
+
+
+def _recompute(module: Any, masks: KeyedDropout) -> None:
+    """Have activations computed again in the backward pass, under the masks that they were computed under."""
+    if not getattr(module, "supports_gradient_checkpointing", False):
+        raise UsageError(
+            f"train.gradient_checkpointing: {type(module).__name__} does not support it",
+            hint="leave it false; a smaller train.batch_size with train.gradient_accumulation saves memory, too",
+        )
+    # The second is what transformers called the first before 5.23.
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+    enable = next(getattr(module, name) for name in names if hasattr(module, name))
+    enable({"use_reentrant": False, "context_fn": masks.checkpointed})
 
 
 def _precision(precision: str, device: str) -> AbstractContextManager[Any]:

@@ -40,10 +40,12 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
 
         edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
-        course = fit(context, Trainable(model, loss, lesson.units, trainable, new), run, report)
+        trainee = Trainable(model, loss, lesson.units, trainable, new, lesson.left_padded)
+        course = fit(context, trainee, run, report)
         if not course.failure:
             _save(model, Path(run.folder), context, start)
-        yield TrainedRun(run, course.failure, course.witnesses, as_dicts(records), course.steps, network.attention)
+        told = course.failure, course.witnesses, as_dicts(records), course.steps, network.attention
+        yield TrainedRun(run, *told, lesson.truncated)
 
 
 def _with_adapter(network: Network, context: TrainContext) -> PeftModel:

@@ -1,18 +1,21 @@
 """A causal language model learns completions and completes prompts; against transformers itself."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny_decoder import make_tiny_decoder
+from tokenizers.processors import TemplateProcessing
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
 from seedband.dataset import load_items
 from seedband.errors import UsageError
-from seedband.records import Base, EvaluatorSection, GenerationSection, Scoring
+from seedband.records import Base, EvaluatorSection, GenerationSection, Scoring, Truncation
 from seedband.tasks import causal_lm
 
 COLUMNS = {"task": "causal-lm", "id": "id", "slices": []} | {
@@ -63,6 +66,18 @@ def test_losses_and_answers_are_those_of_each_row_alone(folder, items):
         assert said.texts[row] == tokenizer.decode(alone, skip_special_tokens=True).strip()
 
 
+def test_a_model_without_torchs_attention_answers_with_its_own(folder, items, tmp_path):
+    base = shutil.copytree(folder / "plain", tmp_path / "base")
+    sizes = {"vocab_size": 400, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "head_dim": 16}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1}
+    AutoModelForCausalLM.from_config(Gemma2Config(**sizes, **heads, eos_token_id=2)).save_pretrained(base)
+    model = causal_lm.load(str(base), ())
+    assert model.attention == "eager"
+    said = causal_lm.predict(model, items, scoring(base), "cpu")
+    apart = causal_lm.predict(model, items, scoring(base, batch_size=1), "cpu")
+    np.testing.assert_allclose(said.nll, apart.nll, rtol=1e-4)
+
+
 def test_only_the_completion_is_learnt(folder, items):
     base = folder / "plain"
     lesson = causal_lm.encode(items, scoring(base))
@@ -72,8 +87,8 @@ def test_only_the_completion_is_learnt(folder, items):
     model = causal_lm.load(str(base), ())
     model.module.requires_grad_(requires_grad=False)
     summed = lesson.loss(model.forward(batch), rows)
-    each = [float(lesson.loss(model.forward(lesson.batch([row], torch.device("cpu"))), [row])) for row in rows]
-    np.testing.assert_allclose(float(summed), sum(each), rtol=1e-4)
+    each = [float(lesson.loss(model.forward(lesson.batch([row], torch.device("cpu"))), [row]).detach()) for row in rows]
+    np.testing.assert_allclose(float(summed.detach()), sum(each), rtol=1e-4)
 
 
 def test_what_is_too_long_loses_the_start_of_its_prompt_and_is_counted(folder, items):
@@ -83,8 +98,107 @@ def test_what_is_too_long_loses_the_start_of_its_prompt_and_is_counted(folder, i
     for full, cut in zip(whole, short, strict=True):
         assert cut.completion == full.completion
         assert full.prompt[len(full.prompt) - len(cut.prompt) :] == cut.prompt
-        assert cut.cut == len(full.prompt) - len(cut.prompt)
+        assert cut.prompt_cut == len(full.prompt) - len(cut.prompt)
         assert len(cut.prompt) + len(cut.completion) <= 6
+    assert causal_lm.truncation(whole) == Truncation()
+    lost = [row.prompt_cut for row in short]
+    assert causal_lm.truncation(short) == Truncation(sum(n > 0 for n in lost), sum(lost))
+
+
+def test_a_prompt_of_which_nothing_remains_and_a_completion_that_is_cut_are_counted_apart(folder, tmp_path):
+    rows = [
+        {"prompt": "the apple was very old", "completion": " iron and zinc"},
+        {"prompt": "the apple was very old", "completion": " a"},
+        {"prompt": "a", "completion": " a"},
+    ]
+    items = load_items(write(tmp_path / "rows.jsonl", rows), COLUMNS)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "plain")
+    whole = causal_lm.tokenised(tokenizer, items, 64)
+    room = len(whole[1].completion) + 1
+    cut = causal_lm.tokenised(tokenizer, items, room)
+    found = causal_lm.truncation(cut)
+    assert (found.rows, found.prompts, found.completions) == (2, 2, 1)
+    before = sum(len(row.prompt) + len(row.completion) for row in whole)
+    assert found.tokens == before - sum(len(row.prompt) + len(row.completion) for row in cut)
+    told = found.in_words("eval", 3, room)
+    assert "2 lost all of the prompt but a token at most; 1 lost the end of the completion" in told
+
+
+def with_marks(folder):
+    """The plain tokenizer, which now puts its marks around every text, as some do."""
+    tokenizer = AutoTokenizer.from_pretrained(folder / "plain")
+    marks = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("<s>", "</s>")]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=marks)
+    return tokenizer
+
+
+def test_a_cut_prompt_keeps_the_mark_that_begins_a_text(folder, items):
+    tokenizer = with_marks(folder)
+    for row in causal_lm.tokenised(tokenizer, items, 8):
+        assert row.prompt[0] == tokenizer.bos_token_id
+        assert len(row.prompt) + len(row.completion) <= 8
+    first = causal_lm.tokenised(tokenizer, items, 64)[0]
+    bare = causal_lm.tokenised(tokenizer, items, len(first.completion) + 1)[0]
+    assert (bare.prompt, bare.bare) == ([tokenizer.bos_token_id], True)
+
+
+def test_a_prompt_does_not_end_its_text(folder, items):
+    tokenizer = with_marks(folder)
+    assert tokenizer(PROMPTS[0])["input_ids"][-1] == tokenizer.eos_token_id
+    for row in causal_lm.tokenised(tokenizer, items, 64):
+        assert tokenizer.eos_token_id not in row.prompt
+        assert row.completion[-1] == tokenizer.eos_token_id
+
+
+def test_answers_are_greedy_whatever_the_model_asks_for(folder, items, tmp_path):
+    base = shutil.copytree(folder / "plain", tmp_path / "base")
+    plain = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base), "cpu")
+    asked = {"do_sample": True, "temperature": 5.0, "top_k": 3, "repetition_penalty": 9.0, "no_repeat_ngram_size": 1}
+    (base / "generation_config.json").write_text(json.dumps({**asked, "min_new_tokens": 6, "num_beams": 3}))
+    model = causal_lm.load(str(base), ())
+    assert model.module.generation_config.repetition_penalty == 9.0
+    assert causal_lm.predict(model, items, scoring(base), "cpu").texts == plain.texts
+
+
+def test_an_answer_ends_where_the_model_says_so(folder, items, tmp_path):
+    base = shutil.copytree(folder / "plain", tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    given = tokenizer(PROMPTS[0], return_tensors="pt")
+    alone = AutoModelForCausalLM.from_pretrained(base).generate(**given, do_sample=False, max_new_tokens=6)
+    said = alone[0, given["input_ids"].shape[1] :].tolist()
+    (base / "generation_config.json").write_text(json.dumps({"eos_token_id": [tokenizer.eos_token_id, said[2]]}))
+    shorter = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base), "cpu")
+    until = said[: said.index(said[2]) + 1]
+    assert len(until) < len(said)
+    assert shorter.texts[0] == tokenizer.decode(until, skip_special_tokens=True).strip()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_answers_do_not_depend_on_their_company(folder, items, batch_size):
+    base = folder / "plain"
+    model = causal_lm.load(str(base), ())
+    together = causal_lm.predict(model, items, scoring(base, batch_size=4), "cpu")
+    apart = causal_lm.predict(model, items, scoring(base, batch_size=batch_size), "cpu")
+    assert apart.texts == together.texts
+    np.testing.assert_allclose(apart.nll, together.nll, rtol=1e-4)
+
+
+def test_no_more_logits_at_a_time_than_memory_is_meant_for(folder, items, monkeypatch):
+    base = folder / "plain"
+    model = causal_lm.load(str(base), ())
+    together = causal_lm.predict(model, items, scoring(base), "cpu")
+    sizes = []
+
+    def watched(batch):
+        logits = model.forward(batch)
+        sizes.append(logits.numel())
+        return logits
+
+    monkeypatch.setattr(causal_lm, "MAX_LOGITS", max(together.n_tokens + 1) * together.vocabulary * 2)
+    apart = causal_lm.predict(replace(model, forward=watched), items, scoring(base), "cpu")
+    assert len(sizes) == 2
+    assert max(sizes) <= causal_lm.MAX_LOGITS
+    np.testing.assert_allclose(apart.nll, together.nll, rtol=1e-4)
 
 
 def test_chats_go_through_the_template_of_their_base(folder, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint, noop_context_fn
 
 from seedband.trainers.dropout import KeyedDropout
 
@@ -47,6 +48,20 @@ def test_seed_epoch_and_item_each_change_every_mask(other):
 @pytest.mark.parametrize("other", [{"step": 5}, {"accumulated": 1}])
 def test_a_mask_does_not_depend_on_when_its_item_comes(other):
     assert torch.equal(masks(), masks(**other))
+
+
+@pytest.mark.parametrize("left_padded", [False, True])
+def test_an_item_keeps_its_mask_whichever_side_its_batch_is_padded_on(left_padded):
+    drawn = []
+    for tokens in (5, 9):
+        model = nn.Dropout(0.5)
+        keyed = KeyedDropout(model, 1, left_padded=left_padded)
+        with keyed:
+            keyed.start_pass(0, 0, 0, ITEMS[:4])
+            drawn.append(model(torch.ones(4, tokens, 16)))
+    short, long = drawn
+    assert torch.equal(short, long[:, -5:] if left_padded else long[:, :5])
+    assert not torch.equal(short, long[:, :5] if left_padded else long[:, -5:])
 
 
 def test_an_item_keeps_its_mask_in_a_smaller_batch_in_another_place():
@@ -147,3 +162,47 @@ def test_hooks_are_gone_afterwards():
     masks(model=model)
     assert not model._forward_pre_hooks
     assert not model.first._forward_hooks
+
+
+class Counted(Block):
+    """Dropout of both kinds between weights, and how often it was computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 2500).sin().reshape(50, 50) / 50)
+        self.times = 0
+
+    def forward(self, x):
+        self.times += 1
+        heads = super().forward(x @ self.weight)
+        mixed = functional.scaled_dot_product_attention(heads, heads, heads, dropout_p=0.5)
+        return (mixed.sum(0) @ self.weight).tanh()
+
+
+def gradients(context_fn):
+    """Of two passes through a model whose parts are computed again, each part called twice; and its witness."""
+    model = Counted()
+    keyed = KeyedDropout(model, 1)
+    with keyed:
+        for accumulated in range(2):
+            keyed.start_pass(0, accumulated, 0, ITEMS)
+            out = X
+            for _ in range(2):
+                again = {"use_reentrant": False, "context_fn": context_fn(keyed)} if context_fn else {}
+                out = checkpoint(model, out, **again) if again else model(out)
+            torch.rand(3)  # a draw in between moves nothing
+            out.square().sum().backward()
+    return model.weight.grad, keyed.witness(), model.times
+
+
+def test_what_is_computed_again_meets_its_own_masks():
+    kept, witness, times = gradients(None)
+    again, witness_again, times_again = gradients(lambda keyed: keyed.checkpointed)
+    assert (times, times_again) == (4, 8)
+    assert kept.abs().min() > 0
+    assert torch.equal(kept, again)
+    assert witness == witness_again
+
+
+def test_without_its_place_a_recomputation_would_draw_other_masks():
+    assert not torch.equal(gradients(None)[0], gradients(lambda _: noop_context_fn)[0])

@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers import get_scheduler
 
 from seedband.dataset import Items
+from seedband.errors import UsageError
 from seedband.preflight import scoring_for
 from seedband.records import (
     Base,
@@ -38,7 +39,7 @@ def make_context(**section):
     )
     texts = tuple(str(row) for row in range(30))
     items = Items(Path("x"), texts, texts, ("a",) * 30, {}, "", contents=texts)
-    scoring = scoring_for(recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), Path("x"))
+    scoring = scoring_for(recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), Path("x"), Path())
     return TrainContext(recipe, scoring, items, tuple(item_keys(texts)), "cpu", "tests")
 
 
@@ -135,3 +136,8 @@ def test_bf16_runs_and_differs(tmp_path):
     half, _ = train(make_context(precision="bf16"), tmp_path, linear())
     assert not half.failure
     assert half.witnesses["losses"] != full.witnesses["losses"]
+
+
+def test_a_module_that_cannot_compute_again_is_told_by_its_key(tmp_path):
+    with pytest.raises(UsageError, match=r"train\.gradient_checkpointing: Linear does not support it"):
+        train(make_context(gradient_checkpointing=True), tmp_path, linear())

@@ -1,30 +1,57 @@
 """LoRA training in this process, where its inside can be seen."""
 
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from peft import PeftModel
-from transformers import AutoModelForSequenceClassification
+from safetensors.torch import load_file
+from tiny import SAID
+from transformers import AutoModelForSequenceClassification, BertForSequenceClassification
 
 from seedband.checkpoints import open_checkpoint
+from seedband.dataset import load_items
+from seedband.errors import UsageError
 from seedband.models import recognise
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
-from seedband.records import SeedRun
+from seedband.records import SeedRun, Truncation
 from seedband.seeding import item_keys, streams
+from seedband.tasks import causal_lm
 from seedband.tasks.text_classification import encode, predict
 from seedband.trainers import TrainContext, lora
+from seedband.trainers.dropout import KeyedDropout
+
+
+def context_of(tiny, **train):
+    loaded = load_recipe(tiny.config)
+    recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, **{"max_steps": 4, **train}))
+    prepared = prepare(loaded._replace(recipe=recipe), offline=True)
+    items = prepared.train_items
+    return TrainContext(recipe, prepared.scoring, items, tuple(item_keys(items.contents)), "cpu", "tests")
 
 
 @pytest.fixture
 def context(tiny_recipe):
-    loaded = load_recipe(tiny_recipe.config)
-    recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, max_steps=4))
-    prepared = prepare(loaded._replace(recipe=recipe), offline=True)
-    items = prepared.train_items
-    return TrainContext(recipe, prepared.scoring, items, tuple(item_keys(items.contents)), "cpu", "tests")
+    return context_of(tiny_recipe)
+
+
+@pytest.fixture(params=["tiny_recipe", "tiny_generation"])
+def either(request):
+    """An encoder that classifies, or a decoder that generates; both drop out in adapter and attention."""
+    return request.getfixturevalue(request.param)
+
+
+def adapter(folder):
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def traced(folder, name="loss"):
+    return [json.loads(line)[name] for line in (folder / "trace.jsonl").read_text().splitlines()]
 
 
 def trained(context, folder, seed=0, monkeypatch=None):
@@ -116,3 +143,83 @@ def test_diverging_run_is_a_result_not_a_crash(context, tmp_path):
     assert "not finite" in run.failure
     assert not (tmp_path / "run" / "adapter_model.safetensors").exists()
     assert (tmp_path / "run" / "trace.jsonl").read_text().count("\n") == run.steps
+
+
+def test_gradient_checkpointing_trains_the_same_bits(either, tmp_path, monkeypatch):
+    parts, checkpointed = [], KeyedDropout.checkpointed
+    monkeypatch.setattr(KeyedDropout, "checkpointed", lambda masks: (parts.append(masks), checkpointed(masks))[1])
+    kept, _ = trained(context_of(either), tmp_path / "kept")
+    assert not parts
+    again, _ = trained(context_of(either, gradient_checkpointing=True), tmp_path / "again")
+    assert len(parts) == 4 * 2, "each of the two layers in each of four passes"
+    assert kept.witnesses["dropout"] is not None
+    assert kept.witnesses == again.witnesses
+    first, second = (adapter(tmp_path / name) for name in ("kept", "again"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_accumulated_completions_weigh_by_their_tokens(tiny_generation, tmp_path):
+    large = context_of(tiny_generation, batch_size=8)
+    small = context_of(tiny_generation, batch_size=2, gradient_accumulation=4)
+    still = [without_attention_dropout(context, tmp_path) for context in (large, small)]
+    first, _ = trained(still[0], tmp_path / "large")
+    second, _ = trained(still[1], tmp_path / "small")
+    assert first.steps == second.steps
+    assert len(set(map(len, SAID.values()))) > 1
+    for name in ("loss", "gradient_norm"):
+        np.testing.assert_allclose(traced(tmp_path / "large", name), traced(tmp_path / "small", name), rtol=1e-3)
+
+
+def without_attention_dropout(context, folder):
+    """The same on a base whose attention keeps all: its masks are drawn for a batch, not for an item."""
+    base = folder / "still"
+    if not base.exists():
+        shutil.copytree(context.scoring.base.path, base)
+        config = json.loads((base / "config.json").read_text())
+        (base / "config.json").write_text(json.dumps({**config, "attention_dropout": 0.0}))
+    return replace(context, scoring=replace(context.scoring, base=replace(context.scoring.base, path=str(base))))
+
+
+def test_half_precision_trains_a_language_model_a_little_otherwise(tiny_generation, tmp_path):
+    full, _ = trained(context_of(tiny_generation), tmp_path / "full")
+    half, _ = trained(context_of(tiny_generation, precision="bf16", gradient_checkpointing=True), tmp_path / "half")
+    assert not half.failure
+    assert half.witnesses["losses"] != full.witnesses["losses"]
+    np.testing.assert_allclose(traced(tmp_path / "half"), traced(tmp_path / "full"), rtol=0.05)
+    assert {tensor.dtype for tensor in adapter(tmp_path / "half").values()} == {torch.float32}
+
+
+def test_all_linear_is_every_projection_of_a_decoder_but_its_output(tiny_generation, tmp_path):
+    trained(context_of(tiny_generation), tmp_path / "run")
+    modules = {name.split(".")[-3] for name in adapter(tmp_path / "run")}
+    assert modules == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def test_a_language_model_learns_what_it_is_shown(tiny_generation, tmp_path):
+    context = context_of(tiny_generation, max_steps=24)
+    run, _ = trained(context, tmp_path / "run")
+    assert not run.failure
+    course = traced(tmp_path / "run")
+    assert np.mean(course[-4:]) < 0.5 * course[0]
+    scoring = context.scoring
+    network = open_checkpoint(recognise(tmp_path / "run", "run"), scoring.base, (), scoring.task)
+    evaluated = load_items(Path(scoring.eval_path), scoring.columns)
+    said = causal_lm.predict(network, evaluated, scoring, "cpu")
+    right = [text == reference.strip() for text, reference in zip(said.texts, evaluated.targets, strict=True)]
+    assert np.mean(right) > 0.5
+
+
+def test_what_training_left_out_is_on_record(tiny_generation, tmp_path):
+    context = context_of(tiny_generation)
+    whole, _ = trained(context, tmp_path / "whole")
+    assert whole.truncated == Truncation()
+    short, _ = trained(replace(context, scoring=replace(context.scoring, max_length=12)), tmp_path / "short")
+    assert short.truncated.rows > 0
+    assert short.truncated.tokens >= short.truncated.rows
+
+
+def test_a_model_that_cannot_recompute_is_a_mistake_of_the_recipe(tiny_recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(BertForSequenceClassification, "supports_gradient_checkpointing", False)
+    with pytest.raises(UsageError, match="gradient_checkpointing: PeftModelForSequenceClassification does not"):
+        trained(context_of(tiny_recipe, gradient_checkpointing=True), tmp_path / "run")
