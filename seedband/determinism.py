@@ -54,6 +54,9 @@ def pinned_environment(section: DeterminismSection, *, offline: bool) -> dict[st
         "TOKENIZERS_PARALLELISM": "false",
         "FLASH_ATTENTION_DETERMINISTIC": "1",
         "NVIDIA_TF32_OVERRIDE": "0",
+        # What scikit-learn sets when it is imported, by whichever evaluator and whenever that is.
+        "KMP_DUPLICATE_LIB_OK": "True",
+        "KMP_INIT_AT_FORK": "FALSE",
     }
     pinned |= PORTABLE if section.portable else {}
     return pinned | ({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if offline else {})

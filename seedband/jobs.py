@@ -86,6 +86,19 @@ def _not_started(outcome: Outcome, started: Collection[int]) -> list[TrainJob]:
     return [replace(job, runs=left)] if left and len(left) < len(job.runs) and not told_of(outcome) else []
 
 
+def each_warning_once(on_event: OnEvent) -> OnEvent:
+    """What every job of a sweep, or every checkpoint of a job, warns of is told once."""
+    told = set()
+
+    def watched(event: Event) -> None:
+        text = event.content.get("text") if event.kind == "warning" else None
+        if text is None or text not in told:
+            on_event(event)
+        told.add(text)
+
+    return watched
+
+
 def score(job: ScoreJob, executor: Executor, on_event: OnEvent) -> None:
     """Run a scoring job.
 
@@ -93,7 +106,7 @@ def score(job: ScoreJob, executor: Executor, on_event: OnEvent) -> None:
         WorkFailed: It crashed.
         UsageError, Refused: What it found wrong with the checkpoint.
     """
-    raise_failed(executor.run([job], on_event), "check again")
+    raise_failed(executor.run([job], each_warning_once(on_event)), "check again")
 
 
 def probe(job: ProbeJob, executor: Executor, on_event: OnEvent) -> None:

@@ -47,7 +47,7 @@ MAX_DIGITS = 9
 #: Letters of a reference that a message shows.
 MAX_SHOWN = 80
 #: What is fetched from a hub: of its top level, and one file below it; never a pickle.
-HUB_ENDINGS = ("json", "safetensors", "txt", "model")
+HUB_ENDINGS = ("json", "safetensors", "txt", "model", "jinja")
 HUB_FILE = re.compile(rf"[^/]+\.({'|'.join(HUB_ENDINGS)})|1_Pooling/config\.json")
 #: More is not fetched, in bytes, and more files are not listed.
 MAX_HUB_BYTES, MAX_HUB_FILES = 100 * 10**9, 10_000
@@ -153,7 +153,7 @@ def locate_base(reference: str, revision: str | None, folder: Path, *, offline: 
 
 
 def files_sha256(folder: Path) -> str:
-    """SHA-256 over the files beside the weights on which scores depend: config, tokenizer and pooling."""
+    """SHA-256 over the files beside the weights on which scores depend: config, tokenizer, chat template, pooling."""
     patterns = [
         "config.json",
         "tokenizer*",
@@ -161,6 +161,9 @@ def files_sha256(folder: Path) -> str:
         "merges.txt",
         "*.model",
         "special_tokens_map.json",
+        "chat_template*",
+        "additional_chat_templates/*",
+        "generation_config.json",
         "1_Pooling/*",
     ]
     files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})

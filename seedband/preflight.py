@@ -239,10 +239,21 @@ def _registry_problems(recipe: Recipe, start: Path, *, offline: bool) -> list[Pr
     method = recipe.train.method
     if _named("train.method", method, trainers.known(), problems) and method in trainers.BUILT_IN:
         _named("train.method", method, task.methods, problems)
+    problems += _train_problems(recipe)
     for index, section in enumerate(recipe.evaluate, 1):
         problems += _evaluator_problems(f"evaluate[{index}]", section, recipe.model.task, start, offline=offline)
     _named("init.lora", recipe.init.lora, LORA, problems)
     _named("init.head", recipe.init.head, HEAD, problems)
+    return problems
+
+
+def _train_problems(recipe: Recipe) -> list[Problem]:
+    problems = []
+    if recipe.train.gradient_checkpointing and recipe.train.method == "head":
+        expected = "false: of a frozen backbone nothing is kept for a backward pass"
+        problems.append(Problem("train.gradient_checkpointing", 'true with method "head"', expected))
+    if recipe.model.task == "causal-lm" and recipe.model.max_length == 1:
+        problems.append(Problem("model.max_length", "1", "at least 2: a token of the prompt and one of its completion"))
     return problems
 
 

@@ -9,7 +9,7 @@ from seedband import environment, executors, folders, provenance, signature, sto
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor
 from seedband.items import ITEMS
-from seedband.jobs import raise_crashes, raise_told, score, told_of, train
+from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
 from seedband.models import recognise
 from seedband.preflight import Prepared, estimate
 from seedband.recipe import differing_keys, dump_recipe
@@ -103,6 +103,7 @@ def carry_out(
         Refused: Seeds that do nothing.
         WorkFailed: A run crashed; the others ran on, are kept, and sweep.json says what became of it.
     """
+    on_event = each_warning_once(on_event)
     folders.clear(plan.folder)
     # Another sweep may have finished runs before the lock was ours.
     plan = make_plan(plan.prepared, plan.seeds, plan.folder)

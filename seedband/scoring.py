@@ -37,6 +37,8 @@ def score_checkpoint(
     emit("start", None, {"what": f"scoring {files.name} on {len(items)} items"})
     network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
     predictions = tasks.find(scoring.task).predict(network, items, scoring, device)
+    if told := predictions.truncated.in_words("eval", len(items), scoring.max_length):
+        emit("warning", None, {"text": told})
     if target.label_order is not None:
         predictions = predictions.reordered(target.label_order, scoring.labels)
     del network  # an evaluator may need the memory
@@ -55,6 +57,7 @@ def score_checkpoint(
         "signature": signature.of_scoring(scoring, items.sha256, described, facts),
         "checkpoint_sha256": sha256,
         "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
+        "truncated": asdict(predictions.truncated),
         "failure": _no_better_than_trivial(evaluators, scoring.primary, evaluations),
     }
 

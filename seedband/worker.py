@@ -97,6 +97,8 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     started = time.monotonic()
     for trained in load(recipe.train.method).train(context, job.runs, emit):
         seconds = time.monotonic() - started
+        if told := trained.truncated.in_words("train", len(train_items), job.scoring.max_length):
+            emit("warning", None, {"text": told})
         record = _run_record(job, trained, facts, pins, device, emit)
         if record["pins_flipped"]:
             text = f"seed {trained.run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
@@ -168,6 +170,7 @@ def _run_record(
         "streams": dict(trained.run.streams),
         "status": "failed" if scored["failure"] else "finished",
         **scored,
+        "truncated": {"train": asdict(trained.truncated), "eval": scored.get("truncated")},
         "witnesses": dict(trained.witnesses),
         "initializers": list(trained.initializers),
         "steps": trained.steps,

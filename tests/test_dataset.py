@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from seedband.dataset import Items, label_set, load_items, overlap
 from seedband.errors import UsageError
+from seedband.networks import load_tokenizer
+from seedband.records import Truncation
 from seedband.store import file_sha256
-from seedband.tasks.text_classification import collate, encode_texts
+from seedband.tasks.text_classification import collate, encode_texts, truncation
 
 COLUMNS = {"text": "text", "label": "label", "id": "id", "slices": ["channel"]}
 ROWS = [{"id": f"i{n}", "text": f"text {n}", "label": "ab"[n % 2], "channel": "chat"} for n in range(20)]
@@ -157,6 +159,15 @@ def test_batches_are_padded_on_the_right():
     assert batch["input_ids"].tolist() == [[1, 2, 3], [5, 9, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert collate(SimpleNamespace(pad_token_id=None), rows, torch.device("cpu"))["input_ids"][1].tolist() == [5, 0, 0]
+
+
+def test_what_a_text_loses_to_the_length_is_counted(tiny_recipe):
+    tokenizer = load_tokenizer(str(tiny_recipe.folder / "base"))
+    texts = ["the apple", "the very old apple was near us today", "the old iron was new"]
+    whole = [len(row["input_ids"]) for row in encode_texts(tokenizer, texts, 512)]
+    rows = encode_texts(tokenizer, texts, whole[2])
+    assert truncation(tokenizer, texts, rows, whole[2]) == Truncation(1, whole[1] - whole[2])
+    assert truncation(tokenizer, texts, encode_texts(tokenizer, texts, 512), 512) == Truncation()
 
 
 def load_bytes(tmp_path_factory, content):

@@ -10,7 +10,9 @@ import pytest
 from seedband.checkpoints import checkpoint_tensors
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.models import (
+    HUB_FILE,
     check_safe,
+    files_sha256,
     header,
     locate_base,
     recognise,
@@ -64,6 +66,23 @@ def test_package_folder_cannot_lead_out_of_the_package(package):
 def test_what_is_not_there_is_a_usage_error(reference, tmp_path):
     with pytest.raises(UsageError):
         locate_base(reference, None, tmp_path, offline=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["chat_template.jinja", "chat_template.json", "additional_chat_templates/tool.jinja", "generation_config.json"],
+)
+def test_what_decides_prompts_and_where_answers_end_is_part_of_the_base(tiny_recipe, tmp_path, name):
+    base = shutil.copytree(tiny_recipe.folder / "base", tmp_path / "base")
+    before = files_sha256(base)
+    (base / name).parent.mkdir(exist_ok=True)
+    (base / name).write_text("{}")
+    assert files_sha256(base) != before
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "generation_config.json", "config.json"])
+def test_what_scores_depend_on_is_fetched_from_a_hub(name):
+    assert HUB_FILE.fullmatch(name)
 
 
 @pytest.mark.parametrize("revision", [None, "main", "abc123"])

@@ -10,7 +10,7 @@ from seedband import load_band, store, sweep
 from seedband.candidates import resolve
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.folders import finished_runs, read_run, read_sweep
-from seedband.jobs import train
+from seedband.jobs import each_warning_once, train
 from seedband.preflight import prepare
 from seedband.provenance import recorded_recipe
 from seedband.recipe import load_recipe
@@ -240,3 +240,12 @@ def test_data_are_found_from_a_sweep_behind_a_link(heads, tmp_path):
     assert again.train_items.path.samefile(heads.folder / "train.jsonl")
     assert again.recipe.data.train == "train.jsonl"
     assert again.scoring.base.reference == "base"
+
+
+def test_what_every_job_warns_of_is_told_once():
+    told = []
+    watched = each_warning_once(told.append)
+    events = [Event("warning", content={"text": text}) for text in ("a", "b", "a")]
+    for event in [*events, Event("step", 0, {"step": 1}), Event("step", 0, {"step": 1})]:
+        watched(event)
+    assert [event.content.get("text") for event in told] == ["a", "b", None, None]
