@@ -127,6 +127,11 @@ def _task(config: Mapping[str, Any], task: str | None) -> Iterator[Problem]:
         yield Problem("task_type", brief(config["task_type"]), f"{task!r}, or nothing")
 
 
+def lora_modules(tensors: Shapes) -> set[str]:
+    """The modules that an adapter's tensors are for."""
+    return set(_factors(tensors))
+
+
 def _factors(tensors: Shapes) -> dict[str, dict[str, tuple[int, ...]]]:
     """Shapes of A and B of every module."""
     factors: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import tasks
-from seedband.adapters import check_adapter
+from seedband.adapters import check_adapter, lora_modules
 from seedband.errors import Problem, Refused, WorkFailed
 from seedband.models import (
     ADAPTER_WEIGHTS,
@@ -20,10 +20,10 @@ from seedband.models import (
     tensor_names,
     weight_files,
 )
-from seedband.networks import Network, pooled
+from seedband.networks import Network, loaded_shapes, pooled
 from seedband.records import Base, CheckpointFiles
 from seedband.schema import MAX_PROBLEMS, brief
-from seedband.shapes import Shapes, check_shapes, checkpoint_shapes
+from seedband.shapes import Shapes, check_shapes, checkpoint_shapes, in_base
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,12 @@ def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
 
 
 def _shapes(files: CheckpointFiles, base: Base) -> tuple[Shapes, Shapes]:
-    return checkpoint_shapes(files), tensor_names(Path(base.path))
+    """Shapes of a checkpoint and of its base, whose tensors an adapter calls as they are called once it is loaded."""
+    found = checkpoint_shapes(files)
+    own: Shapes = tensor_names(Path(base.path))
+    if files.kind == "adapter" and any(in_base(f"{module}.weight", own) is None for module in lora_modules(found)):
+        own = loaded_shapes(base.path)
+    return found, own
 
 
 def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task") -> Network:

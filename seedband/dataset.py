@@ -11,7 +11,7 @@ from typing import Any
 from seedband import store
 from seedband.errors import Problem, Refused, UsageError
 from seedband.rows import Row, read_row
-from seedband.schema import a_path
+from seedband.schema import a_path, brief
 
 IMAGES = "image-classification"
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
@@ -33,7 +33,7 @@ class Items:
         targets: What it shall answer: a label, or a completion.
         contexts: What the answer has to rest on; None where the data have no such column.
         slices: Columns by which scores can be split, each with one value a row.
-        sha256: Of the file, so of the order of rows, too; of the images with it.
+        sha256: Of the file, so of the order of rows, too; for images of what the rows give, wherever the images lie.
         contents: What tells each input from others: a text is its own, an image is its hash.
         chat: Whether the inputs are chats.
     """
@@ -114,8 +114,8 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
         folder = path if path.is_dir() else path.parent
         inputs = [str(_image(folder, row, path)) for row in rows]
         contents = [store.file_sha256(Path(image)) for image in inputs]
-        names = [row.given for row in rows]
-        sha256 = store.digest([sha256, names, [row.target for row in rows], contents])
+        kept = [[row.id, content, row.target, row.slices] for row, content in zip(rows, contents, strict=True)]
+        sha256 = store.digest(kept)
     return Items(
         path=path,
         ids=tuple(row.id for row in rows),
@@ -130,9 +130,15 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
 
 
 def _image(folder: Path, row: Row, path: Path) -> Path:
+    """Where the image of a row lies: in the data's folder, and a link in it leads nowhere else."""
     image = folder / row.given
     if not a_path(row.given) or not image.is_file():
-        raise UsageError(f"{path}: item {row.id}: no image {row.given!r}", hint=f"paths start at {folder}")
+        raise UsageError(f"{path}: item {row.id}: no image {brief(row.given)}", hint=f"paths start at {folder}")
+    if not image.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{path}: item {row.id}: image {brief(row.given)} lies outside {folder}",
+            hint="copy it into the folder, or put the data file where the images are",
+        )
     return image
 
 

@@ -42,6 +42,8 @@ VOCABULARIES = (
     "spiece.model",
     "sentencepiece.bpe.model",
 )
+#: An image processor, one of these.
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 #: Digits of a class number; nobody has more classes.
 MAX_DIGITS = 9
 #: Letters of a reference that a message shows.
@@ -147,13 +149,11 @@ def locate_base(reference: str, revision: str | None, folder: Path, *, offline: 
     else:
         raise UsageError(f"model.base: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
     check_safe(path)
-    if not any((path / name).is_file() for name in VOCABULARIES):
-        raise UsageError(f"model.base: {path} has no tokenizer (none of {', '.join(VOCABULARIES)})")
     return Base(reference, str(path), weights_sha256(path), files_sha256(path))
 
 
 def files_sha256(folder: Path) -> str:
-    """SHA-256 over the files beside the weights on which scores depend: config, tokenizer, chat template, pooling."""
+    """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, templates, processor, pooling."""
     patterns = [
         "config.json",
         "tokenizer*",
@@ -165,9 +165,21 @@ def files_sha256(folder: Path) -> str:
         "additional_chat_templates/*",
         "generation_config.json",
         "1_Pooling/*",
+        *PROCESSORS,
     ]
     files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
     return store.digest({file.relative_to(folder).as_posix(): store.file_sha256(file) for file in files})
+
+
+def check_reads(path: Path, *, images: bool) -> None:
+    """Refuse a base that has no way to read what it shall learn from.
+
+    Raises:
+        UsageError: No tokenizer, or for images no image processor.
+    """
+    what, names = ("image processor", PROCESSORS) if images else ("tokenizer", VOCABULARIES)
+    if not any((path / name).is_file() for name in names):
+        raise UsageError(f"model.base: {path} has no {what} (none of {', '.join(names)})")
 
 
 def weights_sha256(folder: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from seedband.errors import UsageError
 from seedband.models import Pooling
 
 if TYPE_CHECKING:
@@ -61,6 +62,34 @@ def load_tokenizer(base: str) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+
+
+def load_processor(base: str) -> Any:
+    """The base model's image processor, on pillow: whether torchvision is there must not change a pixel.
+
+    Raises:
+        UsageError: It cannot be opened, or pillow is not installed.
+    """
+    from transformers import AutoImageProcessor
+
+    try:
+        return AutoImageProcessor.from_pretrained(base, backend="pil", local_files_only=True, trust_remote_code=False)
+    except ImportError as error:
+        raise UsageError("images need pillow", hint='pip install "seedband[image]"') from error
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{base}: no image processor that transformers can open: {reason}") from error
+
+
+def loaded_shapes(base: str) -> "Mapping[str, tuple[int, ...]]":
+    """Names and shapes of a base's tensors once it is loaded, which may be others than those on disk."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    with torch.device("meta"):
+        model = AutoModel.from_config(config, trust_remote_code=False)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def network(model: Any, info: Mapping[str, Any]) -> Network:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from seedband import evaluators, store, tasks, trainers
-from seedband.dataset import Items, label_set, load_items, overlap
+from seedband.dataset import IMAGES, Items, label_set, load_items, overlap
 from seedband.errors import Problem, Refused, UsageError
+from seedband.images import check_images
 from seedband.initializers import HEAD, LORA
-from seedband.models import locate_base, resolve_pooling, tensor_names
+from seedband.models import check_reads, locate_base, read_config, resolve_pooling, tensor_names
+from seedband.networks import loaded_shapes
 from seedband.recipe import LoadedRecipe, find_config, load_recipe
 from seedband.records import Base, EvaluatorSection, Recipe, Scoring
 
@@ -19,6 +21,8 @@ T = TypeVar("T")
 FLOPS_PER_THREAD = 2.5e10
 START_S = 12.0
 TOKENS_PER_WORD = 1.4
+#: Of an image whose model does not say it: ViT-B/16's.
+PATCHES = 196
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     problems += _registry_problems(recipe, start, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
+    if recipe.model.task == IMAGES:
+        problems += _image_problems([items for items in (train, evaluated) if items is not None])
     if train is not None and evaluated is not None and tasks.BUILT_IN[recipe.model.task].outputs == "classes":
         problems += _label_problems(train, evaluated)
     if problems or base is None or train is None or evaluated is None:
@@ -183,14 +189,26 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
     size = 4 * (adapter + head) + rows + 200 * steps
     if seconds_before:
         return Cost(steps, size, sum(seconds_before) / len(seconds_before), "from the runs that are finished")
-    words = [len(text.split()) for text in prepared.train_items.inputs]
-    tokens = min(recipe.model.max_length, TOKENS_PER_WORD * sum(words) / len(words))
+    tokens = _tokens(prepared)
     rows_seen = steps * section.batch_size * section.gradient_accumulation
     passes = 1 / steps if section.method == "head" else 2.0
     flops = 2 * (1 + passes) * sum(math.prod(shape) for shape in matrices) * tokens * rows_seen
     return Cost(
         steps, size, START_S + flops / (FLOPS_PER_THREAD * recipe.determinism.threads), "a rough guess, for CPU"
     )
+
+
+def _tokens(prepared: Prepared) -> float:
+    """Tokens of a row, about: words, or patches of an image."""
+    model, texts = prepared.recipe.model, prepared.train_items.inputs
+    if model.task == IMAGES:
+        config = read_config(Path(prepared.scoring.base.path))
+        size, patch = config.get("image_size"), config.get("patch_size")
+        if isinstance(size, int) and isinstance(patch, int) and patch > 0:
+            return (size / patch) ** 2
+        return PATCHES
+    words = sum(len(text.split()) for text in texts)
+    return min(model.max_length, TOKENS_PER_WORD * words / len(texts))
 
 
 def _matches(module: str, target: str) -> bool:
@@ -292,15 +310,22 @@ def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
             f"model.base: {base.reference} has weights {base.sha256}, the recipe expects {expected}",
             hint="this is not the model that the recipe was written for",
         )
+    problems: list[Problem] = []
+    _try(problems, lambda: check_reads(Path(base.path), images=recipe.model.task == IMAGES))
     if recipe.train.method == "head":
         try:
             resolve_pooling(recipe.head.pooling, Path(base.path))
         except UsageError as error:
-            return [Problem("head.pooling", error.message, error.hint)]
+            problems.append(Problem("head.pooling", error.message, error.hint))
+    return problems + (_target_problems(recipe, base) if recipe.train.method == "lora" else [])
+
+
+def _target_problems(recipe: Recipe, base: Base) -> list[Problem]:
     targets = recipe.lora.target_modules
-    if recipe.train.method != "lora" or isinstance(targets, str):
-        return _pattern_problems(targets) if isinstance(targets, str) and recipe.train.method == "lora" else []
-    shapes = tensor_names(Path(base.path))
+    if isinstance(targets, str):
+        return _pattern_problems(targets)
+    # Models of images are renamed while they are loaded, and PEFT sees the new names.
+    shapes = loaded_shapes(base.path) if recipe.model.task == IMAGES else tensor_names(Path(base.path))
     modules = [
         name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
     ]
@@ -316,6 +341,14 @@ def _pattern_problems(target: str) -> list[Problem]:
     if target == "all-linear":
         return []
     return [Problem("lora.target_modules", repr(target), 'a list of names, or "all-linear"')]
+
+
+def _image_problems(data: Sequence[Items]) -> list[Problem]:
+    """What is wrong with images, told once where it is not theirs."""
+    problems: list[Problem] = []
+    for items in data:
+        _try(problems, lambda items=items: check_images(items.ids, items.inputs, items.path))  # type: ignore[misc]
+    return list(dict.fromkeys(problems))
 
 
 def _label_problems(train: Items, evaluated: Items) -> list[Problem]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seedband import executors, jobs, models, slices, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
-from seedband.dataset import data_sha256
+from seedband.dataset import IMAGES, data_sha256
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
 from seedband.items import ITEMS, read_table
@@ -120,6 +120,7 @@ def scoring_of(band: Band, data: str | Path | None, own: str | Path | None = Non
         raise Refused(
             f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
         )
+    models.check_reads(Path(base.path), images=recipe.model.task == IMAGES)
     path = Path(data) if data is not None else band.folder / facts["data"]["eval"]["path"]
     if not path.exists():
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")

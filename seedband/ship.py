@@ -6,6 +6,7 @@ from typing import Any
 
 from seedband import checkpoints, folders, models, networks, store
 from seedband.band import Band, load_band
+from seedband.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
 from seedband.records import Run
@@ -18,8 +19,8 @@ RECORDS = (RUN, ITEMS, "trace.jsonl")
 def ship(folder: str | Path, to: str | Path) -> Run:
     """Copy the lower-median checkpoint of a sweep, and write its model card.
 
-    An adapter is copied as it is. A head is put back on its base: as a transformers sequence classifier where it is
-    the architecture's own, else beside a copy of the embedding model.
+    An adapter is copied as it is. A head is put back on its base: as a transformers classifier where it is the
+    architecture's own, else beside a copy of the embedding model.
 
     Args:
         folder: Of the sweep.
@@ -66,7 +67,7 @@ def model_card(band: Band, run: Run) -> str:
     return f"""---
 base_model: {facts["base"]["reference"]}
 library_name: {"peft" if facts["signature"]["method"] == "lora" else "transformers"}
-pipeline_tag: text-classification
+pipeline_tag: {"text-generation" if facts["signature"]["task"] == "causal-lm" else facts["signature"]["task"]}
 tags: [seedband]
 ---
 # {facts["data"]["name"]}: seed {run.seed}, the median of {primary.n}
@@ -99,7 +100,8 @@ def _ship_head(run: Run, band: Band, to: Path) -> None:
         files = models.recognise(run.folder, str(run.folder))
         model: Any = checkpoints.open_checkpoint(files, base, head.labels, band.provenance["signature"]["task"]).module
         model.save_pretrained(to)
-        networks.load_tokenizer(base.path).save_pretrained(to)
+        images = band.provenance["signature"]["task"] == IMAGES
+        (networks.load_processor if images else networks.load_tokenizer)(base.path).save_pretrained(to)
         return
     shutil.copytree(base.path, to, dirs_exist_ok=True)
     for name in ("head.json", models.HEAD_WEIGHTS):

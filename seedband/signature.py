@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any, Literal
 
 from seedband import store
@@ -97,6 +98,8 @@ def of_scoring(
             "fingerprint": environment["fingerprint"],
             "device": environment["device"],
             **{name: environment["versions"].get(name) for name in ("torch", "transformers", "peft")},
+            # What decodes and scales images decides pixels; where there are none, its version says nothing.
+            **({"pillow": version("pillow")} if scoring.task == "image-classification" else {}),
         },
     }
 

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from seedband.dataset import Items
-from seedband.networks import Network, from_folder, network
+from seedband.errors import UsageError
+from seedband.images import decoded
+from seedband.networks import Network, from_folder, load_processor, network
 from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
@@ -15,6 +17,8 @@ from seedband.tasks.classes import classes, in_batches, loss, targets_of
 #: PEFT has no name for it, so the head must be listed to be trained and saved.
 PEFT = None
 HEADS: frozenset[str] = frozenset()
+#: What is kept of images that are decoded, in bytes.
+MAX_KEPT_BYTES = 1024**3
 
 
 def load(path: str, labels: Sequence[str]) -> Network:
@@ -26,22 +30,36 @@ def load(path: str, labels: Sequence[str]) -> Network:
 
 
 class Images:
-    """Images as the model reads them, each decoded once."""
+    """Images as the model reads them; what fits into memory is decoded once."""
 
     def __init__(self, base: str, paths: Sequence[str]) -> None:
-        from PIL import Image
-        from transformers import AutoImageProcessor
-
-        processor = AutoImageProcessor.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-        pixels = []
-        for path in paths:
-            with Image.open(Path(path)) as image:
-                pixels.append(processor(image.convert("RGB"), return_tensors="pt")["pixel_values"][0])
-        self._pixels = torch.stack(pixels)
+        self._processor = load_processor(base)
+        self._paths = paths
+        self._kept: dict[int, torch.Tensor] = {}
+        self._room = MAX_KEPT_BYTES
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """Pixels, shape (rows, channels, height, width)."""
-        return {"pixel_values": self._pixels[list(rows)].to(device)}
+        """Pixels, shape (rows, channels, height, width).
+
+        Raises:
+            UsageError: An image cannot be decoded, or comes out of the processor in a size of its own.
+        """
+        pixels = [self._pixels(row) for row in rows]
+        for row, own in zip(rows, pixels, strict=True):
+            if own.shape != pixels[0].shape:
+                first = self._paths[rows[0]]
+                found = f"{self._paths[row]} comes out in {list(own.shape)}, {first} in {list(pixels[0].shape)}"
+                raise UsageError(f"the base's image processor gives no one size: {found}", hint="crop the images")
+        return {"pixel_values": torch.stack(pixels).to(device)}
+
+    def _pixels(self, row: int) -> torch.Tensor:
+        if row in self._kept:
+            return self._kept[row]
+        pixels: torch.Tensor = self._processor(decoded(Path(self._paths[row])), return_tensors="pt")["pixel_values"][0]
+        if pixels.nbytes <= self._room:
+            self._kept[row] = pixels
+            self._room -= pixels.nbytes
+        return pixels
 
 
 class Lesson:
@@ -53,7 +71,7 @@ class Lesson:
         self._images = Images(scoring.base.path, items.inputs)
         self._targets = torch.tensor(targets_of(items, scoring.labels))
         self.batch = self._images.batch
-        self.by_length = range(len(items))
+        self.by_length = list(range(len(items)))
         self.truncated = Truncation()
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
