@@ -1,25 +1,23 @@
 """Datasets: read, validate, fingerprint."""
 
-import csv
-import io
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seedband import store
-from seedband.errors import Problem, Refused, UsageError
+from seedband.datafiles import read_values
+from seedband.errors import Problem, UsageError
 from seedband.rows import Row, read_row
 from seedband.schema import a_path, brief
 
 IMAGES = "image-classification"
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 #: Mistakes listed of one file; the rest is counted.
 MAX_LISTED = 10
-#: A larger file is not read into memory, nor is a longer line taken for a row.
-MAX_BYTES = 2 * 1024**3
-MAX_LINE = 16 * 1024**2
+#: Hexadecimal digits of a row's fingerprint.
+DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,20 @@ class Items:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of every row, a short SHA-256 of what scores depend on: input, target and context, neither id nor slices."""
+        contexts = self.contexts or (None,) * len(self)
+        rows = zip(self.contents, self.targets, contexts, strict=True)
+        return tuple(store.digest(row)[:DIGITS] for row in rows)
+
 
 def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
     """Read and validate a data file.
 
     Args:
-        path: JSONL, CSV or Parquet; for images also a folder with a folder for each label. Blank lines of JSONL are
-            skipped, rows are counted from 1 as lines.
+        path: JSONL, CSV, TSV or Parquet; for images also a folder with a folder for each label. Blank lines of JSONL
+            are skipped, rows are counted from 1 as lines.
         columns: The task, and the names of its columns: `text`, `image`, `prompt`, `completion`, `messages`,
             `context`, `label`, `id`, and a list of `slices`.
 
@@ -67,7 +72,7 @@ def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
     problems: list[Problem] = []
     found: list[Row] = []
     lines_of_id: dict[str, int] = {}
-    for number, value in _values(path):
+    for number, value in read_values(path, _names(columns)):
         where = f"{path.name}, row {number}"
         row, mistakes = (None, [value]) if isinstance(value, Problem) else read_row(value, where, columns, number)
         if row and (first := lines_of_id.setdefault(row.id, number)) != number:
@@ -93,6 +98,33 @@ def overlap(train: Items, evaluated: Items) -> list[str]:
     known = {_normalised(content) for content in train.contents}
     pairs = zip(evaluated.ids, evaluated.contents, strict=True)
     return [name for name, content in pairs if _normalised(content) in known]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Rows of a data set whose input, after normalisation of case, space and form, is that of an earlier one.
+
+    Attributes:
+        repeated: Ids of those with the same target.
+        conflicting: Ids of the earlier row and of the one with another target.
+    """
+
+    repeated: tuple[str, ...]
+    conflicting: tuple[tuple[str, str], ...]
+
+
+def duplicates(items: Items) -> Duplicates:
+    """Rows that say again what an earlier row says, or contradict it."""
+    seen: dict[str, dict[str, str]] = defaultdict(dict)
+    repeated, conflicting = [], []
+    for name, content, target in zip(items.ids, items.contents, items.targets, strict=True):
+        earlier = seen[_normalised(content)]
+        if target in earlier:
+            repeated.append(name)
+        elif earlier:
+            conflicting.append((next(iter(earlier.values())), name))
+        earlier.setdefault(target, name)
+    return Duplicates(tuple(repeated), tuple(conflicting))
 
 
 def data_sha256(path: Path, columns: Mapping[str, Any]) -> str:
@@ -142,70 +174,10 @@ def _image(folder: Path, row: Row, path: Path) -> Path:
     return image
 
 
-def _values(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    """The rows of a file by their numbers, or what is wrong with one."""
-    if path.is_dir():
-        yield from enumerate(_labelled_images(path), 1)
-    elif path.suffix.lower() == ".csv":
-        yield from _csv_rows(path)
-    elif path.suffix.lower() == ".parquet":
-        yield from enumerate(_parquet_rows(path), 1)
-    else:
-        yield from _json_rows(path)
-
-
-def _labelled_images(folder: Path) -> Iterator[dict[str, Any]]:
-    """A folder of images: the name of the folder that an image lies in is its label."""
-    for path in sorted(folder.glob("*/*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            name = path.relative_to(folder).as_posix()
-            yield {"id": name, "image": name, "label": path.parent.name}
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(store.read_text(path, MAX_BYTES, "utf-8-sig"), newline=""), strict=True)
-    try:
-        for row in reader:
-            yield reader.line_num, {key: value for key, value in row.items() if key is not None and value}
-    except csv.Error as error:
-        raise UsageError(f"{path}: row {reader.line_num}: {error}") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    store.check_size(path, MAX_BYTES)
-    try:
-        with pq.ParquetFile(path) as file:
-            if sum(file.metadata.row_group(n).total_byte_size for n in range(file.num_row_groups)) > MAX_BYTES:
-                raise Refused(f"{path}: unpacks to more than {MAX_BYTES} bytes")
-            for batch in file.iter_batches(batch_size=1024):
-                yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{path}: not valid Parquet: {error}") from error
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        where = f"{path.name}, row {number}"
-        try:
-            value = store.loads(line)
-        except ValueError as error:
-            yield number, Problem(where, "no JSON", f"one JSON object a line ({error})")
-            continue
-        yield number, value if isinstance(value, dict) else Problem(where, f"a {type(value).__name__}", "a JSON object")
-
-
-def _lines(path: Path) -> list[str]:
-    lines = store.read_text(path, MAX_BYTES, "utf-8-sig").split("\n")
-    longest = max(map(len, lines))
-    if longest > MAX_LINE:
-        row = 1 + next(number for number, line in enumerate(lines) if len(line) == longest)
-        raise UsageError(f"{path}: row {row} has {longest} characters, expected at most {MAX_LINE} on a line")
-    return lines
+def _names(columns: Mapping[str, Any]) -> list[str]:
+    """The columns that a task reads."""
+    single = [str(name) for key, name in columns.items() if key not in ("task", "slices")]
+    return [*single, *columns["slices"]]
 
 
 def _normalised(text: str) -> str:

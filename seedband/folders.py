@@ -11,7 +11,7 @@ from seedband import store
 from seedband.band import load_band
 from seedband.errors import Refused, UsageError
 from seedband.form import a_root_seed_as_text
-from seedband.items import ITEMS, read_table
+from seedband.items import ITEMS, ROW, read_table
 from seedband.models import CHECKPOINT
 from seedband.records import Evaluation, Run
 from seedband.schema import Number, PathText, read_record
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SWEEP = "sweep.json"
 #: Columns of items.parquet that scores.parquet does without: they are long, and no score.
-PREDICTED = ["logits", "nll", "n_tokens"]
+PREDICTED = ["logits", "nll", "n_tokens", ROW]
 RootSeed = Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
 
 

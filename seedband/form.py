@@ -96,6 +96,12 @@ def a_list_of_slices(value: object) -> bool:
     return isinstance(value, list) and all(map(_a_slice, value))
 
 
+def fingerprints_of_16_digits_a_row(value: object) -> bool:
+    """Rows of the eval data; null where they are too many."""
+    digits = isinstance(value, str) and len(value) % 16 == 0 and set(value) <= set("0123456789abcdef")
+    return value is None or digits
+
+
 def three_numbers_of_0_or_more(value: object) -> bool:
     """A prior; null stands for the last of them where it is infinite."""
     if not isinstance(value, list) or len(value) != 3:  # noqa: PLR2004
@@ -148,6 +154,8 @@ SCORED: Form = {
     "scores.path": a_path,
     "items_sha256": a_text_or_null,
 }
+#: Optional: the first releases had none, nor has a data set of many rows.
+ROWS: Form = {"data.eval.rows": fingerprints_of_16_digits_a_row}
 CRASHED: Form = {"crashed": a_table_of_texts_by_seed}
 SLICED: Form = {"slices": a_list_of_slices}
 HISTORY: Form = {
@@ -169,6 +177,7 @@ def check_band(content: Mapping[str, Any]) -> None:
     facts = content["provenance"]
     check(facts, SWEPT, "provenance.", required="recipe" in facts)
     check(facts, SCORED, "provenance.", required=False)
+    check(facts, ROWS, "provenance.", required=False)
     check(facts, CRASHED, "provenance.", required=False)
     check(facts, SLICED, "provenance.", required=False)
     moderated = any(metric["prior"][0] > 0 for metric in content["metrics"].values())

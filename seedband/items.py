@@ -21,6 +21,8 @@ MAX_ITEMS_BYTES = 4 * 1024**3
 #: Bytes of a number in a column of items, in memory.
 VALUE_BYTES = 8
 ITEM_COLUMNS = {"item", "label", "prediction"}
+#: Fingerprint of what each row gives; runs of the first releases have none.
+ROW = "row_sha256"
 
 
 def write_table(
@@ -36,6 +38,7 @@ def write_table(
     table = pd.DataFrame(
         {
             "item": items.ids,
+            ROW: items.fingerprints,
             **{f"slice:{name}": values for name, values in items.slices.items()},
             "label": items.targets,
             **predictions.columns(labels),
@@ -132,5 +135,5 @@ def _is_item_column(column: Any) -> bool:
         return bool(pa.types.is_floating(column.type))
     if column.name == "n_tokens":
         return bool(pa.types.is_integer(column.type))
-    known = column.name in ITEM_COLUMNS or column.name.startswith("slice:")
+    known = column.name in {*ITEM_COLUMNS, ROW} or column.name.startswith("slice:")
     return known and bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))

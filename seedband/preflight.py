@@ -1,20 +1,23 @@
 """A recipe against models, data and registries: every mistake at once, before any work."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from seedband import evaluators, store, tasks, trainers
-from seedband.dataset import IMAGES, Items, label_set, load_items, overlap
+from seedband.datafiles import locate
+from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, overlap
 from seedband.errors import Problem, Refused, UsageError
 from seedband.images import check_images
 from seedband.initializers import HEAD, LORA
 from seedband.models import check_reads, locate_base, read_config, resolve_pooling, tensor_names
 from seedband.networks import loaded_shapes
+from seedband.provenance import on_hub
 from seedband.recipe import LoadedRecipe, find_config, load_recipe
 from seedband.records import Base, EvaluatorSection, Recipe, Scoring
+from seedband.row_changes import named
 
 T = TypeVar("T")
 #: For a guess at the time of a run: what a CPU thread computes a second, a job's start, and a language's tokens.
@@ -23,6 +26,31 @@ START_S = 12.0
 TOKENS_PER_WORD = 1.4
 #: Of an image whose model does not say it: ViT-B/16's.
 PATCHES = 196
+
+
+class Repeats(NamedTuple):
+    """Rows that say the same as another, after normalisation of case, space and form.
+
+    Attributes:
+        train: Among the training rows.
+        eval: Among the eval rows.
+        shared: Ids of eval rows that also stand in train.
+    """
+
+    train: Duplicates
+    eval: Duplicates
+    shared: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind, for records."""
+        return {
+            "eval_in_train": len(self.shared),
+            "train_repeated": len(self.train.repeated),
+            "train_conflicting": len(self.train.conflicting),
+            "eval_repeated": len(self.eval.repeated),
+            "eval_conflicting": len(self.eval.conflicting),
+        }
 
 
 @dataclass(frozen=True)
@@ -34,7 +62,8 @@ class Prepared:
         scoring: How its checkpoints will be scored.
         train_items: Training rows.
         eval_items: Eval rows.
-        warnings: What is no mistake but should be known.
+        repeats: Rows that say the same.
+        references: Training rows and eval rows as the recipe names them.
         folder: Where relative paths in the recipe start from.
     """
 
@@ -42,8 +71,14 @@ class Prepared:
     scoring: Scoring
     train_items: Items
     eval_items: Items
-    warnings: tuple[str, ...]
+    repeats: Repeats
+    references: tuple[str, str]
     folder: Path
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is no mistake but should be known."""
+        return tuple(_warnings(self.repeats, len(self.eval_items)))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -54,14 +89,20 @@ class Prepared:
             "data": {
                 "name": data.name,
                 "version": data.version,
-                "train": {"path": str(self.train_items.path), "sha256": self.train_items.sha256},
-                "eval": {"path": str(self.eval_items.path), "sha256": self.eval_items.sha256},
+                "train": self._file(self.train_items, self.references[0]),
+                "eval": self._file(self.eval_items, self.references[1]),
                 "n_train": len(self.train_items),
                 "n_eval": len(self.eval_items),
+                "repeats": self.repeats.counts,
                 "columns": dict(self.scoring.columns),
             },
             "folder": self.scoring.folder,
         }
+
+    @staticmethod
+    def _file(items: Items, reference: str) -> dict[str, str]:
+        """Where a data file lies, what is in a hub as it is called there, and its content."""
+        return {"path": reference if on_hub(reference) else str(items.path), "sha256": items.sha256}
 
     def as_record(self) -> dict[str, Any]:
         """The recipe and where it comes from, as run.json and sweep.json record them."""
@@ -82,8 +123,8 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     columns = columns_of(recipe)
     base = _try(problems, lambda: locate_base(places["base"], recipe.model.revision, folder, offline=offline))
     start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
-    train = _try(problems, lambda: load_items(_absolute(folder, places["train"]), columns))
-    evaluated = _try(problems, lambda: load_items(_absolute(folder, places["eval"]), columns))
+    train = _try(problems, lambda: load_items(locate(places["train"], folder, offline=offline), columns))
+    evaluated = _try(problems, lambda: load_items(locate(places["eval"], folder, offline=offline), columns))
     problems += _registry_problems(recipe, start, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
@@ -97,7 +138,8 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     base = replace(base, reference=recipe.model.base)
     labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
     scoring = scoring_for(recipe, base, labels, evaluated.path, start)
-    return Prepared(recipe, scoring, train, evaluated, tuple(_warnings(train, evaluated)), folder)
+    references = (places["train"], places["eval"])
+    return Prepared(recipe, scoring, train, evaluated, _repeats(train, evaluated), references, folder)
 
 
 def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: Path, start: Path) -> Scoring:
@@ -228,12 +270,6 @@ def columns_of(recipe: Recipe) -> dict[str, Any]:
     """Which columns of the data files are used, and for what."""
     used = ("id", "slices", *COLUMNS[recipe.model.task])
     return {"task": recipe.model.task, **{name: getattr(recipe.data, name) for name in used}}
-
-
-def _absolute(folder: Path, path: str) -> Path:
-    """A path with its links followed, as `provenance` does: `..` of a linked folder is what lies beside its target."""
-    absolute = (folder / path).absolute()
-    return absolute.parent.resolve() / absolute.name
 
 
 def _try(problems: list[Problem], step: Callable[[], T]) -> T | None:
@@ -369,9 +405,21 @@ def _label_problems(train: Items, evaluated: Items) -> list[Problem]:
     return problems
 
 
-def _warnings(train: Items, evaluated: Items) -> list[str]:
-    shared = overlap(train, evaluated)
-    if not shared:
-        return []
-    shown = ", ".join(shared[:5]) + (" …" if len(shared) > 5 else "")  # noqa: PLR2004
-    return [f"{len(shared)} of {len(evaluated)} eval items also stand in train ({shown}): their scores are too good"]
+def _repeats(train: Items, evaluated: Items) -> Repeats:
+    return Repeats(duplicates(train), duplicates(evaluated), tuple(overlap(train, evaluated)))
+
+
+def _warnings(repeats: Repeats, n_eval: int) -> Iterator[str]:
+    if repeats.shared:
+        told = f"{len(repeats.shared)} of {n_eval} eval items also stand in train ({named(repeats.shared)})"
+        yield f"{told}: their scores are too good"
+    for part, found in (("train", repeats.train), ("eval", repeats.eval)):
+        if found.repeated:
+            count = len(found.repeated)
+            what = "1 row says" if count == 1 else f"{count} rows say"
+            counts = "they count twice" if part == "eval" else "they are learnt twice"
+            yield f"{part}: {what} what an earlier one says ({named(found.repeated)}): {counts}"
+        if found.conflicting:
+            pairs = [f"{first} and {other}" for first, other in found.conflicting]
+            what = "1 pair of rows has" if len(pairs) == 1 else f"{len(pairs)} pairs of rows have"
+            yield f"{part}: {what} one input and two answers ({named(pairs)})"

@@ -17,11 +17,17 @@ def relative(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """
     base, data = dict(facts["base"]), dict(facts["data"])
     for part in ("train", "eval"):
-        data[part] = {**data[part], "path": relative_path(data[part]["path"], folder)}
+        path = data[part]["path"]
+        data[part] = {**data[part], "path": path if on_hub(path) else relative_path(path, folder)}
     path = base.pop("path")
     if not base["reference"].startswith("package:") and base["revision"] is None:
         base["reference"] = relative_path(path, folder)
     return {**facts, "base": base, "data": data, "folder": relative_path(facts["folder"], folder)}
+
+
+def on_hub(reference: str) -> bool:
+    """Whether a data file is one of a hub: hf://datasets/org/name@commit/path."""
+    return reference.startswith("hf://")
 
 
 def relative_path(target: str | Path, folder: Path) -> str:

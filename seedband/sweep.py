@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import band as bands
-from seedband import evaluators, folders, provenance, runs, seeding, signature, slices, store
+from seedband import evaluators, folders, provenance, row_changes, runs, seeding, signature, slices, store
 from seedband.band import Band
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
@@ -159,8 +159,11 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
 
 def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run], path: Path) -> dict[str, Any]:
     folder = path.absolute().parent
+    facts = provenance.relative(prepared.provenance, folder)
+    rows = row_changes.packed(row_changes.of_items(prepared.eval_items))
     return {
-        **provenance.relative(prepared.provenance, folder),
+        **facts,
+        "data": {**facts["data"], "eval": {**facts["data"]["eval"], "rows": rows}},
         "made_by": f"seedband {healthy[0].record['environment']['versions'].get('seedband')}",
         "signature": healthy[0].record["signature"],
         "environment": healthy[0].record["environment"],

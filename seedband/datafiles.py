@@ -1,0 +1,194 @@
+"""Data files: found on this machine or fetched from a hub, and read row by row, whatever their format."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from seedband import store
+from seedband.errors import Problem, Refused, UsageError, WorkFailed
+from seedband.models import COMMIT, HUB_NAME
+from seedband.provenance import on_hub
+from seedband.schema import brief
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+#: A larger file is not read into memory, nor is a longer line taken for a row.
+MAX_BYTES = 2 * 1024**3
+MAX_LINE = 16 * 1024**2
+#: Rows of Parquet that are unpacked at a time.
+BATCH = 64
+#: A file of a hub's data set, of a format that holds no code.
+HUB_FILE = re.compile(
+    rf"hf://datasets/(?P<name>{HUB_NAME.pattern})@(?P<commit>{COMMIT.pattern})"
+    r"/(?P<file>(?:[\w=+-][\w.=+-]*/)*[\w=+-][\w.=+-]*\.(?:jsonl|csv|tsv|parquet))"
+)
+
+
+def locate(reference: str, folder: Path, *, offline: bool) -> Path:
+    """Where a data file lies on this machine, fetched first if it is one of a hub.
+
+    Args:
+        reference: A path, or hf://datasets/org/name@commit/path/file.parquet.
+        folder: Where relative paths start from.
+        offline: Whether the hub must not be asked.
+
+    Raises:
+        UsageError: No reference to a file of a hub, or no such file there.
+        Refused: It is too large.
+        WorkFailed: The hub cannot be reached.
+    """
+    if not on_hub(reference):
+        # Links are followed as `provenance` does it: `..` of a linked folder is what lies beside its target.
+        absolute = (folder / reference).absolute()
+        return absolute.parent.resolve() / absolute.name
+    named = HUB_FILE.fullmatch(reference)
+    if named is None:
+        raise UsageError(
+            f"{reference[:200]}: expected hf://datasets/org/name@commit/path/file of .jsonl, .csv, .tsv or .parquet",
+            hint="the commit as 40 hexadecimal digits: a branch or a tag can change under the band",
+        )
+    return _from_hub(named["name"], named["commit"], named["file"], offline=offline)
+
+
+def _from_hub(name: str, commit: str, file: str, *, offline: bool) -> Path:
+    """A file of a hub's data set, in the hub's own cache; nothing of it is ever run."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+
+    where = f"hf://datasets/{name}@{commit[:12]}/{file}"
+    try:
+        cached = hf_hub_download(name, file, repo_type="dataset", revision=commit, local_files_only=True)
+        return Path(cached)
+    except LocalEntryNotFoundError as error:
+        if offline:
+            raise WorkFailed(f"cannot get {where}: {error}", hint="without --offline it would be fetched") from error
+    try:
+        size = get_hf_file_metadata(hf_hub_url(name, file, repo_type="dataset", revision=commit)).size
+        if size is not None and size <= MAX_BYTES:
+            return Path(hf_hub_download(name, file, repo_type="dataset", revision=commit))
+    except RemoteEntryNotFoundError as error:
+        raise UsageError(f"{where}: the data set has no such file", hint="look at its files on the hub") from error
+    except Exception as error:
+        hint = "check the name, the commit and the network"
+        raise WorkFailed(f"cannot get {where} from the hub: {error}", hint=hint) from error
+    raise Refused(f"{where}: {size} bytes, more than the {MAX_BYTES} that are read")
+
+
+def read_values(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+    """The rows of a data file by their numbers, or what is wrong with one.
+
+    Args:
+        path: JSONL, CSV, TSV or Parquet, or a folder with a folder of images for each label.
+        columns: Names that are asked for, to tell a separator that was not meant.
+
+    Raises:
+        UsageError: No such file, or no file of its kind.
+        Refused: It is too large.
+    """
+    if path.is_dir():
+        yield from enumerate(_labelled_images(path), 1)
+    elif (suffix := path.suffix.lower()) in (".csv", ".tsv"):
+        yield from _csv_rows(path, "\t" if suffix == ".tsv" else ",", columns)
+    elif suffix == ".parquet":
+        yield from enumerate(_parquet_rows(path), 1)
+    else:
+        yield from _json_rows(path)
+
+
+def _labelled_images(folder: Path) -> Iterator[dict[str, Any]]:
+    """A folder of images: the name of the folder that an image lies in is its label."""
+    for path in sorted(folder.glob("*/*")):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            name = path.relative_to(folder).as_posix()
+            yield {"id": name, "image": name, "label": path.parent.name}
+
+
+def _csv_rows(path: Path, separator: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+    csv.field_size_limit(MAX_LINE)
+    text = io.StringIO(store.read_text(path, MAX_BYTES, "utf-8-sig"), newline="")
+    reader = csv.DictReader(text, delimiter=separator, strict=True)
+    try:
+        _check_header(path, list(reader.fieldnames or []), separator, columns)
+        for row in reader:
+            where = f"{path.name}, row {reader.line_num}"
+            if None in row:
+                found = f"{len(row[None])} more cells than the header has"
+                yield reader.line_num, Problem(where, found, "a cell a column", "quote a cell that holds the separator")
+            else:
+                yield reader.line_num, {key: value for key, value in row.items() if value}
+    except csv.Error as error:
+        raise UsageError(f"{path}: row {reader.line_num}: {error}") from error
+
+
+def _check_header(path: Path, header: Sequence[str], separator: str, columns: Sequence[str]) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UsageError(f"{path}: column {brief(twice[0])} stands twice in the header")
+    if header and not set(header) & set(columns):
+        others = [other for other in (";", "\t", "|", ",") if other != separator and other in "".join(header)]
+        hint = f"it looks separated by {others[0]!r}, which is not read" if others else "name its columns in [data]"
+        raise UsageError(f"{path}: columns {brief(list(header))}, of which none is asked for", hint=hint)
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    store.check_size(path, MAX_BYTES)
+    try:
+        with pq.ParquetFile(path) as file:
+            names, facts, size = file.schema_arrow.names, file.metadata, 0
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise UsageError(f"{path}: column {brief(twice[0])} is there twice")
+            if sum(facts.row_group(n).total_byte_size for n in range(file.num_row_groups)) > MAX_BYTES:
+                _too_much(path)
+            for batch in file.iter_batches(batch_size=BATCH):
+                size += batch.nbytes
+                if size > MAX_BYTES:
+                    _too_much(path)
+                yield from map(_as_json, batch.to_pylist())
+    except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError) as error:
+        raise UsageError(f"{path}: not valid Parquet: {error}") from error
+
+
+def _too_much(path: Path) -> NoReturn:
+    raise Refused(f"{path}: unpacks to more than {MAX_BYTES} bytes")
+
+
+def _as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as JSON would hold it: a column that is null or NaN is absent, as are keys of a message without a value."""
+    plain = {key: _plain(value) for key, value in row.items()}
+    return {key: value for key, value in plain.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _as_json(value)
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        where = f"{path.name}, row {number}"
+        try:
+            value = store.loads(line)
+        except ValueError as error:
+            yield number, Problem(where, "no JSON", f"one JSON object a line ({error})")
+            continue
+        yield number, value if isinstance(value, dict) else Problem(where, f"a {type(value).__name__}", "a JSON object")
+
+
+def _lines(path: Path) -> list[str]:
+    lines = store.read_text(path, MAX_BYTES, "utf-8-sig").split("\n")
+    longest = max(map(len, lines))
+    if longest > MAX_LINE:
+        row = 1 + next(number for number, line in enumerate(lines) if len(line) == longest)
+        raise UsageError(f"{path}: row {row} has {longest} characters, expected at most {MAX_LINE} on a line")
+    return lines
