@@ -44,7 +44,7 @@ def locate(reference: str, folder: Path, *, offline: bool) -> Path:
         # Links are followed as `provenance` does it: `..` of a linked folder is what lies beside its target.
         absolute = (folder / reference).absolute()
         return absolute.parent.resolve() / absolute.name
-    named = HUB_FILE.fullmatch(reference)
+    named = HUB_FILE.fullmatch("hf://" + reference.removeprefix("hf:").lstrip("/"))
     if named is None:
         raise UsageError(
             f"{reference[:200]}: expected hf://datasets/org/name@commit/path/file of .jsonl, .csv, .tsv or .parquet",

@@ -26,8 +26,8 @@ def relative(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def on_hub(reference: str) -> bool:
-    """Whether a data file is one of a hub: hf://datasets/org/name@commit/path."""
-    return reference.startswith("hf://")
+    """Whether a data file is one of a hub: hf://datasets/org/name@commit/path, of whose slashes a path keeps one."""
+    return reference.startswith("hf:/")
 
 
 def relative_path(target: str | Path, folder: Path) -> str:

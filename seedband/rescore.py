@@ -1,18 +1,20 @@
 """Score candidates exactly as the checkpoints of a band were scored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import executors, jobs, models, slices, store
+from seedband import executors, jobs, models, recorded_rows, row_changes, slices, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
-from seedband.dataset import IMAGES, data_sha256
+from seedband.datafiles import locate
+from seedband.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
 from seedband.items import ITEMS, read_table
 from seedband.preflight import columns_of, scoring_for, trusted_folder
+from seedband.provenance import on_hub
 from seedband.recipe import parse_recipe
 from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
 from seedband.worker import RUN, SCORES
@@ -121,18 +123,37 @@ def scoring_of(band: Band, data: str | Path | None, own: str | Path | None = Non
             f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
         )
     models.check_reads(Path(base.path), images=recipe.model.task == IMAGES)
-    path = Path(data) if data is not None else band.folder / facts["data"]["eval"]["path"]
+    path = _eval_path(band, data, offline=offline)
     if not path.exists():
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
     expected = facts["data"]["eval"]["sha256"]
     if (found := data_sha256(path, columns_of(recipe))) != expected:
-        raise Refused(
-            f"eval data: {path} has sha256 {found[:12]}…, the band was made on {expected[:12]}…",
-            hint="another eval set needs another band: sweep again",
-        )
+        raise _other_rows(band, path, columns_of(recipe), f"{path} has sha256 {found[:12]}…", f"{expected[:12]}…")
     recorded = band.folder / facts.get("folder", ".")
     start = trusted_folder(recipe, recorded, None if own is None else Path(own))
     return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute(), start)
+
+
+def _eval_path(band: Band, data: str | Path | None, *, offline: bool) -> Path:
+    """Where the band's eval data lie, as the user says or as its record does."""
+    recorded = band.provenance["data"]["eval"]["path"]
+    if data is None:
+        return locate(recorded, band.folder, offline=offline) if on_hub(recorded) else band.folder / recorded
+    return locate(str(data), Path(), offline=offline) if on_hub(str(data)) else Path(data)
+
+
+def _other_rows(band: Band, path: Path, columns: Mapping[str, Any], found: str, expected: str) -> Refused:
+    """The refusal of eval data other than the band's, with the first rows that differ as far as that can be known."""
+    ours, told = recorded_rows.of_band(band), ""
+    if ours is not None:
+        try:
+            told = f": {row_changes.changes(ours, row_changes.of_items(load_items(path, columns)))}"
+        except UsageError as error:
+            told = f", and it cannot be read: {error.problems[0] if error.problems else error.message}"
+    return Refused(
+        f"eval data: {found}, the band was made on {expected}{told}",
+        hint=f"`seedband diff-data BAND {path}` names every row; another eval set needs another band: sweep again",
+    )
 
 
 def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:

@@ -68,7 +68,7 @@ class RowChanges:
     def __str__(self) -> str:
         kinds = {"changed": self.changed, "added": self.added, "removed": self.removed, "moved": self.moved}
         told = [f"{len(names)} {kind} ({named(names)})" for kind, names in kinds.items() if names]
-        return ", ".join(told) or "no row that a score depends on"
+        return ", ".join(told) or "no row that scores depend on, but slices, other columns or spacing"
 
 
 def named(names: Sequence[str]) -> str:

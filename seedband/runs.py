@@ -53,6 +53,7 @@ class Plan(NamedTuple):
             "disk_bytes": len(seeds) * cost.bytes_per_run,
             "seconds": round(len(seeds) * cost.seconds_per_run / max(1, min(slots, len(self.jobs))), 1),
             "seconds_from": cost.seconds_from,
+            "warnings": list(self.prepared.warnings),
         }
 
 

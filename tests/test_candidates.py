@@ -1,74 +1,15 @@
 """Candidates from a hub, a real server on the loopback."""
 
-import hashlib
-import json
-import os
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+from hub import COMMIT, Hub, environment, serving
 from tiny import run_cli
 
 from seedband import models
 from seedband.errors import Refused
 
-COMMIT = "c0ffee" + "0" * 34
 NAME = "org/new-intents"
-
-
-class Hub(ThreadingHTTPServer):
-    """Serves the files of one repository at one commit, as huggingface.co does, and remembers what was asked for."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files = files
-        self.asked: list[str] = []
-
-
-class Answer(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, *, body: bool) -> None:
-        path = self.path.partition("?")[0]
-        self.server.asked.append(path)
-        if path == f"/api/models/{NAME}/revision/{COMMIT}":
-            told = {"id": NAME, "sha": COMMIT, "siblings": [{"rfilename": name} for name in self.server.files]}
-            self._send(json.dumps(told).encode(), "application/json", body=body)
-            return
-        if path == f"/api/models/{NAME}/tree/{COMMIT}":
-            listed = [
-                {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-                for name, content in self.server.files.items()
-            ]
-            self._send(json.dumps(listed).encode(), "application/json", body=body)
-            return
-        name = path.removeprefix(f"/{NAME}/resolve/{COMMIT}/")
-        if name in self.server.files:
-            self._send(self.server.files[name], "application/octet-stream", body=body)
-            return
-        self.send_response(404)
-        self.end_headers()
-
-    def _send(self, content: bytes, kind: str, *, body: bool) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -83,17 +24,8 @@ def hub(tiny_swept) -> Iterator[Hub]:
         "1_Pooling/x.bin": b"",
         "sub/config.json": b"{}",
     }
-    server = Hub(files)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def environment(hub: Hub, folder: Path) -> dict[str, str]:
-    url = f"http://127.0.0.1:{hub.server_port}"
-    own = {"HF_ENDPOINT": url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
-    return own | {"HF_HUB_OFFLINE": "0", "no_proxy": "127.0.0.1"} | {k: "" for k in os.environ if k == "HF_TOKEN"}
+    with serving(Hub(NAME, files)) as server:
+        yield server
 
 
 def test_a_checkpoint_of_the_hub_is_judged_without_its_pickles_and_code(hub, swept, tmp_path):

@@ -93,4 +93,4 @@ def test_band_json_stays_small():
 def test_a_message_names_the_first_rows_and_counts_the_rest():
     old, new = rows("a1 b1 c1 d1 e1 f1 g1 h1"), rows("a2 b2 c2 d2 e2 f2 g2 i1")
     assert str(changes(old, new)) == "7 changed (a, b, c, d, e and 2 more), 1 added (i), 1 removed (h)"
-    assert str(changes(old, old)) == "no row that a score depends on"
+    assert str(changes(old, old)) == "no row that scores depend on, but slices, other columns or spacing"

@@ -4,6 +4,7 @@ import typer
 
 from seedband.cli.band import band
 from seedband.cli.check import check
+from seedband.cli.diff_data import diff_data
 from seedband.cli.doctor import doctor
 from seedband.cli.errors import guarded
 from seedband.cli.evaluators import evaluators
@@ -45,5 +46,5 @@ def _root(
     """Noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
 
-for command in (sweep, check, band, show, plan, ship, reproduce, doctor, evaluators):
+for command in (sweep, check, band, show, plan, ship, reproduce, diff_data, doctor, evaluators):
     app.command()(guarded(command))

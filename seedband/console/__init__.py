@@ -12,6 +12,7 @@ from seedband.console.output import print_error, print_hint, print_json, print_l
 from seedband.console.plans import print_plan
 from seedband.console.progress import Reporter
 from seedband.console.reproductions import print_reproduction
+from seedband.console.row_changes import print_row_changes
 from seedband.console.sweeps import print_runs, print_sweep, print_sweep_plan
 from seedband.console.verdicts import print_verdict
 
@@ -27,6 +28,7 @@ __all__ = [
     "print_note",
     "print_plan",
     "print_reproduction",
+    "print_row_changes",
     "print_runs",
     "print_splits",
     "print_sweep",

@@ -21,6 +21,7 @@ def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
             f"to train: seeds {seeds}; {plan['jobs']} jobs, {plan['steps_per_run']} steps a run",
             f"disk: about {plan['disk_bytes'] / 1e6:.1f} MB",
             f"time: about {_duration(plan['seconds'])} ({plan['seconds_from']})",
+            *(f"warning: {text}" for text in plan["warnings"]),
         ]
     )
 

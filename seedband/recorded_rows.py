@@ -1,0 +1,54 @@
+"""Recorded rows: the fingerprints of the eval data that a band, a sweep or a run was scored on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedband import folders, store
+from seedband.band import Band
+from seedband.errors import Refused
+from seedband.items import ITEMS, ROW, read_table
+from seedband.records import Run
+from seedband.row_changes import Fingerprints, of_rows, unpacked
+from seedband.worker import RUN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def of_band(band: Band) -> Fingerprints | None:
+    """Rows of a band's eval data: from the items of its runs where they still lie, else as band.json holds them.
+
+    Returns:
+        None for a band of bare scores, of the first releases, or of very many rows whose runs are gone.
+    """
+    facts = band.provenance
+    for seed, sha256 in facts.get("items", {}).items():
+        path = folders.seed_folder(band.folder / facts["runs"], int(seed)) / ITEMS
+        if path.is_file() and store.file_sha256(path) == sha256:
+            rows = _of_table(read_table(path))
+            if rows is not None:
+                return rows
+    text = facts.get("data", {}).get("eval", {}).get("rows")
+    return None if text is None else unpacked(text)
+
+
+def of_folder(path: Path) -> Fingerprints:
+    """Rows that a run, or the runs of a sweep, were scored on.
+
+    Raises:
+        Refused: No run there was scored, or it was by a release that wrote no fingerprints.
+    """
+    runs = [folders.read_run(path)] if (path / RUN).is_file() else folders.finished_runs(path)
+    for run in runs:
+        rows = _of_run(run)
+        if rows is not None:
+            return rows
+    raise Refused(f"{path}: no run with fingerprints of its rows", hint="sweep again, or name the data file itself")
+
+
+def _of_run(run: Run) -> Fingerprints | None:
+    return _of_table(folders.read_items(run)) if run.evaluations else None
+
+
+def _of_table(table: "pd.DataFrame") -> Fingerprints | None:
+    return of_rows(table["item"].tolist(), table[ROW].tolist()) if ROW in table.columns else None
