@@ -55,16 +55,15 @@ def locate(reference: str, folder: Path, *, offline: bool) -> Path:
 
 def _from_hub(name: str, commit: str, file: str, *, offline: bool) -> Path:
     """A file of a hub's data set, in the hub's own cache; nothing of it is ever run."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     where = f"hf://datasets/{name}@{commit[:12]}/{file}"
-    try:
-        cached = hf_hub_download(name, file, repo_type="dataset", revision=commit, local_files_only=True)
+    cached = try_to_load_from_cache(name, file, repo_type="dataset", revision=commit)
+    if isinstance(cached, str):
         return Path(cached)
-    except LocalEntryNotFoundError as error:
-        if offline:
-            raise WorkFailed(f"cannot get {where}: {error}", hint="without --offline it would be fetched") from error
+    if offline:
+        raise WorkFailed(f"{where} is not on this machine", hint="without --offline it would be fetched")
     try:
         size = get_hf_file_metadata(hf_hub_url(name, file, repo_type="dataset", revision=commit)).size
         if size is not None and size <= MAX_BYTES:

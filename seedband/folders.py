@@ -52,6 +52,7 @@ class _Data:
 class _Provenance:
     base: _Base
     data: _Data
+    folder: PathText = "."
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,8 @@ SCORED: Form = {
 }
 #: Optional: the first releases had none, nor has a data set of many rows.
 ROWS: Form = {"data.eval.rows": fingerprints_of_16_digits_a_row}
+#: Where what evaluators name starts from.
+FOLDER: Form = {"folder": a_path}
 CRASHED: Form = {"crashed": a_table_of_texts_by_seed}
 SLICED: Form = {"slices": a_list_of_slices}
 HISTORY: Form = {
@@ -178,6 +180,7 @@ def check_band(content: Mapping[str, Any]) -> None:
     check(facts, SWEPT, "provenance.", required="recipe" in facts)
     check(facts, SCORED, "provenance.", required=False)
     check(facts, ROWS, "provenance.", required=False)
+    check(facts, FOLDER, "provenance.", required=False)
     check(facts, CRASHED, "provenance.", required=False)
     check(facts, SLICED, "provenance.", required=False)
     moderated = any(metric["prior"][0] > 0 for metric in content["metrics"].values())

@@ -64,7 +64,7 @@ def prior_of(metric: str, own: Past, history: Sequence[Past]) -> Prior:
         if found:
             raise Refused(
                 f"history, band {number}: {metric} is not comparable: {found}",
-                hint="pool bands of the same evaluator on the same eval set only",
+                hint="pool bands of the same evaluator on the same eval set; `seedband diff-data` compares their rows",
             )
     try:
         return fit_prior([past.sd for past in history], [past.n - 1 for past in history])

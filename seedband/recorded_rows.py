@@ -22,13 +22,15 @@ def of_band(band: Band) -> Fingerprints | None:
         None for a band of bare scores, of the first releases, or of very many rows whose runs are gone.
     """
     facts = band.provenance
-    for seed, sha256 in facts.get("items", {}).items():
+    if "recipe" not in facts:
+        return None
+    for seed, sha256 in facts["items"].items():
         path = folders.seed_folder(band.folder / facts["runs"], int(seed)) / ITEMS
         if path.is_file() and store.file_sha256(path) == sha256:
             rows = _of_table(read_table(path))
             if rows is not None:
                 return rows
-    text = facts.get("data", {}).get("eval", {}).get("rows")
+    text = facts["data"]["eval"].get("rows")
     return None if text is None else unpacked(text)
 
 

@@ -40,16 +40,16 @@ class ModelSection:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSection:
-    """`[data]`: what is learnt and what is scored, one JSON object a line."""
+    """`[data]`: what is learnt and what is scored."""
 
     name: Text
     """Name of the data set."""
     version: str = ""
     """Version of the data set, for people; the content hash is what counts."""
     train: PathText
-    """Training rows, JSONL."""
+    """Training rows: JSONL, CSV, Parquet, a folder of images, or hf://datasets/org/name@commit/path/file."""
     eval: PathText
-    """Eval rows, JSONL; part of what makes two scores comparable, row order included."""
+    """Eval rows, likewise; part of what makes two scores comparable, row order included."""
     text: Text = "text"
     """Column that holds the text."""
     image: Text = "image"

@@ -25,6 +25,7 @@ from seedband import (
     candidates,
     cohorts,
     console,
+    datafiles,
     dataset,
     folders,
     items,
@@ -32,6 +33,8 @@ from seedband import (
     ledger,
     models,
     pairs,
+    recorded_rows,
+    row_changes,
     runs,
     signature,
     store,
@@ -315,6 +318,7 @@ def test_sealed_band(docs, data):
         lambda: fit_band({name: [0.1, 0.2, 0.3] for name in band.metrics}, primary=band.primary, history=[band, wide]),
         lambda: _source(docs.band),
         lambda: folders.sweep_folder(docs.band),
+        lambda: recorded_rows.of_band(band),
         lambda: band.save(docs.folder / "again.json"),
     )
     assert "recipe" not in band.provenance or load_band(docs.band) == band
@@ -545,6 +549,8 @@ def test_rows_and_labels(tmp_path_factory, text):
     items = ask(dataset.load_items, path, columns, names="rows.jsonl")
     if items is not None:
         dataset.overlap(items, items)
+        assert not row_changes.changes(row_changes.of_items(items), row_changes.of_items(items))
+        dataset.duplicates(items)
         assert dataset.label_set(items)
     ask(read_labels, path)
     path.write_text(f"[{text}]", encoding="utf-8", errors="replace")
@@ -622,6 +628,7 @@ def test_items(docs, data):
     record = {**run.record, "sha256": 0}
     seal(docs.run / "run.json", "run", {key: value for key, value in record.items() if key != "sha256"})
     ask_all(lambda: cohorts.split(docs.sweep, "seed"), lambda: cohorts.split(docs.sweep, "channel"))
+    ask(recorded_rows.of_folder, docs.run)
 
 
 def reader_table(docs):
@@ -728,7 +735,7 @@ def test_a_parquet_bomb_of_repeated_values_is_refused_while_it_is_read(docs, mon
 
 
 def test_a_line_that_is_too_long_is_no_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "MAX_LINE", 50)
+    monkeypatch.setattr(datafiles, "MAX_LINE", 50)
     (tmp_path / "rows.jsonl").write_text('{"text": "a", "label": "b"}\n' + json.dumps({"text": "a" * 50, "label": "b"}))
     with pytest.raises(UsageError, match="row 2 has 76 characters, expected at most 50 on a line"):
         dataset.load_items(tmp_path / "rows.jsonl", {"text": "text", "label": "label", "id": "id", "slices": []})

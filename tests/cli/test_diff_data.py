@@ -5,9 +5,11 @@ import shutil
 
 import pandas as pd
 import pytest
-from tiny import run_cli
+from tiny import ROOT, run_cli
 
 from seedband import load_band, recorded_rows, store
+from seedband.console import print_row_changes
+from seedband.diff_data import diff_data
 
 
 def rows_of(tiny):
@@ -30,6 +32,19 @@ def changed(swept):
     ]
     (swept.folder / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return swept
+
+
+def test_the_page_shows_what_is_printed(tmp_path, capsys):
+    support = ROOT / "fixtures" / "support" / "eval.jsonl"
+    rows = [json.loads(line) for line in support.read_text().splitlines()]
+    rows[40]["label"] = rows[41]["label"]
+    rows[99]["text"] += " Please help."
+    added = {"id": "e-505", "text": "the parcel went to the wrong house", "label": rows[40]["label"], "channel": "chat"}
+    rows = [*rows[1:200], *rows[201:], rows[0], added]
+    (tmp_path / "eval-v2.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    print_row_changes(diff_data(support, tmp_path / "eval-v2.jsonl", config=ROOT / "seedband.toml"))
+    page = (ROOT / "docs" / "how-to" / "data.md").read_text(encoding="utf-8")
+    assert f"eval-v2.jsonl\n{capsys.readouterr().out}```" in page
 
 
 EXPECTED = {"removed": ["eval-9"], "added": ["new"], "changed": ["eval-3", "eval-5"], "moved": ["eval-0"]}
