@@ -62,6 +62,13 @@ def pinned_environment(section: DeterminismSection, *, offline: bool) -> dict[st
     return pinned | ({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if offline else {})
 
 
+def inherited(environment: Mapping[str, str]) -> DeterminismSection:
+    """The section by which a job was pinned, for its own children: read from what it was started with."""
+    threads = environment.get("OMP_NUM_THREADS", "")
+    portable = all(environment.get(name) == value for name, value in PORTABLE.items())
+    return DeterminismSection(threads=int(threads) if threads.isdecimal() else 1, portable=portable)
+
+
 def overridden(pinned: Mapping[str, str], environment: Mapping[str, str]) -> list[Overridden]:
     """What the shell sets otherwise than the pins do."""
     return [

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from seedband import determinism, environment, provenance, signature, store
+from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.models import recognise
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         events.write(json.dumps({"kind": kind, "seed": seed, "content": dict(content)}) + "\n")
         events.flush()
 
-    _end_with_parent(int(arguments[1]))
+    end_with_parent(int(arguments[1]))
     try:
         job = read_job(Path(arguments[0]))
         if isinstance(job, TrainJob):
@@ -189,18 +190,6 @@ def _take_stdout() -> TextIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return events
-
-
-def _end_with_parent(parent: int) -> None:
-    """On Linux, be killed when the parent dies: an orphan would go on writing into the sweep's folder."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:  # it died while this process was starting, so no signal will come
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ class Prefix(NamedTuple):
 
 
 PREFIXES: Mapping[str, Prefix] = {
+    "fi": Prefix("seedband.evaluators.fi", "<metric>", "A metric of ai-evaluation.", needs_trust=True),
+    "lm_eval": Prefix("seedband.evaluators.lm_eval", "<task>", "A task of lm-evaluation-harness.", needs_trust=True),
     "python": Prefix(
         "seedband.evaluators.python", "<module>:<function>", "A function or class of your own.", "any", needs_trust=True
     ),

@@ -4,7 +4,6 @@ import json
 import os
 import queue
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from seedband.children import killed_by
 from seedband.determinism import overridden, pinned_environment, without_secrets
 from seedband.executors import OnEvent
 from seedband.records import Event, Job, Outcome
@@ -125,17 +125,8 @@ def _message(code: int, child: _Child) -> str:
     if child.error:
         return str(child.error["message"])
     if code < 0:
-        name = _signal_name(-code)
-        hint = ", which is how Linux ends a process when memory runs out" if name == "SIGKILL" else ""
-        return f"killed by {name}{hint}"
+        return killed_by(-code)
     return without_secrets(_last_line(child.log), os.environ)[:MAX_MESSAGE] or f"ended with exit code {code}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _last_line(log: Path) -> str:

@@ -1,0 +1,197 @@
+"""lm_eval:<task>: a task of EleutherAI's lm-evaluation-harness, asked of the checkpoint itself.
+
+The harness seeds every generator of its process anew, so it gets one of its own: `seedband.evaluators.harness`.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+from annotated_types import Ge
+
+from seedband.children import killed_by
+from seedband.dataset import Items
+from seedband.determinism import inherited, pinned_environment, without_secrets
+from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.evaluators import Checkpoint, Evaluator, Scored, bind
+from seedband.schema import checked
+
+#: A harness that says nothing for so long, in seconds, hangs: it tells its progress batch by batch.
+SILENCE_S = 3600.0
+#: Last lines of its output that a message holds, and letters of each.
+LAST_LINES, MAX_LINE = 3, 300
+#: What the harness and what it builds on must not do: send reports, or start a process per CPU to estimate an error.
+QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_MULTIPROC": "1"}
+
+
+def load(task: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
+    """A task by its name in the harness, or in a folder of tasks of one's own.
+
+    Raises:
+        UsageError: Arguments that it does not take, or of another kind.
+    """
+    name = f"lm_eval:{task}"
+    evaluator = bind(partial(HarnessTask, task), args, name, folder)
+    assert isinstance(evaluator, HarnessTask)
+    try:
+        checked({key: value for key, value in asdict(evaluator).items() if key != "task"}, _Arguments, "args")
+    except Refused as error:
+        raise UsageError(f"evaluator {name!r}: {error.message}", error.problems) from None
+    return evaluator
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """What the arguments of a task may be."""
+
+    include_path: str | None
+    metric: str | None
+    higher_is_better: bool
+    num_fewshot: Annotated[int, Ge(0)] | None
+    fewshot_seed: int
+    limit: Annotated[int, Ge(1)] | None
+    batch_size: Annotated[int, Ge(1)]
+    apply_chat_template: bool
+
+
+@dataclass(frozen=True)
+class HarnessTask(Evaluator):
+    """A task of the harness; its score is the harness's own number over the task's own questions.
+
+    Attributes:
+        task: Its name.
+        include_path: Folder with tasks of one's own, as YAML files; relative paths in them start there.
+        metric: "acc", or where a task has several filters with one of them, "exact_match,strict-match"; the first of
+            the task unless said.
+        higher_is_better: Direction of the metric; another one than the harness's is refused.
+        num_fewshot: Examples before every question; as the task says unless said.
+        fewshot_seed: Which examples.
+        limit: Questions asked, from the first on; all unless said.
+        batch_size: Requests in one forward pass.
+        apply_chat_template: Whether questions are put as chats.
+    """
+
+    task: str
+    include_path: str | None = None
+    metric: str | None = None
+    higher_is_better: bool = True  # type: ignore[misc]  # of a class this is an attribute
+    num_fewshot: int | None = None
+    fewshot_seed: int = 1234
+    limit: int | None = None
+    batch_size: int = 8
+    apply_chat_template: bool = False
+
+    version = "1"
+    unit = "the task's"
+    reads = "checkpoint"
+    backend = "lm_eval"
+    paths = ("include_path",)
+    needs_trust = True
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """As the recipe says it."""
+        return f"lm_eval:{self.task}"
+
+    def check_ready(self) -> None:
+        """Find the task, its metric and its direction; data and model are opened when it scores."""
+        if find_spec("lm_eval") is None:
+            raise UsageError(f"{self.name}: lm-eval is not installed", hint="pip install 'seedband[lm-eval]'")
+        if self.include_path is not None and not Path(self.include_path).is_dir():
+            raise UsageError(f"{self.name}: include_path: no folder {self.include_path}")
+        self._ask(None)
+
+    def score(self, items: Items, predictions: Checkpoint) -> Scored:
+        """Over the task's questions, which are not the recipe's items: none of these has a score."""
+        answer = self._ask(predictions)
+        stderr = {} if answer["stderr"] is None else {"stderr": answer["stderr"]}
+        return Scored(answer["score"], backend=answer["backend"], details=stderr, n_items=answer["n_items"])
+
+    def _ask(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
+        """What the harness says in a process of its own; without a checkpoint, of the task alone.
+
+        Raises:
+            UsageError: There is no such task, or not as the arguments say.
+            WorkFailed: It crashed.
+        """
+        section = inherited(os.environ)
+        pins = pinned_environment(section, offline="HF_HUB_OFFLINE" in os.environ)
+        with tempfile.TemporaryDirectory(prefix="seedband-lm-eval-") as folder:
+            request, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
+            request.write_text(
+                json.dumps({"task": asdict(self), "checkpoint": None if checkpoint is None else asdict(checkpoint)})
+            )
+            command = [sys.executable, "-P", "-m", "seedband.evaluators.harness", *map(str, (request, answer))]
+            log = None if checkpoint is None else sys.stderr
+            code, last = run_logged([*command, str(os.getpid())], {**os.environ, **pins, **QUIET}, log)
+            if not answer.is_file():
+                told = killed_by(-code) if code < 0 else f"exit code {code}"
+                raise WorkFailed(f"{self.name}: lm_eval crashed ({told}): {' / '.join(last)}")
+            content: dict[str, Any] = json.loads(answer.read_text())
+        if "mistake" in content:
+            raise UsageError(f"{self.name}: {content['mistake']}", hint=content["hint"])
+        return content
+
+
+def run_logged(command: Sequence[str], environment: Mapping[str, str], log: IO[str] | None) -> tuple[int, list[str]]:
+    """Run a child, and pass on what it says, without secrets.
+
+    Args:
+        command: Program and arguments.
+        environment: Its variables.
+        log: Where its output goes; nowhere unless said.
+
+    Returns:
+        Its exit code, and the last lines of its output.
+
+    Raises:
+        WorkFailed: It fell silent for too long, and was ended.
+    """
+    process = subprocess.Popen(
+        command,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    lines: queue.Queue[str | None] = queue.Queue()
+    reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+    reader.start()
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    try:
+        while (line := lines.get(timeout=SILENCE_S)) is not None:
+            text = without_secrets(line.rstrip(), os.environ)
+            if log is not None:
+                log.write(f"{text}\n")
+            if text.strip():
+                last.append(text.strip()[:MAX_LINE])
+        code = process.wait()
+    except queue.Empty:
+        raise WorkFailed(f"{command[3]} said nothing for {SILENCE_S:.0f} s, and was ended") from None
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+    return code, list(last)
+
+
+def _read(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
+    with stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
