@@ -182,15 +182,25 @@ def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> P
         here = load_recipe(find_config(Path()) if own is None else own)
     except UsageError as error:
         raise Refused(f"{what}: {error.message}", hint="go where your recipe lies, or name it with --recipe") from error
-    known = [(section.evaluator, section.args) for section in here.recipe.evaluate]
+    known = {section.evaluator: section.args for section in here.recipe.evaluate}
     for section in wanting:
-        if (section.evaluator, section.args) not in known:
+        ours = known.get(section.evaluator)
+        if ours != section.args:
+            told = "" if ours is None else f" like this: {_changed(section.args, ours)}"
             raise Refused(
-                f"{what}: {section.evaluator} with args {store.canonical(section.args)} stands in no recipe of "
-                f"{here.folder.absolute()}",
+                f"{what}: {section.evaluator} stands in no recipe of {here.folder.absolute()}{told}",
                 hint="sweep again under the recipe as it is now, or name the one that the record comes from: --recipe",
             )
     return here.folder
+
+
+def _changed(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Arguments that stand otherwise on record than in the recipe here."""
+    told = {
+        key: [store.canonical(args[key]) if key in args else "not said" for args in (recorded, ours)]
+        for key in sorted(recorded.keys() | ours.keys())
+    }
+    return ", ".join(f"{key} is {then} on record, {now} here" for key, (then, now) in told.items() if then != now)
 
 
 #: What a task predicts → what an evaluator of it may read.

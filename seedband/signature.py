@@ -173,19 +173,23 @@ def forbidding(found: list[Difference], *, strict: bool) -> list[Difference]:
 
 
 def _inner(key: str, need: Need, ours: Any, theirs: Any) -> list[Difference]:
-    """A difference between two tables is told by their entries that differ."""
+    """A difference between two tables is told by their entries that differ, however deep."""
     if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
         return [Difference(key, need, ours, theirs)]
-    keys = [
-        inner for inner in sorted(ours.keys() | theirs.keys()) if ours.get(inner, MISSING) != theirs.get(inner, MISSING)
-    ]
     if need == "recorded":
-        keys = [inner for inner in keys if inner in ours and inner in theirs]
-    if not keys:
+        shared = ours.keys() & theirs.keys()
+        ours, theirs = ({inner: table[inner] for inner in sorted(shared)} for table in (ours, theirs))
+    if ours == theirs:
         return []
-    return [
-        Difference(key, need, {inner: ours.get(inner) for inner in keys}, {inner: theirs.get(inner) for inner in keys})
-    ]
+    return [Difference(key, need, _apart(ours, theirs), _apart(theirs, ours))]
+
+
+def _apart(ours: Any, theirs: Any) -> Any:
+    """What of ours theirs has otherwise, or lacks; None where ours lacks what theirs has."""
+    if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
+        return ours
+    keys = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key, MISSING) != theirs.get(key, MISSING))
+    return {key: _apart(ours.get(key), theirs.get(key)) for key in keys}
 
 
 def at(signature: Mapping[str, Any], path: str) -> Any:

@@ -247,7 +247,7 @@ def bind(factory: Callable[..., Evaluator], args: Mapping[str, Any], name: str, 
     except TypeError as error:
         raise UsageError(f"evaluator {name!r}: {error}", hint=f"it takes {inspect.signature(factory)}") from error
     evaluator = factory(**args)
-    paths = {key: _absolute(getattr(evaluator, key), folder or Path()) for key in evaluator.paths}
+    paths = {key: _absolute(getattr(evaluator, key), folder or Path()) for key in getattr(evaluator, "paths", ())}
     return replace(evaluator, **paths) if paths else evaluator  # type: ignore[type-var]
 
 

@@ -1,0 +1,142 @@
+"""python:<module>:<name>: what lies beside the recipe, as an evaluator."""
+
+import hashlib
+import sys
+
+import numpy as np
+import pytest
+
+from seedband.dataset import Items
+from seedband.errors import UsageError
+from seedband.evaluators import Predictions, as_scored, build, describe
+
+FUNCTIONS = """
+import numpy as np
+
+CONSTANT = 3
+
+def hits(items, predictions, weight=1.0):
+    return weight * (predictions.predicted == predictions.labels)
+
+def one_number(items, predictions):
+    return 0.25
+"""
+CLASSES = """
+from dataclasses import dataclass
+from seedband.evaluators import Evaluator, Scored
+
+@dataclass(frozen=True)
+class Share(Evaluator):
+    '''Share of one label.'''
+    label: int = 0
+    name = "share"
+    version = "3"
+    higher_is_better = False
+    unit = "share"
+    reads = "classes"
+
+    def score(self, items, predictions):
+        return Scored(float((predictions.predicted == self.label).mean()), backend="counted")
+
+class Nothing:
+    name = "nothing"
+"""
+PREDICTIONS = Predictions(np.array([0, 1, 1, 0]), np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [1.0, 0.0]]))
+ITEMS = Items(None, tuple("abcd"), tuple("abcd"), tuple("0110"), {}, "")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A recipe's folder; what is imported from it is forgotten."""
+    before = set(sys.modules)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "own_functions.py").write_text(FUNCTIONS)
+    (tmp_path / "own_classes.py").write_text(CLASSES)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.startswith("own_") and name not in before]:
+        del sys.modules[name]
+
+
+UP = {"higher_is_better": True}
+
+
+def test_a_function_beside_the_recipe_scores_every_item(folder):
+    evaluator = build("python:own_functions:hits", {**UP, "unit": "points", "weight": 2.0}, folder)
+    scored = as_scored(evaluator.score(ITEMS, PREDICTIONS), 4)
+    assert scored.per_item.tolist() == [2.0, 2.0, 0.0, 2.0]
+    assert scored.score == 1.5
+    assert (evaluator.name, evaluator.unit, evaluator.higher_is_better) == ("python:own_functions:hits", "points", True)
+
+
+def test_a_function_may_give_one_number_for_all(folder):
+    evaluator = build("python:own_functions:one_number", {"higher_is_better": False}, folder)
+    assert as_scored(evaluator.score(ITEMS, PREDICTIONS), 4).score == 0.25
+    assert not evaluator.higher_is_better
+
+
+def test_its_version_is_the_content_of_its_file_and_its_arguments_are_on_record(folder):
+    sha256 = hashlib.sha256((folder / "own_functions.py").read_bytes()).hexdigest()
+    described = describe(build("python:own_functions:hits", {**UP, "weight": 2.0}, folder))
+    assert described["version"] == f"sha256:{sha256[:12]}"
+    assert described["args"]["args"] == {"weight": 2.0}
+    assert described["args"]["sha256"] == sha256
+    (folder / "own_functions.py").write_text(FUNCTIONS + "# changed\n")
+    again = describe(build("python:own_functions:hits", {**UP, "weight": 2.0}, folder))
+    assert again["version"] != described["version"]
+
+
+def test_a_class_is_an_evaluator_with_its_own_version_and_arguments(folder):
+    evaluator = build("python:own_classes:Share", {"label": 1}, folder)
+    scored = as_scored(evaluator.score(ITEMS, PREDICTIONS), 4)
+    assert (scored.score, scored.backend) == (0.25, "counted")
+    assert describe(evaluator, scored.backend) == {
+        "version": "3",
+        "higher_is_better": False,
+        "unit": "share",
+        "backend": "counted",
+        "args": {"label": 1},
+    }
+
+
+def test_an_installed_module_comes_before_one_beside_the_recipe(folder):
+    (folder / "statistics.py").write_text("raise SystemExit('shadowed')")
+    assert build("python:statistics:fmean", {**UP}, folder).reference == "statistics:fmean"
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "told"),
+    [
+        ("python:own_missing:score", UP, "cannot import own_missing: ModuleNotFoundError"),
+        ("python:own_functions:absent", UP, "has no absent"),
+        ("python:own_functions:CONSTANT", UP, "CONSTANT is a int, expected a function or class"),
+        ("python:own_functions:hits", {}, "does not say which direction is better"),
+        ("python:own_functions:hits", {"higher_is_better": "yes"}, "does not say which direction is better"),
+        ("python:own_functions:hits", {**UP, "unit": 1}, "does not say which direction is better"),
+        ("python:own_functions:hits", {**UP, "wait": 2.0}, "unexpected keyword argument 'wait'"),
+        ("python:own_classes:Share", {"lable": 1}, "unexpected keyword argument 'lable'"),
+        ("python:own_classes:Nothing", {}, "lacks version, higher_is_better, unit, reads, score"),
+        ("python:own_functions", UP, "expected python:<module>:<function>"),
+        ("python:../own_functions:hits", UP, "expected python:<module>:<function>"),
+    ],
+)
+def test_what_is_no_evaluator_is_a_mistake_that_says_so(folder, name, args, told):
+    with pytest.raises(UsageError) as caught:
+        build(name, args, folder)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("def score(:", "SyntaxError"),
+        ("import own_absent_too", "ModuleNotFoundError: No module named 'own_absent_too'"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_a_mistake_with_its_reason(folder, content, told):
+    (folder / "own_broken.py").write_text(content)
+    with pytest.raises(UsageError, match=r"cannot import own_broken") as caught:
+        build("python:own_broken:score", UP, folder)
+    assert told in caught.value.message
+    assert str(folder) in caught.value.hint
