@@ -22,6 +22,18 @@ WORDS = {
 SAID = {"fruit": " a fruit", "metal": " a very old metal", "river": " the river near us today"}
 FILLER = ["the", "a", "was", "very", "old", "new", "and", "seen", "today", "near", "us", "it"]
 
+#: Imported by every Python process: who asks the network is told, and written down.
+NO_NETWORK = """
+import os, socket, traceback
+
+def refuse(*_args, **_kwargs):
+    with open(os.environ["NETWORK_ASKED"], "a") as file:
+        file.write("".join(traceback.format_stack()) + "\\n")
+    raise OSError("there is no network in this test")
+
+socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
+"""
+
 
 class Tiny(NamedTuple):
     """A folder with a recipe, its data, its base, and after `swept` its runs and band."""

@@ -70,8 +70,24 @@ class Prefix(NamedTuple):
 
 
 PREFIXES: Mapping[str, Prefix] = {
-    "fi": Prefix("seedband.evaluators.fi", "<metric>", "A metric of ai-evaluation.", needs_trust=True),
-    "lm_eval": Prefix("seedband.evaluators.lm_eval", "<task>", "A task of lm-evaluation-harness.", needs_trust=True),
+    "fi": Prefix(
+        "seedband.evaluators.fi",
+        "<metric>",
+        "A metric of FutureAGI's ai-evaluation.",
+        "texts",
+        needs_trust=True,
+        library="fi",
+        extra="fi",
+    ),
+    "lm_eval": Prefix(
+        "seedband.evaluators.lm_eval",
+        "<task>",
+        "A task of EleutherAI's lm-evaluation-harness.",
+        "checkpoint",
+        needs_trust=True,
+        library="lm_eval",
+        extra="lm-eval",
+    ),
     "python": Prefix(
         "seedband.evaluators.python", "<module>:<function>", "A function or class of your own.", "any", needs_trust=True
     ),
@@ -323,9 +339,10 @@ def _package(entry: EntryPoint) -> str:
     return "" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
 
 
-def _absolute(place: str | None, folder: Path) -> str | None:
+def _absolute(place: Any, folder: Path) -> Any:
     """A place as the recipe names it, from wherever one is; names of packages and of the hub stay what they are."""
-    return str((folder / place).absolute()) if place and (folder / place).exists() else place
+    there = isinstance(place, str) and place and (folder / place).exists()
+    return str((folder / place).absolute()) if there else place
 
 
 def _plugins() -> dict[str, str]:

@@ -8,14 +8,14 @@ import os
 import random
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from seedband import determinism, store
 from seedband.checkpoints import open_checkpoint
-from seedband.children import end_with_parent
+from seedband.children import answer
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint
 from seedband.evaluators.lm_eval import HarnessTask
@@ -30,26 +30,13 @@ PLACES = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Answer the request in a file; a mistake is an answer, too, and anything else a crash."""
-    end_with_parent(int(arguments[2]))
-    request = json.loads(Path(arguments[0]).read_text())
-    try:
-        answer = answer_to(HarnessTask(**request["task"]), request["checkpoint"])
-    except UsageError as error:
-        answer = {"mistake": error.message, "hint": error.hint}
-    part = Path(f"{arguments[1]}.part")
-    part.write_text(json.dumps(answer))
-    part.replace(arguments[1])
-    return 0
-
-
-def answer_to(task: HarnessTask, checkpoint: Mapping[str, Any] | None) -> dict[str, Any]:
+def reply(request: Mapping[str, Any]) -> dict[str, Any]:
     """What the harness says of a task, or of a checkpoint by it.
 
     Raises:
         UsageError: There is no such task, or not as the arguments say.
     """
+    task, checkpoint = HarnessTask(**request["task"]), request["checkpoint"]
     manager = find(task)
     check_arguments(task, manager._index[task.task].cfg or {})  # noqa: SLF001  no door to a task without its data
     if checkpoint is None:
@@ -231,4 +218,4 @@ def signed(task: HarnessTask, key: str, results: Mapping[str, Any], yaml: Path |
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(answer(sys.argv[1:], reply))

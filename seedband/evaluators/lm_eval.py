@@ -3,36 +3,23 @@
 The harness seeds every generator of its process anew, so it gets one of its own: `seedband.evaluators.harness`.
 """
 
-import json
-import os
-import queue
-import subprocess
 import sys
-import tempfile
-import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from seedband.children import killed_by
+from seedband import children
 from seedband.dataset import Items
-from seedband.determinism import inherited, pinned_environment, without_secrets
-from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.errors import Refused, UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Scored, bind
 from seedband.schema import checked
 
-#: A harness that says nothing for so long, in seconds, hangs: it tells its progress batch by batch.
-SILENCE_S = 3600.0
-#: Last lines of its output that a message holds, and letters of each.
-LAST_LINES, MAX_LINE = 3, 300
 #: What the harness and what it builds on must not do: send reports, or start a process per CPU to estimate an error.
-QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_MULTIPROC": "1"}
+QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0", "DISABLE_MULTIPROC": "1"}
 
 
 def load(task: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
@@ -96,6 +83,8 @@ class HarnessTask(Evaluator):
     unit = "the task's"
     reads = "checkpoint"
     backend = "lm_eval"
+    library = "lm_eval"
+    extra = "lm-eval"
     paths = ("include_path",)
     needs_trust = True
 
@@ -106,8 +95,7 @@ class HarnessTask(Evaluator):
 
     def check_ready(self) -> None:
         """Find the task, its metric and its direction; data and model are opened when it scores."""
-        if find_spec("lm_eval") is None:
-            raise UsageError(f"{self.name}: lm-eval is not installed", hint="pip install 'seedband[lm-eval]'")
+        super().check_ready()
         if self.include_path is not None and not Path(self.include_path).is_dir():
             raise UsageError(f"{self.name}: include_path: no folder {self.include_path}")
         self._ask(None)
@@ -125,73 +113,6 @@ class HarnessTask(Evaluator):
             UsageError: There is no such task, or not as the arguments say.
             WorkFailed: It crashed.
         """
-        section = inherited(os.environ)
-        pins = pinned_environment(section, offline="HF_HUB_OFFLINE" in os.environ)
-        with tempfile.TemporaryDirectory(prefix="seedband-lm-eval-") as folder:
-            request, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
-            request.write_text(
-                json.dumps({"task": asdict(self), "checkpoint": None if checkpoint is None else asdict(checkpoint)})
-            )
-            command = [sys.executable, "-P", "-m", "seedband.evaluators.harness", *map(str, (request, answer))]
-            log = None if checkpoint is None else sys.stderr
-            code, last = run_logged([*command, str(os.getpid())], {**os.environ, **pins, **QUIET}, log)
-            if not answer.is_file():
-                told = killed_by(-code) if code < 0 else f"exit code {code}"
-                raise WorkFailed(f"{self.name}: lm_eval crashed ({told}): {' / '.join(last)}")
-            content: dict[str, Any] = json.loads(answer.read_text())
-        if "mistake" in content:
-            raise UsageError(f"{self.name}: {content['mistake']}", hint=content["hint"])
-        return content
-
-
-def run_logged(command: Sequence[str], environment: Mapping[str, str], log: IO[str] | None) -> tuple[int, list[str]]:
-    """Run a child, and pass on what it says, without secrets.
-
-    Args:
-        command: Program and arguments.
-        environment: Its variables.
-        log: Where its output goes; nowhere unless said.
-
-    Returns:
-        Its exit code, and the last lines of its output.
-
-    Raises:
-        WorkFailed: It fell silent for too long, and was ended.
-    """
-    process = subprocess.Popen(
-        command,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    lines: queue.Queue[str | None] = queue.Queue()
-    reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
-    reader.start()
-    last: deque[str] = deque(maxlen=LAST_LINES)
-    try:
-        while (line := lines.get(timeout=SILENCE_S)) is not None:
-            text = without_secrets(line.rstrip(), os.environ)
-            if log is not None:
-                log.write(f"{text}\n")
-            if text.strip():
-                last.append(text.strip()[:MAX_LINE])
-        code = process.wait()
-    except queue.Empty:
-        raise WorkFailed(f"{command[3]} said nothing for {SILENCE_S:.0f} s, and was ended") from None
-    finally:
-        process.kill()
-        process.wait()
-        reader.join()
-    return code, list(last)
-
-
-def _read(stream: IO[str], lines: "queue.Queue[str | None]") -> None:
-    with stream:
-        for line in stream:
-            lines.put(line)
-    lines.put(None)
+        request = {"task": asdict(self), "checkpoint": None if checkpoint is None else asdict(checkpoint)}
+        log = None if checkpoint is None else sys.stderr
+        return children.ask("seedband.evaluators.harness", request, self.name, QUIET, log)

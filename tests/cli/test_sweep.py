@@ -289,3 +289,52 @@ def test_dry_run_refuses_what_the_sweep_would(swept):
     swept.config.write_text(recipe_text(lora_r="4"))
     assert run_cli("sweep", "--seeds", "6", "--out", "runs", "--dry-run", cwd=swept.folder).code == 2
     assert run_cli("sweep", "--seeds", "1", "--out", "new", "--dry-run", cwd=swept.folder).code == 3
+
+
+FLAKY = """
+from pathlib import Path
+
+def hits(items, predictions):
+    if not Path(__file__).with_name("mended").exists():
+        raise ConnectionError("nobody answers")
+    return predictions.predicted == predictions.labels
+"""
+
+
+def test_a_crashed_evaluator_costs_its_score_alone_and_the_next_sweep_scores_anew_without_training(tiny):
+    (tiny.folder / "own_flaky.py").write_text(FLAKY)
+    text = recipe_text(train_method='"head"', train_epochs="10")
+    section = '\n[[evaluate]]\nevaluator = "python:own_flaky:hits"\nargs = { higher_is_better = true }\n'
+    tiny.config.write_text(text + section)
+    done = run_cli("sweep", "--seeds", "2", "--out", "runs", cwd=tiny.folder)
+    assert done.code == 5, done.err
+    assert "python:own_flaky:hits: no score: the evaluator crashed: ConnectionError: nobody answers" in done.err
+    assert not tiny.band.exists()
+    before = [read_run(tiny.runs / f"seed-{seed}") for seed in range(2)]
+    for run in before:
+        scores = {entry.metric: entry for entry in run.evaluations}
+        assert scores["python:own_flaky:hits"].crashed
+        assert all(entry.score is not None for name, entry in scores.items() if not name.startswith("python:"))
+    trained = ("head.safetensors", "head.json", "trace.jsonl")
+    times = {path: path.stat().st_mtime_ns for name in trained for path in tiny.runs.glob(f"seed-*/{name}")}
+    assert len(times) == 6
+
+    (tiny.folder / "mended").touch()
+    done = run_cli("sweep", "--seeds", "2", "--out", "runs", cwd=tiny.folder)
+    assert done.code == 0, done.err
+    assert "step" not in done.err
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+    for run in before:
+        after = read_run(run.folder)
+        scores = {entry.metric: entry.score for entry in after.evaluations}
+        assert scores["python:own_flaky:hits"] == scores["accuracy"] == run.evaluations[0].score
+        assert (after.witnesses, after.record["train_seconds"]) == (run.witnesses, run.record["train_seconds"])
+        assert not (run.folder / "anew").exists()
+        table = pd.read_parquet(run.folder / "items.parquet")
+        assert table["score:python:own_flaky:hits"].mean() == scores["accuracy"]
+    assert load_band(tiny.band).metrics["python:own_flaky:hits"].n == 2
+
+    (tiny.folder / "mended").unlink()
+    done = run_cli("check", "runs/seed-0", cwd=tiny.folder)
+    assert done.code == 5, done.err
+    assert "seed-0 has no python:own_flaky:hits: the evaluator crashed" in " ".join(done.err.split())
