@@ -78,7 +78,15 @@ class Judge:
         from transformers import AutoModelForSequenceClassification
 
         self._tokenizer = load_tokenizer(path)
-        self._model = AutoModelForSequenceClassification.from_pretrained(path, **loading()).eval()
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            path,
+            output_loading_info=True,
+            # DeBERTa, which most NLI models are, has no sdpa.
+            **{**loading(), "attn_implementation": "eager"},
+        )
+        if info["missing_keys"]:
+            raise WorkFailed(f"{path} is no NLI model: {min(info['missing_keys'])} is missing, so it would be random")
+        self._model = model.eval()
         self.errors: list[str] = []
 
     def __call__(self, pair: Mapping[str, str], **_: Any) -> dict[str, str | float]:

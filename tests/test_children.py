@@ -1,0 +1,116 @@
+"""Children of a job: pinned as it is, heard, and never left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, gone
+
+from seedband import children
+from seedband.children import ask, killed_by
+from seedband.determinism import inherited, pinned_environment
+from seedband.errors import UsageError, WorkFailed
+from seedband.records import DeterminismSection
+
+CHILD = """
+import os, signal, sys, time
+from seedband.children import answer
+from seedband.errors import UsageError
+
+def reply(request):
+    print("heard", request["what"], os.environ.get("OWN_API_KEY"))
+    if request["what"] == "mistake":
+        raise UsageError("limit: found 0", hint="say more")
+    if request["what"] == "crash":
+        print("line before", file=sys.stderr)
+        raise RuntimeError(os.environ["OWN_API_KEY"])
+    if request["what"] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if request["what"] == "wait":
+        open(request["file"], "w").write(str(os.getpid()))
+        time.sleep(600)
+    return {"variables": {name: os.environ.get(name) for name in request["names"]}}
+
+sys.exit(answer(sys.argv[1:], reply))
+"""
+
+
+@pytest.fixture
+def child(monkeypatch, tmp_path) -> str:
+    (tmp_path / "own_child.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    monkeypatch.setenv("OWN_API_KEY", "sk-SECRETOFCHILD")
+    return "own_child"
+
+
+def test_a_child_answers_pinned_as_its_parent_is(child, monkeypatch):
+    for name, value in pinned_environment(DeterminismSection(threads=2, portable=True), offline=True).items():
+        monkeypatch.setenv(name, value)
+    log = StringIO()
+    names = ["OMP_NUM_THREADS", "MKL_CBWR", "HF_HUB_OFFLINE", "PYTHONHASHSEED", "OWN"]
+    said = ask(child, {"what": "all", "names": names}, "own", {"OWN": "1"}, log)
+    assert said["variables"] == dict(zip(names, ["2", "AVX2,STRICT", "1", "0", "1"], strict=True))
+    assert log.getvalue() == "heard all [OWN_API_KEY]\n"
+
+
+def test_a_child_is_pinned_where_its_parent_is_not(child, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("PYTHONHASHSEED", "77")
+    said = ask(child, {"what": "all", "names": ["PYTHONHASHSEED", "HF_HUB_OFFLINE"]}, "own", {})
+    assert said["variables"] == {"PYTHONHASHSEED": "0", "HF_HUB_OFFLINE": None}
+
+
+def test_a_mistake_is_the_childs_own(child):
+    with pytest.raises(UsageError, match="own: limit: found 0") as caught:
+        ask(child, {"what": "mistake"}, "own", {})
+    assert caught.value.hint == "say more"
+
+
+def test_a_crash_is_told_by_its_last_lines_without_secrets(child):
+    log = StringIO()
+    with pytest.raises(WorkFailed) as caught:
+        ask(child, {"what": "crash"}, "own", {}, log)
+    assert caught.value.message.startswith("own crashed (exit code 1): ")
+    assert caught.value.message.endswith("RuntimeError: [OWN_API_KEY]")
+    assert "line before" in log.getvalue()
+    assert "SECRET" not in log.getvalue()
+
+
+def test_a_child_that_is_killed_is_told_so(child):
+    with pytest.raises(WorkFailed, match=r"own crashed \(killed by SIGKILL, which is how Linux"):
+        ask(child, {"what": "killed"}, "own", {})
+    assert killed_by(200) == "killed by signal 200"
+
+
+@pytest.mark.slow
+def test_a_child_that_falls_silent_is_ended(child, monkeypatch, tmp_path):
+    monkeypatch.setattr(children, "SILENCE_S", 10.0)
+    with pytest.raises(WorkFailed, match="own said nothing for 10 s, and was ended"):
+        ask(child, {"what": "wait", "file": str(tmp_path / "pid")}, "own", {})
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="parents are watched by the kernel of Linux")
+def test_a_child_does_not_outlive_its_parent(child, tmp_path):
+    request = {"what": "wait", "file": str(tmp_path / "pid")}
+    code = f"from seedband.children import ask; ask('own_child', {json.dumps(request)}, 'own', {{}})"
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    for _ in range(600):
+        if (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text():
+            break
+        time.sleep(0.05)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert gone(int(Path(tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("section", [DeterminismSection(), DeterminismSection(threads=3, portable=True)])
+def test_a_section_is_read_back_from_what_a_job_was_started_with(section):
+    assert inherited(pinned_environment(section, offline=False)) == section
+    assert inherited({"OMP_NUM_THREADS": "many"}) == DeterminismSection()
