@@ -92,8 +92,10 @@ class Rescorer:
             raise Refused(f"{name}: its weights are not those that its {RUN} records", hint="restore the run's folder")
         if result["signature"] is None:
             return Candidate(name, {}, sha256, result["failure"], seed=seed)
-        compare(self.band, name, result["signature"], strict=self.strict, on_event=self.on_event, only_record=False)
         evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
+        for crashed in (evaluation for evaluation in evaluations if evaluation.crashed):
+            jobs.raise_unscored(name, crashed, "check again")  # it could not say what it would have run
+        compare(self.band, name, result["signature"], strict=self.strict, on_event=self.on_event, only_record=False)
         scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
         for evaluation in evaluations:
             jobs.raise_unscored(name, evaluation, "check again")

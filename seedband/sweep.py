@@ -133,6 +133,7 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
             f"{len(healthy)} of {len(finished)} seeds trained well, a band needs at least 2: {reasons}",
             hint="the recipe does not train; look at its learning rate first",
         )
+    _check_asked(healthy)
     _check_comparable(healthy)
     start = Path(prepared.scoring.folder)
     directions = {
@@ -205,6 +206,14 @@ def _score(run: Run, metric: str) -> float:
     raise_unscored(f"seed {run.seed}", evaluation, "sweep again: the run is kept, and scored anew")
     assert evaluation.score is not None
     return evaluation.score
+
+
+def _check_asked(healthy: Sequence[Run]) -> None:
+    """No evaluator crashed: one that did could not say what it would have run, so it cannot be compared."""
+    for run in healthy:
+        for evaluation in run.evaluations:
+            if evaluation.crashed:
+                _score(run, evaluation.metric)
 
 
 def _check_comparable(healthy: Sequence[Run]) -> None:

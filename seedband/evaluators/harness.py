@@ -36,13 +36,17 @@ def reply(request: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: There is no such task, or not as the arguments say.
     """
-    task, checkpoint = HarnessTask(**request["task"]), request["checkpoint"]
+    task = HarnessTask(**request["task"])
+    checkpoint = None if request["checkpoint"] is None else placed(request["checkpoint"])
     manager = find(task)
     check_arguments(task, manager._index[task.task].cfg or {})  # noqa: SLF001  no door to a task without its data
-    if checkpoint is None:
-        return {}
-    files, base = CheckpointFiles(**checkpoint["files"]), Base(**checkpoint["base"])
-    return ask(task, manager, Checkpoint(**{**checkpoint, "files": files, "base": base}))
+    return {} if checkpoint is None else ask(task, manager, checkpoint)
+
+
+def placed(request: Mapping[str, Any]) -> Checkpoint:
+    """A checkpoint of a request, its paths absolute: a task's own start elsewhere."""
+    files, base = ({**request[part], "path": str(Path(request[part]["path"]).absolute())} for part in ("files", "base"))
+    return Checkpoint(**{**request, "files": CheckpointFiles(**files), "base": Base(**base)})
 
 
 def find(task: HarnessTask) -> Any:

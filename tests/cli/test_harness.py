@@ -126,7 +126,7 @@ def test_each_stands_in_the_band_with_version_arguments_and_backend_and_asks_no_
     assert signed["fi:factual_consistency"]["backend"].endswith(" factual_consistency: word overlap with the reference")
     own = signed["python:own_metrics:words"]
     assert own["version"].startswith("sha256:")
-    assert own["args"]["args"] == {"at_most": 20}
+    assert own["args"] == {"at_most": 20}
     assert {entry["version"] for name, entry in signed.items() if not name.startswith("python:")} == {"1"}
     scores = {entry.metric: entry for entry in read_run(once_swept / "runs" / "seed-0").evaluations}
     assert scores["lm_eval:kinds"].n_items == 12

@@ -50,11 +50,11 @@ def no_network(monkeypatch, tmp_path):
         # The third shares no word: neutral, worth 0.4. Nothing of less than three words is a claim.
         ("factual_consistency", [1.0, 0.0, 0.4, math.nan, math.nan], "word overlap with the reference"),
         ("groundedness", [1.0, 0.0, 0.0, math.nan, math.nan], "word overlap with the context"),
-        # 0.2 for a last step, 0.2 for no criteria, and half the share of the reference's 6 keywords; a text that stands
+        # 0.2 for a last step, 0.2 for no criteria, and half the share of the reference's 5 keywords; a text that stands
         # in the reference, however short, has 0.9 of it.
         (
             "task_completion",
-            [0.9, 0.4 + 0.5 * 5 / 6, 0.4, 0.4 + 0.5 * 2 / 6, math.nan],
+            [0.9, 0.4 + 0.5 * 4 / 5, 0.4, 0.4 + 0.5 * 2 / 5, math.nan],
             "keyword overlap with the reference, in a trajectory of one step",
         ),
     ],
