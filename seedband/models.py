@@ -114,46 +114,55 @@ class _Index:
     weight_map: Mapping[str, PathText] = field(default_factory=dict)
 
 
-def locate_base(reference: str, revision: str | None, folder: Path, *, offline: bool) -> Base:
-    """Find a base model on this machine, or fetch it from the hub.
+def locate_base(
+    reference: str,
+    revision: str | None,
+    folder: Path,
+    *,
+    offline: bool,
+    keys: tuple[str, str] = ("model.base", "model.revision"),
+) -> Base:
+    """Find a base model, or another one that takes no training, on this machine, or fetch it from the hub.
 
     Args:
         reference: package:<installed package>/<folder>, a folder, or a hub id.
         revision: Commit of a hub id.
         folder: Where relative folders start from.
         offline: Whether the hub must not be asked.
+        keys: What the recipe calls reference and revision, for messages.
 
     Raises:
         UsageError: Not found, or a hub id without a commit.
         Refused: Only pickled weights, or code in the checkpoint.
         WorkFailed: The hub could not be reached.
     """
+    key, key_of_revision = keys
     if not a_path(reference):
-        raise UsageError(f"model.base: {reference[:MAX_SHOWN]!r} is neither a folder nor a hub id")
+        raise UsageError(f"{key}: {reference[:MAX_SHOWN]!r} is neither a folder nor a hub id")
     if reference.startswith("package:"):
-        path = _package_folder(reference)
+        path = _package_folder(reference, key)
     elif (folder / reference).is_dir():
         if revision is not None:
             raise UsageError(
-                f"model.base: {folder / reference} is a folder, and model.revision is for hub ids",
-                hint="remove model.revision, or the folder",
+                f"{key}: {folder / reference} is a folder, and {key_of_revision} is for hub ids",
+                hint=f"remove {key_of_revision}, or the folder",
             )
         path = (folder / reference).resolve()
     elif HUB_NAME.fullmatch(reference):
         if revision is None or not COMMIT.fullmatch(revision):
             raise UsageError(
-                f"model.base: {reference!r} is no folder here, and as a hub id it needs a commit",
-                hint="set model.revision to 40 hexadecimal digits: a branch can change under the band",
+                f"{key}: {reference!r} is no folder here, and as a hub id it needs a commit",
+                hint=f"set {key_of_revision} to 40 hexadecimal digits: a branch can change under the band",
             )
         path = from_hub(reference, revision, offline=offline)
     else:
-        raise UsageError(f"model.base: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
+        raise UsageError(f"{key}: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
     check_safe(path)
     return Base(reference, str(path), weights_sha256(path), files_sha256(path))
 
 
 def files_sha256(folder: Path) -> str:
-    """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, templates, processor, pooling."""
+    """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, processor, pooling …"""
     patterns = [
         "config.json",
         "tokenizer*",
@@ -342,18 +351,18 @@ def resolve_pooling(asked: str, base: Path) -> Pooling:
     return own[modes[0]]
 
 
-def _package_folder(reference: str) -> Path:
+def _package_folder(reference: str, key: str) -> Path:
     package, _, inner = reference.removeprefix("package:").partition("/")
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            f"model.base: no installed package {package!r}",
+            f"{key}: no installed package {package!r}",
             hint=f"pip install {package.replace('_', '-')}, or give a folder or a hub id",
         )
     root = Path(next(iter(spec.submodule_search_locations))).resolve()
     path = (root / inner).resolve()
     if not path.is_relative_to(root) or not path.is_dir():
-        raise UsageError(f"model.base: package {package!r} has no folder {inner!r}")
+        raise UsageError(f"{key}: package {package!r} has no folder {inner!r}")
     return path
 
 

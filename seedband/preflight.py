@@ -125,7 +125,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
     train = _try(problems, lambda: load_items(locate(places["train"], folder, offline=offline), columns))
     evaluated = _try(problems, lambda: load_items(locate(places["eval"], folder, offline=offline), columns))
-    problems += _registry_problems(recipe, start, offline=offline)
+    problems += _registry_problems(recipe, start, evaluated, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
     if recipe.model.task == IMAGES:
@@ -297,7 +297,7 @@ def _split(message: str) -> tuple[str, str, str]:
     return (where, found, "what the recipe says") if found else ("recipe", message, "what the recipe says")
 
 
-def _registry_problems(recipe: Recipe, start: Path, *, offline: bool) -> list[Problem]:
+def _registry_problems(recipe: Recipe, start: Path, evaluated: Items | None, *, offline: bool) -> list[Problem]:
     problems: list[Problem] = []
     task = tasks.BUILT_IN[recipe.model.task]
     method = recipe.train.method
@@ -305,7 +305,8 @@ def _registry_problems(recipe: Recipe, start: Path, *, offline: bool) -> list[Pr
         _named("train.method", method, task.methods, problems)
     problems += _train_problems(recipe)
     for index, section in enumerate(recipe.evaluate, 1):
-        problems += _evaluator_problems(f"evaluate[{index}]", section, recipe.model.task, start, offline=offline)
+        where = f"evaluate[{index}]"
+        problems += _evaluator_problems(where, section, recipe.model.task, start, evaluated, offline=offline)
     _named("init.lora", recipe.init.lora, LORA, problems)
     _named("init.head", recipe.init.head, HEAD, problems)
     return problems
@@ -322,7 +323,7 @@ def _train_problems(recipe: Recipe) -> list[Problem]:
 
 
 def _evaluator_problems(
-    where: str, section: EvaluatorSection, task: str, start: Path, *, offline: bool
+    where: str, section: EvaluatorSection, task: str, start: Path, evaluated: Items | None, *, offline: bool
 ) -> list[Problem]:
     key = "args" if section.args else "evaluator"
     try:
@@ -335,6 +336,9 @@ def _evaluator_problems(
     if offline and evaluator.sends_to:
         found = f"{section.evaluator!r}, which sends data to {evaluator.sends_to}"
         return [Problem(f"{where}.evaluator", found, "an evaluator that works offline, or no --offline")]
+    if evaluator.needs_context and evaluated is not None and evaluated.contexts is None:
+        expected = f"the column of data.context: {section.evaluator} rests on it"
+        return [Problem(evaluated.path.name, "rows without contexts", expected)]
     outputs = tasks.BUILT_IN[task].outputs
     if evaluator.reads in READ[outputs]:
         return []

@@ -12,7 +12,7 @@ from seedband.evaluators import BUILT_IN, Evaluator, Scored, build, find
 from seedband.testing import check_evaluator, make_items
 
 #: They need a model, an endpoint or a checkpoint: their own tests put them through the suite.
-WITH_RESOURCES = {"task_completion"}
+WITH_RESOURCES = {"factual_consistency", "groundedness", "task_completion"}
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN.keys() - WITH_RESOURCES))

@@ -40,6 +40,8 @@ BUILT_IN: Mapping[str, str] = {
     "exact_match": "seedband.evaluators.exact_match:ExactMatch",
     "f1_macro": "seedband.evaluators.f1_macro:F1Macro",
     "f1_micro": "seedband.evaluators.f1_micro:F1Micro",
+    "factual_consistency": "seedband.evaluators.factual_consistency:FactualConsistency",
+    "groundedness": "seedband.evaluators.groundedness:Groundedness",
     "log_loss": "seedband.evaluators.log_loss:LogLoss",
     "mcc": "seedband.evaluators.mcc:Mcc",
     "reference_nll": "seedband.evaluators.reference_nll:ReferenceNll",
@@ -142,6 +144,8 @@ class Evaluator(Protocol):
     extra: ClassVar[str] = ""
     #: Whether it runs code that comes with a recipe, or sends data elsewhere: a band.json alone cannot make it run.
     needs_trust: ClassVar[bool] = False
+    #: Whether it reads the items' contexts: data without any are refused before anything is trained.
+    needs_context: ClassVar[bool] = False
 
     def score(self, items: "Items", predictions: Any) -> "Scored | NDArray[np.float64] | float":
         """Score the predictions, without changing them and without drawing random numbers.
