@@ -162,7 +162,7 @@ def locate_base(
 
 
 def files_sha256(folder: Path) -> str:
-    """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, processor, pooling …"""
+    """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, image processor, pooling."""
     patterns = [
         "config.json",
         "tokenizer*",
@@ -170,6 +170,7 @@ def files_sha256(folder: Path) -> str:
         "merges.txt",
         "*.model",
         "special_tokens_map.json",
+        "added_tokens.json",
         "chat_template*",
         "additional_chat_templates/*",
         "generation_config.json",

@@ -47,13 +47,16 @@ def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, A
 
     Attention is torch's own, or the architecture's where it has no other.
     """
-    given = {**given, **loading(), "output_loading_info": True}
     try:
-        model, info = auto.from_pretrained(path, attn_implementation="sdpa", **given)
+        return _from_folder(auto, path, attn_implementation="sdpa", **given)
     except ValueError as error:
         if "scaled_dot_product_attention" not in str(error):
             raise
-        model, info = auto.from_pretrained(path, attn_implementation="eager", **given)
+        return _from_folder(auto, path, attn_implementation="eager", **given)
+
+
+def _from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, Any]]:
+    model, info = auto.from_pretrained(path, **given, **loading(), output_loading_info=True)
     return model, info
 
 

@@ -328,7 +328,7 @@ def _evaluator_problems(
     key = "args" if section.args else "evaluator"
     try:
         evaluator = evaluators.build(section.evaluator, section.args, start)
-        evaluator.check_ready()
+        evaluator.check_ready(offline=offline)
     except UsageError as error:
         return [*error.problems] or [
             Problem(f"{where}.{key}", error.message, error.hint or "an evaluator that is there")

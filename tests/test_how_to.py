@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,26 +12,6 @@ import pytest
 from tiny import ROOT
 
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-RECIPE = """
-[model]
-base = "base"
-task = "causal-lm"
-max_length = 64
-[data]
-name = "tickets"
-train = "train.jsonl"
-eval = "eval.jsonl"
-[train]
-method = "lora"
-max_steps = 4
-batch_size = 4
-learning_rate = 1e-2
-[generation]
-max_new_tokens = 4
-[[evaluate]]
-evaluator = "reference_nll"
-primary = true
-"""
 
 
 def blocks(page: str) -> list[tuple[str, str, str]]:
@@ -58,18 +39,16 @@ def typed(commands: str, folder: Path) -> str:
 
 
 @pytest.fixture
-def support(tmp_path):
+def support(tiny_generation, tmp_path):
     """A team's folder: a recipe, its data, a tiny decoder."""
-    from tiny_decoder import make_tiny_decoder
-
-    make_tiny_decoder(tmp_path / "base")
-    for part, rows in (("train", range(16)), ("eval", range(16, 24))):
-        lines = [{"prompt": f"the iron was seen {n}", "completion": f" metal {n}"} for n in rows]
-        (tmp_path / f"{part}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    (tmp_path / "seedband.toml").write_text(RECIPE, encoding="utf-8")
-    return tmp_path
+    folder = shutil.copytree(tiny_generation.folder, tmp_path / "support")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\n"
+    )  # pytest looks for one in the folders above, where other tests write
+    return folder
 
 
+@pytest.mark.slow
 def test_an_evaluator_is_added_in_five_steps_as_written(support):
     page = blocks("evaluators.md")
     for _, name, content in page:
@@ -84,6 +63,6 @@ def test_an_evaluator_is_added_in_five_steps_as_written(support):
     assert described["python:my_metrics:KeepsNumbers"]["args"] == {"digits": 2}
     assert described["python:lengths:words"]["version"].startswith("sha256:")
     assert not described["python:lengths:words"]["higher_is_better"]
-    assert set(band["metrics"]) == {"reference_nll", "python:my_metrics:KeepsNumbers", "python:lengths:words"}
+    assert set(band["metrics"]) > {"reference_nll", "python:my_metrics:KeepsNumbers", "python:lengths:words"}
     assert "keeps_numbers" in printed[2]
     assert "Share of the reference's numbers that the text names" in printed[2]

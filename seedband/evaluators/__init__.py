@@ -174,8 +174,11 @@ class Evaluator(Protocol):
         """The machine that it sends data to; "" where they stay on this one: all that --offline allows."""
         return ""
 
-    def check_ready(self) -> None:
+    def check_ready(self, *, offline: bool = False) -> None:
         """Find out whether it can score, before anything is trained.
+
+        Args:
+            offline: Whether no other machine may be asked for what it needs.
 
         Raises:
             UsageError: A library, a key or a model is missing.

@@ -120,14 +120,14 @@ class AiEvaluation(Evaluator):
                 hint='args = { by = "nli", model = "<folder>" }',
             )
 
-    def check_ready(self) -> None:
+    def check_ready(self, *, offline: bool = False) -> None:
         """Find the package, and the model where one is asked for."""
         try:
             version(PACKAGE)
         except PackageNotFoundError:
             raise UsageError(f"{self.name}: {PACKAGE} is not installed", hint='pip install "seedband[fi]"') from None
         if self.model is not None:
-            located(self.model, self.revision)
+            located(self.model, self.revision, offline=offline)
 
     def score(self, items: Items, predictions: Generations) -> Scored:
         """One score an item; NaN where the package would find nothing to judge, and make a number of that."""
@@ -154,7 +154,7 @@ class AiEvaluation(Evaluator):
         )
 
 
-def located(model: str, revision: str | None) -> "Base":
+def located(model: str, revision: str | None, *, offline: bool = False) -> "Base":
     """The NLI model on this machine, found safe to load.
 
     Raises:
@@ -163,7 +163,7 @@ def located(model: str, revision: str | None) -> "Base":
     """
     from transformers import AutoConfig
 
-    base = locate_base(model, revision, Path(), offline="HF_HUB_OFFLINE" in os.environ)
+    base = locate_base(model, revision, Path(), offline=offline or "HF_HUB_OFFLINE" in os.environ)
     config = AutoConfig.from_pretrained(base.path, local_files_only=True, trust_remote_code=False)
     labels = sorted(str(label).lower() for label in config.id2label.values())
     if set(labels) != NLI_LABELS or len(labels) != len(NLI_LABELS):

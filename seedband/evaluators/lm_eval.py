@@ -93,9 +93,9 @@ class HarnessTask(Evaluator):
         """As the recipe says it."""
         return f"lm_eval:{self.task}"
 
-    def check_ready(self) -> None:
+    def check_ready(self, *, offline: bool = False) -> None:
         """Find the task, its metric and its direction; data and model are opened when it scores."""
-        super().check_ready()
+        super().check_ready(offline=offline)
         if self.include_path is not None and not Path(self.include_path).is_dir():
             raise UsageError(f"{self.name}: include_path: no folder {self.include_path}")
         self._ask(None)

@@ -14,7 +14,7 @@ from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.evaluators.sentences import says_something, sentences
 from seedband.models import locate_base, read_config
-from seedband.networks import load_tokenizer, loading
+from seedband.networks import from_folder, load_tokenizer
 from seedband.records import Base
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Entailment(Evaluator):
         if given is not None and (not isinstance(given, int) or given < MIN_LENGTH):
             raise UsageError(f"args.max_length: found {given!r}, expected at least {MIN_LENGTH} tokens")
 
-    def check_ready(self) -> None:
+    def check_ready(self, *, offline: bool = False) -> None:
         """Find the model, and the meaning of its outputs; what it says to the fixed pairs is asked when it is loaded.
 
         Raises:
@@ -97,7 +97,7 @@ class Entailment(Evaluator):
             Refused: Only pickled weights, or code that comes with it.
             WorkFailed: The hub cannot be reached.
         """
-        base = locate(self.model, self.revision)
+        base = locate(self.model, self.revision, offline=offline)
         config = read_config(Path(base.path))
         entailment_output(config, base.reference)
         _length(self.max_length, config.get("max_position_embeddings"))
@@ -176,11 +176,7 @@ class CrossEncoder:
         from transformers import AutoModelForSequenceClassification
 
         output = entailment_output(read_config(Path(base.path)), base.reference)
-        # Not every architecture has sdpa, DeBERTa for one; all have eager.
-        settings = {**loading(), "attn_implementation": "eager"}
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            base.path, output_loading_info=True, **settings
-        )
+        model, info = from_folder(AutoModelForSequenceClassification, base.path)
         absent = [str(key) for kind in ("missing_keys", "mismatched_keys") for key in info[kind]]
         if absent:
             raise Refused(f"{base.reference}: weights are missing, {min(absent)} for one", hint=HINT)
@@ -259,11 +255,13 @@ class CrossEncoder:
         return probabilities
 
 
-def locate(reference: str, revision: str | None) -> Base:
+def locate(reference: str, revision: str | None, *, offline: bool = False) -> Base:
     """An NLI model on this machine, or from the hub; what is here already is not asked for again."""
     try:
         return locate_base(reference, revision, Path(), offline=True, keys=KEYS)
     except WorkFailed:
+        if offline:
+            raise
         return locate_base(reference, revision, Path(), offline=False, keys=KEYS)
 
 

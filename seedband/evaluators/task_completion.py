@@ -90,7 +90,7 @@ class TaskCompletion(Evaluator):
         """The endpoint's host, unless it is this machine."""
         return "" if self.endpoint.is_local else self.endpoint.host
 
-    def check_ready(self) -> None:
+    def check_ready(self, *, offline: bool = False) -> None:
         """Find out whether the endpoint could be asked; it is not."""
         for module in (self.library, "httpx2", "platformdirs"):
             require(module, self.extra)
