@@ -82,6 +82,7 @@ def test_a_hub_candidate_of_more_than_100_gb_is_refused_unfetched():
         models._wanted(NAME, {"model.safetensors": 10**11, "config.json": 2, "pytorch_model.bin": 5})
 
 
+@pytest.mark.slow
 def test_a_cached_checkpoint_is_judged_while_the_hub_cannot_be_reached(hub, swept, tmp_path):
     arguments = ("check", f"hf://{NAME}@{COMMIT}", "--base", "base")
     assert run_cli(*arguments, cwd=swept.folder, env=environment(hub, tmp_path)).code == 0

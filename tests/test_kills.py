@@ -28,6 +28,7 @@ def assert_refused(folder, path, band):
     assert "not finished" in done.err
 
 
+@pytest.mark.slow
 def test_six_kills_cost_nothing(tiny, tiny_swept):
     tiny.config.write_text(recipe_text(**OFTEN), encoding="utf-8")
     killed, seed = KilledSweep(tiny.folder), 20261122

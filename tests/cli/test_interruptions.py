@@ -115,6 +115,7 @@ def disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_same_call_goes_on_once_there_is_room(heads, disk):
     (disk / "filler").write_bytes(bytes(440_000))
     sweep = ["sweep", "--seeds", "2", "--out", disk / "runs"]

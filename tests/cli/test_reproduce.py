@@ -75,6 +75,7 @@ def test_a_checkpoint_that_is_not_the_runs_is_refused(heads):
     assert "its weights are not those that its run.json records" in done.err
 
 
+@pytest.mark.slow
 def test_another_pinned_instruction_set_is_not_comparable(heads):
     path = heads.runs / "seed-1" / "run.json"
     pins = store.read_json(path, "run")["pins"]

@@ -11,7 +11,6 @@ import torch
 from tiny import ROOT
 
 from seedband.evaluators import Generations, build
-from seedband.store import file_sha256
 from seedband.testing import make_items
 
 pytestmark = [pytest.mark.minilm, pytest.mark.slow]
@@ -50,10 +49,3 @@ def test_it_holds_a_summary_true_of_its_ticket_rather_than_of_another(made):
         for texts in (summaries, summaries[1:] + summaries[:1])
     )
     assert own > other + 0.2
-
-
-def test_it_is_made_again_to_the_bit(tmp_path, monkeypatch, made):
-    monkeypatch.setattr(nli_model, "EPOCHS", 1)
-    for name in "ab":
-        nli_model.make_nli_model(tmp_path / name)
-    assert len({file_sha256(tmp_path / name / "model.safetensors") for name in "ab"}) == 1
