@@ -262,7 +262,7 @@ def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
     for run in runs:
         if not run.evaluations:
             continue
-        items = read_items(run).drop(columns=PREDICTED, errors="ignore")
+        items = read_items(run).drop(columns=[*PREDICTED, "slice:label"], errors="ignore")
         scored = [name for name in items.columns if name.startswith("score:")]
         kept = [name for name in items.columns if not name.startswith("score:")]
         long = items.melt(id_vars=kept, value_vars=scored, var_name="evaluator", value_name="score")

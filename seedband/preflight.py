@@ -18,6 +18,7 @@ from seedband.provenance import on_hub
 from seedband.recipe import LoadedRecipe, find_config, load_recipe
 from seedband.records import Base, EvaluatorSection, Recipe, Scoring
 from seedband.row_changes import named
+from seedband.slices import MAX_VALUES
 
 T = TypeVar("T")
 #: For a guess at the time of a run: what a CPU thread computes a second, a job's start, and a language's tokens.
@@ -78,7 +79,7 @@ class Prepared:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is no mistake but should be known."""
-        return tuple(_warnings(self.repeats, len(self.eval_items)))
+        return tuple(_warnings(self.repeats, self.eval_items))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -182,11 +183,10 @@ def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> P
         here = load_recipe(find_config(Path()) if own is None else own)
     except UsageError as error:
         raise Refused(f"{what}: {error.message}", hint="go where your recipe lies, or name it with --recipe") from error
-    known = {section.evaluator: section.args for section in here.recipe.evaluate}
     for section in wanting:
-        ours = known.get(section.evaluator)
-        if ours != section.args:
-            told = "" if ours is None else f" like this: {_changed(section.args, ours)}"
+        known = [own.args for own in here.recipe.evaluate if own.evaluator == section.evaluator]
+        if section.args not in known:
+            told = f" like this: {_changed(section.args, known[0])}" if known else ""
             raise Refused(
                 f"{what}: {section.evaluator} stands in no recipe of {here.folder.absolute()}{told}",
                 hint="sweep again under the recipe as it is now, or name the one that the record comes from: --recipe",
@@ -423,9 +423,12 @@ def _repeats(train: Items, evaluated: Items) -> Repeats:
     return Repeats(duplicates(train), duplicates(evaluated), tuple(overlap(train, evaluated)))
 
 
-def _warnings(repeats: Repeats, n_eval: int) -> Iterator[str]:
+def _warnings(repeats: Repeats, evaluated: Items) -> Iterator[str]:
+    for column, values in evaluated.slices.items():
+        if (count := len(set(values))) > MAX_VALUES:
+            yield f"slices: {column} has {count} values, a band keeps up to {MAX_VALUES}: show --by has them"
     if repeats.shared:
-        told = f"{len(repeats.shared)} of {n_eval} eval items also stand in train ({named(repeats.shared)})"
+        told = f"{len(repeats.shared)} of {len(evaluated)} eval items also stand in train ({named(repeats.shared)})"
         yield f"{told}: their scores are too good"
     for part, found in (("train", repeats.train), ("eval", repeats.eval)):
         if found.repeated:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "seedband.toml"
 SHA256 = re.compile("[0-9a-fA-F]{64}")
-#: Columns of scores.parquet and items.parquet that no slice may take.
-RESERVED = {"seed", "item", "label", "prediction", "logits", "nll", "n_tokens", "evaluator", "score"}
+#: Columns of scores.parquet and items.parquet that no slice may take; the label may be one, where it is a class.
+RESERVED = {"seed", "item", "prediction", "logits", "nll", "n_tokens", "evaluator", "score"}
 #: Smallest level that the rules are made for.
 MIN_ALPHA = 0.001
 #: A larger file is no recipe.
@@ -182,14 +182,15 @@ def _named_sections() -> list[tuple[str, type]]:
 
 def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     """Mistakes that need more than one key to see."""
-    names = [section.evaluator for section in recipe.evaluate]
+    names = [section.metric for section in recipe.evaluate]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Problem("evaluate", f"evaluator {brief(name)} twice", "each evaluator once")
+        yield Problem("evaluate", f"metric {brief(name)} twice", "each once: `name` tells two of one evaluator apart")
     primaries = sum(section.primary for section in recipe.evaluate)
     if primaries != 1:
         yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
     yield from _gate_problems(recipe, names)
-    for name in sorted(RESERVED & set(recipe.data.slices)):
+    taken = RESERVED | ({"label"} if recipe.model.task == "causal-lm" else set())
+    for name in sorted(taken & set(recipe.data.slices)):
         yield Problem("data.slices", repr(name), "a column that scores.parquet does not have already")
     if recipe.model.sha256 is not None and not SHA256.fullmatch(recipe.model.sha256):
         yield Problem("model.sha256", brief(recipe.model.sha256), "64 hexadecimal digits")
@@ -208,8 +209,8 @@ def _gate_problems(recipe: Recipe, names: list[str]) -> Iterator[Problem]:
     gates = recipe.gate.metrics
     for name in gates:
         if name not in names:
-            yield Problem("gate.metrics", brief(name), f"of the evaluators {', '.join(names)}")
-    primary = next((section.evaluator for section in recipe.evaluate if section.primary), None)
+            yield Problem("gate.metrics", brief(name), f"of the metrics {', '.join(names)}")
+    primary = next((section.metric for section in recipe.evaluate if section.primary), None)
     if gates and primary is not None and primary not in gates:
         yield Problem("gate.metrics", ", ".join(gates), f"the primary metric {primary!r} among them")
     if gates and recipe.gate.alpha / len(gates) < MIN_ALPHA:

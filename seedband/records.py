@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
 from seedband.schema import Number, PathText
 
@@ -189,10 +189,17 @@ class EvaluatorSection:
 
     evaluator: Text
     """Name of the evaluator."""
+    name: Annotated[str, MinLen(1), Predicate(str.isprintable)] | None = None
+    """What the metric is called; as its evaluator unless said, so that one evaluator can stand twice."""
     primary: bool = False
     """The metric that gates; the others advise."""
     args: dict[str, Any] = field(default_factory=dict)
     """Arguments of the evaluator."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric."""
+        return self.name or self.evaluator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +240,7 @@ class Recipe:
     @property
     def primary(self) -> str:
         """Name of the metric that gates."""
-        return next(section.evaluator for section in self.evaluate if section.primary)
+        return next(section.metric for section in self.evaluate if section.primary)
 
 
 @dataclass(frozen=True)
@@ -303,7 +310,7 @@ class Scoring:
     @property
     def primary(self) -> str:
         """Name of the metric that gates."""
-        return next(section.evaluator for section in self.evaluators if section.primary)
+        return next(section.metric for section in self.evaluators if section.primary)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def score_checkpoint(
     del network  # an evaluator may need the memory
     checkpoint = Checkpoint(files, scoring.base, scoring.batch_size, scoring.max_length, device)
     evaluators = {
-        entry.evaluator: build(entry.evaluator, entry.args, Path(scoring.folder)) for entry in scoring.evaluators
+        entry.metric: build(entry.evaluator, entry.args, Path(scoring.folder)) for entry in scoring.evaluators
     }
     evaluations, columns = evaluate(evaluators, items, predictions, checkpoint)
     for evaluation in evaluations:

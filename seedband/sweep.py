@@ -137,7 +137,7 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
     _check_comparable(healthy)
     start = Path(prepared.scoring.folder)
     directions = {
-        section.evaluator: evaluators.build(section.evaluator, section.args, start) for section in recipe.evaluate
+        section.metric: evaluators.build(section.evaluator, section.args, start) for section in recipe.evaluate
     }
     scores = {name: [_score(run, name) for run in healthy] for name in directions}
     items = {name: table for name in directions if (table := _items(healthy, name)) is not None}

@@ -138,7 +138,7 @@ def test_refuses_other_than_one_primary(primaries):
 def test_refuses_an_evaluator_twice():
     content = table()
     content["evaluate"].append({"evaluator": "f1_macro"})
-    assert problems(content)["evaluate"].found == "evaluator 'f1_macro' twice"
+    assert problems(content)["evaluate"].found == "metric 'f1_macro' twice"
 
 
 def test_reads_the_gates_and_the_history():
@@ -155,7 +155,7 @@ def test_reads_the_gates_and_the_history():
         (
             {"gate_metrics": '["accuracy", "f1", "bleu"]'},
             [("gate.metrics", "'f1'"), ("gate.metrics", "'bleu'")],
-            "of the evaluators accuracy, f1_macro, log_loss",
+            "of the metrics accuracy, f1_macro, log_loss",
         ),
         (
             {"gate_metrics": '["f1_macro", "log_loss"]'},
@@ -280,3 +280,23 @@ def test_arguments_of_evaluators_are_finite():
     table["evaluate"][0]["args"] = {"x": [1.0, float("inf")]}
     with pytest.raises(UsageError, match="finite numbers"):
         parse_recipe(table, "seedband.toml")
+
+
+def test_one_evaluator_can_stand_twice_under_two_names():
+    sections = [
+        {"evaluator": "f1_macro", "primary": True},
+        {"evaluator": "f1_macro", "name": "f1_lenient", "args": {"zero_division": 1.0}},
+    ]
+    recipe = parse_recipe({**tomllib.loads(recipe_text()), "evaluate": sections}, "there")
+    assert [section.metric for section in recipe.evaluate] == ["f1_macro", "f1_lenient"]
+    assert recipe.primary == "f1_macro"
+    assert parse_recipe(tomllib.loads(dump_recipe(recipe)), "again") == recipe
+
+
+def test_the_label_is_a_slice_where_it_is_a_class():
+    table = tomllib.loads(recipe_text(data_slices='["label"]'))
+    assert parse_recipe(table, "there").data.slices == ("label",)
+    table["model"]["task"] = "causal-lm"
+    with pytest.raises(UsageError) as caught:
+        parse_recipe(table, "there")
+    assert caught.value.problems[0].where == "data.slices"

@@ -15,10 +15,10 @@ def diff_data(
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a data hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
-    """Compare two data sets row by row: exit 0 the same rows, 1 others."""
+    """Name the rows in which two data sets differ."""
     from seedband import console
     from seedband.diff_data import diff_data as run_diff_data
 
     found = run_diff_data(old, new, config=config, offline=offline)
     console.print_row_changes(found, as_json=as_json)
-    return 1 if found else 0
+    return 0

@@ -318,6 +318,7 @@ def describe(evaluator: Evaluator, backend: str = "") -> dict[str, Any]:
         backend: What really ran, where it was told; a path among the arguments is compared by it alone.
     """
     return {
+        "evaluator": evaluator.name,
         "version": evaluator.version,
         "higher_is_better": evaluator.higher_is_better,
         "unit": evaluator.unit,

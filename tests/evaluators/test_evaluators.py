@@ -115,7 +115,7 @@ def test_describes_itself(name):
     assert evaluator.bounds == RANGES[name]
     assert isinstance(evaluator.version, str)
     described = describe(evaluator)
-    assert described.keys() == {"version", "higher_is_better", "unit", "backend", "args"}
+    assert described.keys() == {"evaluator", "version", "higher_is_better", "unit", "backend", "args"}
     assert store.canonical(described)
 
 
