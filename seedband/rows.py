@@ -87,6 +87,11 @@ def _completed(
         prompt = _text(value, where, str(columns["prompt"]), "prompt", problems)
         return prompt, _text(value, where, str(columns["completion"]), "completion", problems), False
     messages = value[columns["messages"]]
+    both = [columns[name] for name in ("prompt", "completion") if value.get(columns[name]) not in (None, "")]
+    if both:
+        found = f"{columns['messages']!r} and {both[0]!r}"
+        problems.append(Problem(where, found, "a chat, or a prompt with its completion: data.messages or data.prompt"))
+        return "", "", True
     expected = f"a list of messages with role ({', '.join(ROLES)}) and content, the last one the assistant's"
     if not _is_chat(messages):
         problems.append(Problem(where, f"another thing in {columns['messages']!r}", expected))

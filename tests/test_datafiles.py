@@ -66,6 +66,17 @@ def test_a_chat_of_parquet_is_that_of_jsonl(tmp_path):
     assert content(tmp_path / "a.parquet", TALK) == content(write_jsonl(tmp_path / "a.jsonl", rows), TALK)
 
 
+@pytest.mark.parametrize("other", ["prompt", "completion"])
+def test_a_row_is_a_chat_or_a_prompt_and_never_both(tmp_path, other):
+    talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]
+    path = write_jsonl(tmp_path / "a.jsonl", [{"messages": talk, other: ""}, {"messages": talk, other: "hi"}])
+    with pytest.raises(UsageError) as told:
+        load_items(path, TALK)
+    (problem,) = told.value.problems
+    assert (problem.where, problem.found) == ("a.jsonl, row 2", f"'messages' and {other!r}")
+    assert load_items(path, {**TALK, other: "-"}).chat
+
+
 @pytest.mark.parametrize(
     ("column", "values", "found"),
     [
