@@ -20,7 +20,7 @@ from annotated_types import MinLen, Predicate
 from seedband import store
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.records import Base, CheckpointFiles
-from seedband.schema import PathText, a_path, brief, read_foreign, read_record
+from seedband.schema import PathText, a_path, brief, checked, read_foreign, read_record
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +71,11 @@ UNSAFE_KEYS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
         ("experts that may be code of a hub", ("eager", "grouped_mm", "batched_mm")),
     ),
 }
+#: Model types whose positions begin behind that of the padding.
+AFTER_PADDING = frozenset({
+    "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert", "mpnet", "longformer",
+    "data2vec-text", "ibert", "luke", "lilt",
+})  # fmt: skip
 _PART = r"[a-zA-Z0-9_]+(?:[.-]?[a-zA-Z0-9_]+)*+"
 #: org/name, as the hub has them.
 HUB_NAME = re.compile(rf"{_PART}/{_PART}")
@@ -105,6 +110,13 @@ class _Config:
 
     id2label: Mapping[Annotated[str, Predicate(a_class_number)], Any] | None = None
     model_type: str | None = None
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """generation_config.json, or config.json: where a text ends."""
+
+    eos_token_id: int | list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -422,6 +434,48 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     """config.json of a model; empty where there is none."""
     config = folder / "config.json"
     return read_foreign(config, _Config)[1] if config.is_file() else {}
+
+
+def end_ids(folder: Path) -> list[int]:
+    """Tokens that end a text, as a model's generation_config.json says, or else its config.json.
+
+    Raises:
+        Refused: They are no token ids.
+    """
+    generation = folder / "generation_config.json"
+    told = [read_foreign(generation, _Ends)[1]] if generation.is_file() else []
+    for table in (*told, *_text_configs(folder)):
+        found = checked({"eos_token_id": table.get("eos_token_id")}, _Ends, str(folder)).eos_token_id
+        if found is not None:
+            return found if isinstance(found, list) else [found]
+    return []
+
+
+def positions(folder: Path) -> int | None:
+    """How many tokens a model has places for; None where its config does not say."""
+    for table in _text_configs(folder):
+        for value in (table.get("max_position_embeddings"), table.get("n_positions")):
+            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+                pad = table.get("pad_token_id", 1)
+                return value - (pad + 1 if table.get("model_type") in AFTER_PADDING and isinstance(pad, int) else 0)
+    return None
+
+
+def _text_configs(folder: Path) -> list[Mapping[str, Any]]:
+    """config.json, and what it says of texts apart where the model reads something else, too."""
+    config = read_config(folder)
+    inner = config.get("text_config")
+    return [config, *([inner] if isinstance(inner, Mapping) else [])]
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the tokenizer of a model knows how a chat is written down."""
+    config = folder / "tokenizer_config.json"
+    told = store.parse_json(config, store.MAX_FOREIGN_BYTES).get("chat_template") if config.is_file() else None
+    named = (
+        [entry.get("name") for entry in told if isinstance(entry, Mapping)] if isinstance(told, list) else ["default"]
+    )
+    return (bool(told) and "default" in named) or (folder / "chat_template.jinja").is_file()
 
 
 def read_adapter(folder: Path) -> dict[str, Any]:

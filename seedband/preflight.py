@@ -12,7 +12,15 @@ from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, l
 from seedband.errors import Problem, Refused, UsageError
 from seedband.images import check_images
 from seedband.initializers import HEAD, LORA
-from seedband.models import check_reads, locate_base, read_config, resolve_pooling, tensor_names
+from seedband.models import (
+    check_reads,
+    has_chat_template,
+    locate_base,
+    positions,
+    read_config,
+    resolve_pooling,
+    tensor_names,
+)
 from seedband.networks import loaded_shapes
 from seedband.provenance import on_hub
 from seedband.recipe import LoadedRecipe, find_config, load_recipe
@@ -129,6 +137,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     problems += _registry_problems(recipe, start, evaluated, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
+        problems += _chat_problems(base, [items for items in (train, evaluated) if items is not None])
     if recipe.model.task == IMAGES:
         problems += _image_problems([items for items in (train, evaluated) if items is not None])
     if train is not None and evaluated is not None and tasks.BUILT_IN[recipe.model.task].outputs == "classes":
@@ -367,7 +376,31 @@ def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
             resolve_pooling(recipe.head.pooling, Path(base.path))
         except UsageError as error:
             problems.append(Problem("head.pooling", error.message, error.hint))
+    problems += _length_problems(recipe, base)
     return problems + (_target_problems(recipe, base) if recipe.train.method == "lora" else [])
+
+
+def _length_problems(recipe: Recipe, base: Base) -> list[Problem]:
+    """Texts that a model has no places for: some models crash over them, others make up places that they never saw."""
+    most = positions(Path(base.path))
+    if recipe.model.task == IMAGES or most is None:
+        return []
+    length, more = recipe.model.max_length, recipe.generation.max_new_tokens
+    if recipe.model.task != "causal-lm":
+        expected = f"at most {most}, the positions of {base.reference}"
+        return [Problem("model.max_length", str(length), expected)] if length > most else []
+    if length + more <= most:
+        return []
+    found = f"{length}, and generation.max_new_tokens = {more}: {length + more} together"
+    return [Problem("model.max_length", found, f"at most {most} together, the positions of {base.reference}")]
+
+
+def _chat_problems(base: Base, data: Sequence[Items]) -> list[Problem]:
+    if has_chat_template(Path(base.path)):
+        return []
+    expected = "prompt and completion, or a base that was tuned for chats"
+    found = f"chats, and the tokenizer of {base.reference} has no chat template"
+    return list(dict.fromkeys(Problem(items.path.name, found, expected) for items in data if items.chat))
 
 
 def _target_problems(recipe: Recipe, base: Base) -> list[Problem]:

@@ -1,9 +1,11 @@
 """Mistakes that only the recipe as a whole shows, told before any work."""
 
+import json
 import shutil
 
 import pytest
 from tiny import Tiny, generation_text, recipe_text
+from tiny_decoder import make_tiny_decoder
 
 from seedband.errors import UsageError
 from seedband.preflight import prepare
@@ -28,3 +30,36 @@ def test_a_frozen_backbone_has_nothing_to_compute_again(tiny_recipe, tmp_path):
 def test_one_token_is_no_prompt_with_its_completion(tiny_generation, tmp_path):
     (problem,) = problems(tiny_generation, tmp_path, generation_text(model_max_length="1"))
     assert problem.where == "model.max_length"
+
+
+def test_a_prompt_and_its_answer_must_find_places_in_the_model(tiny_generation, tmp_path):
+    text = generation_text(model_max_length="250", generation_max_new_tokens="7")
+    (problem,) = problems(tiny_generation, tmp_path, text)
+    assert problem.where == "model.max_length"
+    assert problem.found == "250, and generation.max_new_tokens = 7: 257 together"
+    assert problem.expected.startswith("at most 256 together")
+    folder = Tiny(tmp_path / "tiny")
+    folder.config.write_text(generation_text(model_max_length="250", generation_max_new_tokens="6"))
+    assert prepare(load_recipe(folder.config), offline=True).scoring.max_length == 250
+
+
+def test_a_text_must_find_places_in_the_model(tiny_recipe, tmp_path):
+    most = json.loads((tiny_recipe.folder / "base" / "config.json").read_text())["max_position_embeddings"]
+    (problem,) = problems(tiny_recipe, tmp_path, recipe_text(model_max_length=str(most + 1)))
+    assert (problem.where, problem.found) == ("model.max_length", str(most + 1))
+    folder = Tiny(tmp_path / "tiny")
+    folder.config.write_text(recipe_text(model_max_length=str(most)))
+    assert prepare(load_recipe(folder.config), offline=True).scoring.max_length == most
+
+
+def test_chats_need_a_base_with_a_chat_template(tiny_generation, tmp_path):
+    folder = Tiny(shutil.copytree(tiny_generation.folder, tmp_path / "chats"))
+    talk = [{"role": "user", "content": "the apple"}, {"role": "assistant", "content": "fruit"}]
+    for name in ("train", "eval"):
+        rows = [{"id": f"{name}-{number}", "channel": "chat", "messages": talk} for number in range(3)]
+        (folder.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = problems(folder, tmp_path, folder.config.read_text())
+    assert [problem.where for problem in found] == ["train.jsonl", "eval.jsonl"]
+    assert all("no chat template" in problem.found for problem in found)
+    make_tiny_decoder(folder.folder / "base", chat=True)
+    assert prepare(load_recipe(folder.config), offline=True).eval_items.chat
