@@ -1,6 +1,6 @@
 """Predictions: what a checkpoint says about the eval items, for evaluators to read; and the checkpoint itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,13 @@ class Predictions:
         labels: The true class of every item, int, shape (n_items,).
         logits: Scores of every class, float64, shape (n_items, n_classes).
         truncated: What was left out of what it was given.
+        settings: What else two checkpoints must have in common to be compared; of classes nothing.
     """
 
     labels: "NDArray[np.int64]"
     logits: "NDArray[np.float64]"
     truncated: Truncation = field(default_factory=Truncation)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def predicted(self) -> "NDArray[np.int64]":
@@ -65,6 +67,8 @@ class Generations:
         n_tokens: Tokens of every reference, its end included.
         vocabulary: Tokens that the model knows.
         truncated: What was left out of prompts and references.
+        settings: What else two checkpoints must have in common to be compared: the tokens that end an answer, and the
+            hash of what was asked and expected, as tokens.
     """
 
     texts: tuple[str, ...]
@@ -72,6 +76,7 @@ class Generations:
     n_tokens: "NDArray[np.int64]"
     vocabulary: int
     truncated: Truncation = field(default_factory=Truncation)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)

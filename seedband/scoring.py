@@ -54,7 +54,7 @@ def score_checkpoint(
     described = {entry.metric: describe(evaluators[entry.metric], entry.backend) for entry in evaluations}
     return {
         "evaluations": [asdict(evaluation) for evaluation in evaluations],
-        "signature": signature.of_scoring(scoring, items.sha256, described, facts),
+        "signature": signature.of_scoring(scoring, items.sha256, described, facts, predictions.settings),
         "checkpoint_sha256": sha256,
         "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
         "truncated": asdict(predictions.truncated),

@@ -77,9 +77,21 @@ class Difference:
 
 
 def of_scoring(
-    scoring: Scoring, eval_sha256: str, evaluators: Mapping[str, Any], environment: Mapping[str, Any]
+    scoring: Scoring,
+    eval_sha256: str,
+    evaluators: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What every scored checkpoint has on record."""
+    """What every scored checkpoint has on record.
+
+    Args:
+        scoring: How it was scored.
+        eval_sha256: Of the eval rows.
+        evaluators: Metric → what describes its evaluator.
+        environment: Facts about the job's process.
+        settings: What the predictions add: for language models, where answers end and what the rows are as tokens.
+    """
     return {
         "base": {"reference": scoring.base.reference, "sha256": scoring.base.sha256},
         "task": scoring.task,
@@ -90,7 +102,7 @@ def of_scoring(
             "max_length": scoring.max_length,
             "precision": "fp32",
             "config_and_tokenizer": scoring.base.files_sha256,
-            **({"generation": asdict(scoring.generation)} if scoring.task == "causal-lm" else {}),
+            **({"generation": {**asdict(scoring.generation), **settings}} if scoring.task == "causal-lm" else {}),
         },
         "labels": list(scoring.labels),
         "file_version": VERSIONS["run"],

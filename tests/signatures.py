@@ -26,7 +26,7 @@ SCORING = Scoring(
 )
 FACTS = {"fingerprint": "f00", "device": "cpu", "versions": {"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}}
 EVALUATORS = {name: describe(build(name, {})) for name in ("accuracy", "f1_macro")}
-SCORED = of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS)
+SCORED = of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS, {})
 FULL = {**SCORED, **of_training(parse_recipe(tomllib.loads(recipe_text()), "there"))}
 
 

@@ -5,16 +5,20 @@ left: completions end at the same place, and only their logits are computed.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from seedband import store
 from seedband.dataset import Items
 from seedband.errors import UsageError
+from seedband.models import end_ids
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Generations
 from seedband.records import Scoring, Truncation
@@ -23,6 +27,15 @@ PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
 #: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.
 MAX_LOGITS = 2**27
+#: What chat templates that print the date are told is today: the day that Llama's own falls back on.
+TODAY = date(2024, 7, 26)
+#: Put before such a template, it says that day whenever the template asks: scores must not depend on the calendar.
+#: A variable would not do, for transformers makes text of functions that it hands to a template.
+CALENDAR = (
+    "{% macro strftime_now(format) %}{{ format"
+    + "".join(f"|replace('%{mark}', '{TODAY.strftime('%' + mark)}')" for mark in "aAbBdHIjmMpSyYcxX")
+    + "|replace('%-d', '26')|replace('%-m', '7') }}{% endmacro %}\n"
+)
 
 
 @dataclass(frozen=True)
@@ -30,18 +43,24 @@ class Row:
     """One row in tokens.
 
     Attributes:
-        prompt: What is given.
+        question: The prompt that is answered in scoring: what it may hold does not depend on the completion.
+        prompt: What is given before the completion, in training and to find how likely the completion is.
         completion: What is to be said, its end included.
-        prompt_cut: Tokens that the prompt lost to keep within the length.
+        question_cut: Tokens that the question lost to keep within the length.
+        prompt_cut: Tokens that the prompt lost to keep within the length together with its completion.
         completion_cut: Tokens that the completion lost.
         bare: Whether one token remains of a prompt that was cut, or none.
+        turn_end: The special token by which a chat's template ends an answer, if any.
     """
 
+    question: list[int]
     prompt: list[int]
     completion: list[int]
+    question_cut: int
     prompt_cut: int
     completion_cut: int
     bare: bool
+    turn_end: int | None = None
 
 
 def load(path: str, labels: Sequence[str]) -> Network:  # noqa: ARG001  every task has labels, this one none
@@ -87,8 +106,9 @@ def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Gene
     rows = tokenised(tokenizer, items, scoring.max_length)
     vocabulary = int(getattr(model.module.config, "vocab_size", len(tokenizer)))
     model.module.to(device).eval()
-    greedy = _greedily(model, tokenizer, scoring.generation.max_new_tokens)
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row].prompt))
+    ends = ends_of(tokenizer, rows, Path(scoring.base.path))
+    greedy = _greedily(model, tokenizer, ends, scoring.generation.max_new_tokens)
+    order = sorted(range(len(rows)), key=lambda row: len(rows[row].question))
     texts, losses = [""] * len(rows), np.zeros(len(rows))
     with torch.inference_mode():
         for start in range(0, len(order), scoring.batch_size):
@@ -99,23 +119,39 @@ def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Gene
             for row, text, value in zip(chosen, said, summed, strict=True):
                 texts[row], losses[row] = text, value
     n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
-    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncation(rows))
+    truncated = replace(truncation(rows), questions=sum(row.question_cut > 0 for row in rows))
+    settings = {"ends": ends, "tokens": digest(rows)}
+    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, settings)
 
 
 def tokenised(tokenizer: Any, items: Items, max_length: int) -> list[Row]:
     """Every row in tokens; what is too long loses the start of its prompt, then the end of its completion.
 
-    The mark that begins a text stays in its place: there are models that say nothing sensible without.
+    A question loses the start of its prompt only where that is too long by itself. The mark that begins a text stays in
+    its place: there are models that say nothing sensible without.
     """
     rows, begin, end = [], tokenizer.bos_token_id, tokenizer.eos_token_id
+    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     for prompt, completion in _texts(tokenizer, items):
         given = tokenizer(prompt, add_special_tokens=not items.chat, verbose=False)["input_ids"]
         said = tokenizer(completion, add_special_tokens=False, verbose=False)["input_ids"]
         if not items.chat and end is not None:
             given, said = given[:-1] if given[-1:] == [end] else given, [*said, end]
         marks = 1 if begin is not None and given[:1] == [begin] else 0
-        rows.append(_shortened(given, said, max_length, marks))
+        row = _shortened(given, said, max_length, marks)
+        rows.append(replace(row, turn_end=_turn_end(tokenizer, said, special) if items.chat else None))
     return rows
+
+
+def ends_of(tokenizer: Any, rows: Sequence[Row], base: Path) -> list[int]:
+    """Tokens that end an answer, whatever the checkpoint: the base's, its tokenizer's, and those that end a turn."""
+    turns = {row.turn_end for row in rows}
+    return sorted({*end_ids(base), tokenizer.eos_token_id, *turns} - {None})
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """SHA-256 of what the model is given and shall say, token by token."""
+    return store.digest([[row.question, row.prompt, row.completion] for row in rows])
 
 
 def truncation(rows: Sequence[Row]) -> Truncation:
@@ -164,26 +200,47 @@ def _texts(tokenizer: Any, items: Items) -> list[tuple[str, str]]:
             f"{items.path}: its rows are chats, and the base's tokenizer has no chat template",
             hint="give prompt and completion instead, or a base that was tuned for chats",
         )
+    template = tokenizer.get_chat_template()
+    if "strftime_now" in template:
+        template = CALENDAR + template
     pairs = []
     for talk, answer in zip(items.inputs, items.targets, strict=True):
         messages = json.loads(talk)
-        prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        full = tokenizer.apply_chat_template([*messages, {"role": "assistant", "content": answer}], tokenize=False)
+        answered = [*messages, {"role": "assistant", "content": answer}]
+        prompt = _rendered(tokenizer, template, messages, add_generation_prompt=True)
+        full = _rendered(tokenizer, template, answered, add_generation_prompt=False)
         if not full.startswith(prompt):
             raise UsageError(f"{items.path}: the chat template of the base says a prompt otherwise once it is answered")
         pairs.append((prompt, full.removeprefix(prompt)))
     return pairs
 
 
+def _rendered(tokenizer: Any, template: str, messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
+    text: str = tokenizer.apply_chat_template(
+        messages, chat_template=template, tokenize=False, add_generation_prompt=add_generation_prompt
+    )
+    return text
+
+
+def _turn_end(tokenizer: Any, said: Sequence[int], special: set[int]) -> int | None:
+    """The special token that an answer ends with, but for white space."""
+    last = next((token for token in reversed(said) if tokenizer.decode([token]).strip()), None)
+    return last if last in special else None
+
+
 def _shortened(prompt: list[int], completion: list[int], max_length: int, marks: int) -> Row:
     """A row that keeps within the length, and the first `marks` tokens of its prompt."""
     said = completion[: max_length - 1]
     room = max_length - len(said)
-    if len(prompt) <= room:
-        return Row(prompt, said, 0, len(completion) - len(said), bare=False)
-    kept = room - marks
-    given = prompt[:marks] + (prompt[-kept:] if kept else [])
-    return Row(given, said, len(prompt) - len(given), len(completion) - len(said), bare=kept <= 1)
+    question, given = _last(prompt, max_length, marks), _last(prompt, room, marks)
+    lost = len(prompt) - len(given)
+    bare = lost > 0 and room - marks <= 1
+    return Row(question, given, said, len(prompt) - len(question), lost, len(completion) - len(said), bare)
+
+
+def _last(prompt: list[int], room: int, marks: int) -> list[int]:
+    """The end of a prompt, after its first `marks` tokens, where there is no room for all of it."""
+    return prompt if len(prompt) <= room else prompt[:marks] + prompt[len(prompt) - room + marks :]
 
 
 def _padded(tokenizer: Any, rows: Sequence[Sequence[int]], device: torch.device) -> dict[str, torch.Tensor]:
@@ -194,31 +251,26 @@ def _padded(tokenizer: Any, rows: Sequence[Sequence[int]], device: torch.device)
     return {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
 
 
-def _greedily(model: Network, tokenizer: Any, max_new_tokens: int) -> Any:
-    """Greedy generation; of the model's own settings nothing is left but where an answer ends.
+def _greedily(model: Network, tokenizer: Any, ends: list[int], max_new_tokens: int) -> Any:
+    """Greedy generation; of the model's own settings nothing is left.
 
-    transformers takes what a call leaves open from the model: its repetition penalty, its words that are forbidden.
+    transformers takes what a call leaves open from the model: its repetition penalty, its words that are forbidden. A
+    whole model brings its own file of them, by which it must not gain over an adapter.
     """
     from transformers import GenerationConfig
 
     module: Any = model.module
-    own = getattr(module, "generation_config", None)
-    ends = {tokenizer.eos_token_id, *_listed(getattr(own, "eos_token_id", None))} - {None}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
     module.generation_config = GenerationConfig(
-        do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=sorted(ends) or None, pad_token_id=pad
+        do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, eos_token_id=ends or None, pad_token_id=pad
     )
     return module.generation_config
 
 
 def _generate(model: Network, tokenizer: Any, rows: Sequence[Row], greedy: Any, device: torch.device) -> list[str]:
-    """The completions of some prompts."""
+    """The answers to some questions."""
     module: Any = model.module
-    batch = _padded(tokenizer, [row.prompt for row in rows], device)
+    batch = _padded(tokenizer, [row.question for row in rows], device)
     del batch["position_ids"]  # generation counts them itself
     said = module.generate(**batch, generation_config=greedy)[:, batch["input_ids"].shape[1] :]
     return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
-
-
-def _listed(value: int | list[int] | None) -> list[int]:
-    return value if isinstance(value, list) else [] if value is None else [value]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_decoder import make_tiny_decoder
+from tiny_decoder import CHAT, make_tiny_decoder
 from tokenizers.processors import TemplateProcessing
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 from seedband.dataset import load_items
 from seedband.errors import UsageError
 from seedband.records import Base, EvaluatorSection, GenerationSection, Scoring, Truncation
+from seedband.signature import of_scoring
 from seedband.tasks import causal_lm
 
 COLUMNS = {"task": "causal-lm", "id": "id", "slices": []} | {
@@ -99,6 +100,8 @@ def test_what_is_too_long_loses_the_start_of_its_prompt_and_is_counted(folder, i
         assert cut.completion == full.completion
         assert full.prompt[len(full.prompt) - len(cut.prompt) :] == cut.prompt
         assert cut.prompt_cut == len(full.prompt) - len(cut.prompt)
+        assert cut.question == full.prompt[-6:]
+        assert cut.question_cut == len(full.prompt) - len(cut.question)
         assert len(cut.prompt) + len(cut.completion) <= 6
     assert causal_lm.truncation(whole) == Truncation()
     lost = [row.prompt_cut for row in short]
@@ -124,6 +127,35 @@ def test_a_prompt_of_which_nothing_remains_and_a_completion_that_is_cut_are_coun
     assert "2 lost all of the prompt but a token at most; 1 lost the end of the completion" in told
 
 
+def test_what_is_asked_does_not_depend_on_what_shall_be_said(folder, tmp_path):
+    base, prompt = folder / "plain", "the very old river oder was seen today near us"
+    said = []
+    for name, completion in (("short", " a"), ("long", " the apple and the pear and the plum and the iron")):
+        path = write(tmp_path / f"{name}.jsonl", [{"prompt": prompt, "completion": completion}])
+        said.append(
+            causal_lm.predict(causal_lm.load(str(base), ()), load_items(path, COLUMNS), scoring(base, 10), "cpu")
+        )
+    short, long = said
+    assert long.texts == short.texts
+    assert long.truncated.tokens > short.truncated.tokens
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    given = tokenizer(prompt, return_tensors="pt")["input_ids"][:, -10:]
+    alone = AutoModelForCausalLM.from_pretrained(base).generate(given, do_sample=False, max_new_tokens=6)[0, 10:]
+    assert long.texts == (tokenizer.decode(alone, skip_special_tokens=True).strip(),)
+
+
+def test_prompts_that_are_too_long_by_themselves_are_counted_apart(folder, items):
+    base = folder / "plain"
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in PROMPTS]
+    room = sorted(lengths)[-2]
+    found = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base, room), "cpu").truncated
+    assert found.questions == sum(length > room for length in lengths) == 1
+    assert found.rows > found.questions
+    assert "1 answered without the start of the prompt" in found.in_words("eval", 4, room)
+    assert causal_lm.encode(items, scoring(base, room)).truncated.questions == 0
+
+
 def with_marks(folder):
     """The plain tokenizer, which now puts its marks around every text, as some do."""
     tokenizer = AutoTokenizer.from_pretrained(folder / "plain")
@@ -135,7 +167,8 @@ def with_marks(folder):
 def test_a_cut_prompt_keeps_the_mark_that_begins_a_text(folder, items):
     tokenizer = with_marks(folder)
     for row in causal_lm.tokenised(tokenizer, items, 8):
-        assert row.prompt[0] == tokenizer.bos_token_id
+        assert row.prompt[0] == row.question[0] == tokenizer.bos_token_id
+        assert len(row.question) <= 8
         assert len(row.prompt) + len(row.completion) <= 8
     first = causal_lm.tokenised(tokenizer, items, 64)[0]
     bare = causal_lm.tokenised(tokenizer, items, len(first.completion) + 1)[0]
@@ -171,6 +204,30 @@ def test_an_answer_ends_where_the_model_says_so(folder, items, tmp_path):
     until = said[: said.index(said[2]) + 1]
     assert len(until) < len(said)
     assert shorter.texts[0] == tokenizer.decode(until, skip_special_tokens=True).strip()
+    assert shorter.settings["ends"] == sorted({tokenizer.eos_token_id, said[2]})
+
+
+def test_a_candidates_own_settings_do_not_say_where_its_answers_end(folder, items, tmp_path):
+    base = folder / "plain"
+    candidate = shutil.copytree(base, tmp_path / "candidate")
+    plain = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base), "cpu")
+    (candidate / "generation_config.json").write_text(json.dumps({"eos_token_id": list(range(3, 300))}))
+    said = causal_lm.predict(causal_lm.load(str(candidate), ()), items, scoring(base), "cpu")
+    assert said.texts == plain.texts
+    assert any(" " in text for text in said.texts)
+    assert said.settings == plain.settings
+    assert said.settings["ends"] == [AutoTokenizer.from_pretrained(base).eos_token_id]
+
+
+def test_where_answers_end_and_what_was_asked_are_in_the_signature(folder, items):
+    base = folder / "plain"
+    model = causal_lm.load(str(base), ())
+    facts = {"fingerprint": "f00", "device": "cpu", "versions": {}}
+    settings = [causal_lm.predict(model, items, scoring(base, length), "cpu").settings for length in (64, 6)]
+    long, short = (of_scoring(scoring(base), "ab", {}, facts, each)["scoring"]["generation"] for each in settings)
+    assert long == {"max_new_tokens": 6, **settings[0]}
+    assert long["ends"] == short["ends"]
+    assert long["tokens"] != short["tokens"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -210,3 +267,87 @@ def test_chats_go_through_the_template_of_their_base(folder, tmp_path):
     assert tokenizer.decode(row.completion) == "fruit<|end|>"
     with pytest.raises(UsageError, match="has no chat template"):
         causal_lm.tokenised(AutoTokenizer.from_pretrained(folder / "plain"), items, 64)
+
+
+TALK = [{"role": "user", "content": "the apple"}, {"role": "assistant", "content": "fruit"}]
+
+
+def chats(folder, tmp_path, **changes):
+    """The chat base with another template or another mark that ends a text, and a chat to go with it."""
+    base = shutil.copytree(folder / "chat", tmp_path / "base")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    for name, value in changes.items():
+        setattr(tokenizer, name, value)
+    tokenizer.save_pretrained(base)
+    ends = {"eos_token_id": tokenizer.eos_token_id}
+    for name in ("config.json", "generation_config.json"):
+        (base / name).write_text(json.dumps(json.loads((base / name).read_text()) | ends))
+    return base, load_items(write(tmp_path / "chat.jsonl", [{"messages": TALK}]), COLUMNS)
+
+
+@pytest.mark.parametrize("after", ["", "\n"])
+def test_a_chat_ends_with_the_mark_of_its_template(folder, tmp_path, after):
+    template = CHAT.replace("<|end|>", f"<|end|>{after}")
+    base, items = chats(folder, tmp_path, eos_token="</s>", chat_template=template)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    end, eos = (tokenizer.convert_tokens_to_ids(mark) for mark in ("<|end|>", "</s>"))
+    model = causal_lm.load(str(base), ())
+    model.module.set_output_embeddings(biased(model.module.lm_head, end))
+    lengths = []
+    generate = model.module.generate
+
+    def watched(**given):
+        answered = generate(**given)
+        lengths.append(answered.shape[1] - given["input_ids"].shape[1])
+        return answered
+
+    model.module.generate = watched
+    said = causal_lm.predict(model, items, scoring(base), "cpu")
+    assert said.settings["ends"] == sorted([end, eos])
+    assert lengths == [1]
+
+
+def biased(head, token):
+    """An output layer that says one token whatever it is given."""
+    layer = torch.nn.Linear(head.in_features, head.out_features)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.zero_()
+        layer.bias[token] = 1.0
+    return layer
+
+
+def test_what_ends_a_chat_is_special_and_its_last_word(folder, tmp_path):
+    for number, template in enumerate((CHAT.replace("<|end|>", "."), CHAT.replace("<|end|>", "<|end|> then"))):
+        (tmp_path / str(number)).mkdir()
+        base, items = chats(folder, tmp_path / str(number), eos_token="</s>", chat_template=template)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        rows = causal_lm.tokenised(tokenizer, items, 64)
+        assert causal_lm.ends_of(tokenizer, rows, base) == [tokenizer.eos_token_id]
+
+
+def test_a_template_that_prints_the_date_is_told_the_same_every_day(folder, tmp_path, monkeypatch):
+    asked = (
+        "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}\n"
+        "<|system|>{{ date_string }}, {{ strftime_now('%Y-%m-%d') }}<|end|>"
+    )
+    base, items = chats(folder, tmp_path, chat_template=asked + CHAT)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    (row,) = causal_lm.tokenised(tokenizer, items, 128)
+    told = tokenizer.decode(row.prompt)
+    assert told == "<|system|>26 Jul 2024, 2024-07-26<|end|><|user|>the apple<|end|><|assistant|>"
+    # The template really asks: without the fixed day it says another.
+    monkeypatch.setattr(causal_lm, "CALENDAR", "")
+    (other,) = causal_lm.tokenised(tokenizer, items, 128)
+    assert tokenizer.decode(other.prompt) != told
+    assert causal_lm.digest([other]) != causal_lm.digest([row])
+
+
+def test_the_calendar_changes_nothing_else_of_a_template(folder, tmp_path, monkeypatch):
+    base, items = chats(
+        folder, tmp_path, chat_template="\n  {% if true %}{% endif %}\n  " + CHAT + "{# strftime_now #}"
+    )
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    with_calendar = causal_lm.tokenised(tokenizer, items, 128)
+    monkeypatch.setattr(causal_lm, "CALENDAR", "")
+    assert causal_lm.tokenised(tokenizer, items, 128) == with_calendar
