@@ -214,6 +214,9 @@ def _scores_of_a_slice(value: object) -> bool:
         isinstance(value, dict)
         and a_list_of_numbers(value.get("scores"))
         and len(value["scores"]) > 1
+        and a_number_of_0_or_more(value.get("n_items"))
+        and isinstance(value.get("unscored"), list)
+        and all(map(a_text, value["unscored"]))
         and a_number_of_0_or_more(value.get("floor"))
         and a_number_of_0_or_more(value.get("resolution"))
     )

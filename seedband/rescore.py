@@ -104,7 +104,7 @@ class Rescorer:
             _check_permuted(name, out / ITEMS, labels)
         seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
         baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
-        by_slice = slices.scores_by_slice(read_table(out / ITEMS))
+        by_slice = slices.of_candidate(read_table(out / ITEMS), self.band)
         return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed, by_slice)
 
 

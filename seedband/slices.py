@@ -24,43 +24,56 @@ if TYPE_CHECKING:
 
 #: A column of more values than this is split by `show --by` only: band.json stays small.
 MAX_VALUES = 50
-PREFIX = "slice:"
-
-
-def scores_by_slice(items: "pd.DataFrame") -> SliceScores:
-    """Column → value → metric → mean over its items, of those that have a score."""
-    metrics = [name for name in items.columns if name.startswith("score:")]
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for column in filter(_is_slice, items.columns):
-        groups = dict(list(items.groupby(column, sort=True)))
-        if len(groups) <= MAX_VALUES and metrics:
-            found[column.removeprefix(PREFIX)] = {str(value): _means(group, metrics) for value, group in groups.items()}
-    return found
+PREFIX, SCORE = "slice:", "score:"
 
 
 def of_runs(tables: "Sequence[pd.DataFrame]") -> list[dict[str, Any]]:
     """What band.json keeps of the slices.
 
+    An item counts where it has a score under every seed: else seeds would be compared on other items each.
+
     Args:
         tables: items.parquet of every healthy run, in the order of the band's scores.
 
     Returns:
-        A row a slice: its column, value, number of items, and for every metric the scores under the seeds, the floor
-        that its items set and its resolution.
+        A row a slice: its column, value, number of items, and for every metric the scores under the seeds, how many
+        items count in them, the ids of those that do not, the floor that the items set and its resolution.
     """
+    rows: list[dict[str, Any]] = []
     first = tables[0]
-    by_run = [scores_by_slice(table) for table in tables]
-    rows = []
-    for column, values in by_run[0].items():
+    metrics = [str(name).removeprefix(SCORE) for name in first.columns if name.startswith(SCORE)]
+    for column in (str(name) for name in first.columns if name.startswith(PREFIX)):
+        values = sorted(set(first[column]))
+        if not metrics or len(values) > MAX_VALUES:
+            continue
         for value in values:
-            mask = (first[f"{PREFIX}{column}"] == value).to_numpy()
-            metrics = {
-                name: _metric(name, [table[mask] for table in tables], [run[column][value].get(name) for run in by_run])
-                for name in values[value]
-            }
-            known = {name: metric for name, metric in metrics.items() if metric is not None}
-            rows.append({"column": column, "value": value, "n_items": int(mask.sum()), "metrics": known})
+            parts = [table[(first[column] == value).to_numpy()] for table in tables]
+            known = {name: metric for name in metrics if (metric := _metric(name, parts)) is not None}
+            row = {"column": column.removeprefix(PREFIX), "value": value, "n_items": len(parts[0]), "metrics": known}
+            rows.append(row)
     return rows
+
+
+def of_candidate(items: "pd.DataFrame", band: Band) -> SliceScores:
+    """Column → value → metric → mean over the items that count in the band's slice; none where one lacks a score.
+
+    Args:
+        items: items.parquet of the candidate.
+        band: That it is held against.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in band.provenance.get("slices", ()):
+        column, value = row["column"], row["value"]
+        if f"{PREFIX}{column}" not in items:
+            continue
+        group = items[items[f"{PREFIX}{column}"] == value]
+        for name, entry in row["metrics"].items():
+            if f"{SCORE}{name}" not in items:
+                continue
+            scores = group.loc[~group["item"].isin(entry["unscored"]), f"{SCORE}{name}"]
+            if len(scores) == entry["n_items"] and np.isfinite(scores).all():
+                found.setdefault(column, {}).setdefault(value, {})[name] = float(scores.mean())
+    return found
 
 
 def judge(band: Band, candidates: Sequence[Candidate]) -> tuple[SliceVerdict, ...]:
@@ -93,25 +106,21 @@ def _verdict(row: Mapping[str, Any], metric: MetricBand, candidates: Sequence[Ca
     if p_value is None:  # all seeds alike, and no scale to say how far is far
         return None
     return SliceVerdict(
-        metric.name, column, value, row["n_items"], known, band.mean, band.lower, band.upper, p_value, p_value
+        metric.name, column, value, entry["n_items"], known, band.mean, band.lower, band.upper, p_value, p_value
     )
 
 
-def _metric(name: str, tables: "Sequence[pd.DataFrame]", scores: Sequence[float | None]) -> dict[str, Any] | None:
-    """One metric on one slice; None where it has no score under some seed."""
-    if any(score is None for score in scores):
+def _metric(name: str, tables: "Sequence[pd.DataFrame]") -> dict[str, Any] | None:
+    """One metric on one slice; None where no item has a score under every seed."""
+    items: NDArray[np.float64] = np.array([table[f"{SCORE}{name}"] for table in tables], dtype=np.float64)
+    counts = np.isfinite(items).all(axis=0)
+    if not counts.any():
         return None
-    items: NDArray[np.float64] = np.array([table[f"score:{name}"] for table in tables])
-    whole = items[:, np.isfinite(items).all(axis=0)]
-    if not whole.shape[1]:
-        return None
-    return {"scores": list(scores), "floor": item_floor(whole), "resolution": resolution(whole)}
-
-
-def _means(items: "pd.DataFrame", metrics: Sequence[str]) -> dict[str, float]:
-    means = items[list(metrics)].mean().dropna()
-    return {str(name).removeprefix("score:"): float(score) for name, score in means.items()}
-
-
-def _is_slice(column: str) -> bool:
-    return column.startswith(PREFIX)
+    whole = items[:, counts]
+    return {
+        "scores": whole.mean(axis=1).tolist(),
+        "n_items": int(counts.sum()),
+        "unscored": tables[0]["item"][~counts].tolist(),
+        "floor": item_floor(whole),
+        "resolution": resolution(whole),
+    }

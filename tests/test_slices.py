@@ -33,20 +33,16 @@ def band_of(rows, scores=(0.80, 0.81, 0.79, 0.80)):
 
 
 def row(value, scores, floor=0.0):
-    metric = {"scores": scores, "floor": floor, "resolution": 0.0}
+    metric = {"scores": scores, "n_items": 30, "unscored": [], "floor": floor, "resolution": 0.0}
     return {"column": "channel", "value": value, "n_items": 30, "metrics": {"accuracy": metric}}
-
-
-def test_a_slice_scores_the_mean_of_its_items_that_have_a_score():
-    found = slices.scores_by_slice(table(1, 0, 1, 1, np.nan, np.nan))
-    assert found == {"channel": {"chat": {"accuracy": 0.5}, "email": {"accuracy": 1.0}, "phone": {}}}
 
 
 def test_a_column_of_many_values_is_left_to_show():
     n = slices.MAX_VALUES + 1
-    many = pd.DataFrame({"slice:id": [str(k) for k in range(n)], "score:accuracy": np.ones(n)})
-    assert slices.scores_by_slice(many) == {}
-    assert slices.scores_by_slice(many[1:])["id"].keys() == {str(k) for k in range(1, n)}
+    many = pd.DataFrame({"item": [str(k) for k in range(n)], "score:accuracy": np.ones(n)})
+    many["slice:id"] = many["item"]
+    assert slices.of_runs([many, many]) == []
+    assert [row["value"] for row in slices.of_runs([many[1:]] * 2)] == sorted(many["slice:id"][1:])
 
 
 def test_a_band_keeps_scores_floor_and_count_of_every_slice():
@@ -55,11 +51,34 @@ def test_a_band_keeps_scores_floor_and_count_of_every_slice():
     assert (chat["column"], chat["value"], chat["n_items"]) == ("channel", "chat", 2)
     assert chat["metrics"]["accuracy"] == {
         "scores": [0.5, 1.0],
+        "n_items": 2,
+        "unscored": [],
         "floor": item_floor([[1, 0], [1, 1]]),
         "resolution": 0.5,
     }
     assert email["metrics"]["accuracy"]["scores"] == pytest.approx([2 / 3, 1 / 3])
     assert phone["metrics"] == {}  # one seed left it without a score
+
+
+def test_seeds_are_compared_on_the_items_that_all_of_them_scored():
+    runs = [table(1, 0, np.nan, 1, 0, 1), table(1, 1, 0, 1, 0, np.nan)]
+    _, email, phone = slices.of_runs(runs)
+    metric = email["metrics"]["accuracy"]
+    assert metric["scores"] == [0.5, 0.5]  # by its own items the second would have 1/3
+    assert (email["n_items"], metric["n_items"], metric["unscored"]) == (3, 2, ["i2"])
+    assert phone["metrics"] == {}
+
+
+def test_a_candidate_is_scored_on_the_items_that_count_in_the_band_or_not_at_all():
+    runs = [table(1, 0, np.nan, 1, 0, 1), table(1, 1, 0, 1, 0, 1)]
+    band = band_of(slices.of_runs(runs))
+    scored = {"chat": {"accuracy": 0.5}, "email": {"accuracy": 0.0}, "phone": {"accuracy": 1.0}}
+    assert slices.of_candidate(table(1, 0, 1, 0, 0, 1), band) == {"channel": scored}
+    assert slices.of_candidate(table(1, 0, np.nan, 0, 0, 1), band) == {"channel": scored}
+    lacking = slices.of_candidate(table(np.nan, 0, 1, 0, 0, 1), band)["channel"]
+    assert lacking == {value: scores for value, scores in scored.items() if value != "chat"}
+    assert slices.of_candidate(table(1, 0, 1, 0, 0, 1).drop(columns="slice:channel"), band) == {}
+    assert slices.of_candidate(table(1, 0, 1, 0, 0, 1).drop(columns="score:accuracy"), band) == {}
 
 
 def test_a_worse_slice_is_told_and_the_others_are_not():
@@ -118,6 +137,7 @@ def test_check_tells_slices_and_the_verdict_stands_without_them(tiny_swept):
         [row("chat", [0.8])],
         [row("chat", [0.8, "0.9"])],
         [row("chat", [0.8, 0.9], floor=-1)],
+        [{**row("chat", [0.8, 0.9]), "metrics": {"accuracy": {"scores": [0.8, 0.9], "floor": 0, "resolution": 0}}}],
         [{**row("chat", [0.8, 0.9]), "metrics": [1]}],
         {"channel": {}},
     ],
