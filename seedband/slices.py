@@ -120,7 +120,7 @@ def _metric(name: str, tables: "Sequence[pd.DataFrame]") -> dict[str, Any] | Non
     return {
         "scores": whole.mean(axis=1).tolist(),
         "n_items": int(counts.sum()),
-        "unscored": tables[0]["item"][~counts].tolist(),
+        "unscored": np.array(tables[0]["item"])[~counts].tolist(),
         "floor": item_floor(whole),
         "resolution": resolution(whole),
     }

@@ -1,17 +1,20 @@
 """python:<module>:<name>: a function or a class beside the recipe, or in any installed package."""
 
-import hashlib
+import ast
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any
 
+from seedband import store
 from seedband.dataset import Items
 from seedband.errors import UsageError
-from seedband.evaluators import Evaluator, Scored, bind
+from seedband.evaluators import Evaluator, Scored, as_scored, bind
+
+DIGITS = 12
 
 
 def load(reference: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
@@ -30,8 +33,9 @@ def load(reference: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
     """
     name = f"python:{reference}"
     found, source = _import(reference, name, folder)
+    content = f"sha256:{fingerprint(source, folder)}"
     if inspect.isclass(found):
-        return _checked(bind(found, args, name, folder), name)  # type: ignore[arg-type]  # of any class
+        return _checked(bind(_telling(found, content), args, name, folder), name)
     known = {key: args[key] for key in ("higher_is_better", "unit") if key in args}
     if not isinstance(known.get("higher_is_better"), bool) or not isinstance(known.get("unit", ""), str):
         raise UsageError(
@@ -43,8 +47,8 @@ def load(reference: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
     except TypeError as error:
         form = f"{reference.rpartition(':')[2]}{inspect.signature(found)}"
         raise UsageError(f"evaluator {name!r}: {error}", hint=f"it is {form}") from error
-    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-    return Function(reference, found, sha256, known["higher_is_better"], known.get("unit", ""), rest)
+    sha256 = store.file_sha256(source)
+    return Function(reference, found, sha256, content, known["higher_is_better"], known.get("unit", ""), rest)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Function(Evaluator):
         reference: Module and name.
         function: Itself.
         sha256: Of the file.
+        content: Of the file and of those that it imports from the recipe's folder.
         higher_is_better: Direction.
         unit: Of its scores.
         args: Further arguments.
@@ -63,6 +68,7 @@ class Function(Evaluator):
     reference: str
     function: Callable[..., Any] = field(repr=False)
     sha256: str
+    content: str
     higher_is_better: bool  # type: ignore[misc]  # of a class this is an attribute
     unit: str  # type: ignore[misc]
     args: dict[str, Any]
@@ -77,12 +83,12 @@ class Function(Evaluator):
     @property
     def version(self) -> str:  # type: ignore[override]
         """The file's content."""
-        return f"sha256:{self.sha256[:12]}"
+        return f"sha256:{self.sha256[:DIGITS]}"
 
     @property
     def backend(self) -> str:  # type: ignore[override]
-        """Where it comes from."""
-        return self.reference
+        """Where it comes from, and the code that runs."""
+        return f"{self.reference} {self.content}"
 
     def arguments(self) -> dict[str, Any]:
         """What the function is called with."""
@@ -90,8 +96,64 @@ class Function(Evaluator):
 
     def score(self, items: Items, predictions: Any) -> Scored:
         """What the function says."""
-        result: Scored = self.function(items, predictions, **self.args)
-        return result
+        scored = as_scored(self.function(items, predictions, **self.args), len(items))
+        return replace(scored, backend=" ".join(filter(None, (scored.backend, self.backend))))
+
+
+def fingerprint(source: Path, folder: Path) -> str:
+    """What tells code from other code: a SHA-256 over a file and all that it imports from the recipe's folder.
+
+    Imports are read from the text, not from what is loaded: so one inside a function counts before it has run, and
+    what another evaluator has loaded does not. A module whose name is only made as the code runs is not seen.
+
+    Args:
+        source: Where a function or class stands.
+        folder: Of the recipe.
+    """
+    root, waiting = folder.resolve(), [source.resolve()]
+    found: dict[Path, str] = {}
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = store.file_sha256(path)
+        if path.is_relative_to(root) and path.suffix == ".py":
+            waiting += _imported(path, root)
+    places = {path: path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name for path in found}
+    return store.digest(sorted([places[path], sha256] for path, sha256 in found.items()))[:DIGITS]
+
+
+def _imported(path: Path, root: Path) -> Iterator[Path]:
+    """Files below the folder that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _files(root, alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            start = path.parents[node.level - 1] if node.level else root
+            module = node.module.split(".") if node.module else []
+            yield from _files(start, module)
+            for alias in node.names:
+                yield from _files(start, [*module, alias.name])
+
+
+def _files(start: Path, parts: list[str]) -> Iterator[Path]:
+    """Those of a module, and of the packages around it, as far as they lie there."""
+    for n in range(len(parts) + 1):
+        place = start.joinpath(*parts[:n])
+        options = [place / "__init__.py", *([place.with_name(f"{place.name}.py")] if n else [])]
+        yield from (option.resolve() for option in options if option.is_file())
+
+
+def _telling(found: type, content: str) -> Callable[..., Evaluator]:
+    """A class whose scores say which code made them, beside what they say themselves."""
+
+    def score(self: Any, items: Items, predictions: Any) -> Scored:
+        scored = as_scored(found.score(self, items, predictions), len(items))  # type: ignore[attr-defined]
+        return replace(scored, backend=f"{scored.backend or self.backend} {content}".strip())
+
+    kept = {"__doc__": found.__doc__, "__module__": found.__module__, "__qualname__": found.__qualname__}
+    return type(found.__name__, (found,), {**kept, "score": score} if hasattr(found, "score") else kept)
 
 
 def _import(reference: str, name: str, folder: Path) -> tuple[Callable[..., Any], Path]:
@@ -114,7 +176,16 @@ def _import(reference: str, name: str, folder: Path) -> tuple[Callable[..., Any]
     found = getattr(imported, attribute)
     if not callable(found):
         raise UsageError(f"evaluator {name!r}: {attribute} is a {type(found).__name__}, expected a function or class")
-    return found, Path(imported.__file__)
+    return found, _source(found) or Path(imported.__file__)
+
+
+def _source(found: Callable[..., Any]) -> Path | None:
+    """The file that a function or class really stands in, where it is written in Python."""
+    try:
+        source = inspect.getsourcefile(inspect.unwrap(found))
+    except TypeError:
+        return None
+    return None if source is None or not Path(source).is_file() else Path(source)
 
 
 def _checked(evaluator: Any, name: str) -> Evaluator:

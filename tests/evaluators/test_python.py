@@ -1,6 +1,7 @@
 """python:<module>:<name>: what lies beside the recipe, as an evaluator."""
 
 import hashlib
+import importlib
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Predictions, as_scored, build, describe
+from seedband.evaluators.python import fingerprint
 
 FUNCTIONS = """
 import numpy as np
@@ -88,14 +90,59 @@ def test_its_version_is_the_content_of_its_file_and_its_arguments_are_on_record(
 def test_a_class_is_an_evaluator_with_its_own_version_and_arguments(folder):
     evaluator = build("python:own_classes:Share", {"label": 1}, folder)
     scored = as_scored(evaluator.score(ITEMS, PREDICTIONS), 4)
-    assert (scored.score, scored.backend) == (0.25, "counted")
+    assert (scored.score, scored.backend.split()[0]) == (0.25, "counted")
     assert describe(evaluator, scored.backend) == {
         "version": "3",
         "higher_is_better": False,
         "unit": "share",
-        "backend": "counted",
+        "backend": f"counted sha256:{fingerprint(folder / 'own_classes.py', folder)}",
         "args": {"label": 1},
     }
+
+
+def described_once_scored(name, args, folder):
+    """As another process would."""
+    for module in [module for module in sys.modules if module.startswith("own_")]:
+        del sys.modules[module]
+    importlib.invalidate_caches()
+    evaluator = build(name, args, folder)
+    return describe(evaluator, as_scored(evaluator.score(ITEMS, PREDICTIONS), 4).backend)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"), [("python:own_classes:Share", {}), ("python:own_functions:hits", {"higher_is_better": True})]
+)
+def test_a_band_knows_when_the_code_has_changed_or_what_it_imports(folder, name, args):
+    module = name.split(":")[1]
+    (folder / "own_package").mkdir()
+    (folder / "own_package" / "__init__.py").write_text("")
+    (folder / "own_package" / "deep.py").write_text("def late():\n    from . import deeper\n")
+    (folder / "own_package" / "deeper.py").write_text("LIMIT = 1\n")
+    (folder / "own_other.py").write_text("LIMIT = 1\n")
+    content = (folder / f"{module}.py").read_text()
+    (folder / f"{module}.py").write_text(f"{content}\ndef late():\n    import own_package.deep as deep\n")
+    before = described_once_scored(name, args, folder)
+    (folder / "own_other.py").write_text("LIMIT = 2\n")
+    assert described_once_scored(name, args, folder) == before
+    for place in (folder / "own_package" / "deeper.py", folder / f"{module}.py"):
+        place.write_text(f"{place.read_text()}# changed\n")
+        after = described_once_scored(name, args, folder)
+        assert after["backend"] != before["backend"]
+        before = after
+
+
+def test_the_code_is_that_of_the_file_in_which_it_really_stands(folder):
+    (folder / "own_door.py").write_text("from own_functions import hits\n")
+    described = describe(build("python:own_door:hits", UP, folder))
+    sha256 = hashlib.sha256((folder / "own_functions.py").read_bytes()).hexdigest()
+    assert described["version"] == f"sha256:{sha256[:12]}"
+    assert described["backend"] == f"own_door:hits sha256:{fingerprint(folder / 'own_functions.py', folder)}"
+
+
+def test_where_a_recipe_lies_is_no_part_of_its_code(folder, tmp_path_factory):
+    moved = tmp_path_factory.mktemp("moved")
+    (moved / "own_classes.py").write_text(CLASSES)
+    assert fingerprint(moved / "own_classes.py", moved) == fingerprint(folder / "own_classes.py", folder)
 
 
 def test_an_installed_module_comes_before_one_beside_the_recipe(folder):
