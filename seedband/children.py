@@ -11,16 +11,22 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from seedband.determinism import inherited, pinned_environment, without_secrets
-from seedband.errors import UsageError, WorkFailed
+from seedband.errors import Refused, UsageError, WorkFailed
 
-#: A child that says nothing for so long, in seconds, hangs: it tells its progress batch by batch.
+#: A child that says nothing for so long, in seconds, hangs: each of them tells its progress.
 SILENCE_S = 3600.0
+#: Seconds between two looks at whether a silent child has ended, and how long what it left behind is still read.
+LOOK_S, LAST_WORDS_S = 0.2, 5.0
+#: Errors of a child that are its answer.
+MISTAKES = {kind.__name__: kind for kind in (UsageError, Refused, WorkFailed)}
 #: Last lines of its output that a message holds, and letters of each.
 LAST_LINES, MAX_LINE = 3, 300
 
@@ -39,7 +45,8 @@ def ask(
 
     Raises:
         UsageError: The request is wrong.
-        WorkFailed: It crashed, or fell silent for too long and was ended.
+        Refused: The child refuses it.
+        WorkFailed: It failed or crashed, or fell silent for too long and was ended.
     """
     pins = pinned_environment(inherited(os.environ), offline="HF_HUB_OFFLINE" in os.environ)
     with tempfile.TemporaryDirectory(prefix="seedband-child-") as folder:
@@ -52,7 +59,7 @@ def ask(
             raise WorkFailed(f"{who} crashed ({told}): {' / '.join(last)}")
         content: dict[str, Any] = json.loads(files[1].read_text(encoding="utf-8"))
     if "mistake" in content:
-        raise UsageError(f"{who}: {content['mistake']}", hint=content["hint"])
+        raise MISTAKES[content["kind"]](f"{who}: {content['mistake']}", hint=content["hint"])
     return content
 
 
@@ -67,8 +74,8 @@ def answer(arguments: Sequence[str], reply: Callable[[dict[str, Any]], dict[str,
     request = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     try:
         content = reply(request)
-    except UsageError as error:
-        content = {"mistake": error.message, "hint": error.hint}
+    except tuple(MISTAKES.values()) as error:
+        content = {"kind": type(error).__name__, "mistake": error.message, "hint": error.hint}
     part = Path(f"{arguments[1]}.part")
     part.write_text(json.dumps(content), encoding="utf-8")
     part.replace(arguments[1])
@@ -125,20 +132,47 @@ def _run(
     reader.start()
     last: deque[str] = deque(maxlen=LAST_LINES)
     try:
-        while (line := lines.get(timeout=SILENCE_S)) is not None:
+        for line in _heard(process, lines, who):
             text = without_secrets(line.rstrip(), os.environ)
             if log is not None:
                 log.write(f"{text}\n")
             if text.strip():
                 last.append(text.strip()[:MAX_LINE])
         code = process.wait()
-    except queue.Empty:
-        raise WorkFailed(f"{who} said nothing for {SILENCE_S:.0f} s, and was ended") from None
     finally:
-        process.kill()
+        _end(process)
         process.wait()
-        reader.join()
+        reader.join(LAST_WORDS_S)
     return code, list(last)
+
+
+def _heard(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]", who: str) -> Iterator[str]:
+    """Lines of a child until it has ended: processes that it leaves behind would hold its output open.
+
+    Raises:
+        WorkFailed: It said nothing for too long.
+    """
+    heard, ended = time.monotonic(), None
+    while ended is None or time.monotonic() - ended < LAST_WORDS_S:
+        try:
+            line = lines.get(timeout=LOOK_S)
+        except queue.Empty:
+            if ended is None and time.monotonic() - heard > SILENCE_S:
+                raise WorkFailed(f"{who} said nothing for {SILENCE_S:.0f} s, and was ended") from None
+        else:
+            if line is None:
+                return
+            heard = time.monotonic()
+            yield line
+        if ended is None and process.poll() is not None:
+            ended = time.monotonic()
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """End a child and what it started, which is of its process group."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _read(stream: IO[str], lines: "queue.Queue[str | None]") -> None:

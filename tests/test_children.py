@@ -15,18 +15,23 @@ from tiny import ROOT, gone
 from seedband import children
 from seedband.children import ask, killed_by
 from seedband.determinism import inherited, pinned_environment
-from seedband.errors import UsageError, WorkFailed
+from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.records import DeterminismSection
 
 CHILD = """
-import os, signal, sys, time
+import os, signal, subprocess, sys, time
 from seedband.children import answer
-from seedband.errors import UsageError
+from seedband.errors import Refused, UsageError
 
 def reply(request):
     print("heard", request["what"], os.environ.get("OWN_API_KEY"))
     if request["what"] == "mistake":
         raise UsageError("limit: found 0", hint="say more")
+    if request["what"] == "refusal":
+        raise Refused("no model of that kind")
+    if request["what"] == "leaves":
+        left = subprocess.Popen([sys.executable, "-c", request["code"]], start_new_session=request["apart"])
+        open(request["file"], "w").write(str(left.pid))
     if request["what"] == "crash":
         print("line before", file=sys.stderr)
         raise RuntimeError(os.environ["OWN_API_KEY"])
@@ -70,6 +75,27 @@ def test_a_mistake_is_the_childs_own(child):
     with pytest.raises(UsageError, match="own: limit: found 0") as caught:
         ask(child, {"what": "mistake"}, "own", {})
     assert caught.value.hint == "say more"
+
+
+def test_a_refusal_of_a_child_is_one(child):
+    with pytest.raises(Refused, match="own: no model of that kind"):
+        ask(child, {"what": "refusal"}, "own", {})
+
+
+@pytest.mark.parametrize("says", ["import time; time.sleep(60)", "while True: print('and on', flush=True)"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_a_child_leaves_behind_keeps_nobody_waiting(child, monkeypatch, tmp_path, says, apart):
+    monkeypatch.setattr(children, "LAST_WORDS_S", 1.0)
+    request = {"what": "leaves", "code": says, "apart": apart, "file": str(tmp_path / "pid"), "names": []}
+    before = time.monotonic()
+    try:
+        assert ask(child, request, "own", {}) == {"variables": {}}
+        assert time.monotonic() - before < 30
+        left = int((tmp_path / "pid").read_text())
+        assert apart or gone(left)  # out of its group it is none of ours
+    finally:
+        if apart:
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_a_crash_is_told_by_its_last_lines_without_secrets(child):
