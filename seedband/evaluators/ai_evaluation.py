@@ -5,35 +5,52 @@ python -m seedband.evaluators.ai_evaluation REQUEST.json ANSWER.json PARENT_PID
 
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seedband import determinism
 from seedband.children import answer
 from seedband.errors import WorkFailed
-from seedband.networks import load_tokenizer, loading
+from seedband.evaluators.nli import CrossEncoder, plain_labels
+from seedband.records import Base
 
-#: What the package's NLI looks at, in tokens of premise and claim together.
-MAX_TOKENS = 512
+#: Seconds between two lines of progress.
+TELL_S = 60.0
 
 
 def reply(request: Mapping[str, Any]) -> dict[str, Any]:
     """Scores of rows, each a prompt, a text and what it is held against; None where there is nothing to judge.
 
     Raises:
+        Refused: The NLI model fails the fixed pairs.
         WorkFailed: The package is of another kind than known, or the NLI model failed on a pair.
     """
     determinism.pin(determinism.inherited(os.environ))
     from fi.evals.metrics.hallucination import nli
 
-    judge = None if request["model"] is None else Judge(request["model"])
+    encoder = None if request["model"] is None else CrossEncoder.load(Base(**request["model"]), None)
+    if encoder is not None:
+        encoder.verify()
+    judge = None if encoder is None else Judge(encoder)
     judge_by(nli, judge)
     scores = [
-        score(request["metric"], *row) if all(part.strip() for part in row[1:]) else None for row in request["rows"]
+        score(request["metric"], *row) if all(part.strip() for part in row[1:]) else None
+        for row in counted(request["rows"])
     ]
     if judge is not None and judge.errors:
         raise WorkFailed(f"the NLI model failed on {len(judge.errors)} pairs: {judge.errors[0]}")
-    return {"scores": scores}
+    return {"scores": scores, "backend": "" if encoder is None else encoder.backend}
+
+
+def counted(rows: Sequence[Any]) -> Iterator[Any]:
+    """Rows, telling how many are done now and then: whoever waits would take silence for a hang."""
+    told = time.monotonic()
+    for done, row in enumerate(rows):
+        if time.monotonic() - told >= TELL_S:
+            told = time.monotonic()
+            sys.stderr.write(f"{done} of {len(rows)} items judged\n")
+        yield row
 
 
 def judge_by(nli: Any, judge: "Judge | None") -> None:
@@ -70,40 +87,29 @@ def inputs(metric: str, prompt: str, text: str, rest: str) -> dict[str, Any]:
 class Judge:
     """An NLI model in the form in which the package calls its own.
 
+    Args:
+        encoder: The model.
+
     Attributes:
         errors: What went wrong: the package would go on with word overlap.
     """
 
-    def __init__(self, path: str) -> None:
-        from transformers import AutoModelForSequenceClassification
-
-        self._tokenizer = load_tokenizer(path)
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            output_loading_info=True,
-            # DeBERTa, which most NLI models are, has no sdpa.
-            **{**loading(), "attn_implementation": "eager"},
-        )
-        if info["missing_keys"]:
-            raise WorkFailed(f"{path} is no NLI model: {min(info['missing_keys'])} is missing, so it would be random")
-        self._model = model.eval()
+    def __init__(self, encoder: CrossEncoder) -> None:
+        self._encoder = encoder
+        self._labels = plain_labels(encoder.model.config.to_dict())
         self.errors: list[str] = []
 
     def __call__(self, pair: Mapping[str, str], **_: Any) -> dict[str, str | float]:
-        """Label and probability of a pair of premise and claim."""
-        import torch
-
+        """Label and probability of a pair of premise and claim, cut to what the model takes."""
+        encoder = self._encoder
         try:
-            tokens = self._tokenizer(
-                pair["text"], pair["text_pair"], truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-            )
-            with torch.no_grad():
-                shares = self._model(**tokens).logits[0].softmax(-1)
+            tokens = encoder.tokenizer(pair["text"], pair["text_pair"], truncation=True, max_length=encoder.max_length)
+            shares = encoder.probabilities(tokens)
         except Exception as error:
             self.errors.append(f"{type(error).__name__}: {error}")
             raise
         best = int(shares.argmax())
-        return {"label": str(self._model.config.id2label[best]).lower(), "score": float(shares[best])}
+        return {"label": self._labels[best], "score": float(shares[best])}
 
 
 if __name__ == "__main__":

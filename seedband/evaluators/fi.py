@@ -7,28 +7,25 @@ without a score. It sets variables of the process, so it gets one of its own: `s
 """
 
 import math
-import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from seedband import children
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored, bind
-from seedband.models import locate_base
-
-if TYPE_CHECKING:
-    from seedband.records import Base
+from seedband.evaluators.nli import HINT, LABELS, entailment_output, locate, plain_labels
+from seedband.models import read_config
+from seedband.records import Base
 
 How = Literal["overlap", "nli"]
 PACKAGE = "ai-evaluation"
 #: Keeps litellm from fetching prices and from reading an .env file when it is imported, and traces from being sent.
 QUIET = {"OTEL_SDK_DISABLED": "true", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
-NLI_LABELS = {"entailment", "neutral", "contradiction"}
 
 
 class Metric(NamedTuple):
@@ -127,25 +124,31 @@ class AiEvaluation(Evaluator):
         except PackageNotFoundError:
             raise UsageError(f"{self.name}: {PACKAGE} is not installed", hint='pip install "seedband[fi]"') from None
         if self.model is not None:
-            located(self.model, self.revision, offline=offline)
+            self._located(offline=offline)
 
     def score(self, items: Items, predictions: Generations) -> Scored:
-        """One score an item; NaN where the package would find nothing to judge, and make a number of that."""
+        """One score an item; NaN where the package would find nothing to judge, and make a number of that.
+
+        Raises:
+            UsageError: Data without contexts, or no such model.
+            Refused: An NLI model that takes a clear entailment for none, or the reverse.
+            WorkFailed: The package or the model failed.
+        """
         import numpy as np
 
         given = getattr(items, METRICS[self.metric].needs)
         if given is None:
             raise UsageError(f"{self.name}: the eval data have no context", hint="give every row a context")
-        model = None if self.model is None else located(self.model, self.revision)
+        model = None if self.model is None else asdict(self._located())
         request = {
             "metric": self.metric,
-            "model": None if model is None else model.path,
+            "model": model,
             "rows": list(zip(items.inputs, predictions.texts, given, strict=True)),
         }
         answer = children.ask("seedband.evaluators.ai_evaluation", request, self.name, QUIET, sys.stderr)
         scores = np.array([math.nan if score is None else score for score in answer["scores"]])
         blank = int(np.isnan(scores).sum())
-        how = METRICS[self.metric].overlap if model is None else f"nli {model.reference} sha256 {model.sha256[:12]}"
+        how = METRICS[self.metric].overlap if model is None else answer["backend"]
         return Scored(
             float(np.nanmean(scores)) if blank < len(scores) else math.nan,
             scores,
@@ -153,22 +156,22 @@ class AiEvaluation(Evaluator):
             details={"nothing_to_judge": blank} if blank else {},
         )
 
+    def _located(self, *, offline: bool = False) -> Base:
+        """The NLI model on this machine, found safe to load.
 
-def located(model: str, revision: str | None, *, offline: bool = False) -> "Base":
-    """The NLI model on this machine, found safe to load.
-
-    Raises:
-        UsageError: It is not there, or does not say which output means what.
-        Refused: Only pickled weights, or code of its own.
-    """
-    from transformers import AutoConfig
-
-    base = locate_base(model, revision, Path(), offline=offline or "HF_HUB_OFFLINE" in os.environ)
-    config = AutoConfig.from_pretrained(base.path, local_files_only=True, trust_remote_code=False)
-    labels = sorted(str(label).lower() for label in config.id2label.values())
-    if set(labels) != NLI_LABELS or len(labels) != len(NLI_LABELS):
-        raise UsageError(
-            f"{model}: labels {', '.join(labels)}, expected {', '.join(sorted(NLI_LABELS))}",
-            hint="the package takes any other label for neutral",
-        )
-    return base
+        Raises:
+            UsageError: It is not there, or does not say which output means what.
+            Refused: Only pickled weights, or code of its own.
+        """
+        assert self.model is not None
+        base = locate(self.model, self.revision, offline=offline)
+        config = read_config(Path(base.path))
+        entailment_output(config, base.reference)
+        labels = plain_labels(config).values()
+        if set(labels) != LABELS[0]:
+            raise UsageError(
+                f"{self.name}: {base.reference} has the labels {', '.join(labels)}, expected contradiction too: the "
+                "package takes any other label for neutral",
+                hint=HINT,
+            )
+        return base

@@ -196,7 +196,7 @@ class CrossEncoder:
         """
         labels = self.model.config.id2label
         for sentence, expected in ((ENTAILED, True), (RULED_OUT, False)):
-            probabilities = self._probabilities(self._windows(PREMISE, sentence)[0])
+            probabilities = self.probabilities(self._windows(PREMISE, sentence)[0])
             found = int(probabilities.argmax())
             if (found == self.output) != expected:
                 raise Refused(
@@ -211,7 +211,7 @@ class CrossEncoder:
         whole = [sentence for sentence in sentences(text) if says_something(sentence)]
         parts = [self._parts(sentence) for sentence in whole]
         windows = [self._windows(premise, part) for part in chain.from_iterable(parts)]
-        best = [max(float(self._probabilities(window)[self.output]) for window in row) for row in windows]
+        best = [max(float(self.probabilities(window)[self.output]) for window in row) for row in windows]
         return Entailed(tuple(best), max(map(len, windows), default=1), sum(len(part) > 1 for part in parts))
 
     def _windows(self, premise: str, sentence: str) -> list[dict[str, list[int]]]:
@@ -245,7 +245,7 @@ class CrossEncoder:
         offsets: list[tuple[int, int]] = encoded["offset_mapping"]
         return offsets
 
-    def _probabilities(self, window: Mapping[str, list[int]]) -> "NDArray[np.float64]":
+    def probabilities(self, window: Mapping[str, list[int]]) -> "NDArray[np.float64]":
         """Of every output, shape (n_outputs,)."""
         import torch
 
@@ -283,17 +283,22 @@ def entailment_output(config: Mapping[str, Any], name: str) -> int:
             "classifier",
             hint=HINT,
         )
-    labels = {int(key): str(label) for key, label in (config.get("id2label") or {}).items()}
-    plain = {key: re.sub(r"[^a-z]", "", label.casefold()) for key, label in labels.items()}
+    plain = plain_labels(config)
     if sorted(plain) != list(range(len(plain))) or not any(
         len(plain) == len(names) and set(plain.values()) == names for names in LABELS
     ):
         raise UsageError(
-            f"{KEYS[0]}: {name} has the labels {', '.join(labels.values()) or 'of no name'}, expected entailment, "
+            f"{KEYS[0]}: {name} has the labels {', '.join(plain.values()) or 'of no name'}, expected entailment, "
             "neutral and contradiction, or entailment and not_entailment, in any order",
             hint=HINT,
         )
     return next(key for key, label in plain.items() if label == ENTAILMENT)
+
+
+def plain_labels(config: Mapping[str, Any]) -> dict[int, str]:
+    """What a model calls its outputs, letters alone: NOT_ENTAILMENT is notentailment."""
+    labels = (config.get("id2label") or {}).items()
+    return {int(key): re.sub(r"[^a-z]", "", str(label).casefold()) for key, label in labels}
 
 
 def _length(asked: int | None, *limits: Any) -> int:

@@ -2,17 +2,21 @@
 
 import json
 import math
+import shutil
 import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import once
+from tiny_nli import make_tiny_nli
 
 from seedband import children
 from seedband.dataset import Items
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.evaluators import Generations, build
+from seedband.evaluators import Generations, ai_evaluation, build
 from seedband.evaluators.ai_evaluation import inputs, judge_by
+from seedband.evaluators.nli import CrossEncoder, locate
 
 REFERENCE = "The refund of 40 euros was sent to the customer."
 TEXTS = (
@@ -69,27 +73,27 @@ def test_scores_are_the_packages_and_say_by_what(no_network, metric, expected, h
     assert not no_network.exists(), no_network.read_text()
 
 
-@pytest.fixture(scope="module")
-def nli(tmp_path_factory):
-    """A tiny cross-encoder with random weights that names its outputs as NLI models do."""
-    from tiny_encoder import make_tiny_encoder
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+@pytest.fixture(scope="session")
+def nli(shared_folder):
+    """A tiny cross-encoder that passes the fixed pairs; not to be written to."""
+    return once(shared_folder / "tiny-nli", make_tiny_nli)
 
-    folder = make_tiny_encoder(tmp_path_factory.mktemp("nli") / "nli")
-    config = AutoConfig.from_pretrained(folder)
-    names = ("contradiction", "entailment", "neutral")
-    config.id2label = dict(enumerate(names))
-    config.label2id = {name: index for index, name in enumerate(names)}
-    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
-    return folder
+
+@pytest.fixture
+def own_nli(nli, tmp_path):
+    """A copy, to be changed."""
+    return Path(shutil.copytree(nli, tmp_path / "nli"))
+
+
+def change_config(folder, **values):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **values}))
 
 
 @pytest.mark.slow
-def test_an_nli_model_of_ones_own_judges_and_its_weights_are_on_record(no_network, nli):
+def test_an_nli_model_of_ones_own_judges_and_its_content_is_on_record(no_network, nli):
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from seedband.models import weights_sha256
 
     items, said = made()
     scored = build("fi:groundedness", {"by": "nli", "model": str(nli)}).score(items, said)
@@ -98,36 +102,52 @@ def test_an_nli_model_of_ones_own_judges_and_its_weights_are_on_record(no_networ
         with torch.no_grad():
             shares = model(**tokenizer(REFERENCE, text, return_tensors="pt")).logits.softmax(-1)[0]
         assert score == float(int(shares.argmax()) == 1 and float(shares.max()) >= 0.5)
-    assert f"groundedness: nli {nli} sha256 {weights_sha256(nli)[:12]}" in scored.backend
+    ours = CrossEncoder.load(locate(str(nli), None), None).backend
+    assert scored.backend.endswith(f" groundedness: {ours}")
+    assert str(nli) not in scored.backend
 
 
 @pytest.mark.slow
-def test_an_nli_model_that_fails_on_a_pair_fails_the_metric_rather_than_become_word_overlap(nli, tmp_path):
-    import shutil
-
+def test_an_nli_model_that_fails_on_a_pair_fails_the_metric_rather_than_become_word_overlap(own_nli):
     from safetensors.torch import load_file, save_file
 
-    broken = Path(shutil.copytree(nli, tmp_path / "broken"))
-    tensors = load_file(broken / "model.safetensors")
+    tensors = load_file(own_nli / "model.safetensors")
     name = next(key for key in tensors if key.endswith("word_embeddings.weight"))
-    config = json.loads((broken / "config.json").read_text())
-    tensors[name] = tensors[name][:5].clone()
-    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
-    (broken / "config.json").write_text(json.dumps({**config, "vocab_size": 5, "pad_token_id": 0}))
-    evaluator = build("fi:factual_consistency", {"by": "nli", "model": str(broken)})
+    n_tokens = len(tensors[name]) - 10  # the last ones are the digits within a word, of which the fixed pairs have none
+    tensors[name] = tensors[name][:n_tokens].clone()
+    save_file(tensors, own_nli / "model.safetensors", metadata={"format": "pt"})
+    change_config(own_nli, vocab_size=n_tokens)
+    evaluator = build("fi:factual_consistency", {"by": "nli", "model": str(own_nli)})
     with pytest.raises(WorkFailed, match="the NLI model failed on"):
         evaluator.score(*made())
 
 
-def test_a_model_whose_outputs_have_no_names_is_refused_for_the_package_takes_them_for_neutral(tmp_path):
-    from tiny_encoder import make_tiny_encoder
+@pytest.mark.slow
+def test_an_nli_model_that_names_its_outputs_in_a_wrong_order_is_refused(own_nli):
+    change_config(own_nli, id2label={"0": "entailment", "1": "contradiction", "2": "neutral"})
+    evaluator = build("fi:groundedness", {"by": "nli", "model": str(own_nli)})
+    evaluator.check_ready()
+    with pytest.raises(Refused, match=r"fi:groundedness: args\.model: to 'The parcel .* it says"):
+        evaluator.score(*made())
 
-    folder = make_tiny_encoder(tmp_path / "plain")
-    with pytest.raises(UsageError, match="labels label_0, label_1, expected contradiction, entailment, neutral"):
-        build("fi:groundedness", {"by": "nli", "model": str(folder)}).check_ready()
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+def test_a_model_whose_outputs_are_not_those_of_the_package_is_refused(own_nli):
+    evaluator = build("fi:groundedness", {"by": "nli", "model": str(own_nli)})
+    change_config(own_nli, id2label={"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"})
+    with pytest.raises(UsageError, match="has the labels label, label, label, expected entailment"):
+        evaluator.check_ready()
+    change_config(own_nli, id2label={"0": "entailment", "1": "not_entailment"})
+    with pytest.raises(UsageError, match="entailment, notentailment, expected contradiction too"):
+        evaluator.check_ready()
+    (own_nli / "model.safetensors").rename(own_nli / "pytorch_model.bin")
     with pytest.raises(Refused, match="pickle"):
-        build("fi:groundedness", {"by": "nli", "model": str(folder)}).check_ready()
+        evaluator.check_ready()
+
+
+def test_whoever_waits_hears_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(ai_evaluation, "TELL_S", 0.0)
+    assert list(ai_evaluation.counted(["a", "b"])) == ["a", "b"]
+    assert capsys.readouterr().err == "0 of 2 items judged\n1 of 2 items judged\n"
 
 
 def test_no_context_is_a_mistake(monkeypatch):
