@@ -9,6 +9,7 @@ check_evaluator(MyMetric())
 import math
 import os
 import random
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,10 +22,30 @@ import numpy as np
 
 from seedband import store
 from seedband.dataset import Items
-from seedband.evaluators import Evaluator, Generations, Predictions, Reads, Scored, as_scored, describe
+from seedband.evaluators import (
+    MAX_UNSCORED_SHARE,
+    Checkpoint,
+    Evaluator,
+    Generations,
+    Predictions,
+    Reads,
+    Scored,
+    as_scored,
+    describe,
+)
 
 #: Two scores that differ by more are not the same.
 TOLERANCE = 1e-6
+#: Every so many-th of the texts that are tried is the reference itself.
+EXACT = 3
+DRAWS = "draw from a generator of its own, or not at all"
+#: What is said of an evaluator that changes what lies around it.
+SURROUNDINGS = {
+    "random": f"changes the global random state: {DRAWS}",
+    "torch": f"changes torch's global random state: {DRAWS}",
+    "environment": "changes the environment: other evaluators would read it",
+    "folder": "changes the working folder: relative paths of others would lead elsewhere",
+}
 LABELS = ("fruit", "metal", "river")
 ANSWERS = (
     "The parcel of Ana Ruiz was lost near Lyon, and she wants her 48 euros back.",
@@ -69,7 +90,8 @@ def check_evaluator(evaluator: Any, items: Items | None = None, predictions: Any
     """Find out whether an evaluator keeps to the protocol.
 
     It is asked to score predictions that are right, wrong and in between: the same ones twice, in another order, in
-    another folder with an empty environment. Everything amiss is told at once.
+    another folder with an empty environment. Right answers have to score better than wrong ones, but where it reads
+    "any": that may measure something else, such as length. Everything amiss is told at once.
 
     Args:
         evaluator: Which.
@@ -81,10 +103,11 @@ def check_evaluator(evaluator: Any, items: Items | None = None, predictions: Any
     """
     amiss = list(_form(evaluator))
     if not amiss:
-        items = items or _items(evaluator.reads)
+        items = items or _items("classes" if isinstance(predictions, Predictions) else evaluator.reads)
         given = predictions if predictions is not None else _middling(evaluator.reads, items)
         try:
-            amiss = list(_course(evaluator, items, given))
+            with _restored():
+                amiss = list(_course(evaluator, items, given))
         except Exception as error:  # noqa: BLE001  whatever it raises is the finding
             amiss = [f"crashes: {type(error).__name__}: {error}"]
     if amiss:
@@ -135,13 +158,15 @@ def _arguments(evaluator: Any) -> Iterator[str]:
 def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
     """What shows when it scores."""
     before = deepcopy((items, given))
-    state = np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index]  # noqa: NPY002
+    surroundings = _surroundings()
     raw = evaluator.score(items, given)
     if not _same((items, given), before):
         yield "changes what it is given to read"
         items, given = before
-    if (np.random.get_state()[1].tolist(), random.getstate()) != state:  # type: ignore[index]  # noqa: NPY002
-        yield "changes the global random state: draw from a generator of its own, or not at all"
+    after = _surroundings()
+    yield from (
+        told for name, told in SURROUNDINGS.items() if name in surroundings and after[name] != surroundings[name]
+    )
     amiss = list(_result(evaluator, raw, len(items.ids)))
     yield from amiss
     if amiss:
@@ -153,10 +178,10 @@ def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
     with _elsewhere(evaluator):
         if not _equal(first, _score(evaluator, items, given)):
             yield "reads global state: with another environment, folder or random state the scores are others"
-    if evaluator.reads == "checkpoint":
+    if isinstance(given, Checkpoint):
         return
     yield from _order(evaluator, items, given, first)
-    yield from _direction(evaluator, items)
+    yield from _direction(evaluator, items, given)
 
 
 def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
@@ -171,10 +196,16 @@ def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
     if per_item is not None and bool(np.isnan(per_item).all()):
         yield "scores no item: every one is NaN"
         return
+    unscored = 0 if per_item is None else int(np.isnan(per_item).sum())
+    if unscored > max(1, MAX_UNSCORED_SHARE * n_items):
+        yield f"leaves {unscored} of {n_items} items without a score, with which a sweep has none"
+        return
     low, high = evaluator.bounds
     if not math.isfinite(scored.score) or not low <= scored.score <= high:
         yield f"gives {scored.score}, expected a number from {low:g} to {high:g}"
-    if per_item is not None and not math.isclose(np.nanmean(per_item), scored.score, rel_tol=TOLERANCE):
+    if per_item is not None and not math.isclose(
+        np.nanmean(per_item), scored.score, rel_tol=TOLERANCE, abs_tol=TOLERANCE
+    ):
         yield f"gives {scored.score:.6g}, while its items' mean is {np.nanmean(per_item):.6g}: then give no items"
 
 
@@ -186,11 +217,15 @@ def _order(evaluator: Evaluator, items: Items, given: Any, first: Scored) -> Ite
         yield "depends on the order of items: the same ones in another order have other scores"
 
 
-def _direction(evaluator: Evaluator, items: Items) -> Iterator[str]:
+def _direction(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
     sign = 1 if evaluator.higher_is_better else -1
-    right, wrong = (_extreme(evaluator.reads, items, right=right) for right in (True, False))
+    right, wrong = (_extreme(items, given, right=right) for right in (True, False))
     best, worst = _score(evaluator, items, right).score, _score(evaluator, items, wrong).score
-    if sign * best < sign * worst:
+    if math.isclose(best, worst, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+        if evaluator.reads != "any":
+            yield f"cannot tell right answers from wrong ones: both score {best:.4g}"
+            return
+    elif sign * best < sign * worst:
         word = "higher" if evaluator.higher_is_better else "lower"
         yield f"has the wrong direction: {word} is better, and right answers score {best:.4g}, wrong ones {worst:.4g}"
     trivial = evaluator.trivial_score(items, right)
@@ -205,23 +240,45 @@ def _score(evaluator: Evaluator, items: Items, given: Any) -> Scored:
 @contextmanager
 def _elsewhere(evaluator: Evaluator) -> Iterator[None]:
     """Another folder, another random state, and of the environment only what evaluators may read."""
-    folder, environment = Path.cwd(), dict(os.environ)
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     kept = {"PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", *getattr(evaluator, "environment", ())}
-    with tempfile.TemporaryDirectory() as other:
+    with tempfile.TemporaryDirectory() as other, _restored():
         os.chdir(other)
-        os.environ.clear()
-        os.environ.update({key: value for key, value in environment.items() if key in kept})
+        for name in {*os.environ} - kept:
+            del os.environ[name]
         np.random.seed(20260422)  # noqa: NPY002
         random.seed(20260422)
-        try:
-            yield
-        finally:
-            os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(environment)
-            np.random.set_state(numpy_state)  # noqa: NPY002
-            random.setstate(python_state)
+        yield
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    """Whatever is done in it, folder, environment and random state are afterwards what they were."""
+    folder, environment = Path.cwd(), dict(os.environ)
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    torch_state = torch and torch.get_rng_state()
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+        if torch is not None:
+            torch.set_rng_state(torch_state)
+
+
+def _surroundings() -> dict[str, Any]:
+    """What other code would find changed; torch's state where it is imported."""
+    numpy_state = [np.array(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
+    torch = sys.modules.get("torch")
+    return {
+        "random": (random.getstate(), numpy_state),
+        **({"torch": torch.get_rng_state().tolist()} if torch is not None else {}),
+        "environment": dict(os.environ),
+        "folder": Path.cwd(),
+    }
 
 
 def _items(reads: Reads) -> Items:
@@ -232,22 +289,24 @@ def _items(reads: Reads) -> Items:
 
 
 def _middling(reads: Reads, items: Items) -> Any:
-    """Predictions that are neither right nor wrong."""
+    """Predictions some of which are right."""
     draw = np.random.default_rng(0)
     if reads == "classes":
         return Predictions(_classes(items), draw.normal(size=(len(items.ids), len(set(items.targets)))))
     if reads == "checkpoint":
         raise ValueError("give check_evaluator a checkpoint for an evaluator that reads one")
-    said = [" ".join(target.split()[: 2 + number % 5]) for number, target in enumerate(items.targets)]
+    said = [
+        " ".join(target.split()[: 2 + number % 5]) if number % EXACT else target
+        for number, target in enumerate(items.targets)
+    ]
     n_tokens = np.arange(len(said)) % 3 + 4
     return Generations(tuple(said), draw.uniform(1.0, 3.0, len(said)) * n_tokens, n_tokens, 1000)
 
 
-def _extreme(reads: Reads, items: Items, *, right: bool) -> Any:
-    """What a model says that is right everywhere and sure of it, or wrong everywhere."""
-    if reads == "classes":
-        classes = _classes(items)
-        n = int(classes.max()) + 1
+def _extreme(items: Items, given: Any, *, right: bool) -> Any:
+    """What a model says that is right everywhere and sure of it, or wrong everywhere; of the kind that is given."""
+    if isinstance(given, Predictions):
+        classes, n = given.labels, given.n_classes
         return Predictions(classes, np.eye(n)[classes if right else (classes + 1) % n] * 20)
     n_tokens = np.full(len(items.ids), 5)
     said = items.targets if right else tuple(_garbled(target) for target in items.targets)

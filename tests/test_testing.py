@@ -1,14 +1,17 @@
 """The conformance suite: every evaluator of ours passes it, and each way to break the protocol is told apart."""
 
 import os
+import tempfile
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from seedband.evaluators import BUILT_IN, Evaluator, Scored, build, find
+from seedband.evaluators import BUILT_IN, Evaluator, Predictions, Scored, build, find
 from seedband.testing import check_evaluator, make_items
 
 #: They need a model, an endpoint or a checkpoint: their own tests put them through the suite.
@@ -113,7 +116,61 @@ class ReadingTheEnvironment(Sound):
         return super().score(items, predictions) * (0.5 if "PYTEST_CURRENT_TEST" in os.environ else 1)
 
 
+@dataclass(frozen=True)
+class Drawing(Sound):
+    def score(self, items, predictions):
+        np.random.random()  # noqa: NPY002  moves its position, not its key
+        return super().score(items, predictions)
+
+
+@dataclass(frozen=True)
+class DrawingFromTorch(Sound):
+    def score(self, items, predictions):
+        torch.rand(1)
+        return super().score(items, predictions)
+
+
+@dataclass(frozen=True)
+class SettingAVariable(Sound):
+    def score(self, items, predictions):
+        os.environ["OWN_VARIABLE"] = "1"
+        return super().score(items, predictions)
+
+
+@dataclass(frozen=True)
+class ChangingTheFolder(Sound):
+    def score(self, items, predictions):
+        os.chdir(tempfile.gettempdir())
+        return super().score(items, predictions)
+
+
+@dataclass(frozen=True)
+class MostlyNan(Sound):
+    def score(self, items, predictions):
+        return np.where(np.array(items.ids) == items.ids[0], super().score(items, predictions), np.nan)
+
+
+@dataclass(frozen=True)
+class OrderDependentMatch(Sound):
+    def score(self, items, predictions):
+        hits = [float(text == target) for text, target in zip(predictions.texts, items.targets, strict=True)]
+        return np.array(hits) * np.linspace(0.5, 1, len(items))
+
+
+@dataclass(frozen=True)
+class Constant(Sound):
+    def score(self, items, predictions):
+        return 0.5
+
+
 BROKEN = {
+    Drawing: "changes the global random state",
+    DrawingFromTorch: "changes torch's global random state",
+    SettingAVariable: "changes the environment",
+    ChangingTheFolder: "changes the working folder",
+    MostlyNan: "leaves 7 of 8 items without a score",
+    OrderDependentMatch: "depends on the order of items",
+    Constant: "cannot tell right answers from wrong ones: both score 0.5",
     WrongLength: r"a record can hold: found scores of shape \(7,\), expected one for each of 8 items",
     AllNan: "scores no item: every one is NaN",
     OrderDependent: "depends on the order of items",
@@ -132,6 +189,49 @@ def test_a_broken_evaluator_is_told_what_is_amiss_and_nothing_else(broken):
     with pytest.raises(AssertionError, match=BROKEN[broken]) as caught:
         check_evaluator(broken())
     assert len(str(caught.value).splitlines()) == 2, caught.value
+
+
+def test_what_a_broken_evaluator_changes_is_put_back():
+    before = torch.get_rng_state().tolist(), dict(os.environ), Path.cwd()
+    for broken in (DrawingFromTorch, SettingAVariable, ChangingTheFolder):
+        with pytest.raises(AssertionError):
+            check_evaluator(broken())
+    assert (torch.get_rng_state().tolist(), dict(os.environ), Path.cwd()) == before
+
+
+@dataclass(frozen=True)
+class ShareOfFirstClass(Sound):
+    reads = "any"
+
+    def score(self, items, predictions):
+        return (predictions.predicted == 0).astype(float)
+
+
+@dataclass(frozen=True)
+class Length(Sound):
+    reads = "any"
+
+    def score(self, items, predictions):
+        return np.array([float(len(text)) for text in predictions.texts])
+
+
+def test_what_reads_anything_is_asked_of_the_kind_that_is_given_and_may_measure_something_else():
+    check_evaluator(Length())
+    labels = np.arange(24) % 3
+    predictions = Predictions(labels, np.random.default_rng(0).normal(size=(24, 4)))
+    check_evaluator(ShareOfFirstClass(), make_items([str(label) for label in labels]), predictions)
+    check_evaluator(ShareOfFirstClass(), predictions=predictions)
+
+
+@dataclass(frozen=True)
+class AboutNothing(Length):
+    def score(self, items, predictions):
+        lengths = super().score(items, predictions) / 7
+        return Scored(0.0, lengths - lengths.mean())
+
+
+def test_a_mean_of_zero_may_differ_in_its_last_digits():
+    check_evaluator(AboutNothing())
 
 
 @dataclass(frozen=True)
