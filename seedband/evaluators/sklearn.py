@@ -1,7 +1,8 @@
-"""sklearn:<scorer>: any scorer of scikit-learn that can be computed from classes, probabilities or margins."""
+"""sklearn:<scorer>: any scorer of scikit-learn for classes; one for numbers or clusters would take ids for values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,27 @@ from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Predictions, Scored, bind
 
+#: Where scikit-learn keeps what scores classes; its scorers themselves do not say what they are for.
+OF_CLASSES = ("sklearn.metrics._classification", "sklearn.metrics._ranking")
+
 
 def load(scorer: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
     """A scorer by its name in scikit-learn.
 
     Raises:
-        UsageError: No such scorer, or arguments: it takes none.
+        UsageError: No such scorer, one that is not for classes, or arguments: it takes none.
     """
-    if scorer not in get_scorer_names():
-        raise UsageError(
-            f"evaluator 'sklearn:{scorer}': no such scorer", hint=f"one of {', '.join(get_scorer_names())}"
-        )
+    if scorer not in scorers():
+        what = "is not for classes" if scorer in get_scorer_names() else "no such scorer"
+        raise UsageError(f"evaluator 'sklearn:{scorer}': {what}", hint=f"one of {', '.join(scorers())}")
     if args:
         raise UsageError(f"evaluator 'sklearn:{scorer}' takes no arguments, found {', '.join(args)}")
     return bind(SklearnScorer, {"scorer": scorer}, f"sklearn:{scorer}", folder)
+
+
+def scorers() -> list[str]:
+    """Names of the scorers for classes."""
+    return [name for name in get_scorer_names() if get_scorer(name)._score_func.__module__ in OF_CLASSES]  # noqa: SLF001
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,8 @@ class SklearnScorer(Evaluator):
 
     def score(self, items: Items, predictions: Predictions) -> Scored:
         """Over all items; no item has one."""
-        return Scored(self._scored(predictions, predictions.logits))
+        backend = f"{self.backend} {version('scikit-learn')}"
+        return Scored(self._scored(predictions, predictions.logits), backend=backend)
 
     def trivial_score(self, items: Items, predictions: Predictions) -> float:
         """What the shares of the classes score, said of every item."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn import metrics
 
 from seedband.dataset import Items
@@ -75,7 +76,8 @@ def test_higher_is_better_for_losses_too():
     worse = Predictions(predictions.labels, -predictions.logits)
     assert evaluator.higher_is_better
     assert evaluator.score(items, predictions).score > evaluator.score(items, worse).score
-    assert (evaluator.name, evaluator.backend) == ("sklearn:neg_log_loss", "scikit-learn")
+    backend = evaluator.score(items, predictions).backend
+    assert (evaluator.name, backend) == ("sklearn:neg_log_loss", f"scikit-learn {sklearn.__version__}")
 
 
 def test_unknown_scorers_and_arguments_are_mistakes():
@@ -83,3 +85,12 @@ def test_unknown_scorers_and_arguments_are_mistakes():
         build("sklearn:f1_wieghted", {})
     with pytest.raises(UsageError, match="takes no arguments, found average"):
         build("sklearn:f1_weighted", {"average": "micro"})
+
+
+@pytest.mark.parametrize("scorer", ["r2", "neg_mean_squared_error", "adjusted_rand_score", "v_measure_score"])
+def test_scorers_of_numbers_and_clusters_are_refused(scorer):
+    with pytest.raises(UsageError, match=f"sklearn:{scorer}': is not for classes") as caught:
+        build(f"sklearn:{scorer}", {})
+    named = caught.value.hint.removeprefix("one of ").split(", ")
+    assert {"accuracy", "roc_auc_ovr", "matthews_corrcoef", "neg_log_loss"} < set(named)
+    assert scorer not in named
