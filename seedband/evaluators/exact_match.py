@@ -6,7 +6,7 @@ import numpy as np
 
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
-from seedband.evaluators.normalisation import normalised
+from seedband.evaluators.normalisation import evened
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,13 @@ class ExactMatch(Evaluator):
 
     def score(self, items: Items, generations: Generations) -> Scored:
         """1 for an item whose text is its reference, else 0."""
-        form = normalised if self.normalise else str.strip
         pairs = zip(generations.texts, items.targets, strict=True)
-        hits = np.array([float(form(text) == form(reference)) for text, reference in pairs])
+        hits = np.array([float(self._match(*pair)) for pair in pairs])
         return Scored(float(hits.mean()), hits)
+
+    def _match(self, text: str, reference: str) -> bool:
+        said, expected = evened(text, reference) if self.normalise else (text.strip(), reference.strip())
+        return said == expected
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
         """What an empty text scores."""

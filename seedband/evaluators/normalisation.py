@@ -15,3 +15,19 @@ def normalised(text: str) -> str:
         'customers order order'
     """
     return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
+
+
+def evened(text: str, reference: str) -> tuple[str, str]:
+    """Text and reference in the form in which they are compared.
+
+    Where normalising leaves nothing of the reference, as of "A" or "?", saying nothing would be the answer: then case
+    and the spaces around them alone are evened out.
+
+    Examples:
+        >>> evened("the order", "An order.")
+        ('order', 'order')
+        >>> evened("", "A")
+        ('', 'a')
+    """
+    plain = normalised(reference)
+    return (normalised(text), plain) if plain else (text.strip().casefold(), reference.strip().casefold())

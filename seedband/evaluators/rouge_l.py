@@ -6,6 +6,7 @@ from importlib import metadata
 import numpy as np
 
 from seedband.dataset import Items
+from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.evaluators.extras import require
 
@@ -31,8 +32,20 @@ class RougeL(Evaluator):
     extra = "text"
 
     def score(self, items: Items, generations: Generations) -> Scored:
-        """F-measure of every item, and their mean."""
+        """F-measure of every item, and their mean.
+
+        Raises:
+            UsageError: A reference in which it knows no word: it would score 0, whatever is said.
+        """
         scorer = require("rouge_score.rouge_scorer", self.extra).RougeScorer(["rougeL"], use_stemmer=self.stemmer)
+        tokenize = require("rouge_score.tokenize", self.extra).tokenize
+        for name, reference in zip(items.ids, items.targets, strict=True):
+            if not tokenize(reference, None):
+                raise UsageError(
+                    f"{self.name}: item {name}: found no word in the reference {reference[:40]!r}, expected Latin "
+                    "letters or digits, which is all that rouge-score reads",
+                    hint="chrf reads every script",
+                )
         pairs = zip(items.targets, generations.texts, strict=True)
         per_item = np.array([scorer.score(reference, text)["rougeL"].fmeasure for reference, text in pairs])
         return Scored(float(per_item.mean()), per_item, f"rouge-score {metadata.version('rouge-score')}")

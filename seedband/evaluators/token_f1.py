@@ -7,7 +7,7 @@ import numpy as np
 
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
-from seedband.evaluators.normalisation import normalised
+from seedband.evaluators.normalisation import evened
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TokenF1(Evaluator):
     def score(self, items: Items, generations: Generations) -> Scored:
         """F1 of every item, and their mean."""
         pairs = zip(generations.texts, items.targets, strict=True)
-        per_item = np.array([_f1(normalised(text).split(), normalised(reference).split()) for text, reference in pairs])
+        per_item = np.array([_f1(*(form.split() for form in evened(*pair))) for pair in pairs])
         return Scored(float(per_item.mean()), per_item)
 
     def trivial_score(self, items: Items, generations: Generations) -> float:

@@ -7,6 +7,7 @@ import pytest
 import sacrebleu
 from rouge_score import rouge_scorer
 
+from seedband.errors import UsageError
 from seedband.evaluators import Generations, build
 from seedband.testing import make_items
 
@@ -37,6 +38,13 @@ def test_token_f1_is_squads():
     np.testing.assert_allclose(per_item, [1.0, 1 / 3, 0.0, 1.0])
 
 
+@pytest.mark.parametrize("name", ["exact_match", "token_f1"])
+def test_a_reference_of_which_nothing_is_left_is_compared_as_it_is(name):
+    items = make_items(["A", "?", "The", "an a"])
+    assert build(name, {}).score(items, generations(("", " ", "A", ""))).per_item.tolist() == [0.0] * 4
+    assert build(name, {}).score(items, generations(("a ", "?", "the", "An A"))).per_item.tolist() == [1.0] * 4
+
+
 def test_reference_nll_is_per_token_and_its_trivial_score_a_uniform_models():
     evaluator = build("reference_nll", {})
     assert evaluator.score(ITEMS, generations()).per_item.tolist() == [1.0] * 4
@@ -47,6 +55,14 @@ def test_rouge_l_is_rouge_scores():
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=True)
     expected = [scorer.score(r, t)["rougeL"].fmeasure for r, t in zip(REFERENCES, TEXTS, strict=True)]
     assert build("rouge_l", {}).score(ITEMS, generations()).per_item.tolist() == expected
+
+
+@pytest.mark.parametrize("reference", ["Заказ не пришёл.", "注文が届きません", "...", ""])
+def test_rouge_l_refuses_references_in_which_it_would_find_no_word(reference):
+    items = make_items(["The order is late.", reference])
+    with pytest.raises(UsageError, match="item-1: found no word in the reference") as caught:
+        build("rouge_l", {}).score(items, generations(items.targets))
+    assert "chrf" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["bleu", "chrf"])
