@@ -55,7 +55,7 @@ class TaskCompletion(Evaluator):
     seed: int | None = None
     concurrency: Annotated[int, Ge(1), Le(256)] = 8
     timeout: Annotated[float, Gt(0), Le(3600)] = 60.0
-    max_attempts: Annotated[int, Ge(1), Le(100)] = 6
+    max_attempts: Annotated[int, Ge(1), Le(100)] = 10
     backoff: Annotated[float, Ge(0), Le(60)] = 1.0
     api_key_env: str = "OPENAI_API_KEY"
     price_in: Annotated[float, Ge(0)] | None = None
@@ -103,7 +103,7 @@ class TaskCompletion(Evaluator):
         asked = [rubric.request(self.model, material, self.seed) for material in _materials(items, generations.texts)]
         keys = [[self._key(request, repeat) for repeat in range(self.repeats)] for request in asked]
         requests = {key: request for row, request in zip(keys, asked, strict=True) for key in row}
-        judged = self._judge(requests, max(1, MAX_UNSCORED_SHARE * len(items)))
+        judged = self._judge(requests, keys, max(1, MAX_UNSCORED_SHARE * len(items)))
         shares = np.array([[_share(judged.said.get(key)) for key in row] for row in keys])
         per_item = shares.mean(axis=1)
         scored = shares[~np.isnan(per_item)]
@@ -126,7 +126,7 @@ class TaskCompletion(Evaluator):
         """
         return store.digest([self.version, self.endpoint.url, request, repeat])
 
-    def _judge(self, requests: Mapping[str, dict[str, Any]], spare: float) -> "Judged":
+    def _judge(self, requests: Mapping[str, dict[str, Any]], keys: Sequence[Sequence[str]], spare: float) -> "Judged":
         from seedband.evaluators.judge.client import Client
         from seedband.evaluators.judge.judging import judge
 
@@ -134,7 +134,7 @@ class TaskCompletion(Evaluator):
             Cache(cache_file()) as cache,
             Client(self.endpoint, timeout=self.timeout, max_attempts=self.max_attempts, backoff=self.backoff) as client,
         ):
-            return judge(requests, client, cache, concurrency=self.concurrency, spare=spare)
+            return judge(requests, keys, client, cache, concurrency=self.concurrency, spare=spare)
 
     def _told(self, judged: "Judged", unscored: int) -> dict[str, float | int | str]:
         counted = judged.counted

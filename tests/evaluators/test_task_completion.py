@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -146,7 +147,7 @@ def test_all_items_end_scored_and_none_is_graded_twice_where_three_replies_in_te
     draw = random.Random(5)
     fails = [draw.choice(MISBEHAVIOUR) if draw.random() < 0.3 else "ok" for _ in range(1000)]
     judge.act = lambda number, _: fails[number]
-    scored = evaluator(judge, max_attempts=12, timeout=0.5).score(*made(texts(60)))
+    scored = evaluator(judge, timeout=0.5).score(*made(texts(60)))
     assert not np.isnan(scored.per_item).any()
     assert scored.details["retries"] >= 10
     assert scored.details["calls"] == len(judge.requests) == 60 + scored.details["retries"]
@@ -223,6 +224,20 @@ def test_one_item_that_the_server_fails_on_is_nan_and_a_server_that_fails_is_an_
         evaluator(judge, max_attempts=2, instructions="another").score(*made(texts(50)))
     assert KEY not in str(raised.value)
     assert len(judge.requests) < 60  # it is not asked for every item
+
+
+def test_judgements_of_one_item_that_the_server_fails_on_are_one_item(judge):
+    judge.act = lambda _, material: "500" if material["output"] == "output 3" else "ok"
+    scored = evaluator(judge, max_attempts=1, repeats=4).score(*made(texts(6)))
+    assert np.flatnonzero(np.isnan(scored.per_item)).tolist() == [3]
+
+
+def test_items_that_share_a_judgement_are_lost_together(judge):
+    judge.act = lambda *_: "500"
+    items, said = made(["same"] * 3)
+    items = replace(items, inputs=("prompt",) * 3, targets=("reference",) * 3)
+    with pytest.raises(WorkFailed, match="judgements are missing"):
+        evaluator(judge, max_attempts=1).score(items, said)
 
 
 def test_what_was_said_before_is_not_asked_again(judge):

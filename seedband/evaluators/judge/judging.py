@@ -1,7 +1,7 @@
 """Judging: many requests at a time, each of them once, what was said before taken from disk."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,16 +29,23 @@ class Judged:
 
 
 def judge(
-    requests: Mapping[str, Mapping[str, Any]], client: Client, cache: Cache, *, concurrency: int, spare: float
+    requests: Mapping[str, Mapping[str, Any]],
+    keys: Sequence[Sequence[str]],
+    client: Client,
+    cache: Cache,
+    *,
+    concurrency: int,
+    spare: float,
 ) -> Judged:
     """A judgement for every request; those that no attempt got a usable reply for have none.
 
     Args:
         requests: By the key under which the judgement is kept.
+        keys: Of every item, those of its judgements; items may share them.
         client: Of the endpoint.
         cache: Where it is kept, as soon as it arrives.
         concurrency: Requests at a time.
-        spare: How many may stay without an answer before it is the endpoint that failed.
+        spare: How many items may stay without an answer before it is the endpoint that failed.
 
     Raises:
         WorkFailed: The endpoint cannot be reached, does not answer, or says that it will not.
@@ -46,7 +53,7 @@ def judge(
     judged = Judged({key: found for key in requests if (found := cache.get(key)) is not None})
     judged.cached = len(judged.said)
     waiting = [key for key in requests if key not in judged.said]
-    unanswered = 0
+    unanswered: set[str] = set()
     with ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as pool:
         # Kept by the thread that got it: a process that is killed has paid for what is on disk, and for little else.
         asked = {pool.submit(lambda key: cache.keep(key, client.ask(requests[key])), key): key for key in waiting}
@@ -56,8 +63,9 @@ def judge(
                     judged.said[asked[future]] = future.result()
                 except (UnusableError, UnansweredError) as error:
                     judged.failure = str(error)
-                    unanswered += isinstance(error, UnansweredError)
-                    if unanswered > spare or isinstance(error, UnreachableError):
+                    unanswered |= {asked[future]} if isinstance(error, UnansweredError) else set()
+                    lost = sum(not unanswered.isdisjoint(row) for row in keys)
+                    if lost > spare or isinstance(error, UnreachableError):
                         raise _given_up(error, client, len(requests) - len(judged.said)) from None
         except BaseException:
             client.stop()
