@@ -94,7 +94,11 @@ PREFIXES: Mapping[str, Prefix] = {
         "seedband.evaluators.python", "<module>:<function>", "A function or class of your own.", "any", needs_trust=True
     ),
     "sklearn": Prefix(
-        "seedband.evaluators.sklearn", "<scorer>", "Any scorer of scikit-learn.", "classes", needs_trust=False
+        "seedband.evaluators.sklearn",
+        "<scorer>",
+        "Any scorer of scikit-learn for classes.",
+        "classes",
+        needs_trust=False,
     ),
 }
 
