@@ -117,15 +117,24 @@ def fingerprint(source: Path, folder: Path) -> str:
         if path in found:
             continue
         found[path] = store.file_sha256(path)
-        if path.is_relative_to(root) and path.suffix == ".py":
+        if _is_own(path, root):
             waiting += _imported(path, root)
-    places = {path: path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name for path in found}
+    places = {path: path.relative_to(root).as_posix() if _is_own(path, root) else path.name for path in found}
     return store.digest(sorted([places[path], sha256] for path, sha256 in found.items()))[:DIGITS]
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    """Whether it lies beside the recipe, and not in an environment that does."""
+    return path.is_relative_to(root) and "site-packages" not in path.relative_to(root).parts
 
 
 def _imported(path: Path, root: Path) -> Iterator[Path]:
     """Files below the folder that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # it was not written in Python, or cannot be imported either
+        return
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _files(root, alias.name.split("."))
@@ -183,7 +192,7 @@ def _source(found: Callable[..., Any]) -> Path | None:
     """The file that a function or class really stands in, where it is written in Python."""
     try:
         source = inspect.getsourcefile(inspect.unwrap(found))
-    except TypeError:
+    except (TypeError, OSError):
         return None
     return None if source is None or not Path(source).is_file() else Path(source)
 

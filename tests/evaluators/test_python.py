@@ -92,6 +92,7 @@ def test_a_class_is_an_evaluator_with_its_own_version_and_arguments(folder):
     scored = as_scored(evaluator.score(ITEMS, PREDICTIONS), 4)
     assert (scored.score, scored.backend.split()[0]) == (0.25, "counted")
     assert describe(evaluator, scored.backend) == {
+        "evaluator": "share",
         "version": "3",
         "higher_is_better": False,
         "unit": "share",
@@ -137,6 +138,23 @@ def test_the_code_is_that_of_the_file_in_which_it_really_stands(folder):
     sha256 = hashlib.sha256((folder / "own_functions.py").read_bytes()).hexdigest()
     assert described["version"] == f"sha256:{sha256[:12]}"
     assert described["backend"] == f"own_door:hits sha256:{fingerprint(folder / 'own_functions.py', folder)}"
+
+
+def test_code_that_is_installed_below_the_recipe_counts_as_installed(folder, tmp_path_factory):
+    for place in (folder / "venv" / "site-packages", elsewhere := tmp_path_factory.mktemp("elsewhere")):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "own_installed.py").write_text("import own_classes\n")
+    here = fingerprint(folder / "venv" / "site-packages" / "own_installed.py", folder)
+    assert here == fingerprint(elsewhere / "own_installed.py", folder)
+
+
+def test_a_module_that_cannot_be_parsed_counts_by_its_content(folder):
+    (folder / "own_start.py").write_text("def late():\n    import own_broken\n")
+    seen = set()
+    for content in ("def score(:", "def score(::", "\0"):
+        (folder / "own_broken.py").write_text(content)
+        seen.add(fingerprint(folder / "own_start.py", folder))
+    assert len(seen) == 3
 
 
 def test_where_a_recipe_lies_is_no_part_of_its_code(folder, tmp_path_factory):

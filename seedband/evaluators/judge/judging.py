@@ -61,9 +61,11 @@ def judge(
             for future in as_completed(asked):
                 try:
                     judged.said[asked[future]] = future.result()
-                except (UnusableError, UnansweredError) as error:
+                except UnusableError as error:
                     judged.failure = str(error)
-                    unanswered |= {asked[future]} if isinstance(error, UnansweredError) else set()
+                except UnansweredError as error:
+                    judged.failure = str(error)
+                    unanswered.add(asked[future])
                     lost = sum(not unanswered.isdisjoint(row) for row in keys)
                     if lost > spare or isinstance(error, UnreachableError):
                         raise _given_up(error, client, len(requests) - len(judged.said)) from None
