@@ -82,7 +82,7 @@ def check_one_recipe(found: Sequence[Found]) -> None:
     recorded = [entry for entry in found if entry.record is not None]
     for entry in recorded[1:]:
         first = recorded[0]
-        changed = signature.changed_keys(first.record or {}, entry.record or {})
+        changed = signature.changed_training(first.record or {}, entry.record or {})
         if changed:
             raise Refused(
                 f"{entry.files.name} comes from another recipe than {first.files.name}: {', '.join(changed)}",

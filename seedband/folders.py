@@ -17,7 +17,7 @@ from seedband.records import Evaluation, Run
 from seedband.schema import Number, PathText, read_record
 from seedband.seeding import MAX_ROOT_SEED
 from seedband.trainers import trace_path, training_files
-from seedband.worker import RUN
+from seedband.worker import RUN, TRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,7 +241,7 @@ def clear(folder: Path) -> None:
     """Remove what a sweep left when it was killed; the folder's lock must be held.
 
     Half-written files, jobs, training checkpoints of runs that are finished; and the checkpoint of a run that is not,
-    which may be of another method than the one that is trained next.
+    which may be of another method than the one that is trained next, unless it is trained and waits to be scored.
     """
     for job in (folder / "logs").glob("*.job.json"):
         job.unlink(missing_ok=True)
@@ -249,7 +249,10 @@ def clear(folder: Path) -> None:
         store.remove_parts(place)
     # Without a trace it is no run of ours, whatever it is called.
     for run in (place for place in folder.glob("seed-*/") if trace_path(place).is_file()):
-        stale = training_files(run) if (run / RUN).is_file() else [run / name for name in CHECKPOINT]
+        if (run / RUN).is_file():
+            stale = [*training_files(run), run / TRAINED]
+        else:
+            stale = [] if (run / TRAINED).is_file() else [run / name for name in CHECKPOINT]
         for path in stale:
             path.unlink(missing_ok=True)
 

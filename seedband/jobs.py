@@ -99,14 +99,14 @@ def each_warning_once(on_event: OnEvent) -> OnEvent:
     return watched
 
 
-def score(job: ScoreJob, executor: Executor, on_event: OnEvent) -> None:
-    """Run a scoring job.
+def score(job: ScoreJob, executor: Executor, on_event: OnEvent, then: str = "check again") -> None:
+    """Run a scoring job; `then` says what to do after a crash.
 
     Raises:
         WorkFailed: It crashed.
         UsageError, Refused: What it found wrong with the checkpoint.
     """
-    raise_failed(executor.run([job], each_warning_once(on_event)), "check again")
+    raise_failed(executor.run([job], each_warning_once(on_event)), then)
 
 
 def probe(job: ProbeJob, executor: Executor, on_event: OnEvent) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a checkpoint says about the eval items.
+    """What a checkpoint says about the eval items; its arrays are read-only.
 
     Attributes:
         labels: The true class of every item, int, shape (n_items,).
@@ -26,6 +26,9 @@ class Predictions:
     logits: "NDArray[np.float64]"
     truncated: Truncation = field(default_factory=Truncation)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _close(self, "labels", "logits")
 
     @property
     def predicted(self) -> "NDArray[np.int64]":
@@ -59,7 +62,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Generations:
-    """What a language model says to the eval items, and how likely it holds their references.
+    """What a language model says to the eval items, and how likely it holds their references; arrays are read-only.
 
     Attributes:
         texts: Greedy completion of every prompt, shape (n_items,).
@@ -78,6 +81,9 @@ class Generations:
     truncated: Truncation = field(default_factory=Truncation)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _close(self, "nll", "n_tokens")
+
     def __len__(self) -> int:
         return len(self.texts)
 
@@ -94,6 +100,14 @@ class Generations:
 
 
 Outputs = Predictions | Generations
+
+
+def _close(outputs: Outputs, *names: str) -> None:
+    """Make arrays read-only: one evaluator that writes into them would change what the next one scores."""
+    for name in names:
+        view = getattr(outputs, name).view()
+        view.setflags(write=False)
+        object.__setattr__(outputs, name, view)
 
 
 @dataclass(frozen=True)

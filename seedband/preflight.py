@@ -1,6 +1,7 @@
 """A recipe against models, data and registries: every mistake at once, before any work."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from seedband.models import (
     tensor_names,
 )
 from seedband.networks import loaded_shapes
+from seedband.predictions import Predictions
 from seedband.provenance import on_hub
 from seedband.recipe import LoadedRecipe, find_config, load_recipe
 from seedband.records import Base, EvaluatorSection, Recipe, Scoring
@@ -134,7 +136,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
     train = _try(problems, lambda: load_items(locate(places["train"], folder, offline=offline), columns))
     evaluated = _try(problems, lambda: load_items(locate(places["eval"], folder, offline=offline), columns))
-    problems += _registry_problems(recipe, start, evaluated, offline=offline)
+    problems += _registry_problems(recipe, start, train, evaluated, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
         problems += _chat_problems(base, [items for items in (train, evaluated) if items is not None])
@@ -306,7 +308,9 @@ def _split(message: str) -> tuple[str, str, str]:
     return (where, found, "what the recipe says") if found else ("recipe", message, "what the recipe says")
 
 
-def _registry_problems(recipe: Recipe, start: Path, evaluated: Items | None, *, offline: bool) -> list[Problem]:
+def _registry_problems(
+    recipe: Recipe, start: Path, train: Items | None, evaluated: Items | None, *, offline: bool
+) -> list[Problem]:
     problems: list[Problem] = []
     task = tasks.BUILT_IN[recipe.model.task]
     method = recipe.train.method
@@ -315,7 +319,8 @@ def _registry_problems(recipe: Recipe, start: Path, evaluated: Items | None, *, 
     problems += _train_problems(recipe)
     for index, section in enumerate(recipe.evaluate, 1):
         where = f"evaluate[{index}]"
-        problems += _evaluator_problems(where, section, recipe.model.task, start, evaluated, offline=offline)
+        found = _evaluator_problems(where, section, recipe.model.task, start, evaluated, offline=offline)
+        problems += found or _scorer_problems(where, section, train, evaluated)
     _named("init.lora", recipe.init.lora, LORA, problems)
     _named("init.head", recipe.init.head, HEAD, problems)
     return problems
@@ -353,6 +358,32 @@ def _evaluator_problems(
         return []
     expected = f"an evaluator of {outputs}, for {task} predicts them"
     return [Problem(f"{where}.evaluator", f"{section.evaluator!r}, which reads {evaluator.reads}", expected)]
+
+
+def _scorer_problems(
+    where: str, section: EvaluatorSection, train: Items | None, evaluated: Items | None
+) -> list[Problem]:
+    """Whether a scorer of scikit-learn takes these classes: asked with the right answer to every eval item."""
+    if train is None or evaluated is None or not section.evaluator.startswith("sklearn:"):
+        return []
+    import numpy as np
+
+    labels = label_set(train)
+    if not {*evaluated.targets} <= {*labels}:
+        return []  # told of each label
+    targets = np.array([labels.index(target) for target in evaluated.targets])
+    outputs = Predictions(targets, np.eye(len(labels))[targets])
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            evaluator = evaluators.build(section.evaluator, section.args)
+            score = evaluators.as_scored(evaluator.score(evaluated, outputs), len(outputs)).score
+        found = "" if math.isfinite(score) else f"it gives {score}"
+    except Exception as error:  # noqa: BLE001  whatever the library raises, it will again when training is over
+        found = f"{type(error).__name__}: {error}"
+    if not found:
+        return []
+    expected = f"a scorer of {len(labels)} labels, for one ({', '.join(labels)}); sklearn:f1_macro is one"
+    return [Problem(f"{where}.evaluator", f"{section.evaluator!r}: {found}", expected)]
 
 
 def _named(where: str, name: str, known: Any, problems: list[Problem]) -> bool:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import environment, executors, folders, provenance, signature, store
+from seedband import environment, evaluators, executors, folders, provenance, signature, store
 from seedband.errors import Refused, UsageError
+from seedband.evaluators import Evaluator, describe
 from seedband.executors import Executor
 from seedband.items import ITEMS
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
@@ -16,7 +17,7 @@ from seedband.recipe import differing_keys, dump_recipe
 from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.seeding import streams
 from seedband.trainers import TRAINING, find
-from seedband.worker import RUN, SCORES
+from seedband.worker import RUN, SCORES, TRAINED
 
 OnEvent = Callable[[Event], None]
 #: Where a run is scored once more, beside its scores.
@@ -32,6 +33,8 @@ class Plan(NamedTuple):
         seeds: Root seeds that are wanted.
         finished: Runs that are there already.
         jobs: Jobs for the missing ones.
+        stale: Of the finished runs those that were scored otherwise than the recipe asks for now.
+        unscored: Seeds among the missing that are trained already, and wait to be scored.
     """
 
     prepared: Prepared
@@ -39,15 +42,18 @@ class Plan(NamedTuple):
     seeds: tuple[int, ...]
     finished: tuple[Run, ...]
     jobs: tuple[TrainJob, ...]
+    stale: tuple[Run, ...] = ()
+    unscored: tuple[int, ...] = ()
 
     def as_dict(self, slots: int) -> dict[str, Any]:
         """The plan for people and scripts, with what it will take, `slots` jobs at a time."""
-        seeds = [run.seed for job in self.jobs for run in job.runs]
+        seeds = [run.seed for job in self.jobs for run in job.runs if run.seed not in self.unscored]
         cost = estimate(self.prepared, [run.record["train_seconds"] for run in self.finished])
         return {
             "folder": str(self.folder),
             "finished": [run.seed for run in self.finished],
             "seeds_to_train": seeds,
+            "seeds_to_score": sorted([*self.unscored, *(run.seed for run in self.stale)]),
             "jobs": len(self.jobs),
             "steps_per_run": cost.steps,
             "disk_bytes": len(seeds) * cost.bytes_per_run,
@@ -78,7 +84,50 @@ def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | Non
     missing = [seed for seed in seeds if seed not in {run.seed for run in finished}]
     if missing:
         _check_same_versions(finished)
-    return Plan(prepared, target, tuple(seeds), finished, tuple(train_jobs(prepared, target, missing)))
+    unscored = tuple(seed for seed in missing if (folders.seed_folder(target, seed) / TRAINED).is_file())
+    jobs = tuple(train_jobs(prepared, target, missing))
+    return Plan(prepared, target, tuple(seeds), finished, jobs, stale_runs(prepared, finished), unscored)
+
+
+def stale_runs(prepared: Prepared, finished: Sequence[Run]) -> tuple[Run, ...]:
+    """Of finished runs those whose scores are not what the recipe asks for now.
+
+    An evaluator crashed or is another one, or its arguments are; scoring is set otherwise; or new scores were on their
+    way into the run's folder when the process ended.
+    """
+    scored = [run for run in finished if run.evaluations]
+    if not scored:
+        return ()
+    start = Path(prepared.scoring.folder)
+    asked = {
+        section.metric: evaluators.build(section.evaluator, section.args, start) for section in prepared.recipe.evaluate
+    }
+    return tuple(run for run in scored if not _is_scored_as_asked(run, prepared.recipe, asked))
+
+
+def _is_scored_as_asked(run: Run, recipe: Recipe, asked: Mapping[str, Evaluator]) -> bool:
+    wanted = recipe.as_dict()
+    sections = [
+        {key: recipe_of.get(key) for key in signature.SCORED_BY} for recipe_of in (wanted, run.record["recipe"])
+    ]
+    if any(evaluation.crashed for evaluation in run.evaluations) or len({*map(store.canonical, sections)}) > 1:
+        return False
+    items = run.folder / ITEMS
+    if (run.folder / ANEW).exists() and not (
+        items.is_file() and store.file_sha256(items) == run.record["items_sha256"]
+    ):
+        return False
+    known = signature.at(run.record["signature"], "evaluators")
+    described = known if isinstance(known, Mapping) else {}
+    # What really ran is known once it has run: only the rest can be compared.
+    return all(
+        store.canonical(described.get(name)) == store.canonical(describe(evaluator, _backend(described.get(name))))
+        for name, evaluator in asked.items()
+    )
+
+
+def _backend(described: object) -> str:
+    return str(described.get("backend", "")) if isinstance(described, Mapping) else ""
 
 
 def carry_out(
@@ -101,8 +150,8 @@ def carry_out(
         keep_going: Go on without runs that crash.
 
     Raises:
-        Refused: Seeds that do nothing.
-        WorkFailed: A run crashed; the others ran on, are kept, and sweep.json says what became of it.
+        Refused: Seeds that do nothing, or a finished run that cannot be scored anew: other weights, another machine.
+        WorkFailed: A run or its scoring crashed; the others are kept, and sweep.json says which was not trained.
     """
     on_event = each_warning_once(on_event)
     folders.clear(plan.folder)
@@ -119,10 +168,11 @@ def carry_out(
     logs.mkdir(parents=True, exist_ok=True)
     executor = executors.make("local", slots=jobs, offline=offline, logs=logs)
     crashed = train(plan.jobs, executor, plan.finished, recipe.seeds.vary, on_event)
-    _score_anew(plan, executor, on_event)
     if crashed and announce:
         record(plan, crashed=[outcome for outcome in crashed if told_of(outcome) is None])
     raise_told(crashed)
+    # Further seeds of a candidate are no occasion to touch the other runs of its folder.
+    _score_anew(plan, [run for run in plan.stale if announce or run.seed in plan.seeds], executor, on_event)
     if not keep_going:
         leaving = "; --keep-going leaves it out" if announce else ""
         raise_crashes(crashed, f"sweep again to train it: what is finished is kept{leaving}")
@@ -133,34 +183,62 @@ def carry_out(
     return finished
 
 
-def _score_anew(plan: Plan, executor: Executor, on_event: OnEvent) -> None:
-    """Score those runs once more that an evaluator's crash left without a score; nothing is trained for it."""
-    recipe = plan.prepared.recipe
-    broken = [run for run in plan.finished if any(evaluation.crashed for evaluation in run.evaluations)]
-    waiting = [run for run in broken if not (run.folder / ANEW / SCORES).is_file()]
-    if waiting:
-        targets = [ScoreTarget(recognise(run.folder, f"seed {run.seed}"), str(run.folder / ANEW)) for run in waiting]
-        score(ScoreJob(plan.prepared.scoring, tuple(targets), recipe.determinism), executor, on_event)
-    for run in broken:
-        _take_over(run, recipe)
+def _score_anew(plan: Plan, stale: Sequence[Run], executor: Executor, on_event: OnEvent) -> None:
+    """Score finished runs once more, each kept as soon as it is done; nothing is trained for it."""
+    for run in plan.finished:
+        # What a process that was killed left there was asked for by another recipe, or in other words.
+        _discard(run.folder / ANEW, keep_folder=run in plan.stale)
+    if not stale:
+        return
+    names = {f"seed {run.seed}": run for run in stale}
+    on_event(Event("note", content={"text": f"{', '.join(names)}: scored anew, not trained again"}))
+
+    def watched(event: Event) -> None:
+        on_event(event)
+        if event.kind == "scored":
+            _take_over(names[event.content["checkpoint"]], plan.prepared)
+
+    targets = [ScoreTarget(recognise(run.folder, name), str(run.folder / ANEW)) for name, run in names.items()]
+    job = ScoreJob(plan.prepared.scoring, tuple(targets), plan.prepared.recipe.determinism)
+    score(job, executor, watched, "sweep again to score it: what is finished is kept")
 
 
-def _take_over(run: Run, recipe: Recipe) -> None:
-    """Put new scores in place of a run's old ones; killed at any moment, the next sweep does it again."""
+def _take_over(run: Run, prepared: Prepared) -> None:
+    """Put new scores in place of a run's old ones; killed at any moment, the next sweep scores it once more."""
     place = run.folder / ANEW
     result = store.read_json(place / SCORES, "scores")
     if result["checkpoint_sha256"] != run.record["checkpoint_sha256"]:
         raise Refused(
             f"{run.folder}: its weights are not those that its {RUN} records", hint="restore the run's folder"
         )
+    ours = signature.at(run.record["signature"], "environment") or {}
+    changed = differing_keys(ours, result["signature"]["environment"])
+    if changed:
+        raise Refused(
+            f"{run.folder} was scored in another environment: {', '.join(changed)} changed",
+            hint="have it scored anew where it was trained, or give another --out; seedband doctor says what differs",
+        )
     kept = {key: value for key, value in run.record.items() if key not in ("format", "version")}
     new = {key: result[key] for key in ("evaluations", "items_sha256", "failure")}
-    status = "failed" if result["failure"] else "finished"
-    signed = {**result["signature"], **signature.of_training(recipe)}
+    new |= {
+        "status": "failed" if result["failure"] else "finished",
+        "signature": {**result["signature"], **signature.of_training(prepared.recipe)},
+        "truncated": {**run.record.get("truncated", {}), "eval": result["truncated"]},
+        # Its weights are the same, so this recipe differs in how they are scored, and where things lie.
+        "recipe": prepared.recipe.as_dict(),
+        "provenance": provenance.relative(prepared.provenance, run.folder),
+    }
     with store.replacing(run.folder / ITEMS) as temporary:
         shutil.copyfile(place / ITEMS, temporary)
-    store.write_json(run.folder / RUN, "run", {**kept, **new, "signature": signed, "status": status})
-    shutil.rmtree(place)
+    store.write_json(run.folder / RUN, "run", {**kept, **new})
+    _discard(place)
+
+
+def _discard(place: Path, *, keep_folder: bool = False) -> None:
+    """Remove new scores; while the folder is there, a run's items may be newer than its record."""
+    (place / SCORES).unlink(missing_ok=True)
+    if not keep_folder:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def record(
@@ -185,7 +263,7 @@ def record(
     """
     path = plan.folder / folders.SWEEP
     before = folders.read_sweep(plan.folder) if path.is_file() else {"seeds": []}
-    if path.is_file() and signature.changed_keys(before, plan.prepared.as_record()):
+    if path.is_file() and signature.changed_training(before, plan.prepared.as_record()):
         before = {"seeds": []}  # another recipe was begun here, and left nothing
     made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256", "band_before_sha256")}
     if band is not None:
@@ -247,13 +325,13 @@ def stamp(folder: Path, seed: int, proof: Mapping[str, Any]) -> None:
 
 
 def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]) -> None:
-    """What lies in the folder must come from this recipe, on this base and these rows: no work of another is lost."""
+    """What lies in the folder must be trained by this recipe, base and rows: no work of another is lost."""
     records = [run.record for run in finished]
-    unfinished = any((run / TRAINING).is_file() for run in folder.glob("seed-*/"))
+    unfinished = any((run / name).is_file() for run in folder.glob("seed-*/") for name in (TRAINING, TRAINED))
     if not records and unfinished and (folder / folders.SWEEP).is_file():
         records = [folders.read_sweep(folder)]
     for record in records:
-        changed = signature.changed_keys(record, prepared.as_record())
+        changed = signature.changed_training(record, prepared.as_record())
         if changed:
             raise UsageError(
                 f"{folder} holds runs of another recipe: {', '.join(changed)} changed",

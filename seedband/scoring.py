@@ -89,7 +89,9 @@ def _evaluate(
     try:
         scored = as_scored(evaluator.score(items, given), n)
         trivial = evaluator.trivial_score(items, given)
-    except Exception as error:  # noqa: BLE001  an evaluator is somebody's code: its crash must not lose the others
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  somebody's code, which may call sys.exit: it must not lose the others
         traceback.print_exc()
         return Evaluation(name, None, n, n, None, _crash(error), crashed=True), None
     unscored = 0 if scored.per_item is None else int(np.isnan(scored.per_item).sum())
@@ -121,7 +123,7 @@ def _short(value: float | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _crash(error: Exception) -> str:
+def _crash(error: BaseException) -> str:
     if isinstance(error, SeedbandError):
         return f"{error.message} ({error.hint})" if error.hint else error.message
     return f"the evaluator crashed: {type(error).__name__}: {error}"

@@ -56,6 +56,10 @@ FREE_KEYS = (
 )  # fmt: skip
 
 
+#: Sections of a recipe that say how checkpoints are scored: no weight depends on them, and scores can be made anew.
+SCORED_BY = ("evaluate", "score", "generation")
+
+
 @dataclass(frozen=True)
 class Difference:
     """One thing in which two signatures differ.
@@ -164,9 +168,19 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def training_identity(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a recipe's identity weights come from: all of it but how they are scored."""
+    return {key: value for key, value in identity(record).items() if key not in SCORED_BY}
+
+
 def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """What differs between two records' recipes, their bases and rows compared by content."""
     return differing_keys(identity(first), identity(second))
+
+
+def changed_training(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """What of that gives other weights."""
+    return differing_keys(training_identity(first), training_identity(second))
 
 
 def unpaired(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:

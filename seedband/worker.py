@@ -3,7 +3,8 @@
     python -m seedband.worker JOB.json PARENT_PID
 
 Events go to standard output, one JSON object a line; whatever libraries print goes to standard error, which the
-parent keeps as the job's log. run.json is written last: its existence means that the run is finished.
+parent keeps as the job's log. run.json is written last: its existence means that the run is finished. trained.json
+stands there while a trained checkpoint is scored: whatever ends the process meanwhile, nothing is trained for it again.
 """
 
 import json
@@ -20,14 +21,16 @@ from seedband import determinism, environment, provenance, signature, store
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
-from seedband.models import recognise
-from seedband.records import Job, ProbeJob, ScoreJob, ScoreTarget, TrainJob
+from seedband.items import ITEMS
+from seedband.models import CHECKPOINT, recognise
+from seedband.records import Job, ProbeJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.schema import checked, read_record
 from seedband.scoring import Emit, score_checkpoint
 from seedband.seeding import item_keys
-from seedband.trainers import TrainContext, TrainedRun, load
+from seedband.trainers import TrainContext, TrainedRun, load, training_files
 
 RUN = "run.json"
+TRAINED = "trained.json"
 SCORES = "scores.json"
 
 
@@ -39,6 +42,39 @@ class _Kind:
 @dataclass(frozen=True)
 class _JobFile:
     job: _Kind
+
+
+@dataclass(frozen=True)
+class _Environment:
+    versions: Mapping[str, str]
+    device: str
+    hardware: Mapping[str, Any]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Trained:
+    failure: str
+    truncated: Mapping[str, Any]
+    witnesses: Mapping[str, str | None]
+    initializers: tuple[Mapping[str, Any], ...]
+    steps: int
+    attention: str
+    environment: _Environment
+    pins: Mapping[str, Any]
+    pins_flipped: tuple[str, ...]
+    train_seconds: float
+
+
+@dataclass(frozen=True)
+class _TrainedFile:
+    """trained.json: what training left, until it is scored."""
+
+    identity: str
+    files: Mapping[str, str]
+    seed: int
+    streams: Mapping[str, int]
+    record: _Trained
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,6 +94,7 @@ def main(arguments: Sequence[str]) -> int:
             run_score(job, emit)
         else:
             run_probe(job, emit)
+        emit("done", None, {})
     except SeedbandError as error:
         return _tell(error, emit)
     except OSError as error:
@@ -75,9 +112,10 @@ def _tell(error: SeedbandError, emit: Emit) -> int:
 
 
 def run_train(job: TrainJob, emit: Emit) -> None:
-    """Train every seed of the group, score its checkpoint from disk as `check` would, and record it."""
-    from seedband.trainers import resume
+    """Train every seed of the group, score its checkpoint from disk as `check` would, and record it.
 
+    A seed that was trained by a process that ended before it was scored is scored alone.
+    """
     recipe = job.recipe
     determinism.pin(recipe.determinism)
     device = resolve_device(recipe.train.device)
@@ -92,22 +130,80 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         items=train_items,
         item_keys=tuple(item_keys(train_items.contents)),
         device=device,
-        identity=store.digest([signature.identity(known), facts["fingerprint"], facts["versions"], device]),
+        identity=store.digest([signature.training_identity(known), facts["fingerprint"], facts["versions"], device]),
     )
     emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
+    waiting = []
+    for run in job.runs:
+        known_of_run = _left(run, context.identity, emit)
+        if known_of_run is None:
+            waiting.append(run)
+        else:
+            emit("witness", run.seed, known_of_run["witnesses"])
+            _finish(job, run, known_of_run, pins, emit)
+    if waiting:
+        _train(job, context, waiting, {"environment": facts, "pins": pins}, emit)
+
+
+def _train(
+    job: TrainJob, context: TrainContext, runs: Sequence[SeedRun], process: Mapping[str, Any], emit: Emit
+) -> None:
+    """Train these seeds; what each left is on record before its scores are asked for."""
     started = time.monotonic()
-    for trained in load(recipe.train.method).train(context, job.runs, emit):
+    for trained in load(context.recipe.train.method).train(context, runs, emit):
         seconds = time.monotonic() - started
-        if told := trained.truncated.in_words("train", len(train_items), job.scoring.max_length):
+        if told := trained.truncated.in_words("train", len(context.items), context.scoring.max_length):
             emit("warning", None, {"text": told})
-        record = _run_record(job, trained, facts, pins, device, emit)
-        if record["pins_flipped"]:
-            text = f"seed {trained.run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
-            emit("warning", trained.run.seed, {"text": text})
-        store.write_json(Path(trained.run.folder) / RUN, "run", {**record, "train_seconds": round(seconds, 3)})
-        resume.remove(Path(trained.run.folder))
-        emit("finished", trained.run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
+        record = _trained_record(trained, process, round(seconds, 3))
+        folder, run = Path(trained.run.folder), trained.run
+        content = {"seed": run.seed, "streams": dict(run.streams), "files": _files(folder), "record": record}
+        store.write_json(folder / TRAINED, "trained", {"identity": context.identity, **content})
+        _finish(job, run, record, process["pins"], emit)
         started = time.monotonic()
+
+
+def _finish(job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], emit: Emit) -> None:
+    """Score what training left, and make a finished run of it."""
+    from seedband.trainers import resume
+
+    record = _run_record(job, run, known, pins, emit)
+    if record["pins_flipped"]:
+        text = f"seed {run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
+        emit("warning", run.seed, {"text": text})
+    folder = Path(run.folder)
+    store.write_json(folder / RUN, "run", record)
+    (folder / TRAINED).unlink()
+    resume.remove(folder)
+    emit("finished", run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
+
+
+def _left(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | None:
+    """What a process that ended before it had scored left of this very run; anything else is removed."""
+    folder = Path(run.folder)
+    if not (folder / TRAINED).is_file():
+        return None
+    try:
+        left, content = read_record(folder / TRAINED, "trained", _TrainedFile)
+        same = (left.identity, left.seed, left.streams) == (identity, run.seed, run.streams)
+        why = "" if same else "is of another recipe, data, base, version or machine"
+        if same and _files(folder) != left.files:
+            why = "is damaged: its files do not fit their hashes"
+    except SeedbandError as error:
+        why = f"is damaged: {error}"
+    if not why:
+        record: Mapping[str, Any] = content["record"]
+        return record
+    emit("warning", run.seed, {"text": f"seed {run.seed}: the checkpoint that waits to be scored {why}: trained anew"})
+    for name in (TRAINED, *CHECKPOINT):
+        (folder / name).unlink(missing_ok=True)
+    return None
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Hash of every file that training left in a run's folder."""
+    others = {TRAINED, ITEMS, *(path.name for path in training_files(folder))}
+    left = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    return {path.name: store.file_sha256(path) for path in sorted(left) if path.name not in others}
 
 
 def run_score(job: ScoreJob, emit: Emit) -> None:
@@ -152,35 +248,47 @@ def read_job(path: Path) -> Job:
     return checked(content, kinds[content["kind"]], f"{path}: not a job that holds together")
 
 
+def _trained_record(trained: TrainedRun, process: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """What training gave, as run.json will have it."""
+    return {
+        "failure": trained.failure,
+        "truncated": {"train": asdict(trained.truncated)},
+        "witnesses": dict(trained.witnesses),
+        "initializers": list(trained.initializers),
+        "steps": trained.steps,
+        "attention": trained.attention,
+        "environment": dict(process["environment"]),
+        "pins": dict(process["pins"]),
+        "pins_flipped": determinism.flipped(process["pins"], determinism.read_back()),
+        "train_seconds": seconds,
+    }
+
+
 def _run_record(
-    job: TrainJob, trained: TrainedRun, facts: Mapping[str, Any], pins: Mapping[str, Any], device: str, emit: Emit
+    job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], emit: Emit
 ) -> dict[str, Any]:
     scored: dict[str, Any] = {
         "evaluations": [],
         "signature": None,
         "checkpoint_sha256": None,
-        "failure": trained.failure,
+        "failure": known["failure"],
     }
-    if not trained.failure:
-        files = recognise(Path(trained.run.folder), f"seed {trained.run.seed}")
-        scored = score_checkpoint(job.scoring, ScoreTarget(files, trained.run.folder), device, facts, emit)
+    if not known["failure"]:
+        files = recognise(Path(run.folder), f"seed {run.seed}")
+        facts = known["environment"]
+        scored = score_checkpoint(job.scoring, ScoreTarget(files, run.folder), facts["device"], facts, emit)
     if scored["signature"] is not None:
         scored["signature"] |= signature.of_training(job.recipe)
     return {
-        "seed": trained.run.seed,
-        "streams": dict(trained.run.streams),
+        **known,
+        "seed": run.seed,
+        "streams": dict(run.streams),
         "status": "failed" if scored["failure"] else "finished",
         **scored,
-        "truncated": {"train": asdict(trained.truncated), "eval": scored.get("truncated")},
-        "witnesses": dict(trained.witnesses),
-        "initializers": list(trained.initializers),
-        "steps": trained.steps,
-        "attention": trained.attention,
+        "truncated": {**known["truncated"], "eval": scored.get("truncated")},
         "recipe": job.recipe.as_dict(),
-        "provenance": provenance.relative(job.provenance, Path(trained.run.folder)),
-        "environment": dict(facts),
-        "pins": dict(pins),
-        "pins_flipped": determinism.flipped(pins, determinism.read_back()),
+        "provenance": provenance.relative(job.provenance, Path(run.folder)),
+        "pins_flipped": sorted({*known["pins_flipped"], *determinism.flipped(pins, determinism.read_back())}),
     }
 
 

@@ -63,3 +63,33 @@ def test_chats_need_a_base_with_a_chat_template(tiny_generation, tmp_path):
     assert all("no chat template" in problem.found for problem in found)
     make_tiny_decoder(folder.folder / "base", chat=True)
     assert prepare(load_recipe(folder.config), offline=True).eval_items.chat
+
+
+@pytest.mark.parametrize(
+    ("scorer", "told"),
+    [
+        ("roc_auc", "multi_class must be in"),
+        ("f1", "Target is multiclass"),
+        ("average_precision", None),
+        ("f1_macro", None),
+    ],
+)
+def test_a_scorer_that_cannot_take_the_labels_is_told_before_training(tiny_recipe, tmp_path, scorer, told):
+    text = recipe_text() + f'\n[[evaluate]]\nevaluator = "sklearn:{scorer}"\n'
+    if told is None:
+        folder = shutil.copytree(tiny_recipe.folder, tmp_path / "sound")
+        (folder / "seedband.toml").write_text(text, encoding="utf-8")
+        assert prepare(load_recipe(folder / "seedband.toml"), offline=True)
+        return
+    (found,) = problems(tiny_recipe, tmp_path, text)
+    assert found.where == "evaluate[4].evaluator"
+    assert told in found.found
+    assert "3 labels, for one (fruit, metal, river)" in found.expected
+
+
+@pytest.mark.parametrize(("metric", "wanted"), [("groundedness", 1), ("factual_consistency", 0)])
+def test_a_metric_about_the_context_needs_one_before_training(tiny_generation, tmp_path, monkeypatch, metric, wanted):
+    monkeypatch.setattr("seedband.evaluators.fi.AiEvaluation.check_ready", lambda *_, **__: None)
+    text = generation_text() + f'\n[[evaluate]]\nevaluator = "fi:{metric}"\n\n[[evaluate]]\nevaluator = "nothing"\n'
+    found = [entry for entry in problems(tiny_generation, tmp_path, text) if entry.found == "rows without contexts"]
+    assert len(found) == wanted

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seedband.errors import UsageError
-from seedband.evaluators import Checkpoint, Evaluator, Predictions, Scored, build
+from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build
 from seedband.records import Base, CheckpointFiles
 from seedband.scoring import _told, evaluate
 from seedband.testing import make_items
@@ -111,6 +111,53 @@ class Saying(Evaluator):
 
 def refuse():
     raise UsageError("no key", hint="set JUDGE_KEY")
+
+
+@dataclass(frozen=True)
+class Ending(Given):
+    """Ends as it was told to."""
+
+    error: type[BaseException] = SystemExit
+
+    def score(self, items, given) -> Scored:
+        raise self.error(3)
+
+
+@pytest.mark.parametrize("error", [SystemExit, MemoryError, GeneratorExit])
+def test_an_evaluator_that_ends_the_process_or_fills_the_memory_loses_its_own_score_and_no_other(error):
+    ending = Ending((), error=error)
+    evaluations, _ = evaluate({"ending": ending, "accuracy": build("accuracy", {})}, ITEMS, predictions(), CHECKPOINT)
+    assert [entry.score is None for entry in evaluations] == [True, False]
+    assert evaluations[0].failure == f"the evaluator crashed: {error.__name__}: 3"
+    assert evaluations[0].crashed
+
+
+def test_an_interruption_is_no_crash():
+    with pytest.raises(KeyboardInterrupt):
+        evaluate({"ending": Ending((), error=KeyboardInterrupt)}, ITEMS, predictions(), CHECKPOINT)
+
+
+@dataclass(frozen=True)
+class Writing(Given):
+    """Writes into what it is given."""
+
+    array: str = "logits"
+
+    def score(self, items, given) -> Scored:
+        getattr(given, self.array)[:] = 0
+        return Scored(1.0)
+
+
+@pytest.mark.parametrize("array", ["logits", "labels", "nll", "n_tokens"])
+def test_an_evaluator_that_writes_into_predictions_crashes_and_the_others_score_what_was_predicted(array):
+    texts = Generations(("a",) * N, np.linspace(0, 1, N), np.arange(N), 9)
+    given, other = (predictions(), "accuracy") if array in ("logits", "labels") else (texts, "reference_nll")
+    (alone,), _ = evaluate({other: build(other, {})}, ITEMS, given, CHECKPOINT)
+    both = {"writing": Writing((), array=array), other: build(other, {})}
+    (crashed, beside), _ = evaluate(both, ITEMS, given, CHECKPOINT)
+    assert crashed.crashed
+    assert "read-only" in crashed.failure
+    assert beside == alone
 
 
 def said(what):

@@ -15,10 +15,12 @@ def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(plan)
         return
     seeds = ", ".join(str(seed) for seed in plan["seeds_to_train"]) or "none"
+    again = ", ".join(str(seed) for seed in plan["seeds_to_score"])
     print_lines(
         [
             f"folder: {plan['folder']}, {len(plan['finished'])} runs finished",
             f"to train: seeds {seeds}; {plan['jobs']} jobs, {plan['steps_per_run']} steps a run",
+            *([f"to score, not to train: seeds {again}"] if again else []),
             f"disk: about {plan['disk_bytes'] / 1e6:.1f} MB",
             f"time: about {_duration(plan['seconds'])} ({plan['seconds_from']})",
             *(f"warning: {text}" for text in plan["warnings"]),

@@ -100,6 +100,11 @@ class AiEvaluation(Evaluator):
         """As the recipe says it."""
         return f"fi:{self.metric}"
 
+    @property
+    def needs_context(self) -> bool:  # type: ignore[override]
+        """Whether the metric is about the context."""
+        return METRICS[self.metric].needs == "contexts"
+
     def check_arguments(self) -> None:
         """Hold the arguments against each other.
 

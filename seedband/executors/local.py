@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from seedband.children import killed_by
 from seedband.determinism import overridden, pinned_environment, without_secrets
+from seedband.errors import WorkFailed
 from seedband.executors import OnEvent
 from seedband.records import Event, Job, Outcome
 from seedband.worker import write_job
@@ -35,6 +36,7 @@ class _Child:
     log: Path
     file: Path
     error: dict[str, Any] = field(default_factory=dict)
+    done: bool = False
 
 
 class LocalExecutor:
@@ -109,6 +111,8 @@ def _dispatch(child: _Child, line: str, on_event: OnEvent) -> None:
         return  # half a line of a job that was killed
     if event["kind"] == "error":
         child.error = event["content"]
+    elif event["kind"] == "done":
+        child.done = True
     else:
         on_event(Event(event["kind"], event["seed"], event["content"]))
 
@@ -116,6 +120,8 @@ def _dispatch(child: _Child, line: str, on_event: OnEvent) -> None:
 def _ended(child: _Child) -> Outcome:
     code = child.process.wait()
     child.file.unlink(missing_ok=True)
+    if code == 0 and not child.done:  # somebody's code ended the process
+        return Outcome(child.job, WorkFailed.exit_code, "ended before its work was done", child.log, child.error)
     return Outcome(child.job, code, _message(code, child), child.log, child.error)
 
 

@@ -259,7 +259,7 @@ def test_items_of_another_run_are_refused(swept):
     ("change", "told"),
     [
         ({"train_device": '"cuda"'}, "finds no CUDA device"),
-        ({"data_slices": '["label"]'}, "data.slices"),
+        ({"data_slices": '["score"]'}, "data.slices"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error(tiny, change, told):
