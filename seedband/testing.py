@@ -109,7 +109,10 @@ def check_evaluator(evaluator: Any, items: Items | None = None, predictions: Any
             with _restored():
                 amiss = list(_course(evaluator, items, given))
         except Exception as error:  # noqa: BLE001  whatever it raises is the finding
-            amiss = [f"crashes: {type(error).__name__}: {error}"]
+            # Arrays of predictions are read-only, so numpy is the first to say it.
+            writes = isinstance(error, ValueError) and "read-only" in str(error)
+            what = "changes what it is given to read" if writes else "crashes"
+            amiss = [f"{what}: {type(error).__name__}: {error}"]
     if amiss:
         what = getattr(evaluator, "name", None) or type(evaluator).__name__
         raise AssertionError("\n".join([f"evaluator {what}:", *(f"  - {text}" for text in amiss)]))
