@@ -18,8 +18,8 @@ class Problem:
 
     Attributes:
         where: Key path, file and row, flag or checkpoint that is wrong.
-        found: What is there.
-        expected: What should be there.
+        found: What is there; what is wrong with it where nothing is `expected` in its place.
+        expected: What should be there; may be empty.
         hint: What to do about it; may be empty.
     """
 
@@ -30,6 +30,8 @@ class Problem:
 
     def __str__(self) -> str:
         line = f"{self.where}: found {self.found}, expected {self.expected}"
+        if not self.expected:
+            line = f"{self.where}: {self.found}"
         return f"{line} ({self.hint})" if self.hint else line
 
 

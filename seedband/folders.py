@@ -16,8 +16,9 @@ from seedband.models import CHECKPOINT
 from seedband.records import Evaluation, Run
 from seedband.schema import Number, PathText, read_record
 from seedband.seeding import MAX_ROOT_SEED
+from seedband.trained import TRAINED, EnvironmentRecord
 from seedband.trainers import trace_path, training_files
-from seedband.worker import RUN, TRAINED
+from seedband.worker import RUN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,14 +72,6 @@ class _Recipe:
 
 
 @dataclass(frozen=True)
-class _Environment:
-    versions: Mapping[str, str]
-    device: str
-    hardware: Mapping[str, Any]
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class _Pins:
     threads: int
     environment: Mapping[str, str]
@@ -106,7 +99,7 @@ class _RunFile:
     initializers: tuple[_Initializer, ...]
     recipe: _Recipe
     provenance: _Provenance
-    environment: _Environment
+    environment: EnvironmentRecord
     pins: _Pins
     train_seconds: Annotated[Number, Ge(0), Le(1e9)]
     items_sha256: str | None = None

@@ -298,14 +298,10 @@ def _try(problems: list[Problem], step: Callable[[], T]) -> T | None:
     try:
         return step()
     except UsageError as error:
-        single = Problem(*_split(error.message), error.hint)
+        where, _, found = error.message.partition(": ")
+        single = Problem(where, found, "", error.hint) if found else Problem("recipe", where, "", error.hint)
         problems += error.problems or [single]
         return None
-
-
-def _split(message: str) -> tuple[str, str, str]:
-    where, _, found = message.partition(": ")
-    return (where, found, "what the recipe says") if found else ("recipe", message, "what the recipe says")
 
 
 def _registry_problems(
@@ -344,9 +340,8 @@ def _evaluator_problems(
         evaluator = evaluators.build(section.evaluator, section.args, start)
         evaluator.check_ready(offline=offline)
     except UsageError as error:
-        return [*error.problems] or [
-            Problem(f"{where}.{key}", error.message, error.hint or "an evaluator that is there")
-        ]
+        inner = [replace(problem, where=f"{where}: {problem.where}") for problem in error.problems]
+        return inner or [Problem(f"{where}.{key}", error.message, "", error.hint)]
     if offline and evaluator.sends_to:
         found = f"{section.evaluator!r}, which sends data to {evaluator.sends_to}"
         return [Problem(f"{where}.evaluator", found, "an evaluator that works offline, or no --offline")]

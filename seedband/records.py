@@ -5,7 +5,7 @@ The sections of `Recipe` are the sections of seedband.toml, key for key; the bou
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -396,6 +396,10 @@ class Event:
     kind: str
     seed: int | None = None
     content: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: How a job tells its parent of an event: kind, seed, content.
+Emit = Callable[[str, int | None, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)

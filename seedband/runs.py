@@ -16,8 +16,9 @@ from seedband.preflight import Prepared, estimate
 from seedband.recipe import differing_keys, dump_recipe
 from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.seeding import streams
+from seedband.trained import TRAINED
 from seedband.trainers import TRAINING, find
-from seedband.worker import RUN, SCORES, TRAINED
+from seedband.worker import RUN, SCORES
 
 OnEvent = Callable[[Event], None]
 #: Where a run is scored once more, beside its scores.

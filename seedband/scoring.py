@@ -1,7 +1,7 @@
 """Scoring: the one way in which a checkpoint from disk becomes scores, for a finished run as for a candidate."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,10 @@ from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.items import ITEMS, write_table
 from seedband.predictions import Checkpoint, Outputs
-from seedband.records import Evaluation, ScoreTarget, Scoring
+from seedband.records import Emit, Evaluation, ScoreTarget, Scoring
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Emit = Callable[[str, int | None, Mapping[str, Any]], None]
 
 
 def score_checkpoint(

@@ -21,16 +21,15 @@ from seedband import determinism, environment, provenance, signature, store
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
-from seedband.items import ITEMS
-from seedband.models import CHECKPOINT, recognise
-from seedband.records import Job, ProbeJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
+from seedband.models import recognise
+from seedband.records import Emit, Job, ProbeJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.schema import checked, read_record
-from seedband.scoring import Emit, score_checkpoint
+from seedband.scoring import score_checkpoint
 from seedband.seeding import item_keys
-from seedband.trainers import TrainContext, TrainedRun, load, training_files
+from seedband.trained import TRAINED, file_hashes, record_of, take_over
+from seedband.trainers import TrainContext, load
 
 RUN = "run.json"
-TRAINED = "trained.json"
 SCORES = "scores.json"
 
 
@@ -42,39 +41,6 @@ class _Kind:
 @dataclass(frozen=True)
 class _JobFile:
     job: _Kind
-
-
-@dataclass(frozen=True)
-class _Environment:
-    versions: Mapping[str, str]
-    device: str
-    hardware: Mapping[str, Any]
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class _Trained:
-    failure: str
-    truncated: Mapping[str, Any]
-    witnesses: Mapping[str, str | None]
-    initializers: tuple[Mapping[str, Any], ...]
-    steps: int
-    attention: str
-    environment: _Environment
-    pins: Mapping[str, Any]
-    pins_flipped: tuple[str, ...]
-    train_seconds: float
-
-
-@dataclass(frozen=True)
-class _TrainedFile:
-    """trained.json: what training left, until it is scored."""
-
-    identity: str
-    files: Mapping[str, str]
-    seed: int
-    streams: Mapping[str, int]
-    record: _Trained
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -135,7 +101,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
     waiting = []
     for run in job.runs:
-        known_of_run = _left(run, context.identity, emit)
+        known_of_run = take_over(run, context.identity, emit)
         if known_of_run is None:
             waiting.append(run)
         else:
@@ -154,9 +120,9 @@ def _train(
         seconds = time.monotonic() - started
         if told := trained.truncated.in_words("train", len(context.items), context.scoring.max_length):
             emit("warning", None, {"text": told})
-        record = _trained_record(trained, process, round(seconds, 3))
+        record = record_of(trained, process, round(seconds, 3))
         folder, run = Path(trained.run.folder), trained.run
-        content = {"seed": run.seed, "streams": dict(run.streams), "files": _files(folder), "record": record}
+        content = {"seed": run.seed, "streams": dict(run.streams), "files": file_hashes(folder), "record": record}
         store.write_json(folder / TRAINED, "trained", {"identity": context.identity, **content})
         _finish(job, run, record, process["pins"], emit)
         started = time.monotonic()
@@ -175,35 +141,6 @@ def _finish(job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping
     (folder / TRAINED).unlink()
     resume.remove(folder)
     emit("finished", run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
-
-
-def _left(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | None:
-    """What a process that ended before it had scored left of this very run; anything else is removed."""
-    folder = Path(run.folder)
-    if not (folder / TRAINED).is_file():
-        return None
-    try:
-        left, content = read_record(folder / TRAINED, "trained", _TrainedFile)
-        same = (left.identity, left.seed, left.streams) == (identity, run.seed, run.streams)
-        why = "" if same else "is of another recipe, data, base, version or machine"
-        if same and _files(folder) != left.files:
-            why = "is damaged: its files do not fit their hashes"
-    except SeedbandError as error:
-        why = f"is damaged: {error}"
-    if not why:
-        record: Mapping[str, Any] = content["record"]
-        return record
-    emit("warning", run.seed, {"text": f"seed {run.seed}: the checkpoint that waits to be scored {why}: trained anew"})
-    for name in (TRAINED, *CHECKPOINT):
-        (folder / name).unlink(missing_ok=True)
-    return None
-
-
-def _files(folder: Path) -> dict[str, str]:
-    """Hash of every file that training left in a run's folder."""
-    others = {TRAINED, ITEMS, *(path.name for path in training_files(folder))}
-    left = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    return {path.name: store.file_sha256(path) for path in sorted(left) if path.name not in others}
 
 
 def run_score(job: ScoreJob, emit: Emit) -> None:
@@ -246,22 +183,6 @@ def read_job(path: Path) -> Job:
     kinds: dict[str, type[TrainJob | ScoreJob | ProbeJob]] = {"train": TrainJob, "score": ScoreJob, "probe": ProbeJob}
     content = read_record(path, "job", _JobFile)[1]["job"]
     return checked(content, kinds[content["kind"]], f"{path}: not a job that holds together")
-
-
-def _trained_record(trained: TrainedRun, process: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """What training gave, as run.json will have it."""
-    return {
-        "failure": trained.failure,
-        "truncated": {"train": asdict(trained.truncated)},
-        "witnesses": dict(trained.witnesses),
-        "initializers": list(trained.initializers),
-        "steps": trained.steps,
-        "attention": trained.attention,
-        "environment": dict(process["environment"]),
-        "pins": dict(process["pins"]),
-        "pins_flipped": determinism.flipped(process["pins"], determinism.read_back()),
-        "train_seconds": seconds,
-    }
 
 
 def _run_record(

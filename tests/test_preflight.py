@@ -93,3 +93,22 @@ def test_a_metric_about_the_context_needs_one_before_training(tiny_generation, t
     text = generation_text() + f'\n[[evaluate]]\nevaluator = "fi:{metric}"\n\n[[evaluate]]\nevaluator = "nothing"\n'
     found = [entry for entry in problems(tiny_generation, tmp_path, text) if entry.found == "rows without contexts"]
     assert len(found) == wanted
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        (
+            'evaluator = "task_completion"\nargs = { model = "m", base_url = "http://localhost/v1", repeats = 0 }',
+            "evaluate[4]: task_completion: repeats: found 0, expected greater than or equal to 1",
+        ),
+        (
+            'evaluator = "python:no_such:f"',
+            "evaluate[4].evaluator: evaluator 'python:no_such:f': cannot import no_such",
+        ),
+    ],
+)
+def test_an_evaluator_that_cannot_be_built_is_told_with_its_place_in_the_recipe(tiny_recipe, tmp_path, section, told):
+    found = problems(tiny_recipe, tmp_path, recipe_text() + f"\n[[evaluate]]\n{section}\n")
+    assert any(str(problem).startswith(told) for problem in found), [str(problem) for problem in found]
+    assert not any("expected  " in str(problem) or "expected ," in str(problem) for problem in found)

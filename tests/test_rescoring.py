@@ -17,7 +17,8 @@ from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import Event, Outcome, SeedRun
 from seedband.runs import ANEW, carry_out, make_plan
-from seedband.worker import SCORES, TRAINED, _files, _left, _Trained
+from seedband.trained import TRAINED, _Trained, file_hashes, take_over
+from seedband.worker import SCORES
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}
 OWN = '\n[[evaluate]]\nevaluator = "python:own_metric:hits"\nargs = { higher_is_better = true }\n'
@@ -316,7 +317,7 @@ def test_a_checkpoint_that_waits_to_be_scored_is_used_for_its_own_run_alone(head
     run, told = heads.runs / "seed-1", []
     record = read_run(run).record
     (run / "run.json").unlink()
-    target, files = SeedRun(1, record["streams"], str(run)), _files(run)
+    target, files = SeedRun(1, record["streams"], str(run)), file_hashes(run)
     if "damaged" in why:
         (run / "head.safetensors").write_bytes(b"other")
     lacking = "witnesses" if "key" in why else ""
@@ -326,7 +327,7 @@ def test_a_checkpoint_that_waits_to_be_scored_is_used_for_its_own_run_alone(head
     if "JSON" in why:
         (run / TRAINED).write_text("{")
     identity = "other" if "recipe" in why else "own"
-    assert _left(target, identity, lambda *event: told.append(event)) is None
+    assert take_over(target, identity, lambda *event: told.append(event)) is None
     assert why in told[0][2]["text"]
     assert not list(run.glob("head*"))
     assert not (run / TRAINED).exists()

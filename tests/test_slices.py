@@ -1,6 +1,7 @@
 """Slices: where on the items a candidate is worse; advice with its error rate."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from tiny import run_cli
 
 from seedband import slices
 from seedband.band import fit_band, load_band
+from seedband.console.verdicts import print_verdict
 from seedband.errors import Refused
 from seedband.records import Candidate
 from seedband.stats.cohorts import holm
@@ -146,3 +148,16 @@ def test_a_band_with_other_slices_than_ours_is_refused(tmp_path, broken):
     band_of(broken).save(tmp_path / "band.json")
     with pytest.raises(Refused, match=r"provenance.slices: found .*, expected a list of slices"):
         load_band(tmp_path / "band.json")
+
+
+@pytest.mark.parametrize(("n", "more"), [(5, ""), (8, "… and 3 more slices like these (--json has them)")])
+def test_a_candidate_that_is_worse_everywhere_fills_no_screen(n, more, capsys):
+    rows = [row(f"v{k}", [0.80, 0.82, 0.81, 0.83]) for k in range(n)]
+    band = band_of(rows)
+    new = candidate(**{f"v{k}": 0.1 + 0.01 * k for k in range(n)})
+    print_verdict(replace(band.judge({"accuracy": 0.5}), slices=slices.judge(band, [new])), band)
+    told = [
+        line for line in capsys.readouterr().out.splitlines() if "after Holm advises" in line or "like these" in line
+    ]
+    assert [line.split(" (")[0] for line in told[:5]] == [f"accuracy on channel = v{k}" for k in range(5)]
+    assert "".join(told[5:]) == more

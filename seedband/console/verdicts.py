@@ -11,6 +11,8 @@ from seedband.metric_band import MetricBand
 from seedband.verdict import MetricVerdict, Verdict
 
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
+#: Slices told one by one, the clearest first; a candidate that collapsed is worse on all of them.
+TOLD_SLICES = 5
 
 
 def verdict_line(name: str, m: MetricVerdict, band: MetricBand) -> str:
@@ -64,16 +66,18 @@ def _slices(verdict: Verdict, band: Band) -> list[str]:
     """Slices on which candidates are worse than chance explains; one line where there are none."""
     if not verdict.slices:
         return []
-    level = band.alpha
+    worse = [entry for entry in verdict.slices if entry.p_adjusted <= band.alpha]
+    if not worse:
+        n = len({(entry.column, entry.value) for entry in verdict.slices})
+        return [f"slices: on none of {n} is it worse than chance explains (Holm-corrected; slices advise)"]
     lines = []
-    for entry in sorted(verdict.slices, key=lambda entry: entry.p_adjusted):
-        if entry.p_adjusted <= level:
-            d = digits(band.metrics[entry.metric])
-            name = f"{entry.metric} on {clean(entry.column)} = {clean(entry.value)} ({entry.n_items} items)"
-            edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:.{d}f},{entry.upper:.{d}f}]"
-            lines.append(f"{name}: {edges} p={entry.p_adjusted:.3g} after Holm advises")
-    n = len({(entry.column, entry.value) for entry in verdict.slices})
-    return lines or [f"slices: on none of {n} is it worse than chance explains (Holm-corrected; slices advise)"]
+    for entry in sorted(worse, key=lambda entry: entry.p_adjusted)[:TOLD_SLICES]:
+        d = digits(band.metrics[entry.metric])
+        name = f"{entry.metric} on {clean(entry.column)} = {clean(entry.value)} ({entry.n_items} items)"
+        edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:.{d}f},{entry.upper:.{d}f}]"
+        lines.append(f"{name}: {edges} p={entry.p_adjusted:.3g} after Holm advises")
+    more = len(worse) - len(lines)
+    return [*lines, *([f"… and {more} more slices like these (--json has them)"] if more else [])]
 
 
 def _in_words(verdict: Verdict, band: Band) -> list[str]:

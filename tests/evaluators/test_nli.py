@@ -403,7 +403,8 @@ def test_data_without_contexts_are_refused_before_training(shared_nli, tmp_path)
 
 def test_data_with_contexts_are_not(shared_nli, tmp_path):
     write_recipe(tmp_path, str(shared_nli), context=CLEAR)
-    prepare(load_recipe(tmp_path / "seedband.toml"), offline=True)
+    prepared = prepare(load_recipe(tmp_path / "seedband.toml"), offline=True)
+    assert prepared.eval_items.contexts == (CLEAR,) * len(prepared.eval_items)
 
 
 @pytest.mark.slow
