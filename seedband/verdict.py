@@ -1,7 +1,8 @@
 """Verdict: what a band says about candidates, as plain data."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from seedband.records import Candidate
 from seedband.stats.rules import Rule, Status
@@ -102,6 +103,11 @@ class Verdict:
     failure_rate: float = 0.0
     candidates: tuple[Candidate, ...] = field(default=())
     slices: tuple[SliceVerdict, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, with what follows from the metrics that gate."""
+        rates = ("false_alarm_rate", "candidates_needed", "candidates_at_most")
+        return {**asdict(self), **{name: getattr(self, name) for name in rates}}
 
     @property
     def gating(self) -> dict[str, MetricVerdict]:

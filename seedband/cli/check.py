@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,51 +34,74 @@ def check(
     labels: Annotated[Path | None, typer.Option(help="The candidates' own label order, one label a line.")] = None,
     base: Annotated[str | None, typer.Option(help="The base that the candidates were trained on.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse another environment or method, too.")] = False,
+    report: Annotated[
+        list[str] | None, typer.Option(metavar="KIND=FILE", help="Tell it in a file, too: json. Several at once.")
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
-    from seedband import console
+    from seedband import console, reports
     from seedband.band import load_band
+    from seedband.errors import SeedbandError
 
-    fitted = load_band(band)
-    with console.Reporter(quiet=quiet, verbose=verbose) as report:
-        if scores is not None:
-            from seedband.from_scores import check_scores
+    wanted = reports.parse(report or [])
+    call: dict[str, Any] = {
+        "band_path": str(band),
+        "candidates": tuple(str(path) for path in ([scores] if scores is not None else candidates or [])),
+        "command": shlex.join(["seedband", *sys.argv[1:]]),
+    }
+    try:
+        fitted = load_band(band)
+        with console.Reporter(quiet=quiet, verbose=verbose) as on_event:
+            if scores is not None:
+                from seedband.from_scores import check_scores
 
-            _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
-            verdict = check_scores(scores, fitted, rule=rule, alpha=alpha, tolerance=tolerance, on_event=report)
-        else:
-            from seedband.check import check as run_check
-            from seedband.check import read_labels
+                _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
+                verdict = check_scores(scores, fitted, rule=rule, alpha=alpha, tolerance=tolerance, on_event=on_event)
+            else:
+                from seedband.check import check as run_check
+                from seedband.check import read_labels
 
-            verdict = run_check(
-                candidates or [],
-                fitted,
-                rule=rule,  # type: ignore[arg-type]
-                alpha=alpha,
-                tolerance=tolerance,
-                data=data,
-                labels=None if labels is None else read_labels(labels),
-                base=base,
-                recipe=recipe,
-                more_seeds=more_seeds,
-                n_pairs=pairs,
-                out=out,
-                ledger_path=ledger,
-                jobs=jobs,
-                strict=strict,
-                offline=offline,
-                on_event=report,
-            )
-    console.print_verdict(verdict, fitted, as_json=as_json)
+                verdict = run_check(
+                    candidates or [],
+                    fitted,
+                    rule=rule,  # type: ignore[arg-type]
+                    alpha=alpha,
+                    tolerance=tolerance,
+                    data=data,
+                    labels=None if labels is None else read_labels(labels),
+                    base=base,
+                    recipe=recipe,
+                    more_seeds=more_seeds,
+                    n_pairs=pairs,
+                    out=out,
+                    ledger_path=ledger,
+                    jobs=jobs,
+                    strict=strict,
+                    offline=offline,
+                    on_event=on_event,
+                )
+    except SeedbandError as error:
+        told = reports.of_error(error, **call)
+        reports.write(told, wanted)
+        if as_json:
+            console.print_json(told.as_dict())
+        raise
+    hint = ""
     if verdict.status == "suspect":
-        console.print_hint(
-            _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
-        )
-    return EXIT_CODES[verdict.status]
+        hint = _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
+    told = reports.of_verdict(verdict, fitted, EXIT_CODES[verdict.status], hint, **call)
+    reports.write(told, wanted)
+    if as_json:
+        console.print_json(told.as_dict())
+    else:
+        console.print_verdict(verdict, fitted)
+    if hint:
+        console.print_hint(hint)
+    return told.exit_code
 
 
 def _refuse_beside_scores(*others: object) -> None:

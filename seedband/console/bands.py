@@ -8,16 +8,10 @@ from typing import Any
 from seedband.band import Band
 from seedband.console.output import clean, print_json, print_lines, rich_console
 from seedband.metric_band import MetricBand
-from seedband.stats.rules import Decision
+from seedband.words import band_sentences, digits
 
 #: No table is wider, in columns of a terminal.
 MAX_WIDTH = 100_000
-
-
-def digits(metric: MetricBand) -> int:
-    """Decimals that show a hundredth of the metric's noise, at least 4."""
-    sd = metric.noise_sd
-    return next((d for d in range(4, 12) if sd >= 10.0 ** (1 - d)), 12) if sd > 0 else 4
 
 
 def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | None = None) -> list[str]:
@@ -71,7 +65,7 @@ def print_band(band: Band, *, as_json: bool = False) -> None:
         d = digits(metric)
         edges = f"[{metric.lower:.{d}f}, {metric.upper:.{d}f}] n={metric.n} mean={metric.mean:.{d}f}"
         print_lines([f"band {metric.name}: {edges} sd={metric.sd:.{d}f} spread={metric.spread:.{d}f} {role}"])
-    print_lines(_in_words(band))
+    print_lines(band_sentences(band))
 
 
 def print_whole(table: Any) -> None:
@@ -120,55 +114,3 @@ def _seed_table(band: Band) -> Any:
     for seed in first.failed_seeds:
         table.add_row(str(seed), *["–"] * len(band.metrics), "failed to train")
     return table
-
-
-def _in_words(band: Band) -> list[str]:
-    """False-alarm rate and detectable drop of one candidate, and what else there is to know, as sentences."""
-    lines = [_rates(band.metrics[name], band) for name in band.gates]
-    if len(band.gates) > 1:
-        primary = band.metrics[band.primary]
-        each = "" if band.rule == "range" else f", each at alpha {primary.alpha:.3g}"
-        total = min(1.0, sum(band.metrics[name].prospect(band.rule).false_alarm_rate for name in band.gates))
-        lines.append(
-            f"{len(band.gates)} metrics gate{each}, for about {total:.1%} in all; "
-            f"gating on {primary.name} alone, {_stopped(primary, primary.prospect(band.rule, band.alpha))}"
-        )
-    lines += [_history(metric, band) for metric in band.metrics.values() if metric.prior.df]
-    if band.failed_seeds:
-        rate, n = band.metrics[band.primary].failure_rate, len(band.seeds)
-        lines.append(
-            f"{len(band.failed_seeds)} of {n + len(band.failed_seeds)} seeds failed to train "
-            f"({rate.share:.0%}, 90 % interval {rate.low:.0%} to {rate.high:.0%}); they are no part of the band"
-        )
-    for seed, message in band.provenance.get("crashed", {}).items():
-        lines.append(f"seed {seed} is no part of the band, for its run crashed: {message}")
-    if band.metrics[band.primary].spread == 0:
-        lines.append("all seeds score the same: zero spread is not evidence of zero noise")
-    return lines
-
-
-def _history(metric: MetricBand, band: Band) -> str:
-    """What earlier bands are worth."""
-    d, history = digits(metric), band.provenance["history"]
-    return (
-        f"{metric.name}: history of {history['bands']} bands, worth {metric.prior.df:.1f} degrees of freedom beside "
-        f"{metric.n - 1} of its own: sd {metric.noise_sd:.{d}f} instead of {metric.sd:.{d}f}; that they share "
-        f"evaluator and eval set is {history['comparability']}"
-    )
-
-
-def _rates(metric: MetricBand, band: Band) -> str:
-    """What the band's rule does to an unchanged recipe, and which drop it stops."""
-    name = f"{metric.name}, " if len(band.gates) > 1 else ""
-    sight = metric.prospect(band.rule)
-    again = f"looked at again in {sight.screen_rate:.0%} of cases and " if sight.screen_rate else ""
-    most = "at most " if sight.rate_is_bound else ""
-    rate = f"an unchanged recipe is {again}stopped in {most}{sight.false_alarm_rate:.1%}"
-    return f"{name}rule {band.rule}: {rate} of cases; {_stopped(metric, sight)}"
-
-
-def _stopped(metric: MetricBand, sight: Decision) -> str:
-    """Which drop of one candidate a rule stops; without a scale nobody knows."""
-    if sight.detectable_drop is None:
-        return "which drop is stopped is unknown: no spread"
-    return f"a drop of {sight.detectable_drop:.{digits(metric)}f} is stopped with 80 % power"

@@ -1,0 +1,155 @@
+"""What a band and a verdict mean, in words: the same on a terminal, in a report and on a page.
+
+Nothing here is escaped: who prints a line escapes it for where it goes.
+"""
+
+from collections.abc import Sequence
+
+from seedband.band import Band
+from seedband.metric_band import MetricBand
+from seedband.stats.rules import Decision
+from seedband.verdict import MetricVerdict, Verdict
+
+#: Slices told one by one, the clearest first; a candidate that collapsed is worse on all of them.
+TOLD_SLICES = 5
+
+
+def digits(metric: MetricBand) -> int:
+    """Decimals that show a hundredth of the metric's noise, at least 4."""
+    sd = metric.noise_sd
+    return next((d for d in range(4, 12) if sd >= 10.0 ** (1 - d)), 12) if sd > 0 else 4
+
+
+def verdict_line(name: str, m: MetricVerdict, band: MetricBand) -> str:
+    """One greppable line for one metric."""
+    d = digits(band)
+    parts = [
+        f"{name}: {m.status.upper()}",
+        f"score={_listed(m.scores, d)}",
+        f"band=[{band.lower:.{d}f},{band.upper:.{d}f}]",
+        f"rule={m.rule}",
+        *([f"differences={_listed(m.differences, d)}", f"tolerance={m.tolerance:.{d}f}"] if m.differences else []),
+        f"p={'unknown' if m.p_value is None else format(m.p_value, '.3g')}",
+        f"false_alarm_rate={m.false_alarm_rate:.3g}",
+        f"detectable_drop={'unknown' if m.detectable_drop is None else format(m.detectable_drop, f'.{d}f')}",
+    ]
+    if m.candidates_needed:
+        parts.append(f"more_seeds={m.candidates_needed}..{m.candidates_at_most}")
+    return " ".join([*parts, "gates" if m.gates else "advises"])
+
+
+def conclusion(verdict: Verdict) -> str:
+    """Why the verdict is what it is, and what would settle it."""
+    return f"{verdict.reason}; 1 more seed, {_at_most(verdict)}" if verdict.candidates_needed else verdict.reason
+
+
+def slice_lines(verdict: Verdict, band: Band) -> list[str]:
+    """Slices on which candidates are worse than chance explains; one line where there are none."""
+    if not verdict.slices:
+        return []
+    worse = [entry for entry in verdict.slices if entry.p_adjusted <= band.alpha]
+    if not worse:
+        n = len({(entry.column, entry.value) for entry in verdict.slices})
+        return [f"slices: on none of {n} is it worse than chance explains (Holm-corrected; slices advise)"]
+    lines = []
+    for entry in sorted(worse, key=lambda entry: entry.p_adjusted)[:TOLD_SLICES]:
+        d = digits(band.metrics[entry.metric])
+        name = f"{entry.metric} on {entry.column} = {entry.value} ({entry.n_items} items)"
+        edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:.{d}f},{entry.upper:.{d}f}]"
+        lines.append(f"{name}: {edges} p={entry.p_adjusted:.3g} after Holm advises")
+    more = len(worse) - len(lines)
+    return [*lines, *([f"… and {more} more slices like these (--json has them)"] if more else [])]
+
+
+def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:
+    """False-alarm rate and detectable drop of the metrics that gate, and failed seeds, as sentences."""
+    lines = []
+    for name, m in verdict.gating.items():
+        d = digits(band.metrics[name])
+        drop = "unknown: no spread" if m.detectable_drop is None else f"{m.detectable_drop:.{d}f}"
+        prefix = f"{name}: " if len(verdict.gating) > 1 else ""
+        lines.append(f"{prefix}{_rate(m, d)}; drop that it stops with 80 % power: {drop}")
+    if len(verdict.gating) > 1:
+        lines.append(f"{len(verdict.gating)} metrics gate: at most {verdict.false_alarm_rate:.1%} false alarms in all")
+    if band.failed_seeds:
+        seeds = len(band.seeds) + len(band.failed_seeds)
+        lines.append(
+            f"on top of that, {len(band.failed_seeds)} of {seeds} baseline seeds failed to train "
+            f"({verdict.failure_rate:.0%})"
+        )
+    return lines
+
+
+def _rate(m: MetricVerdict, d: int) -> str:
+    if m.rule == "paired":
+        return (
+            f"false alarms: at most {m.false_alarm_rate:.1%} of recipes that are no worse than the tolerance "
+            f"{m.tolerance:.{d}f} are stopped"
+        )
+    again = f" ({m.screen_rate:.0%} are looked at again)" if m.screen_rate else ""
+    most = "at most " if m.rate_is_bound else ""
+    return (
+        f"false alarms: {most}{m.false_alarm_rate:.1%} of unchanged recipes are stopped by this rule in the end{again}"
+    )
+
+
+def _at_most(verdict: Verdict) -> str:
+    """How many seeds there can be: pairs end with the band's seeds, whether or not they settled it."""
+    left = verdict.candidates_at_most
+    return f"{left} left in the band" if verdict.metrics[verdict.primary].rule == "paired" else f"{left} at most"
+
+
+def _listed(scores: Sequence[float], d: int) -> str:
+    return ",".join(f"{score:.{d}f}" for score in scores)
+
+
+def band_sentences(band: Band) -> list[str]:
+    """False-alarm rate and detectable drop of one candidate, and what else there is to know, as sentences."""
+    lines = [_band_rates(band.metrics[name], band) for name in band.gates]
+    if len(band.gates) > 1:
+        primary = band.metrics[band.primary]
+        each = "" if band.rule == "range" else f", each at alpha {primary.alpha:.3g}"
+        total = min(1.0, sum(band.metrics[name].prospect(band.rule).false_alarm_rate for name in band.gates))
+        lines.append(
+            f"{len(band.gates)} metrics gate{each}, for about {total:.1%} in all; "
+            f"gating on {primary.name} alone, {_stopped(primary, primary.prospect(band.rule, band.alpha))}"
+        )
+    lines += [_history(metric, band) for metric in band.metrics.values() if metric.prior.df]
+    if band.failed_seeds:
+        rate, n = band.metrics[band.primary].failure_rate, len(band.seeds)
+        lines.append(
+            f"{len(band.failed_seeds)} of {n + len(band.failed_seeds)} seeds failed to train "
+            f"({rate.share:.0%}, 90 % interval {rate.low:.0%} to {rate.high:.0%}); they are no part of the band"
+        )
+    for seed, message in band.provenance.get("crashed", {}).items():
+        lines.append(f"seed {seed} is no part of the band, for its run crashed: {message}")
+    if band.metrics[band.primary].spread == 0:
+        lines.append("all seeds score the same: zero spread is not evidence of zero noise")
+    return lines
+
+
+def _history(metric: MetricBand, band: Band) -> str:
+    """What earlier bands are worth."""
+    d, history = digits(metric), band.provenance["history"]
+    return (
+        f"{metric.name}: history of {history['bands']} bands, worth {metric.prior.df:.1f} degrees of freedom beside "
+        f"{metric.n - 1} of its own: sd {metric.noise_sd:.{d}f} instead of {metric.sd:.{d}f}; that they share "
+        f"evaluator and eval set is {history['comparability']}"
+    )
+
+
+def _band_rates(metric: MetricBand, band: Band) -> str:
+    """What the band's rule does to an unchanged recipe, and which drop it stops."""
+    name = f"{metric.name}, " if len(band.gates) > 1 else ""
+    sight = metric.prospect(band.rule)
+    again = f"looked at again in {sight.screen_rate:.0%} of cases and " if sight.screen_rate else ""
+    most = "at most " if sight.rate_is_bound else ""
+    rate = f"an unchanged recipe is {again}stopped in {most}{sight.false_alarm_rate:.1%}"
+    return f"{name}rule {band.rule}: {rate} of cases; {_stopped(metric, sight)}"
+
+
+def _stopped(metric: MetricBand, sight: Decision) -> str:
+    """Which drop of one candidate a rule stops; without a scale nobody knows."""
+    if sight.detectable_drop is None:
+        return "which drop is stopped is unknown: no spread"
+    return f"a drop of {sight.detectable_drop:.{digits(metric)}f} is stopped with 80 % power"
