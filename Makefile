@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: install demo test test-full check format bench clean
+.PHONY: install demo test test-full check docs format bench clean
 
 install: $(VENV)/.installed
 
@@ -30,6 +30,10 @@ test: check
 test-full: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal
 
+docs: install
+	$(BIN)/python scripts/write_reference.py
+	$(BIN)/mkdocs build --strict
+
 bench: install
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/parity.py
@@ -39,4 +43,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) runs band.json .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) site runs band.json .pytest_cache .mypy_cache .ruff_cache

@@ -140,13 +140,13 @@ def _adapter() -> "TypeAdapter[Any]":
     from pydantic import ConfigDict, TypeAdapter, with_config
 
     config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
-    for section in _sections():
+    for section in sections():
         with_config(config)(section)
     return TypeAdapter(Recipe)
 
 
-def _sections() -> list[type]:
-    """Recipe and every dataclass among its keys."""
+def sections() -> list[type]:
+    """`Recipe`, and every section of it."""
     found: list[type] = [Recipe]
     for section in found:
         for hint in get_type_hints(section).values():
