@@ -1,6 +1,8 @@
 """The documentation: what its commands print, that its reference is the code's, that the site builds."""
 
 import importlib.util
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from tiny import ROOT
+from tiny import ROOT, recipe_text, run_cli
 
 from seedband import recipe
 from seedband.cli import app
@@ -52,6 +54,48 @@ def test_the_first_part_of_the_tutorial_shows_what_its_commands_print(run_pages,
     assert real
     assert first.count("\n$ seedband ") == 5
     assert run_pages.reprinted(first, tmp_path) == first
+
+
+def readme_commands(start: str) -> list[str]:
+    """The commands of the README's block that starts with this one."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = [block for block in text.split("```")[1::2] if block.lstrip("\n").startswith(start)]
+    return [line.partition("  # ")[0].strip() for line in block.strip().splitlines()]
+
+
+def type_in(folder: Path, commands: list[str]) -> None:
+    """Every command ends as the page says: 0, or for `check` with one of its verdicts."""
+    for command in commands:
+        program, verb, *rest = shlex.split(command.partition(" # ")[0])
+        assert program == "seedband"
+        done = run_cli(verb, *rest, cwd=folder)
+        assert done.code in ((0, 1, 4) if verb == "check" else (0,)), f"{command}\n{done.out}{done.err}"
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(tiny_recipe, tmp_path):
+    folder = Path(shutil.copytree(tiny_recipe.folder, tmp_path / "team"))
+    kept = {"train_method": '"head"', "train_epochs": "10"}
+    (folder / "seedband.toml").write_text(recipe_text(data_name='"NAME"', **kept), encoding="utf-8")
+    changed = recipe_text(data_name='"NAME"', **kept | {"train_learning_rate": "2e-2"})
+    (folder / "candidate.toml").write_text(changed, encoding="utf-8")
+    trained = "seedband sweep --config candidate.toml --seeds 7, --no-band --out runs/candidate"
+    assert trained in (ROOT / "README.md").read_text(encoding="utf-8")
+    type_in(folder, [trained])
+    shutil.copytree(folder / "runs" / "candidate" / "seed-7", folder / "new_checkpoint")
+    type_in(folder, readme_commands("seedband sweep --seeds 4"))
+    (folder / "runs" / "NAME").symlink_to("NAME-head")
+    more = readme_commands("seedband check runs/candidate/seed-7 --more-seeds 2")
+    assert len(more) == 8
+    type_in(folder, more)
+
+
+def test_the_commands_of_the_readme_on_score_files_run(tmp_path):
+    (tmp_path / "scores.csv").write_text("seed,accuracy,f1_macro\n0,.871,.8\n1,.884,.81\n2,.879,.8\n3,.892,.82\n")
+    (tmp_path / "candidate.csv").write_text("seed,accuracy,f1_macro\n7,.869,.8\n")
+    commands = readme_commands("seedband band scores.csv")
+    assert len(commands) == 2
+    type_in(tmp_path, commands)
 
 
 def test_the_reference_is_what_the_code_says():
