@@ -14,6 +14,16 @@ from seedband.verdict import MetricVerdict, Verdict
 TOLD_SLICES = 5
 
 
+def clean(text: object) -> str:
+    """Text without control characters: a label or a path must not drive the terminal.
+
+    Examples:
+        >>> clean("a" + chr(27) + "[31mb") == "a" + chr(92) + "x1b[31mb"
+        True
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
 def digits(metric: MetricBand) -> int:
     """Decimals that show a hundredth of the metric's noise, at least 4."""
     sd = metric.noise_sd

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seedband.cli.errors import as_error
+
 if TYPE_CHECKING:
     from seedband.verdict import Verdict
 
@@ -35,8 +37,14 @@ def check(
     base: Annotated[str | None, typer.Option(help="The base that the candidates were trained on.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse another environment or method, too.")] = False,
     report: Annotated[
-        list[str] | None, typer.Option(metavar="KIND=FILE", help="Tell it in a file, too: json. Several at once.")
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=FILE", help="Tell it in a file, too: json, junit, github, markdown. Several at once."
+        ),
     ] = None,
+    on_suspect: Annotated[
+        str, typer.Option(metavar="stop|pass", help="What a suspect does: exit 4, or 0 with a warning.")
+    ] = "stop",
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
@@ -45,15 +53,18 @@ def check(
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
     from seedband import console, reports
     from seedband.band import load_band
-    from seedband.errors import SeedbandError
 
-    wanted = reports.parse(report or [])
+    inputs = [*(candidates or []), *(path for path in (band, scores, recipe, data, labels, ledger) if path is not None)]
+    wanted = reports.parse(report or [], inputs)
+    reports.clear(wanted)
+    hint, failure, fitted = "", None, None
     call: dict[str, Any] = {
         "band_path": str(band),
         "candidates": tuple(str(path) for path in ([scores] if scores is not None else candidates or [])),
         "command": shlex.join(["seedband", *sys.argv[1:]]),
     }
     try:
+        exit_codes = _exit_codes(on_suspect)
         fitted = load_band(band)
         with console.Reporter(quiet=quiet, verbose=verbose) as on_event:
             if scores is not None:
@@ -84,24 +95,34 @@ def check(
                     offline=offline,
                     on_event=on_event,
                 )
-    except SeedbandError as error:
-        told = reports.of_error(error, **call)
-        reports.write(told, wanted)
-        if as_json:
-            console.print_json(told.as_dict())
-        raise
-    hint = ""
-    if verdict.status == "suspect":
-        hint = _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
-    told = reports.of_verdict(verdict, fitted, EXIT_CODES[verdict.status], hint, **call)
-    reports.write(told, wanted)
+        if verdict.status == "suspect":
+            hint = _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
+        told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  whatever ended it, reports say so
+        failure = as_error(error)
+        told = reports.of_error(failure, band=fitted, **call)
+    told, unwritten = reports.write(told, wanted)
     if as_json:
         console.print_json(told.as_dict())
-    else:
-        console.print_verdict(verdict, fitted)
+    elif told.verdict is not None and told.band is not None:
+        console.print_verdict(told.verdict, told.band)
     if hint:
         console.print_hint(hint)
+    for missing in unwritten:
+        console.print_error(missing)
+    for line in reports.tell(told, wanted):
+        console.print_note(line)
+    if failure is not None:
+        raise failure
     return told.exit_code
+
+
+def _exit_codes(on_suspect: str) -> dict[str, int]:
+    from seedband.errors import UsageError
+
+    if on_suspect not in ("stop", "pass"):
+        raise UsageError(f"--on-suspect {on_suspect}: expected stop or pass")
+    return {**EXIT_CODES, "suspect": 0} if on_suspect == "pass" else EXIT_CODES
 
 
 def _refuse_beside_scores(*others: object) -> None:

@@ -13,7 +13,6 @@ from seedband.errors import SeedbandError, WorkFailed
 
 P = ParamSpec("P")
 INTERRUPTED = 130
-WORK_FAILED = 5
 #: What a scheduler or a closed terminal sends.
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 #: Exit codes that commands gave, last of all the one that the process ends with: a 1 of any other origin is a crash.
@@ -36,6 +35,30 @@ def guarded(command: Callable[P, int]) -> Callable[P, None]:
     return run
 
 
+class Interrupted(SeedbandError):
+    """Ctrl-C, or a signal to end."""
+
+    exit_code = INTERRUPTED
+
+
+def as_error(error: BaseException) -> SeedbandError:
+    """What a command ended by, as an error with its exit code; the traceback of a bug goes to a file.
+
+    Args:
+        error: Whatever was raised; one of ours comes back as it is.
+    """
+    if isinstance(error, SeedbandError):
+        return error
+    if isinstance(error, OSError):
+        return WorkFailed.from_os(error)
+    if isinstance(error, KeyboardInterrupt):
+        what = f"ended by {error}" if str(error) else "interrupted"
+        return Interrupted(f"{what}; what was finished is kept, and the same command goes on")
+    with tempfile.NamedTemporaryFile("w", prefix="seedband-", suffix=".log", delete=False, errors="replace") as log:
+        log.write("".join(traceback.format_exception(error)))
+    return WorkFailed(f"a bug in seedband: {type(error).__name__}: {error}", hint=f"the traceback is in {log.name}")
+
+
 def _exit_code(call: Callable[[], int]) -> int:
     from seedband import console
 
@@ -44,20 +67,10 @@ def _exit_code(call: Callable[[], int]) -> int:
             signal.signal(number, _interrupt)
     try:
         return call()
-    except SeedbandError as error:
-        console.print_error(error)
-        return error.exit_code
-    except OSError as error:
-        console.print_error(WorkFailed.from_os(error))
-        return WORK_FAILED
-    except KeyboardInterrupt as interrupt:
-        what = f"ended by {interrupt}" if str(interrupt) else "interrupted"
-        console.print_note(f"{what}; what was finished is kept, and the same command goes on")
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001  a bug: one line, and where the rest is
-        with tempfile.NamedTemporaryFile("w", prefix="seedband-", suffix=".log", delete=False) as log:
-            log.write(traceback.format_exc())
-        console.print_error(
-            SeedbandError(f"a bug in seedband: {type(error).__name__}: {error}", hint=f"the traceback is in {log.name}")
-        )
-        return WORK_FAILED
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  a bug, too, has its exit code
+        told = as_error(error)
+        if isinstance(told, Interrupted):
+            console.print_note(told.message)
+        else:
+            console.print_error(told)
+        return told.exit_code

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from seedband.band import Band
-from seedband.console.output import clean, print_json, print_lines, rich_console
+from seedband.console.output import print_json, print_lines, rich_console
 from seedband.metric_band import MetricBand
-from seedband.words import band_sentences, digits
+from seedband.words import band_sentences, clean, digits
 
 #: No table is wider, in columns of a terminal.
 MAX_WIDTH = 100_000

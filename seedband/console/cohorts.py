@@ -6,7 +6,8 @@ from typing import Any
 
 from seedband.cohorts import Cohort, Split
 from seedband.console.bands import print_whole
-from seedband.console.output import clean, print_json, print_lines
+from seedband.console.output import print_json, print_lines
+from seedband.words import clean
 
 #: A p-value of at most this much is told as a difference.
 LEVEL = 0.05

@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from seedband.console.bands import print_whole
-from seedband.console.output import clean, print_json, print_lines
+from seedband.console.output import print_json, print_lines
 from seedband.doctor import Diagnosis
+from seedband.words import clean
 
 STATES = {"pinned": "green", "open": "yellow", "absent": "dim"}
 

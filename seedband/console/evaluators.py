@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from seedband.console.bands import print_whole
-from seedband.console.output import clean, print_json
+from seedband.console.output import print_json
 from seedband.evaluators import Listed
+from seedband.words import clean
 
 
 def print_evaluators(listed: Sequence[Listed], *, as_json: bool = False) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seedband.errors import SeedbandError
+from seedband.words import clean
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -36,16 +37,6 @@ def _write(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _let_go()
-
-
-def clean(text: object) -> str:
-    """Text without control characters: a label or a path must not drive the terminal.
-
-    Examples:
-        >>> clean("a" + chr(27) + "[31mb") == "a" + chr(92) + "x1b[31mb"
-        True
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -3,8 +3,9 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from seedband.console.output import clean, rich_console
+from seedband.console.output import rich_console
 from seedband.records import Event
+from seedband.words import clean
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

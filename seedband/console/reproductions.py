@@ -3,8 +3,9 @@
 from dataclasses import asdict
 
 from seedband.console.bands import print_whole
-from seedband.console.output import clean, print_json, print_lines, rich_console
+from seedband.console.output import print_json, print_lines, rich_console
 from seedband.reproduce import Comparison, Reproduction
+from seedband.words import clean
 
 STYLES = {"equal": "green", "different": "red", "not comparable": "yellow"}
 

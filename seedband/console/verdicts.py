@@ -2,9 +2,9 @@
 
 from seedband.band import Band
 from seedband.console.bands import strip
-from seedband.console.output import clean, print_lines, rich_console
+from seedband.console.output import print_lines, rich_console
 from seedband.verdict import Verdict
-from seedband.words import conclusion, slice_lines, verdict_line, verdict_sentences
+from seedband.words import clean, conclusion, slice_lines, verdict_line, verdict_sentences
 
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 

@@ -1,27 +1,34 @@
 """Reports: what one call of `check` found, as a record, and the kinds of files that tell it.
 
 A kind is a module with `render(report) -> str`; files are written whole or not at all, and also where no verdict could
-be given: a build that broke says why in the same place as one that failed.
+be given: a build that broke says why in the same place as one that failed. What an earlier call left there is removed
+first, so that a call that is killed leaves no report that passes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from seedband import store
 from seedband.band import Band
-from seedband.errors import Problem, SeedbandError, UsageError
+from seedband.errors import Problem, SeedbandError, UsageError, WorkFailed
 from seedband.verdict import Verdict
 from seedband.words import conclusion
 
 #: Kind → module; each is imported when it is asked for.
 KINDS: Mapping[str, str] = {
     "json": "seedband.reports.json",
+    "junit": "seedband.reports.junit",
+    "github": "seedband.reports.github",
+    "markdown": "seedband.reports.markdown",
 }
 #: Version of the JSON form.
 VERSION = 1
+#: Exit codes that a pipeline may take for "go on".
+LET_THROUGH = (0, 4)
 #: What the exit codes of errors are called in a report.
 OUTCOMES: Mapping[int, Literal["refused", "error"]] = {3: "refused"}
 
@@ -32,7 +39,7 @@ class Report:
 
     Attributes:
         status: The verdict; "refused" where the evidence allows none, "error" where what was asked could not be done.
-        exit_code: What the command ends with.
+        exit_code: What the command ends with; 0 beside the status "suspect" where such are let through.
         message: Why, in one line.
         band_path: The band, as the user named it.
         candidates: The candidates or the score file, as the user named them.
@@ -73,7 +80,7 @@ class Report:
 
 
 class Kind(Protocol):
-    """A module that tells a report."""
+    """A module that tells a report; it may have `tell(report) -> list[str]` for what is told beside the file."""
 
     def render(self, report: Report) -> str:
         """The whole file."""
@@ -93,26 +100,70 @@ def of_verdict(verdict: Verdict, band: Band, exit_code: int, next_command: str =
     )
 
 
-def parse(requests: Sequence[str]) -> list[tuple[str, Path]]:
+def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[str, Path]]:
     """What `--report KIND=FILE` asks for.
 
+    Args:
+        requests: As typed.
+        inputs: Files that the call reads, none of which a report may replace.
+
     Raises:
-        UsageError: No such kind, no file, or one file twice.
+        UsageError: No such kind, no file, one file twice, or a file that is no report's place.
     """
     found: list[tuple[str, Path]] = []
     for request in requests:
         kind, _, file = request.partition("=")
         if kind not in KINDS or not file:
             raise UsageError(f"--report {request}: expected KIND=FILE", hint=f"KIND is {', '.join(KINDS)}")
-        if Path(file) in [path for _, path in found]:
+        path = Path(file)
+        if path.resolve() in [known.resolve() for _, known in found]:
             raise UsageError(f"--report {request}: {file} is asked for twice")
-        found.append((kind, Path(file)))
+        if path.resolve() in [known.resolve() for known in inputs]:
+            raise UsageError(f"--report {request}: {file} is what this call reads")
+        if path.is_dir() or path.is_relative_to("/dev"):
+            raise UsageError(f"--report {request}: {file} is no place for a file", hint="--json prints the JSON report")
+        found.append((kind, path))
     return found
 
 
-def write(report: Report, asked: Iterable[tuple[str, Path]]) -> None:
-    """Write every report that was asked for."""
+def clear(asked: Iterable[tuple[str, Path]]) -> None:
+    """Remove the reports of an earlier call; where that is not allowed, writing will tell."""
+    for _, path in asked:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def write(report: Report, asked: Sequence[tuple[str, Path]]) -> tuple[Report, list[WorkFailed]]:
+    """Write every report that was asked for, also where another one cannot be written.
+
+    A report that is missing is no evidence: the call then ends with exit 5 instead of 0 or 4, and the other reports say
+    so. What is red for a reason of its own keeps it.
+
+    Returns:
+        The report that holds in the end, and why some could not be written.
+    """
+    failures = _write(report, asked)
+    if not failures or report.exit_code not in LET_THROUGH:
+        return report, failures
+    message = f"the verdict is {report.status}, and a report of it is missing: {failures[0].message}"
+    final = replace(report, status="error", exit_code=failures[0].exit_code, message=message, next_command="")
+    _write(final, asked)
+    return final, failures
+
+
+def tell(report: Report, asked: Iterable[tuple[str, Path]]) -> list[str]:
+    """What kinds have to say beside their file, as lines for standard error."""
+    modules = [import_module(KINDS[kind]) for kind, _ in asked]
+    return [line for module in modules if hasattr(module, "tell") for line in module.tell(report)]
+
+
+def _write(report: Report, asked: Iterable[tuple[str, Path]]) -> list[WorkFailed]:
+    failures = []
     for kind, path in asked:
         module: Any = import_module(KINDS[kind])
         told: Kind = module
-        store.write_text(path, told.render(report))
+        try:
+            store.write_text(path, told.render(report))
+        except WorkFailed as error:
+            failures.append(error)
+    return failures

@@ -1,0 +1,138 @@
+"""`seedband check --report`: files for other tools, whatever happened, and exit codes that they cannot turn green."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+from tiny import Result, run_cli
+
+from seedband import fit_band, from_scores
+from seedband.cli import app, errors
+
+BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
+KINDS = {"json": "r.json", "junit": "r.xml", "github": "comment.md", "markdown": "r.md"}
+EVERY = [word for kind, file in KINDS.items() for word in ("--report", f"{kind}={file}")]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where the command line runs in this process, as if typed there."""
+    BAND.save(tmp_path / "band.json")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    monkeypatch.setattr(errors, "ENDING", [])
+    return tmp_path
+
+
+@pytest.fixture
+def check(monkeypatch, capsys):
+    def run(score, *flags, name="new.csv"):
+        Path(name).write_text(f"seed,accuracy\n9,{score}\n")
+        words = ["check", "--scores", name, *flags]
+        monkeypatch.setattr("sys.argv", ["seedband", *words])
+        code = app(words, standalone_mode=False)
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("score", "code", "status"), [(0.88, 0, "pass"), (0.8, 1, "fail"), (0.869, 4, "suspect"), ("nan", 3, "refused")]
+)
+def test_every_outcome_is_told_in_every_report(folder, check, score, code, status):
+    done = check(score, *EVERY, "--json")
+    assert done.code == code, done.err
+    told = json.loads(done.out)
+    assert (told["status"], told["exit_code"]) == (status, code)
+    assert json.loads((folder / "r.json").read_text()) == told
+    [suite] = JUnitXml.fromfile(str(folder / "r.xml"))
+    assert (suite.failures, suite.errors) == ({"fail": 1, "suspect": 1}.get(status, 0), int(status == "refused"))
+    assert (folder / "comment.md").read_text().startswith(f"<!-- seedband -->\n### seedband: {status.upper()}\n")
+    assert (folder / "r.md").read_text().startswith(f"### seedband: {status.upper()}\n")
+    assert [line for line in done.err.splitlines() if line.startswith("::")]
+
+
+def test_a_suspect_that_is_let_through_is_still_one(folder, check):
+    done = check(0.869, *EVERY, "--on-suspect", "pass")
+    assert done.code == 0, done.err
+    assert "SUSPECT: below the band; 1 more seed, 2 at most" in done.out
+    assert "hint: 1 more seed, 2 at most: train and score it as the others" in done.err
+    told = json.loads((folder / "r.json").read_text())
+    assert (told["status"], told["exit_code"]) == ("suspect", 0)
+    assert told["next"].startswith("1 more seed")
+    [suite] = JUnitXml.fromfile(str(folder / "r.xml"))
+    assert (suite.failures, suite.skipped) == (0, 1)
+    assert check(0.869, "--on-suspect", "stop").code == 4
+    assert check(0.8, "--on-suspect", "pass").code == 1
+    assert check("nan", "--on-suspect", "pass").code == 3
+    wrong = check(0.88, "--on-suspect", "warn", "--report", "json=r.json")
+    assert wrong.code == 2
+    assert json.loads((folder / "r.json").read_text())["message"] == "--on-suspect warn: expected stop or pass"
+
+
+@pytest.mark.parametrize(("score", "code"), [(0.88, 5), (0.8, 1), ("nan", 3)])
+def test_a_report_that_cannot_be_written_is_told_and_the_others_are_there(folder, check, score, code):
+    (folder / "file").write_text("")
+    done = check(score, "--report", "junit=file/r.xml", *EVERY)
+    assert done.code == code
+    assert "error: cannot write file/r.xml" in done.err
+    assert "false alarms:" in done.out or score == "nan"
+    assert json.loads((folder / "r.json").read_text())["exit_code"] == code
+    assert all((folder / file).is_file() for file in KINDS.values())
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        (ZeroDivisionError("half"), 5, "a bug in seedband: ZeroDivisionError: half"),
+        (OSError(28, "No space left on device", "x"), 5, "x: No space left on device"),
+        (
+            KeyboardInterrupt("SIGTERM"),
+            130,
+            "ended by SIGTERM; what was finished is kept, and the same command goes on",
+        ),
+        (MemoryError(), 5, "a bug in seedband: MemoryError: "),
+    ],
+)
+def test_what_nobody_expects_is_reported_too(folder, monkeypatch, capsys, raised, code, told):
+    def ended(*_, **__):
+        raise raised
+
+    monkeypatch.setattr(from_scores, "check_scores", ended)
+    (folder / "r.json").write_text('{"status": "pass"}')
+    assert app(["check", "--scores", "new.csv", *EVERY], standalone_mode=False) == code
+    report = json.loads((folder / "r.json").read_text())
+    assert (report["status"], report["exit_code"], report["message"]) == ("error", code, told)
+    [suite] = JUnitXml.fromfile(str(folder / "r.xml"))
+    assert suite.errors == 1
+    assert told.strip() in capsys.readouterr().err
+
+
+def test_the_summary_of_a_job_gets_what_the_comment_says(folder, check, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    done = check(0.8, "--report", "github=c.md")
+    assert done.code == 1, done.err
+    assert f"<!-- seedband -->{(folder / 'summary.md').read_text()}" == (folder / "c.md").read_text()
+    assert done.err.splitlines()[-1] == "::error title=seedband%3A FAIL::candidate 1 of 1 collapsed"
+    assert check(0.8).err == ""
+
+
+def test_a_name_that_drives_terminals_and_pages_is_shown(folder, check):
+    name = "a|b`<script>@team\u202e.csv"
+    done = check(0.88, *EVERY, name=name)
+    assert done.code == 0, done.err
+    for file in KINDS.values():
+        assert "\u202e" not in (folder / file).read_text()
+    assert r"a\|b\`&lt;script&gt;@&#8203;team\\u202e.csv" in (folder / "r.md").read_text()
+    done = run_cli("check", "--scores", (folder / name).rename(os.fsdecode(b"\xff.csv")), *EVERY, cwd=folder)
+    assert done.code == 0, done.err
+
+
+def test_a_report_does_not_replace_the_band(folder, check):
+    before = (folder / "band.json").read_text()
+    done = check(0.88, "--report", "json=band.json")
+    assert done.code == 2
+    assert "band.json is what this call reads" in done.err
+    assert (folder / "band.json").read_text() == before

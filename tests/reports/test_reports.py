@@ -1,0 +1,74 @@
+"""Every kind of report: written whole, also where another one cannot be, and none that passes left lying about."""
+
+import json
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from seedband import fit_band, reports
+from seedband.errors import Problem, Refused, UsageError
+
+BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
+CALL = {"band_path": "band.json", "candidates": ("new.csv",), "command": "seedband check --scores new.csv"}
+
+
+def told(score, exit_code):
+    return reports.of_verdict(BAND.judge({"accuracy": score}), BAND, exit_code, "", **CALL)
+
+
+def every_kind(folder):
+    return [(kind, folder / f"report.{kind}") for kind in reports.KINDS]
+
+
+def test_every_kind_tells_every_outcome(tmp_path):
+    refused = reports.of_error(Refused("other eval data", [Problem("row 3", "x", "y")], hint="look"), **CALL)
+    for report in (told(0.88, 0), told(0.8, 1), told(0.869, 4), refused, replace(refused, status="error")):
+        final, failures = reports.write(report, every_kind(tmp_path))
+        assert (final, failures) == (report, [])
+        for kind, path in every_kind(tmp_path):
+            text = path.read_text(encoding="utf-8")
+            assert report.status in text.lower(), kind
+            assert "band.json" in text, kind
+
+
+@pytest.mark.parametrize(("score", "exit_code", "ends"), [(0.88, 0, 5), (0.869, 4, 5), (0.869, 0, 5), (0.8, 1, 1)])
+def test_a_report_that_cannot_be_written_never_ends_green(tmp_path, score, exit_code, ends):
+    (tmp_path / "file").write_text("")
+    asked = [("junit", tmp_path / "file" / "r.xml"), *every_kind(tmp_path)]
+    final, failures = reports.write(told(score, exit_code), asked)
+    assert final.exit_code == ends
+    assert [error.exit_code for error in failures] == [5]
+    assert str(tmp_path / "file" / "r.xml") in failures[0].message
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert written["exit_code"] == ends
+    assert written["status"] == ("fail" if ends == 1 else "error")
+    assert written["metrics"]["accuracy"]["scores"] == [score]
+    assert all(path.is_file() for _, path in every_kind(tmp_path))
+
+
+def test_no_report_takes_the_place_of_what_the_call_reads(tmp_path):
+    asked = [f"json={tmp_path}/a.json", f"junit={tmp_path}/x/../a.json"]
+    with pytest.raises(UsageError, match="asked for twice"):
+        reports.parse(asked)
+    with pytest.raises(UsageError, match="is what this call reads"):
+        reports.parse([f"json={tmp_path}/band.json"], [tmp_path / "x" / ".." / "band.json"])
+    for place in (str(tmp_path), "/dev/stdout", "/dev/null"):
+        with pytest.raises(UsageError, match="no place for a file"):
+            reports.parse([f"json={place}"])
+    for request in ("html5=x", "json", "json=", "=x"):
+        with pytest.raises(UsageError, match="expected KIND=FILE"):
+            reports.parse([request])
+
+
+def test_reports_of_an_earlier_call_are_removed(tmp_path):
+    (tmp_path / "old.json").write_text("{}")
+    reports.clear([("json", tmp_path / "old.json"), ("junit", Path("/proc/none/r.xml"))])
+    assert not (tmp_path / "old.json").exists()
+
+
+def test_every_kind_is_a_module_of_its_name():
+    for kind, module in reports.KINDS.items():
+        assert module.rpartition(".")[2] == kind
+        assert import_module(module).__doc__
