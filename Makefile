@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: install demo test test-full check docs format bench clean
+.PHONY: install demo test test-full check docs format schemas bench clean
 
 install: $(VENV)/.installed
 
@@ -37,6 +37,9 @@ docs: install
 bench: install
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/parity.py
+
+schemas: install
+	$(BIN)/python scripts/write_schemas.py
 
 format: install
 	$(BIN)/ruff check --fix .

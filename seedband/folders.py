@@ -85,7 +85,7 @@ class _Initializer:
 
 
 @dataclass(frozen=True)
-class _RunFile:
+class RunFile:
     """run.json, as far as commands rely on it."""
 
     seed: RootSeed
@@ -112,7 +112,7 @@ class _Crash:
 
 
 @dataclass(frozen=True)
-class _SweepFile:
+class SweepFile:
     """sweep.json, as far as commands rely on it."""
 
     seeds: Annotated[tuple[RootSeed, ...], MinLen(1)]
@@ -139,7 +139,7 @@ def read_run(folder: Path) -> Run:
         UsageError: No run.json: the run is not finished.
         Refused: run.json was edited, is of an unknown version, or does not hold together.
     """
-    run, record = read_record(folder / RUN, "run", _RunFile)
+    run, record = read_record(folder / RUN, "run", RunFile)
     if found := _contradiction(run):
         raise Refused(f"{folder / RUN}: not a run that holds together: {found}")
     return Run(run.seed, folder, run.status, run.failure, run.evaluations, run.witnesses, record)
@@ -158,7 +158,7 @@ def read_seed(folder: Path, seed: int) -> Run:
     return run
 
 
-def _contradiction(run: _RunFile) -> str:
+def _contradiction(run: RunFile) -> str:
     """What no run that was trained has on record; empty when there is nothing."""
     if run.status == "failed":
         return "" if run.failure else "failure: found nothing, expected why a failed run failed"
@@ -181,7 +181,7 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     """
     if not (folder / SWEEP).is_file():
         raise UsageError(f"{folder}: no sweep (it has no {SWEEP})")
-    return read_record(folder / SWEEP, "sweep", _SweepFile)[1]
+    return read_record(folder / SWEEP, "sweep", SweepFile)[1]
 
 
 def band_path(folder: Path) -> Path:
