@@ -161,11 +161,12 @@ def _next_step(
 def _command(options: dict[str, str]) -> str:
     """This very command, with some options set anew; reports are the pipeline's that asked for them."""
     words, skip, replaced = [], False, {*options, "--report"}
-    for word in sys.argv[1:]:
+    typed = sys.argv[1:]
+    end = typed.index("--") if "--" in typed else len(typed)
+    for word in typed[:end]:
         flag, _, attached = word.partition("=")
         if not skip and flag not in replaced:
             words.append(word)
         skip = not skip and flag in replaced and not attached
     added = [part for flag, value in options.items() for part in (flag, value)]
-    end = words.index("--") if "--" in words else len(words)
-    return shlex.join(["seedband", *words[:end], *added, *words[end:]])
+    return shlex.join(["seedband", *words, *added, *typed[end:]])

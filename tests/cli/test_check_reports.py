@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from junitparser import JUnitXml
-from tiny import Result, run_cli
+from tiny import ROOT, Result, run_cli
 
 from seedband import fit_band, from_scores
 from seedband.cli import app, errors
@@ -128,6 +129,29 @@ def test_a_name_that_drives_terminals_and_pages_is_shown(folder, check):
     assert r"a\|b\`&lt;script&gt;@&#8203;team\\u202e.csv" in (folder / "r.md").read_text()
     done = run_cli("check", "--scores", (folder / name).rename(os.fsdecode(b"\xff.csv")), *EVERY, cwd=folder)
     assert done.code == 0, done.err
+
+
+def test_the_next_command_leaves_reports_to_the_pipeline(folder, check):
+    done = check(0.869, "--report=json=r.json", "--report", "junit=r.xml", "--json", "--alpha", ".05")
+    assert json.loads(done.out)["next"].endswith("then seedband check --scores new.csv --json --alpha .05")
+    assert "--report=json=r.json --report junit=r.xml" in json.loads(done.out)["command"]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_told_with_its_seed_and_slices(swept):
+    done = run_cli("check", "runs/seed-2", *EVERY, "-q", cwd=swept.folder)
+    assert done.code == 0, done.err
+    report = json.loads((swept.folder / "r.json").read_text())
+    schema = json.loads((ROOT / "docs" / "reference" / "schemas" / "report.schema.json").read_text())
+    Draft202012Validator(schema).validate(report)
+    assert (report["candidates"][0]["seed"], len(report["slices"])) == (2, 4)
+    page = (swept.folder / "r.md").read_text()
+    assert "| runs/seed-2 | 2 | " in page
+    assert "is seed 2 of the band |" in page
+    assert "slices: " in page
+    [suite] = JUnitXml.fromfile(str(swept.folder / "r.xml"))
+    assert (suite.tests, suite.failures, suite.errors) == (3, 0, 0)
+    assert "slices: " in next(iter(suite)).system_out
 
 
 def test_a_report_does_not_replace_the_band(folder, check):
