@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from seedband import fit_band
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 WORKFLOWS = ROOT / ".github" / "workflows"
 BINARIES = Path(sys.executable).parent
+SLOW = partial(pytest.param, marks=pytest.mark.slow)
 #: A `seedband` that only writes down how it was called.
 RECORDER = f"""#!{sys.executable}
 import json, sys
@@ -79,9 +81,9 @@ def put(folder, name, content):
         (0.869, {"on_suspect": "pass"}, True, "suspect", "0", "warning", "below the band; 1 more seed, 2 at most"),
         (0.8, {"on_suspect": "pass"}, False, "fail", "1", "error", "candidate 1 of 1 collapsed"),
         ("nan", {}, False, "refused", "3", "error", "new.csv: "),
-        (0.88, {"band": "none.json"}, False, "error", "2", "error", "none.json: no such file"),
-        (0.869, {"rule": "range"}, False, "fail", "1", "error", "all of 1 below every baseline seed"),
-        (0.88, {"alpha": "0.9"}, False, "error", "2", "error", "alpha 0.9 is outside"),
+        SLOW(0.88, {"band": "none.json"}, False, "error", "2", "error", "none.json: no such file"),
+        SLOW(0.869, {"rule": "range"}, False, "fail", "1", "error", "all of 1 below every baseline seed"),
+        SLOW(0.88, {"alpha": "0.9"}, False, "error", "2", "error", "alpha 0.9 is outside"),
         (
             0.869,
             {"args": "--rule=range\n\n  --alpha=0.1  \n"},
@@ -147,6 +149,9 @@ def test_nothing_passes_without_a_report_that_says_so(gate, first, script, code)
     assert not job.green
     assert job.outputs["status"] == "error"
     assert job.outputs["exit-code"].startswith(code)
+    [(level, title, message)] = job.annotations
+    assert (level, title) == ("error", "seedband: ERROR")
+    assert "left no report: the log says why" in message
     assert (job.outputs["report"], job.outputs["json"]) == ("", "")
 
 
@@ -162,6 +167,19 @@ exit {code}
     job = gate(0.88)
     assert not job.green
     assert (job.outputs["status"], job.outputs["exit-code"]) == ("error", str(code or 5))
+
+
+def test_options_that_cannot_be_parsed_are_told(gate):
+    job = gate(0.88, args="--bogus")
+    assert (job.green, job.outputs["status"], job.outputs["exit-code"]) == (False, "error", "2")
+    assert "No such option: --bogus" in job.log
+    assert job.annotations[0][2] == "seedband ended with 2 and left no report: the log says why"
+
+
+def test_modules_in_the_workspace_are_not_imported(gate, workspace):
+    for name in ("json.py", "pathlib.py", "seedband.py"):
+        (workspace / name).write_text("raise SystemExit(0)")
+    assert gate(0.8).outputs["status"] == "fail"
 
 
 def test_paths_start_from_the_working_directory(gate, workspace):
@@ -188,7 +206,7 @@ def test_what_is_installed_is_what_was_asked_for(gate, workspace, first, version
     script = f"""#!{sys.executable}
 import json, os, sys
 from pathlib import Path
-if sys.argv[1] != "-m":
+if sys.argv[1:3] != ["-I", "-m"]:
     os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
 Path("pip.json").write_text(json.dumps(sys.argv[1:]))
 """
@@ -224,6 +242,7 @@ def test_every_input_is_used_and_every_input_that_is_used_is_there():
     assert used == set(ACTION["inputs"])
 
 
+@pytest.mark.slow
 def test_our_own_gate_passes_an_unchanged_recipe_and_stops_a_shuffled_one(gate, workspace):
     shutil.copytree(ROOT / "fixtures" / "gate", workspace / "fixtures" / "gate")
     jobs = yaml.safe_load((WORKFLOWS / "gate.yml").read_text(encoding="utf-8"))["jobs"]
