@@ -98,14 +98,14 @@ def check(
         if verdict.status == "suspect":
             hint = _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
         told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
+        if not as_json:
+            console.print_verdict(verdict, fitted)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  whatever ended it, reports say so
         failure = as_error(error)
         told = reports.of_error(failure, band=fitted, **call)
-    told, unwritten = reports.write(told, wanted)
+    told, unwritten = reports.write(told, wanted, as_error)
     if as_json:
         console.print_json(told.as_dict())
-    elif told.verdict is not None and told.band is not None:
-        console.print_verdict(told.verdict, told.band)
     if hint:
         console.print_hint(hint)
     for missing in unwritten:

@@ -5,7 +5,7 @@ be given: a build that broke says why in the same place as one that failed. What
 first, so that a call that is killed leaves no report that passes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from seedband import store
 from seedband.band import Band
-from seedband.errors import Problem, SeedbandError, UsageError, WorkFailed
+from seedband.errors import Problem, SeedbandError, UsageError
 from seedband.verdict import Verdict
 from seedband.words import conclusion
 
@@ -133,21 +133,35 @@ def clear(asked: Iterable[tuple[str, Path]]) -> None:
             path.unlink(missing_ok=True)
 
 
-def write(report: Report, asked: Sequence[tuple[str, Path]]) -> tuple[Report, list[WorkFailed]]:
+def ours(error: BaseException) -> SeedbandError:
+    """An error of ours as it is; anything else is raised."""
+    if isinstance(error, SeedbandError):
+        return error
+    raise error
+
+
+def write(
+    report: Report, asked: Sequence[tuple[str, Path]], as_error: Callable[[BaseException], SeedbandError] = ours
+) -> tuple[Report, list[SeedbandError]]:
     """Write every report that was asked for, also where another one cannot be written.
 
     A report that is missing is no evidence: the call then ends with exit 5 instead of 0 or 4, and the other reports say
     so. What is red for a reason of its own keeps it.
 
+    Args:
+        report: What to tell.
+        asked: Kinds and files.
+        as_error: Makes an error of whatever a kind may raise; bugs are raised unless it is given.
+
     Returns:
         The report that holds in the end, and why some could not be written.
     """
-    failures = _write(report, asked)
+    failures = _write(report, asked, as_error)
     if not failures or report.exit_code not in LET_THROUGH:
         return report, failures
     message = f"the verdict is {report.status}, and a report of it is missing: {failures[0].message}"
     final = replace(report, status="error", exit_code=failures[0].exit_code, message=message, next_command="")
-    _write(final, asked)
+    _write(final, asked, as_error)
     return final, failures
 
 
@@ -157,13 +171,15 @@ def tell(report: Report, asked: Iterable[tuple[str, Path]]) -> list[str]:
     return [line for module in modules if hasattr(module, "tell") for line in module.tell(report)]
 
 
-def _write(report: Report, asked: Iterable[tuple[str, Path]]) -> list[WorkFailed]:
+def _write(
+    report: Report, asked: Iterable[tuple[str, Path]], as_error: Callable[[BaseException], SeedbandError]
+) -> list[SeedbandError]:
     failures = []
     for kind, path in asked:
-        module: Any = import_module(KINDS[kind])
-        told: Kind = module
         try:
+            module: Any = import_module(KINDS[kind])
+            told: Kind = module
             store.write_text(path, told.render(report))
-        except WorkFailed as error:
-            failures.append(error)
+        except Exception as error:  # noqa: BLE001  the other reports are written, and the call does not end green
+            failures.append(as_error(error))
     return failures

@@ -111,6 +111,21 @@ def test_what_nobody_expects_is_reported_too(folder, monkeypatch, capsys, raised
     assert told.strip() in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", ["seedband.reports.junit.render", "seedband.console.print_verdict"])
+def test_a_bug_in_telling_it_leaves_no_report_that_passes(folder, check, monkeypatch, place):
+    def broken(*_):
+        raise ZeroDivisionError("half")
+
+    monkeypatch.setattr(place, broken)
+    done = check(0.88, *EVERY)
+    assert done.code == 5
+    assert "error: a bug in seedband: ZeroDivisionError: half" in done.err
+    report = json.loads((folder / "r.json").read_text())
+    assert (report["status"], report["exit_code"]) == ("error", 5)
+    assert (folder / "comment.md").read_text().startswith("<!-- seedband -->\n### seedband: ERROR\n")
+    assert (folder / "r.xml").exists() == ("junit" not in place)
+
+
 def test_the_summary_of_a_job_gets_what_the_comment_says(folder, check, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
     done = check(0.8, "--report", "github=c.md")
