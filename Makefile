@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: install demo test test-full check docs format schemas bench clean
+.PHONY: install demo test test-full check docs format bench clean
 
 install: $(VENV)/.installed
 
@@ -32,14 +32,12 @@ test-full: check
 
 docs: install
 	$(BIN)/python scripts/write_reference.py
+	$(BIN)/python scripts/write_schemas.py
 	$(BIN)/mkdocs build --strict
 
 bench: install
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/parity.py
-
-schemas: install
-	$(BIN)/python scripts/write_schemas.py
 
 format: install
 	$(BIN)/ruff check --fix .

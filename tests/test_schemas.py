@@ -54,7 +54,7 @@ def cli(tmp_path, monkeypatch, capsys):
 def test_every_schema_is_what_the_code_says():
     script = ROOT / "scripts" / "write_schemas.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (done.returncode, done.stdout) == (0, ""), "make schemas writes them anew"
+    assert (done.returncode, done.stdout) == (0, ""), "make docs writes them anew"
 
 
 @pytest.mark.parametrize(
