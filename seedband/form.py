@@ -96,6 +96,11 @@ def a_list_of_slices(value: object) -> bool:
     return isinstance(value, list) and all(map(_a_slice, value))
 
 
+def a_list_of_what_was_accepted(value: object) -> bool:
+    """Why bands were replaced, when, by whom, and where they lie now."""
+    return isinstance(value, list) and all(map(_an_acceptance, value))
+
+
 def fingerprints_of_16_digits_a_row(value: object) -> bool:
     """Rows of the eval data; null where they are too many."""
     digits = isinstance(value, str) and len(value) % 16 == 0 and set(value) <= set("0123456789abcdef")
@@ -159,6 +164,8 @@ ROWS: Form = {"data.eval.rows": fingerprints_of_16_digits_a_row}
 #: Where what evaluators name starts from.
 FOLDER: Form = {"folder": a_path}
 CRASHED: Form = {"crashed": a_table_of_texts_by_seed}
+#: What was accepted on the way to this band.
+ACCEPTED: Form = {"accepted": a_list_of_what_was_accepted}
 SLICED: Form = {"slices": a_list_of_slices}
 HISTORY: Form = {
     "history": a_table,
@@ -183,6 +190,7 @@ def check_band(content: Mapping[str, Any]) -> None:
     check(facts, FOLDER, "provenance.", required=False)
     check(facts, CRASHED, "provenance.", required=False)
     check(facts, SLICED, "provenance.", required=False)
+    check(facts, ACCEPTED, "provenance.", required=False)
     moderated = any(metric["prior"][0] > 0 for metric in content["metrics"].values())
     check(facts, HISTORY, "provenance.", required=moderated)
 
@@ -206,6 +214,18 @@ def _a_slice(value: object) -> bool:
         and a_number_of_0_or_more(value.get("n_items"))
         and a_table(value.get("metrics"))
         and all(map(_scores_of_a_slice, value["metrics"].values()))
+    )
+
+
+def _an_acceptance(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and a_text(value.get("when"))
+        and a_text(value.get("reason"))
+        and all(a_text_or_null(value.get(key)) for key in ("by", "commit"))
+        and a_list_of_texts(value.get("changed"))
+        and isinstance(value.get("replaced"), dict)
+        and all(a_text(value["replaced"].get(key)) for key in ("file", "sha256"))
     )
 
 

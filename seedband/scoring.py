@@ -1,7 +1,7 @@
 """Scoring: the one way in which a checkpoint from disk becomes scores, for a finished run as for a candidate."""
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,16 @@ from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.items import ITEMS, write_table
 from seedband.predictions import Checkpoint, Outputs
-from seedband.records import Emit, Evaluation, ScoreTarget, Scoring
+from seedband.records import CheckpointFiles, Emit, Evaluation, ScoreTarget, Scoring
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
+
+
+def checkpoint_sha256(files: CheckpointFiles, tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
+    """SHA-256 of a checkpoint's tensors and of what else decides what it computes: what records know it by."""
+    return store.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
 
 
 def score_checkpoint(
@@ -26,7 +32,7 @@ def score_checkpoint(
     files = target.checkpoint
     check_fits(files, scoring.base, scoring.labels, scoring.task)
     tensors = list(checkpoint_tensors(files))
-    sha256 = store.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
+    sha256 = checkpoint_sha256(files, tensors)
     broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
     if broken:
         failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors"

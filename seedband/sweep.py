@@ -152,7 +152,11 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
         seeds=[run.seed for run in healthy],
         failed_seeds=[run.seed for run in failed],
         history=_history(prepared),
-        provenance={**_provenance(prepared, healthy, failed, path), "crashed": dict(crashed or {})},
+        provenance={
+            **_provenance(prepared, healthy, failed, path),
+            "crashed": dict(crashed or {}),
+            **_accepted(path),
+        },
     )
     metrics = {name: replace(metric, unit=directions[name].unit) for name, metric in band.metrics.items()}
     return replace(band, metrics=metrics)
@@ -177,6 +181,12 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
     }
 
 
+def _accepted(path: Path) -> dict[str, Any]:
+    """What was accepted on the way to the band that lies there now: its successor keeps it."""
+    entries = bands.load_band(path).provenance.get("accepted") if path.is_file() else None
+    return {"accepted": entries} if entries else {}
+
+
 def _write(band: Band, path: Path, plan: Plan) -> None:
     """Put the band on record, then in its place: killed at any moment, the next sweep knows what lies there."""
     _check_band_path(path, plan.folder)  # training took its time, and somebody may have put another file there
@@ -195,8 +205,8 @@ def _items(healthy: Sequence[Run], metric: str) -> Sequence[Sequence[float]] | N
 
 
 def _history(prepared: Prepared) -> list[Band]:
-    """The earlier bands that the recipe names, relative to where it lies."""
-    return [bands.load_band(prepared.folder / path) for path in prepared.recipe.gate.history]
+    """The earlier bands that the recipe names, relative to where it lies or, on record, lay."""
+    return [bands.load_band(Path(prepared.scoring.folder) / path) for path in prepared.recipe.gate.history]
 
 
 def _score(run: Run, metric: str) -> float:
@@ -239,5 +249,5 @@ def _check_band_path(path: Path, folder: Path) -> None:
     if not same or store.file_sha256(path) not in (record["band_sha256"], record.get("band_before_sha256")):
         raise UsageError(
             f"{path} exists, and it is not the band of {folder}",
-            hint="give another --band, or move the file; with --no-band the runs are candidates for it",
+            hint="give another --band; or --no-band: its runs are candidates then, which `seedband accept` can bless",
         )

@@ -3,7 +3,8 @@
 Nothing here is escaped: who prints a line escapes it for where it goes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from seedband.band import Band
 from seedband.metric_band import MetricBand
@@ -135,7 +136,16 @@ def band_sentences(band: Band) -> list[str]:
         lines.append(f"seed {seed} is no part of the band, for its run crashed: {message}")
     if band.metrics[band.primary].spread == 0:
         lines.append("all seeds score the same: zero spread is not evidence of zero noise")
+    if accepted := band.provenance.get("accepted"):
+        lines.append(_accepted(accepted))
     return lines
+
+
+def _accepted(entries: Sequence[Mapping[str, Any]]) -> str:
+    """How often a change was accepted, and why for the last time."""
+    last, times = entries[-1], "once" if len(entries) == 1 else f"{len(entries)} times"
+    who = f" by {last['by']}" if last["by"] else ""
+    return f"accepted {times}, last: {last['reason']} ({last['when']}{who}); before it: {last['replaced']['file']}"
 
 
 def _history(metric: MetricBand, band: Band) -> str:

@@ -2,6 +2,7 @@
 
 import typer
 
+from seedband.cli.accept import accept
 from seedband.cli.band import band
 from seedband.cli.check import check
 from seedband.cli.diff_data import diff_data
@@ -46,5 +47,5 @@ def _root(
     """Noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
 
-for command in (sweep, check, band, show, plan, ship, reproduce, diff_data, doctor, evaluators):
+for command in (sweep, check, band, accept, show, plan, ship, reproduce, diff_data, doctor, evaluators):
     app.command()(guarded(command))

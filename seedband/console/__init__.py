@@ -4,6 +4,7 @@ Data goes to standard output, everything else to standard error. Verdict lines a
 grep; NO_COLOR, narrow terminals and pipes are rich's business.
 """
 
+from seedband.console.acceptances import print_accepted
 from seedband.console.bands import print_band
 from seedband.console.cohorts import print_splits
 from seedband.console.doctor import print_diagnosis
@@ -18,6 +19,7 @@ from seedband.console.verdicts import print_verdict
 
 __all__ = [
     "Reporter",
+    "print_accepted",
     "print_band",
     "print_diagnosis",
     "print_error",

@@ -84,6 +84,7 @@ def band_json(band: Band) -> dict[str, Any]:
         "gates": list(band.gates),
         "rule": band.rule,
         "alpha": band.alpha,
+        "accepted": band.provenance.get("accepted", []),
         "metrics": {
             name: {
                 **{key: getattr(metric, key) for key in names},
