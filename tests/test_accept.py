@@ -256,7 +256,7 @@ def test_where_the_old_band_cannot_be_kept_nothing_is_replaced(candidate):
 def test_a_band_whose_history_has_another_form_is_refused(candidate, entries):
     band = load_band(candidate.band)
     replace(band, provenance={**band.provenance, "accepted": entries}).save(candidate.band)
-    with pytest.raises(Refused, match="provenance.accepted: .*expected a list of what was accepted"):
+    with pytest.raises(Refused, match=r"provenance.accepted: .*expected a list of what was accepted"):
         load_band(candidate.band)
 
 

@@ -1,0 +1,217 @@
+"""The pytest plugin: new checkpoints, score files and plain numbers against a band, as tests of a team's own suite.
+
+    def test_new_checkpoint(seedband_gate):
+        seedband_gate("band.json").check("runs/new")
+
+pytest loads it wherever seedband is installed, so it imports nothing, adds no option and prints nothing until a test
+asks for it. Relative paths start at pytest's root folder, from wherever it is called.
+"""
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from seedband.band import Band
+    from seedband.stats.rules import Rule
+    from seedband.verdict import MetricVerdict, Verdict
+
+OnSuspect = Literal["stop", "pass"]
+#: Where relative paths start: pytest's root folder, the innermost session's last.
+_roots: list[Path] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Relative paths start at the root folder of this session."""
+    _roots.append(config.rootpath)
+
+
+def pytest_unconfigure() -> None:
+    """The session is over."""
+    _roots.pop()
+
+
+@pytest.fixture
+def seedband_gate(request: pytest.FixtureRequest) -> "Callable[[str | Path], Gate]":
+    """`seedband_gate("band.json")`: the gate of a band."""
+
+    def gate(band: str | Path) -> Gate:
+        return Gate(_located(band), str(band), request.node.user_properties)
+
+    return gate
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Stops a test whose candidate is stopped, with what `seedband check` would print.
+
+    Attributes:
+        path: band.json.
+        name: As the test called it.
+        properties: Of the test, for JUnit reports: they get the verdict.
+    """
+
+    path: Path
+    name: str
+    properties: list[tuple[str, object]]
+
+    def check(
+        self,
+        *candidates: str | Path,
+        rule: "Rule | None" = None,
+        alpha: float | None = None,
+        on_suspect: OnSuspect = "stop",
+        data: str | Path | None = None,
+        offline: bool = False,
+        **options: Any,
+    ) -> "Verdict":
+        """Score checkpoints as the band's were scored, and judge them.
+
+        Args:
+            candidates: Seeds of one candidate recipe, in the order trained, as `seedband check` takes them.
+            rule: Another rule than the band's.
+            alpha: Another level than the band's.
+            on_suspect: "stop" fails the test while more seeds are needed, "pass" lets it through.
+            data: Where the eval file lies now.
+            offline: Whether model hubs must not be asked.
+            options: Whatever else `seedband.check` takes.
+        """
+        __tracebackhide__ = True
+        names = [str(candidate) for candidate in candidates]
+        with _told(" ".join(names), self.name):
+            from seedband.band import load_band
+            from seedband.check import check
+
+            band = load_band(self.path)
+            data = None if data is None else _located(data)
+            verdict = check(
+                [_located(name) for name in names], band, rule=rule, alpha=alpha, data=data, offline=offline, **options
+            )
+            known = any(candidate.seed is not None for candidate in verdict.candidates)
+            more = ["--more-seeds", str(verdict.candidates_at_most), *([] if known else ["--recipe", "CANDIDATE.toml"])]
+            again = shlex.join(["seedband", "check", *names, "--band", self.name, *more])
+            return self._judged(verdict, band, " ".join(names), again, on_suspect)
+
+    def check_scores(
+        self,
+        scores: "str | Path | Mapping[str, float | Sequence[float]]",
+        *,
+        rule: "Rule | None" = None,
+        alpha: float | None = None,
+        on_suspect: OnSuspect = "stop",
+    ) -> "Verdict":
+        """Judge scores that were made elsewhere.
+
+        Args:
+            scores: A score file, or metric → a score per candidate seed, for every metric of the band.
+            rule: Another rule than the band's.
+            alpha: Another level than the band's.
+            on_suspect: As for `check`.
+        """
+        __tracebackhide__ = True
+        what = "scores" if isinstance(scores, Mapping) else str(scores)
+        with _told(what, self.name):
+            from seedband.band import load_band
+
+            band = load_band(self.path)
+            if isinstance(scores, Mapping):
+                verdict = band.judge(scores, rule=rule, alpha=alpha)
+            else:
+                from seedband.from_scores import check_scores
+
+                verdict = check_scores(_located(scores), band, rule=rule, alpha=alpha)
+            again = "score one more seed as the others were, and judge all of them together"
+            return self._judged(verdict, band, what, again, on_suspect)
+
+    def _judged(self, verdict: "Verdict", band: "Band", what: str, again: str, on_suspect: OnSuspect) -> "Verdict":
+        from seedband.words import conclusion, slice_lines, verdict_line, verdict_sentences
+
+        __tracebackhide__ = True
+        self.properties.append(("seedband", verdict.status))
+        lines = [
+            *(verdict_line(name, metric, band.metrics[name]) for name, metric in verdict.metrics.items()),
+            *(slice_lines(verdict, band) + verdict_sentences(verdict, band) if verdict.metrics else ()),
+            f"{verdict.status.upper()}: {conclusion(verdict)}",
+        ]
+        _stop(verdict.status, on_suspect, [f"{what} against {self.name}", *lines], again, self.name)
+        return verdict
+
+
+def assert_within(
+    scores: float | Sequence[float],
+    band: "str | Path | Band",
+    metric: str | None = None,
+    *,
+    rule: "Rule | None" = None,
+    alpha: float | None = None,
+    on_suspect: OnSuspect = "stop",
+) -> "MetricVerdict":
+    """Stop the test unless the scores of a candidate are within the band of a metric, or better.
+
+    Args:
+        scores: A score per candidate seed, in the metric's unit.
+        band: band.json, or a band that was read from it.
+        metric: Its primary metric unless said.
+        rule: Another rule than the band's.
+        alpha: Another level than the band's.
+        on_suspect: "stop" fails the test while more seeds are needed, "pass" lets it through.
+    """
+    __tracebackhide__ = True
+    name = str(band) if isinstance(band, str | Path) else "the band"
+    with _told("scores", name):
+        from seedband.band import load_band
+        from seedband.errors import UsageError
+        from seedband.evidence import candidate_scores, rule_of_band, valid_alpha
+        from seedband.metric_band import judged
+        from seedband.words import verdict_line
+
+        fitted = load_band(_located(band)) if isinstance(band, str | Path) else band
+        metric = fitted.primary if metric is None else metric
+        if metric not in fitted.metrics:
+            raise UsageError(f"metric {metric!r} is not in {name}; there are {', '.join(fitted.metrics)}")
+        own = fitted.metrics[metric]
+        given = candidate_scores({metric: scores}, [metric])[metric]
+        level = own.alpha if alpha is None else valid_alpha(alpha)
+        verdict = judged(own, given, rule_of_band(rule or fitted.rule), level, gates=True)
+        again = "score one more seed as the others were, and give all of them"
+        lines = [verdict_line(metric, verdict, own), f"{verdict.status.upper()}: {verdict.reason}"]
+        _stop(verdict.status, on_suspect, lines, again, name)
+        return verdict
+
+
+def _located(path: str | Path) -> Path:
+    """A path as seen from pytest's root folder; outside of pytest from the current one."""
+    remote = str(path).startswith("hf:/")
+    return Path(path) if remote else (_roots[-1] if _roots else Path()) / path
+
+
+@contextmanager
+def _told(what: str, band: str) -> "Iterator[None]":
+    """What is refused or wrong is told in its own words, not by a traceback."""
+    from seedband.errors import SeedbandError
+
+    __tracebackhide__ = True
+    try:
+        yield
+    except SeedbandError as error:
+        outcome = "REFUSED" if error.exit_code == 3 else "ERROR"  # noqa: PLR2004  docs/reference/exit-codes.md
+        hint = [f"hint: {error.hint}"] if error.hint else []
+        pytest.fail("\n".join([f"{what} against {band}", f"{outcome}: {error}", *hint]), pytrace=False)
+
+
+def _stop(status: str, on_suspect: str, lines: Sequence[str], again: str, band: str) -> None:
+    """Fail the test where the verdict stops it."""
+    from seedband.errors import UsageError
+
+    __tracebackhide__ = True
+    if on_suspect not in ("stop", "pass"):
+        raise UsageError(f'on_suspect={on_suspect!r}: expected "stop" or "pass"')
+    if status == "pass" or (status == "suspect" and on_suspect == "pass"):
+        return
+    meant = f"if the change is meant: seedband accept runs/NAME --band {shlex.quote(band)} --reason TEXT"
+    pytest.fail("\n".join([*lines, f"next: {again if status == 'suspect' else meant}"]), pytrace=False)
