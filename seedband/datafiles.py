@@ -76,12 +76,12 @@ def _from_hub(name: str, commit: str, file: str, *, offline: bool) -> Path:
     raise Refused(f"{where}: {size} bytes, more than the {MAX_BYTES} that are read")
 
 
-def read_values(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
     """The rows of a data file by their numbers, or what is wrong with one.
 
     Args:
         path: JSONL, CSV, TSV or Parquet, or a folder with a folder of images for each label.
-        columns: Names that are asked for, to tell a separator that was not meant.
+        columns: Names that are asked for, to tell a separator that was not meant; None where nobody knows them yet.
 
     Raises:
         UsageError: No such file, or no file of its kind.
@@ -105,7 +105,9 @@ def _labelled_images(folder: Path) -> Iterator[dict[str, Any]]:
             yield {"id": name, "image": name, "label": path.parent.name}
 
 
-def _csv_rows(path: Path, separator: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+def _csv_rows(
+    path: Path, separator: str, columns: Sequence[str] | None
+) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
     csv.field_size_limit(MAX_LINE)
     text = io.StringIO(store.read_text(path, MAX_BYTES, "utf-8-sig"), newline="")
     reader = csv.DictReader(text, delimiter=separator, strict=True)
@@ -122,11 +124,12 @@ def _csv_rows(path: Path, separator: str, columns: Sequence[str]) -> Iterator[tu
         raise UsageError(f"{path}: row {reader.line_num}: {error}") from error
 
 
-def _check_header(path: Path, header: Sequence[str], separator: str, columns: Sequence[str]) -> None:
+def _check_header(path: Path, header: Sequence[str], separator: str, columns: Sequence[str] | None) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UsageError(f"{path}: column {brief(twice[0])} stands twice in the header")
-    if header and not set(header) & set(columns):
+    asked_for = set(header) & set(columns) if columns is not None else len(header) > 1
+    if header and not asked_for:
         others = [other for other in (";", "\t", "|", ",") if other != separator and other in "".join(header)]
         hint = f"it looks separated by {others[0]!r}, which is not read" if others else "name its columns in [data]"
         raise UsageError(f"{path}: columns {brief(list(header))}, of which none is asked for", hint=hint)

@@ -95,9 +95,9 @@ def label_set(items: Items) -> tuple[str, ...]:
 
 def overlap(train: Items, evaluated: Items) -> list[str]:
     """Ids of eval items whose input also stands in train, after normalisation of case, space and form."""
-    known = {_normalised(content) for content in train.contents}
+    known = {normalised(content) for content in train.contents}
     pairs = zip(evaluated.ids, evaluated.contents, strict=True)
-    return [name for name, content in pairs if _normalised(content) in known]
+    return [name for name, content in pairs if normalised(content) in known]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def duplicates(items: Items) -> Duplicates:
     seen: dict[str, dict[str, str]] = defaultdict(dict)
     repeated, conflicting = [], []
     for name, content, target in zip(items.ids, items.contents, items.targets, strict=True):
-        earlier = seen[_normalised(content)]
+        earlier = seen[normalised(content)]
         if target in earlier:
             repeated.append(name)
         elif earlier:
@@ -180,5 +180,6 @@ def _names(columns: Mapping[str, Any]) -> list[str]:
     return [*single, *columns["slices"]]
 
 
-def _normalised(text: str) -> str:
+def normalised(text: str) -> str:
+    """A text without what does not tell it from another: case, space and form."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -93,13 +93,14 @@ def _completed(
         problems.append(Problem(where, found, "a chat, or a prompt with its completion: data.messages or data.prompt"))
         return "", "", True
     expected = f"a list of messages with role ({', '.join(ROLES)}) and content, the last one the assistant's"
-    if not _is_chat(messages):
+    if not is_chat(messages):
         problems.append(Problem(where, f"another thing in {columns['messages']!r}", expected))
         return "", "", True
     return store.canonical(messages[:-1]), str(messages[-1]["content"]), True
 
 
-def _is_chat(messages: Any) -> bool:
+def is_chat(messages: Any) -> bool:
+    """Whether a value is a chat whose last word is the assistant's."""
     return (
         isinstance(messages, list)
         and len(messages) > 1

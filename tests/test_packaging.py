@@ -51,7 +51,7 @@ def test_public_names_stay_functions_after_their_modules_are_imported():
 def test_every_command_has_help_and_stands_in_the_readme():
     listed = run_cli("--help").out
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = ("sweep", "check", "band", "accept", "show", "plan", "ship", "reproduce", "diff-data", "doctor")
+    commands = ("init", "sweep", "check", "band", "accept", "show", "plan", "ship", "reproduce", "diff-data", "doctor")
     commands = (*commands, "evaluators")
     for command in commands:
         assert command in listed

@@ -9,6 +9,7 @@ from seedband.cli.diff_data import diff_data
 from seedband.cli.doctor import doctor
 from seedband.cli.errors import guarded
 from seedband.cli.evaluators import evaluators
+from seedband.cli.init import init
 from seedband.cli.plan import plan
 from seedband.cli.reproduce import reproduce
 from seedband.cli.ship import ship
@@ -47,5 +48,5 @@ def _root(
     """Noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
 
-for command in (sweep, check, band, accept, show, plan, ship, reproduce, diff_data, doctor, evaluators):
+for command in (init, sweep, check, band, accept, show, plan, ship, reproduce, diff_data, doctor, evaluators):
     app.command()(guarded(command))

@@ -6,12 +6,14 @@ grep; NO_COLOR, narrow terminals and pipes are rich's business.
 
 from seedband.console.acceptances import print_accepted
 from seedband.console.bands import print_band
+from seedband.console.beginnings import print_begun
 from seedband.console.cohorts import print_splits
 from seedband.console.doctor import print_diagnosis
 from seedband.console.evaluators import print_evaluators
 from seedband.console.output import print_error, print_hint, print_json, print_lines, print_note
 from seedband.console.plans import print_plan
 from seedband.console.progress import Reporter
+from seedband.console.questions import ask, default
 from seedband.console.reproductions import print_reproduction
 from seedband.console.row_changes import print_row_changes
 from seedband.console.sweeps import print_runs, print_sweep, print_sweep_plan
@@ -19,8 +21,11 @@ from seedband.console.verdicts import print_verdict
 
 __all__ = [
     "Reporter",
+    "ask",
+    "default",
     "print_accepted",
     "print_band",
+    "print_begun",
     "print_diagnosis",
     "print_error",
     "print_evaluators",

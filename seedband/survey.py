@@ -1,0 +1,215 @@
+"""A data file looked at: what it is for, which columns hold what is given, and what shall be answered."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from seedband.datafiles import IMAGE_SUFFIXES, read_values
+from seedband.dataset import IMAGES
+from seedband.errors import Problem, UsageError
+from seedband.recipe import RESERVED
+from seedband.rows import is_chat
+
+#: Role → what columns of it are often called, the likeliest first.
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "text": ("text", "sentence", "utterance", "message", "content", "body", "query", "review", "comment", "document",
+             "description", "question", "title", "subject"),
+    "label": ("label", "labels", "intent", "category", "class", "target", "sentiment", "topic", "tag"),
+    "image": ("image", "image_path", "file_name", "filename", "file", "path", "img"),
+    "prompt": ("prompt", "instruction", "question", "input", "source", "article", "query"),
+    "completion": ("completion", "response", "answer", "output", "target", "summary", "reply"),
+    "messages": ("messages", "conversation", "conversations", "chat", "dialog", "dialogue"),
+}  # fmt: skip
+#: Task → the roles of its columns.
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "text-classification": ("text", "label"),
+    "image-classification": ("image", "label"),
+    "causal-lm": ("prompt", "completion"),
+}
+#: Words in the name of a file that holds eval rows, the likeliest first.
+EVAL_WORDS = ("eval", "valid", "val", "dev", "test")
+#: More classes than this, or fewer rows a class, and a column is no label unless it is called one.
+MAX_CLASSES, ROWS_PER_CLASS = 50, 5
+#: More values than this, and a column is no slice; no more columns are taken as slices.
+MAX_VALUES, MAX_SLICES = 20, 3
+MAX_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A data file, looked at.
+
+    Attributes:
+        path: Where it lies.
+        rows: Its rows.
+    """
+
+    path: Path
+    rows: tuple[Mapping[str, Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every column, in the order in which they first occur."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row))
+
+    def values(self, column: str) -> list[Any]:
+        """What stands in a column, row by row; None where nothing does."""
+        return [row.get(column) for row in self.rows]
+
+    def counts(self, column: str) -> Counter[str]:
+        """How often each value of a column occurs, as text."""
+        return Counter(str(value) for value in self.values(column) if value is not None)
+
+    def column_of(self, role: str) -> str | None:
+        """The column that is called as those of a role often are, and holds what they hold."""
+        lower = {column.casefold(): column for column in reversed(self.columns)}
+        named = [lower[name] for name in NAMES[role] if name in lower]
+        return next((column for column in named if self._can_be(role, column)), None)
+
+    def guessed_label(self, taken: Sequence[str] = ()) -> list[str]:
+        """Columns of no telling name that hold few values, each of them often."""
+        return [
+            column
+            for column in self.columns
+            if column not in taken and column.casefold() != "id" and self._holds_classes(column)
+        ]
+
+    def guessed_text(self, taken: Sequence[str] = ()) -> list[str]:
+        """The column whose texts are longest, if there is one."""
+        lengths = {
+            column: sum(len(value) for value in self.values(column) if isinstance(value, str))
+            for column in self.columns
+            if column not in taken and column.casefold() != "id"
+        }
+        longest = max(lengths, key=lambda column: lengths[column], default=None)
+        return [longest] if longest is not None and lengths[longest] else []
+
+    def slices(self, taken: Sequence[str], other: "Survey") -> list[str]:
+        """Columns by which scores can be split: a few values, in every row of either file."""
+        usable = [column for column in self.columns if column not in {*taken, *RESERVED, "id", "label"}]
+        return [
+            column
+            for column in usable
+            if all(2 <= len(part.counts(column)) <= MAX_VALUES and part._is_full(column) for part in (self, other))  # noqa: PLR2004, SLF001
+        ][:MAX_SLICES]
+
+    def _can_be(self, role: str, column: str) -> bool:
+        values = [value for value in self.values(column) if value is not None]
+        if role == "messages":
+            return bool(values) and all(is_chat(value) for value in values)
+        if role == "image":
+            return bool(values) and all(_is_image(value) for value in values)
+        if role == "label":
+            counts = self.counts(column)
+            return 2 <= len(counts) <= len(self) / 2 and all(_is_plain(value) for value in values)  # noqa: PLR2004
+        return bool(values) and all(isinstance(value, str) for value in values)
+
+    def _holds_classes(self, column: str) -> bool:
+        found = len(self.counts(column))
+        return self._is_full(column) and 2 <= found <= min(MAX_CLASSES, len(self) / ROWS_PER_CLASS)  # noqa: PLR2004
+
+    def _is_full(self, column: str) -> bool:
+        return all(_is_plain(value) for value in self.values(column))
+
+
+def look_at(path: Path) -> Survey:
+    """Read a data file, whatever its columns are called.
+
+    Raises:
+        UsageError: No such file, no row, or rows with mistakes: the first ten in `problems`.
+    """
+    problems: list[Problem] = []
+    rows: list[Mapping[str, Any]] = []
+    for _, value in read_values(path, None):
+        if isinstance(value, Problem):
+            problems.append(value)
+        else:
+            rows.append(value)
+    if problems:
+        raise UsageError(f"{path}: {len(problems)} rows cannot be read", problems=problems[:MAX_LISTED])
+    if not rows:
+        raise UsageError(f"{path}: holds no row")
+    return Survey(path, tuple(rows))
+
+
+def data_files(folder: Path) -> Iterator[Path]:
+    """What in a folder can be a data file, by its name: files, and folders of images."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        is_file = path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet")
+        if is_file or (path.is_dir() and any(image.suffix.lower() in IMAGE_SUFFIXES for image in path.glob("*/*"))):
+            yield path
+
+
+def is_eval(path: Path) -> bool:
+    """Whether a file is called as eval rows often are."""
+    return eval_rank(path) < len(EVAL_WORDS)
+
+
+def eval_rank(path: Path) -> int:
+    """How far a name is from those of eval rows: 0 for the likeliest."""
+    words = re.split(r"[^a-z]+", path.stem.casefold())
+    ranks = [rank for rank, known in enumerate(EVAL_WORDS) if any(word.startswith(known) for word in words)]
+    return ranks[0] if ranks else len(EVAL_WORDS)
+
+
+def task_of(survey: Survey, said: Collection[str], *, generates: bool) -> str:
+    """What the columns are for.
+
+    Args:
+        survey: The data.
+        said: Roles whose columns are named.
+        generates: Whether the model writes texts: it decides where the columns could be for two tasks.
+
+    Raises:
+        UsageError: It cannot be told.
+    """
+    answered = bool(survey.column_of("prompt") and survey.column_of("completion"))
+    signs = (
+        ("causal-lm", bool({"messages", "prompt", "completion"} & {*said})),
+        (IMAGES, "image" in said),
+        ("text-classification", "text" in said),
+        ("causal-lm", survey.column_of("messages") is not None or (answered and generates)),
+        (IMAGES, survey.column_of("image") is not None),
+        ("text-classification", "label" in said or survey.column_of("label") is not None),
+        ("causal-lm", answered),
+        ("text-classification", bool(survey.guessed_label())),
+    )
+    found = next((task for task, sign in signs if sign), None)
+    if found is None:
+        columns = ", ".join(survey.columns)
+        raise UsageError(
+            f"{survey.path}: columns {columns}: none looks like a label, nor two like prompt and completion",
+            hint="say it with --task and the columns: --text and --label, --prompt and --completion, or --messages",
+        )
+    return found
+
+
+def guessed_columns(survey: Survey, roles: Sequence[str], said: Mapping[str, str]) -> dict[str, str]:
+    """The column of every role; empty where it cannot be told."""
+    found = dict(said)
+    for role in sorted(set(roles) - said.keys(), key=lambda role: role != "label"):
+        column = survey.column_of(role)
+        likely = [column] if column is not None and column not in found.values() else []
+        if not likely and role == "label":
+            likely = survey.guessed_label([*found.values()])
+        if not likely and role == "text":
+            likely = survey.guessed_text([*found.values()])
+        found[role] = likely[0] if len(likely) == 1 else ""
+    return found
+
+
+def _is_image(value: object) -> bool:
+    return isinstance(value, str) and Path(value).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)

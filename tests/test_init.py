@@ -1,0 +1,263 @@
+"""init: from data and a model to a recipe that `sweep` accepts, and nothing overwritten on the way."""
+
+import csv
+import io
+import json
+import shutil
+import tomllib
+
+import pytest
+from digits import write_digits
+from tiny import ROOT, run_cli, write_prompts, write_rows
+
+from seedband import Refused, UsageError
+from seedband.console import ask
+from seedband.dataset import load_items, normalised
+from seedband.init import Answers, Question, init
+from seedband.preflight import columns_of, prepare
+from seedband.recipe import load_recipe
+
+
+def write_csv(path, count=200, seed=1, **renamed):
+    write_rows(path.with_suffix(".jsonl"), count, seed)
+    rows = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+    path.with_suffix(".jsonl").unlink()
+    names = ("text", "label", "channel")
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([renamed.get(name, name) for name in names])
+        writer.writerows([row[name] for name in names] for row in rows)
+
+
+def yes(question):
+    return question.default
+
+
+def refuse(question):
+    raise AssertionError(question)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with only a CSV in it."""
+    (tmp_path / "here").mkdir()
+    write_csv(tmp_path / "here" / "tickets.csv")
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def encoder(tiny_recipe):
+    return str(tiny_recipe.folder / "base")
+
+
+def test_a_csv_alone_becomes_a_recipe_and_two_files(folder, encoder):
+    begun = init(folder, Answers(model=encoder), yes, offline=True)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["seedband.toml", "tickets-eval.csv", "tickets-train.csv", "tickets.csv"]
+    loaded = load_recipe(begun.config)
+    assert loaded.recipe == begun.recipe
+    prepared = prepare(loaded, offline=True)
+    assert (len(prepared.train_items), len(prepared.eval_items)) == (119, 81)
+    assert not prepared.repeats.shared
+    recipe = begun.recipe
+    assert (recipe.data.name, recipe.data.slices, recipe.primary) == ("tickets", ("channel",), "accuracy")
+    assert (recipe.train.method, recipe.train.epochs, recipe.model.max_length) == ("lora", 20, 32)
+    told = "\n".join(begun.notes)
+    assert "split: tickets-train.csv (119 rows) and tickets-eval.csv (81 rows), by content" in told
+    assert "an embedding model (mean pooling)" in told
+    assert "labels: 3, " in told
+    assert any(text.startswith("81 eval rows: with 200 or more") for text in begun.warnings)
+
+
+def test_the_split_holds_every_row_once_and_is_the_same_anew(folder, encoder):
+    init(folder, Answers(model=encoder), yes, offline=True)
+    parts = {path: path.read_bytes() for path in folder.glob("tickets-*.csv")}
+    lines = [line for content in parts.values() for line in content.decode().splitlines()[1:]]
+    assert sorted(lines) == sorted((folder / "tickets.csv").read_text().splitlines()[1:])
+    texts = [{normalised(row["text"]) for row in csv.DictReader(path.read_text().splitlines())} for path in parts]
+    assert not texts[0] & texts[1]
+    for path in [*parts, folder / "seedband.toml"]:
+        path.unlink()
+    init(folder, Answers(model=encoder), yes, offline=True)
+    assert all(path.read_bytes() == content for path, content in parts.items())
+
+
+def test_nothing_that_is_there_is_overwritten(folder, encoder):
+    (folder / "tickets-eval.csv").write_text("text,label\nmine,fruit\n")
+    answers = Answers(data=str(folder / "tickets.csv"), eval="", model=encoder)
+    with pytest.raises(UsageError, match=r"tickets-eval.csv exists and is not this part of"):
+        init(folder, answers, yes, offline=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["tickets-eval.csv", "tickets.csv"]
+    (folder / "seedband.toml").write_text("mine")
+    with pytest.raises(UsageError, match=r"seedband\.toml exists") as info:
+        init(folder, answers, refuse, offline=True)
+    assert info.value.hint == "--force replaces it"
+    assert (folder / "seedband.toml").read_text() == "mine"
+    (folder / "tickets-eval.csv").unlink()
+    init(folder, answers, yes, offline=True, force=True)
+    assert load_recipe(folder / "seedband.toml").recipe.data.eval == "tickets-eval.csv"
+    (folder / ".gitlab-ci.yml").write_text("mine")
+    with pytest.raises(UsageError, match=r"gitlab-ci\.yml exists"):
+        init(folder, Answers(workflows=["gitlab"]), refuse, force=True)
+
+
+def test_what_sweep_would_refuse_leaves_nothing_behind(folder, encoder, tmp_path):
+    base = shutil.copytree(encoder, tmp_path / "broken")
+    (base / "tokenizer.json").unlink()
+    (base / "vocab.txt").unlink()
+    with pytest.raises(UsageError) as info:
+        init(folder, Answers(model=str(base)), yes, offline=True)
+    assert "has no tokenizer" in str(info.value)
+    assert [path.name for path in folder.iterdir()] == ["tickets.csv"]
+    (base / "model.safetensors").rename(base / "pytorch_model.bin")
+    with pytest.raises(Refused, match="pickled"):
+        init(folder, Answers(model=str(base)), yes, offline=True)
+
+
+def test_five_questions_at_most_and_none_where_flags_answer(folder, encoder):
+    asked = []
+
+    def answer(question):
+        asked.append(question.flag)
+        return {"--model": encoder}.get(question.flag, question.default)
+
+    init(folder, Answers(), answer, offline=True)
+    assert asked == ["--data", "--eval", "--text --label", "--model", "--metric"]
+    columns = {"text": "text", "label": "label"}
+    said = Answers(data=str(folder / "tickets.csv"), eval="", model=encoder, metric="f1_macro", columns=columns)
+    init(folder, said, refuse, offline=True, force=True)
+    assert load_recipe(folder / "seedband.toml").recipe.primary == "f1_macro"
+
+
+def test_a_person_presses_enter_for_what_is_found_or_types_another(monkeypatch, capsys):
+    typed = io.StringIO("\n f1_macro \n")
+    typed.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", typed)
+    question = Question("--metric", "Metric that gates", "accuracy")
+    assert (ask(question), ask(question), ask(question)) == ("accuracy", "f1_macro", "accuracy")
+    told = capsys.readouterr()
+    assert told.err.startswith("Metric that gates [accuracy]: ")
+    assert not told.out
+
+
+def test_columns_of_other_names_are_found_or_named(tmp_path, encoder):
+    write_csv(tmp_path / "a.csv", text="utterance", label="kind")
+    begun = init(tmp_path, Answers(model=encoder, columns={"label": "kind"}), yes, offline=True)
+    assert (begun.recipe.data.text, begun.recipe.data.label) == ("utterance", "kind")
+    with pytest.raises(UsageError, match="--label sort: no such column") as info:
+        init(tmp_path, Answers(data=str(tmp_path / "a.csv"), columns={"label": "sort"}), yes, force=True)
+    assert info.value.hint == "there are utterance, kind, channel"
+    with pytest.raises(UsageError, match="--label: nothing was said, and nothing can be guessed"):  # kind, or channel?
+        init(tmp_path, Answers(data=str(tmp_path / "a.csv"), columns={"text": "utterance"}), yes, force=True)
+
+
+def test_two_files_are_taken_as_they_are_and_repeated_ids_are_no_names(tmp_path, encoder):
+    write_rows(tmp_path / "train.jsonl", 120, seed=1)
+    write_rows(tmp_path / "test.jsonl", 90, seed=2)
+    text = (tmp_path / "train.jsonl").read_text().replace('"id": "train-1"', '"id": "train-0"')
+    (tmp_path / "train.jsonl").write_text(text)
+    begun = init(tmp_path, Answers(model=encoder, name="mine"), yes, offline=True)
+    assert (begun.recipe.data.train, begun.recipe.data.eval) == ("train.jsonl", "test.jsonl")
+    assert (begun.recipe.data.name, begun.recipe.data.id) == ("mine", "row")
+    assert begun.files == (tmp_path / "seedband.toml",)
+
+
+def test_prompts_and_a_decoder_become_a_language_models_recipe(tmp_path, tiny_generation, encoder):
+    write_prompts(tmp_path / "data.jsonl", 60, seed=1)
+    begun = init(tmp_path, Answers(model=str(tiny_generation.folder / "base")), yes, offline=True)
+    recipe = begun.recipe
+    assert (recipe.model.task, recipe.primary) == ("causal-lm", "reference_nll")
+    items = load_items(tmp_path / "data.jsonl", columns_of(recipe))
+    assert recipe.generation.max_new_tokens == 8
+    assert recipe.model.max_length == 32
+    assert len(items) == 60
+    with pytest.raises(UsageError, match="no language model, and causal-lm needs one"):
+        init(tmp_path, Answers(data=str(tmp_path / "data.jsonl"), model=encoder), yes, offline=True, force=True)
+
+
+def test_a_folder_of_images_becomes_two_lists(tmp_path, tmp_path_factory):
+    from tiny_vit import make_tiny_vit
+
+    base = make_tiny_vit(tmp_path_factory.mktemp("vit") / "base")
+    write_digits(tmp_path / "pictures", 0, 40)
+    begun = init(tmp_path, Answers(model=str(base), method="head"), yes, offline=True)
+    recipe = begun.recipe
+    assert (recipe.model.task, recipe.train.method) == ("image-classification", "head")
+    assert (recipe.data.train, recipe.data.eval) == ("pictures-train.jsonl", "pictures-eval.jsonl")
+    assert json.loads((tmp_path / "pictures-eval.jsonl").read_text().splitlines()[0])["image"].startswith("pictures/")
+
+
+def test_an_unbalanced_label_is_gated_by_f1(tmp_path, encoder):
+    rows = [{"text": f"words {n}", "label": "no" if n % 10 else "yes"} for n in range(200)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    begun = init(tmp_path, Answers(model=encoder), yes, offline=True)
+    assert begun.recipe.primary == "f1_macro"
+    assert "metric: f1_macro, for 90% of the rows are 'no'" in begun.notes
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({"task": "translation"}, "--task translation: no such task"),
+        ({"method": "magic"}, "--method magic: cannot train text-classification"),
+        ({"metric": "glory"}, "unknown evaluator 'glory'"),
+        ({"model": "org/name"}, "needs a commit"),
+        ({"model": "nowhere"}, "--model: no folder"),
+        ({"data": "nowhere.csv"}, "nowhere.csv: no such file"),
+    ],
+)
+def test_answers_that_cannot_be_are_told(folder, encoder, answers, told):
+    with pytest.raises(UsageError) as info:
+        init(folder, Answers(**{"model": encoder, **answers}), yes, offline=True)
+    assert told in str(info.value)
+    assert not (folder / "seedband.toml").exists()
+
+
+def test_two_candidates_for_the_data_are_none(folder, encoder):
+    write_csv(folder / "other.csv")
+    with pytest.raises(
+        UsageError, match=r"--data: nothing was said, and nothing can be guessed; there are .*other.csv"
+    ):
+        init(folder, Answers(model=encoder), yes)
+
+
+def test_without_a_terminal_the_flags_are_named(folder):
+    done = run_cli("init", cwd=folder)
+    assert done.code == 2
+    assert "--data is not said, and there is no terminal to ask in" in done.err
+    assert all(flag in done.err for flag in ("--yes", "--eval", "--label", "--model", "--metric"))
+
+
+def test_the_command_says_what_it_found_and_what_is_next(folder, encoder):
+    done = run_cli("init", "--yes", "--model", encoder, "--github", "--gitlab", cwd=folder)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "data: tickets.csv, 200 rows; columns text, label, channel"
+    assert done.out.splitlines()[-1] == (
+        "wrote: tickets-train.csv, tickets-eval.csv, .github/workflows/seedband.yml, .gitlab-ci.yml, seedband.toml"
+    )
+    assert "hint: look at seedband.toml, then: seedband sweep --seeds 4" in done.err
+    assert tomllib.loads((folder / "seedband.toml").read_text())["data"]["train"] == "tickets-train.csv"
+    assert (folder / ".github" / "workflows" / "seedband.yml").is_file()
+
+
+def test_a_csv_alone_is_swept_after_init(folder, encoder):
+    init(folder, Answers(model=encoder, method="head"), yes, offline=True)
+    done = run_cli("sweep", "--seeds", "2", "-q", cwd=folder)
+    assert done.code == 0, done.err
+    assert (folder / "band.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.minilm
+def test_a_csv_alone_is_swept_after_init_with_the_default_model(tmp_path):
+    rows = [json.loads(line) for line in (ROOT / "fixtures" / "support" / "train.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row["label"] in {"refund_request", "delivery_late", "exchange_item", "wrong_item"}]
+    with (tmp_path / "tickets.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows([row["text"], row["label"]] for row in rows)
+    done = run_cli("init", "--yes", cwd=tmp_path)
+    assert done.code == 0, done.err
+    done = run_cli("sweep", "--seeds", "2", "--jobs", "2", "-q", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "band accuracy: [" in done.out
