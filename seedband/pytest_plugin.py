@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from seedband.stats.rules import Rule
     from seedband.verdict import MetricVerdict, Verdict
 
+#: Arguments of `seedband.check` that are paths.
+PATHS = ("data", "recipe", "out", "ledger_path")
 OnSuspect = Literal["stop", "pass"]
 #: Where relative paths start: pytest's root folder, the innermost session's last.
 _roots: list[Path] = []
@@ -88,9 +90,14 @@ class Gate:
             from seedband.check import check
 
             band = load_band(self.path)
-            data = None if data is None else _located(data)
+            paths = {key: _located(path) for key, path in {"data": data, **options}.items() if key in PATHS and path}
             verdict = check(
-                [_located(name) for name in names], band, rule=rule, alpha=alpha, data=data, offline=offline, **options
+                [_located(name) for name in names],
+                band,
+                rule=rule,
+                alpha=alpha,
+                offline=offline,
+                **{**options, **paths},
             )
             known = any(candidate.seed is not None for candidate in verdict.candidates)
             more = ["--more-seeds", str(verdict.candidates_at_most), *([] if known else ["--recipe", "CANDIDATE.toml"])]

@@ -1,5 +1,6 @@
 """The how-to pages, run as they stand: their files are written, their commands are typed."""
 
+import csv
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_pytest_plugin import declare
 from tiny import ROOT
 
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -66,3 +68,33 @@ def test_an_evaluator_is_added_in_five_steps_as_written(support):
     assert set(band["metrics"]) > {"reference_nll", "python:my_metrics:KeepsNumbers", "python:lengths:words"}
     assert "keeps_numbers" in printed[2]
     assert "Share of the reference's numbers that the text names" in printed[2]
+
+
+@pytest.mark.slow
+@pytest.mark.minilm
+def test_a_csv_is_begun_swept_accepted_and_gated_as_written(tmp_path):
+    support = [ROOT / "fixtures" / "support" / f"{name}.jsonl" for name in ("train", "eval")]
+    rows = [json.loads(line) for path in support for line in path.read_text(encoding="utf-8").splitlines()]
+    with (tmp_path / "tickets.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "intent", "channel"])
+        writer.writerows([row["text"], row["label"], row["channel"]] for row in rows)
+    declare(tmp_path / "site")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    pages = {name: blocks(f"{name}.md") for name in ("init", "accept", "pytest")}
+    for _, name, content in pages["pytest"]:
+        if name:
+            (tmp_path / name).write_text(content, encoding="utf-8")
+    printed = {
+        page: [typed(content, tmp_path) for language, _, content in found if language == "bash"]
+        for page, found in pages.items()
+    }
+    shown = {page: next(content for language, _, content in pages[page] if language == "console") for page in pages}
+    assert printed["init"][0].splitlines() == shown["init"].splitlines()[:-1]  # the hint goes to standard error
+    assert "band accuracy: [" in printed["init"][1]
+    told = printed["accept"][0].splitlines()
+    changed = next(number for number, line in enumerate(told) if line.startswith("changed: "))
+    assert told[changed] == shown["accept"].splitlines()[0]
+    assert told[-1].startswith("accepted: band.json, 4 seeds; the band before it: band.")
+    assert "accepted once, last: twice the epochs: log loss was still falling (" in printed["accept"][1]
+    assert "2 passed" in printed["pytest"][0]

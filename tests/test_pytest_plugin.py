@@ -1,6 +1,7 @@
 """The pytest plugin, in suites of its own, which know it by the entry point that pyproject.toml declares."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,17 +18,23 @@ SCORES = {"accuracy": [0.871, 0.884, 0.879, 0.892], "loss": [0.40, 0.42, 0.41, 0
 LIGHT = {"torch", "transformers", "peft", "pandas", "numpy", "scipy", "sklearn", "typer", "rich", "pydantic"}
 
 
-@pytest.fixture
-def suite(pytester, monkeypatch):
-    """A folder with a band of two metrics, where pytest knows the plugin by its entry point alone."""
+def declare(folder):
+    """Tell Python of the plugin as an installed seedband does: by the entry point that pyproject.toml declares."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
-    facts = pytester.mkdir("site") / "seedband-9.dist-info"
-    facts.mkdir()
+    facts = folder / "seedband-9.dist-info"
+    facts.mkdir(parents=True)
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: seedband\nVersion: 9\n")
     lines = [f"{name} = {module}" for name, module in declared.items()]
     (facts / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines, ""]))
-    monkeypatch.syspath_prepend(str(facts.parent))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(facts.parent), str(ROOT)]))
+
+
+@pytest.fixture
+def suite(pytester, monkeypatch):
+    """A folder with a band of two metrics, where pytest knows the plugin by its entry point alone."""
+    site = pytester.path / "site"
+    declare(site)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(ROOT)]))
     fit_band(SCORES, primary="accuracy", lower_is_better=["loss"]).save(pytester.path / "band.json")
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
     return pytester
@@ -132,8 +139,11 @@ def test_it_is_silent_and_loads_nothing_until_it_is_asked(suite):
     assert not loaded_by("-c", "import seedband.pytest_plugin") & LIGHT
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_scored_and_judged(tiny_heads, suite):
     band, new = tiny_heads.band, tiny_heads.runs / "seed-1"
-    done = told(suite, f'print(seedband_gate("{band}").check("{new}", offline=True).reason)', "-s")
+    shutil.copy(tiny_heads.folder / "eval.jsonl", suite.path / "moved.jsonl")
+    call = f'check("{new}", data="moved.jsonl", offline=True)'
+    done = told(suite, f'print(seedband_gate("{band}").{call}.reason)', "-s")
     done.assert_outcomes(passed=1)
     done.stdout.fnmatch_lines(["*this is seed 1 of the band itself, weight for weight*"])
