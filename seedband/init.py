@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from seedband import models, preflight, store, tasks, template
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Items, load_items, normalised
-from seedband.errors import UsageError
+from seedband.errors import UsageError, WorkFailed
 from seedband.lengths import lengths_of
 from seedband.preflight import prepare
 from seedband.provenance import on_hub, relative_path
@@ -156,21 +156,21 @@ class _Draft:
     def choose_data(self) -> None:
         """The data file, and the eval file if there is one."""
         there = list(data_files(self.folder)) if self.folder.is_dir() else []
-        learnt = [path for path in there if not is_eval(path)]
+        learnt = [path for path in there if not is_eval(path)] or there
         train = [path for path in learnt if "train" in path.stem.casefold()]
         likely = train if len(train) == 1 else learnt if len(learnt) == 1 else []
-        self.data = self._answer(
-            self.answers.data, Question("--data", "Data file (CSV, TSV, JSONL, Parquet, or a folder of images)",
-                                        str(likely[0]) if likely else ""), found=learnt
-        )  # fmt: skip
-        scored = sorted((path for path in there if is_eval(path)), key=eval_rank)
-        question = Question(
-            "--eval", "Eval file (nothing: part of the data)", str(scored[0]) if scored else "", optional=True
-        )
+        asked = "Data file (CSV, TSV, JSONL, Parquet, or a folder of images)"
+        question = Question("--data", asked, str(likely[0]) if likely else "")
+        self.data = self._answer(self.answers.data, question, learnt)
+        scored = sorted((path for path in there if path not in learnt), key=eval_rank)
+        likeliest = str(scored[0]) if scored else ""
+        question = Question("--eval", "Eval file (nothing: part of the data)", likeliest, optional=True)
         self.eval = self._answer(self.answers.eval, question)
         self.surveys = [self._look(path) for path in (self.data, self.eval) if path]
         columns = ", ".join(self.surveys[0].columns)
         self.notes.append(f"data: {self.data}, {len(self.surveys[0])} rows; columns {columns}")
+        if self.eval:
+            self.notes.append(f"eval: {self.eval}, {len(self.surveys[1])} rows")
 
     def choose_columns(self) -> None:
         """The task, and which columns hold what."""
@@ -189,7 +189,9 @@ class _Draft:
             self.notes.append(f"{task}: {', '.join(f'{role} in {column!r}' for role, column in self.columns.items())}")
         ids = survey.counts("id")
         self.row_names = (
-            {"id": _unused("row", survey.columns)} if "id" in survey.columns and max(ids.values()) > 1 else {}
+            {"id": _unused("row", survey.columns)}
+            if "id" in survey.columns and max(ids.values(), default=0) > 1
+            else {}
         )
         self.items = self._items(survey)
 
@@ -222,11 +224,8 @@ class _Draft:
         """Split the data where that is needed, and write everything; what was written is removed where it is no use."""
         made: list[Path] = []
         try:
-            paths = [relative_path(path, self.folder) if not on_hub(path) else path for path in (self.data, self.eval)]
-            scored = self.surveys[-1]
-            if not self.eval:
-                paths, scored = self._split(made), self.surveys[0]
-            table = self._table(paths, scored)
+            paths = [self._seen_from_here(path) for path in (self.data, self.eval)] if self.eval else self._split(made)
+            table = self._table(paths, self.surveys[-1])
             config = self.folder / CONFIG_NAME
             with store.replacing(config) as temporary:
                 temporary.write_text(template.commented(table, HEAD), encoding="utf-8")
@@ -250,8 +249,8 @@ class _Draft:
         if answer or question.optional:
             return answer
         listed = f"; there are {', '.join(map(str, found))}" if found else ""
-        raise UsageError(f"{question.flag}: nothing was said, and nothing can be guessed{listed}",
-                         hint=f"give {question.flag}")  # fmt: skip
+        found_out = f"{question.flag}: nothing was said, and nothing can be guessed{listed}"
+        raise UsageError(found_out, hint=f"give {question.flag}")
 
     def _ask_columns(self, roles: Sequence[str], said: dict[str, str]) -> dict[str, str]:
         guessed = guessed_columns(self.surveys[0], roles, said)
@@ -283,6 +282,9 @@ class _Draft:
         if rare:
             self.warnings.append(f"labels with fewer than {FEW_ROWS} rows: {', '.join(rare[:5])}")
         return most, counts[most]
+
+    def _seen_from_here(self, path: str) -> str:
+        return path if on_hub(path) else relative_path(path, self.folder)
 
     def _generates(self) -> bool:
         """Whether the model that a flag names, and that lies here, writes texts."""
@@ -384,12 +386,15 @@ def _pinned(reference: str, *, offline: bool) -> tuple[str, str | None]:
     if commit or offline:
         return name, commit or None
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
 
+    hint = "give its commit (org/name@commit), a folder, or a package"
     try:
         return name, HfApi().model_info(name).sha
+    except RepositoryNotFoundError as error:
+        raise UsageError(f"--model {name}: the hub has no such model, nor is it a folder here", hint=hint) from error
     except Exception as error:
-        hint = "give its commit: --model org/name@commit, a folder, or a package"
-        raise UsageError(f"--model {name}: the hub does not say its commit: {error}", hint=hint) from error
+        raise WorkFailed(f"--model {name}: the hub does not say its commit: {error}", hint=hint) from error
 
 
 def _is_decoder(path: Path) -> bool:

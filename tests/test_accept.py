@@ -272,15 +272,15 @@ def test_the_command_tells_what_moved(candidate):
 
 @pytest.mark.slow
 def test_a_changed_recipe_is_swept_accepted_and_gates_from_then_on(swept):
-    swept.config.write_text(recipe_text(train_learning_rate="2e-2"))
+    swept.config.write_text(recipe_text(train_learning_rate="8e-3"))
     done = run_cli("sweep", "--no-band", "--out", "new", "--seeds", "4", "--jobs", "2", "-q", cwd=swept.folder)
     assert done.code == 0, done.err
     assert run_cli("sweep", "--out", "new", "--seeds", "4", "-q", cwd=swept.folder).code == 2
-    done = run_cli("accept", "new", "--reason", "twice the learning rate", "--json", cwd=swept.folder)
+    done = run_cli("accept", "new", "--reason", "a lower learning rate", "--json", cwd=swept.folder)
     assert done.code == 0, done.err
-    assert json.loads(done.out)["changed"] == ["train.learning_rate: 0.01, now 0.02"]
+    assert json.loads(done.out)["changed"] == ["train.learning_rate: 0.01, now 0.008"]
     assert run_cli("check", "new/seed-1", cwd=swept.folder).out.splitlines()[-1].startswith("PASS")
     done = run_cli("sweep", "--out", "new", "--seeds", "5", "-q", cwd=swept.folder)
     assert done.code == 0, done.err
-    assert "accepted once, last: twice the learning rate" in done.out
+    assert "accepted once, last: a lower learning rate" in done.out
     assert run_cli("show", "runs", cwd=swept.folder).code == 3

@@ -10,7 +10,7 @@ import pytest
 from digits import write_digits
 from tiny import ROOT, run_cli, write_prompts, write_rows
 
-from seedband import Refused, UsageError
+from seedband import Refused, UsageError, WorkFailed
 from seedband.console import ask
 from seedband.dataset import load_items, normalised
 from seedband.init import Answers, Question, init
@@ -155,11 +155,29 @@ def test_two_files_are_taken_as_they_are_and_repeated_ids_are_no_names(tmp_path,
     write_rows(tmp_path / "train.jsonl", 120, seed=1)
     write_rows(tmp_path / "test.jsonl", 90, seed=2)
     text = (tmp_path / "train.jsonl").read_text().replace('"id": "train-1"', '"id": "train-0"')
+    nameless = (tmp_path / "test.jsonl").read_text().replace('"id": "test-', '"id": null, "was": "test-')
+    (tmp_path / "test.jsonl").write_text(nameless)
     (tmp_path / "train.jsonl").write_text(text)
     begun = init(tmp_path, Answers(model=encoder, name="mine"), yes, offline=True)
     assert (begun.recipe.data.train, begun.recipe.data.eval) == ("train.jsonl", "test.jsonl")
     assert (begun.recipe.data.name, begun.recipe.data.id) == ("mine", "row")
     assert begun.files == (tmp_path / "seedband.toml",)
+    assert f"eval: {tmp_path / 'test.jsonl'}, 90 rows" in begun.notes
+
+
+def test_rows_called_test_are_data_where_there_are_no_others(tmp_path, encoder):
+    write_csv(tmp_path / "test.csv")
+    begun = init(tmp_path, Answers(model=encoder), yes, offline=True)
+    assert (begun.recipe.data.train, begun.recipe.data.eval) == ("test-train.csv", "test-eval.csv")
+
+
+def test_a_hub_that_cannot_be_reached_is_no_mistake_of_the_user(folder, monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    with pytest.raises(WorkFailed, match="the hub does not say its commit: no route to host"):
+        init(folder, Answers(model="org/name"), yes)
 
 
 def test_prompts_and_a_decoder_become_a_language_models_recipe(tmp_path, tiny_generation, encoder):
