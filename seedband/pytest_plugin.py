@@ -85,7 +85,7 @@ class Gate:
         """
         __tracebackhide__ = True
         names = [str(candidate) for candidate in candidates]
-        with _told(" ".join(names), self.name):
+        with _told(" ".join(names), self.name, on_suspect):
             from seedband.band import load_band
             from seedband.check import check
 
@@ -122,7 +122,7 @@ class Gate:
         """
         __tracebackhide__ = True
         what = "scores" if isinstance(scores, Mapping) else str(scores)
-        with _told(what, self.name):
+        with _told(what, self.name, on_suspect):
             from seedband.band import load_band
 
             band = load_band(self.path)
@@ -170,7 +170,7 @@ def assert_within(
     """
     __tracebackhide__ = True
     name = str(band) if isinstance(band, str | Path) else "the band"
-    with _told("scores", name):
+    with _told("scores", name, on_suspect):
         from seedband.band import load_band
         from seedband.errors import UsageError
         from seedband.evidence import candidate_scores, rule_of_band, valid_alpha
@@ -198,12 +198,14 @@ def _located(path: str | Path) -> Path:
 
 
 @contextmanager
-def _told(what: str, band: str) -> "Iterator[None]":
+def _told(what: str, band: str, on_suspect: str) -> "Iterator[None]":
     """What is refused or wrong is told in its own words, not by a traceback."""
-    from seedband.errors import SeedbandError
+    from seedband.errors import SeedbandError, UsageError
 
     __tracebackhide__ = True
     try:
+        if on_suspect not in ("stop", "pass"):
+            raise UsageError(f'on_suspect={on_suspect!r}: expected "stop" or "pass"')
         yield
     except SeedbandError as error:
         outcome = "REFUSED" if error.exit_code == 3 else "ERROR"  # noqa: PLR2004  docs/reference/exit-codes.md
@@ -213,11 +215,7 @@ def _told(what: str, band: str) -> "Iterator[None]":
 
 def _stop(status: str, on_suspect: str, lines: Sequence[str], again: str, band: str) -> None:
     """Fail the test where the verdict stops it."""
-    from seedband.errors import UsageError
-
     __tracebackhide__ = True
-    if on_suspect not in ("stop", "pass"):
-        raise UsageError(f'on_suspect={on_suspect!r}: expected "stop" or "pass"')
     if status == "pass" or (status == "suspect" and on_suspect == "pass"):
         return
     meant = f"if the change is meant: seedband accept runs/NAME --band {shlex.quote(band)} --reason TEXT"

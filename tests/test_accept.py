@@ -243,6 +243,19 @@ def test_killed_at_any_moment_a_whole_band_is_there_and_the_same_command_ends_it
     assert folders.band_path(candidate.runs).resolve() == candidate.band.resolve()
 
 
+def test_a_band_that_is_replaced_meanwhile_stays(candidate, monkeypatch):
+    other = replace(load_band(candidate.band), alpha=0.1)
+
+    def meanwhile(*_):
+        other.save(candidate.band)
+        return iter(())
+
+    monkeypatch.setattr("seedband.accept._changes", meanwhile)
+    with pytest.raises(Refused, match="was replaced while its sweep was looked at"):
+        taken(candidate)
+    assert load_band(candidate.band).alpha == 0.1
+
+
 def test_where_the_old_band_cannot_be_kept_nothing_is_replaced(candidate):
     before = candidate.band.read_bytes()
     (candidate.folder / f"band.{hashlib.sha256(before).hexdigest()[:12]}.json").mkdir()
