@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import ConfigDict, TypeAdapter, with_config
 from typer.cli import get_docs_for_click
 
-from seedband import recipe
+from seedband import keys, recipe
 from seedband.cli import app
-from seedband.records import Recipe
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 #: Bounds in a JSON Schema, as they are told.
@@ -49,7 +47,7 @@ def is_same(path: Path, text: str) -> bool:
 
 def pages() -> dict[str, str]:
     """Path below docs/reference → content."""
-    schema = recipe_schema()
+    schema = recipe.json_schema()
     return {
         "cli.md": command_page(),
         "config.md": config_page(schema),
@@ -64,14 +62,6 @@ def command_page() -> str:
     return f"{text.rstrip()}\n"
 
 
-def recipe_schema() -> dict[str, Any]:
-    """JSON Schema of seedband.toml; what stands below each key in records.py is its description."""
-    for section in recipe.sections():
-        with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))(section)
-    schema = TypeAdapter(Recipe).json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "seedband.toml"}
-
-
 def config_page(schema: Mapping[str, Any]) -> str:
     """A table a section."""
     lines = [
@@ -83,8 +73,7 @@ def config_page(schema: Mapping[str, Any]) -> str:
     for name, entry in schema["properties"].items():
         many = entry.get("type") == "array"
         section = schema["$defs"][(entry["items"] if many else entry)["$ref"].rpartition("/")[2]]
-        what = section["description"].partition(": ")[2].rstrip(".")
-        lines += ["", f"## [[{name}]]" if many else f"## [{name}]", f"{what[:1].upper()}{what[1:]}.", ""]
+        lines += ["", f"## [[{name}]]" if many else f"## [{name}]", keys.sections()[name].text, ""]
         lines += ["| key | value | default | |", "|---|---|---|---|"]
         needed = section.get("required", [])
         for key, told in section["properties"].items():

@@ -1,16 +1,10 @@
-"""The keys of seedband.toml with their documentation: the text below each key in `records`, said once for all.
+"""The keys of seedband.toml with their documentation: the text below each key in `records`, said once for all."""
 
-Python keeps no text of an attribute, so it is read from the source that the package carries.
-"""
-
-import ast
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from seedband import records
-from seedband.errors import SeedbandError
+from seedband.recipe import json_schema
 
 
 @dataclass(frozen=True)
@@ -34,29 +28,11 @@ def sections() -> Mapping[str, Section]:
         >>> sections()["lora"].keys["r"]
         'Rank.'
     """
-    classes = {node.name: node for node in ast.parse(_source()).body if isinstance(node, ast.ClassDef)}
-    return {name: _section(classes[kind]) for name, kind in _kinds(classes["Recipe"])}
-
-
-def _source() -> str:
-    try:
-        return inspect.getsource(records)
-    except OSError as error:
-        raise SeedbandError("the source of seedband.records is not installed", hint="install seedband anew") from error
-
-
-def _kinds(recipe: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    """Name of every section, and the dataclass that describes it."""
-    for node in recipe.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            named = [inner.id for inner in ast.walk(node.annotation) if isinstance(inner, ast.Name)]
-            yield node.target.id, next(name for name in named if name.endswith("Section"))
-
-
-def _section(node: ast.ClassDef) -> Section:
-    text = (ast.get_docstring(node) or "").partition(": ")[2]
-    keys = {}
-    for key, below in zip(node.body, node.body[1:], strict=False):
-        if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and isinstance(below, ast.Expr):
-            keys[key.target.id] = inspect.cleandoc(str(ast.literal_eval(below.value)))
-    return Section(text[:1].upper() + text[1:], keys)
+    schema = json_schema()
+    found = {}
+    for name, entry in schema["properties"].items():
+        section = schema["$defs"][entry.get("items", entry)["$ref"].rpartition("/")[2]]
+        text = section["description"].partition(": ")[2]
+        keys = {key: told["description"] for key, told in section["properties"].items()}
+        found[name] = Section(text[:1].upper() + text[1:], keys)
+    return found

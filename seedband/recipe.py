@@ -135,11 +135,17 @@ def _tool_table(pyproject: Path) -> dict[str, Any] | None:
     return table if isinstance(table, dict) else None
 
 
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of seedband.toml; the text below each key in `records` is its description."""
+    schema = _adapter().json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "seedband.toml"}
+
+
 @cache
 def _adapter() -> "TypeAdapter[Any]":
     from pydantic import ConfigDict, TypeAdapter, with_config
 
-    config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True, use_attribute_docstrings=True)
     for section in sections():
         with_config(config)(section)
     return TypeAdapter(Recipe)

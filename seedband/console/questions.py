@@ -2,9 +2,10 @@
 
 import sys
 
-from seedband.console.output import clean, rich_console
+from seedband.console.output import rich_console
 from seedband.errors import UsageError
 from seedband.init import Question
+from seedband.words import clean
 
 
 def default(question: Question) -> str:
