@@ -11,6 +11,7 @@ from seedband.cli.errors import guarded
 from seedband.cli.evaluators import evaluators
 from seedband.cli.init import init
 from seedband.cli.plan import plan
+from seedband.cli.report import report
 from seedband.cli.reproduce import reproduce
 from seedband.cli.ship import ship
 from seedband.cli.show import show
@@ -48,5 +49,7 @@ def _root(
     """Noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
 
-for command in (init, sweep, check, band, accept, show, plan, ship, reproduce, diff_data, doctor, evaluators):
+for command in (
+    init, sweep, check, band, accept, show, report, plan, ship, reproduce, diff_data, doctor, evaluators,
+):  # fmt: skip
     app.command()(guarded(command))

@@ -7,7 +7,8 @@ first, so that a call that is killed leaves no report that passes.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Literal, Protocol
 from seedband import store
 from seedband.band import Band
 from seedband.errors import Problem, SeedbandError, UsageError
+from seedband.evaluators import extras
 from seedband.verdict import Verdict
 from seedband.words import conclusion
 
@@ -24,7 +26,10 @@ KINDS: Mapping[str, str] = {
     "junit": "seedband.reports.junit",
     "github": "seedband.reports.github",
     "markdown": "seedband.reports.markdown",
+    "html": "seedband.reports.html",
 }
+#: Kind → libraries of the extra `report` that it needs.
+NEEDED: Mapping[str, tuple[str, ...]] = {"html": ("jinja2", "matplotlib")}
 #: Version of the JSON form.
 VERSION = 1
 #: Exit codes that a pipeline may take for "go on".
@@ -48,6 +53,7 @@ class Report:
         problems: Every single mistake, where it was refused for several.
         verdict: The verdict, where there is one.
         band: The band, where it could be read.
+        time: When, UTC: what a trend puts verdicts in order by.
     """
 
     status: Literal["pass", "fail", "suspect", "refused", "error"]
@@ -60,6 +66,7 @@ class Report:
     problems: tuple[Problem, ...] = ()
     verdict: Verdict | None = None
     band: Band | None = None
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: what the verdict holds, and around it what the call was."""
@@ -70,6 +77,7 @@ class Report:
             **known,
             "status": self.status,
             "exit_code": self.exit_code,
+            "time": self.time,
             "message": self.message,
             "problems": [asdict(problem) for problem in self.problems],
             "band": self.band_path,
@@ -122,8 +130,19 @@ def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[st
             raise UsageError(f"--report {request}: {file} is what this call reads")
         if path.is_dir() or path.is_relative_to("/dev"):
             raise UsageError(f"--report {request}: {file} is no place for a file", hint="--json prints the JSON report")
+        check_installed(kind)
         found.append((kind, path))
     return found
+
+
+def check_installed(kind: str) -> None:
+    """Refuse a kind whose libraries are not installed, before any work is done for it.
+
+    Raises:
+        UsageError: With the extra that brings them.
+    """
+    for library in NEEDED.get(kind, ()):
+        extras.require(library, "report")
 
 
 def clear(asked: Iterable[tuple[str, Path]]) -> None:

@@ -1,0 +1,36 @@
+"""`seedband report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    path: Annotated[Path | None, typer.Argument(help="band.json, or the folder of a sweep.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The page to write.")] = Path("report.html"),
+    history: Annotated[
+        Path | None, typer.Option(help="Instead: every band, sweep and JSON report below this folder, over time.")
+    ] = None,
+) -> int:
+    """Write a band as a page, or many bands and verdicts as a trend: one HTML file that asks for nothing."""
+    from seedband import console, reports, store
+    from seedband.errors import UsageError
+
+    if (path is None) == (history is None):
+        raise UsageError("report takes a band or a sweep, or --history FOLDER", hint="seedband report runs/NAME")
+    reports.check_installed("html")
+    from seedband.reports import html
+
+    if history is not None:
+        from seedband.timeline import timeline
+
+        page = html.render_timeline(timeline(history))
+    else:
+        from seedband.overview import overview
+
+        assert path is not None
+        page = html.render_overview(overview(path))
+    store.write_text(out, page)
+    console.print_note(f"the page is in {out}")
+    return 0

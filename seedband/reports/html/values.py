@@ -1,0 +1,33 @@
+"""Values as a page shows them: nothing invisible, nothing without end, and numbers with the digits that count."""
+
+from seedband.band import Band
+from seedband.metric_band import MetricBand
+
+#: Letters of a text that are shown: of a sentence, and of a value among many.
+MAX_TEXT, MAX_VALUE = 2000, 300
+
+
+def visible(text: object, limit: int = MAX_TEXT) -> str:
+    """Text whose invisible letters are seen, direction marks among them, and that ends somewhere.
+
+    Examples:
+        >>> visible("a" + chr(0x202e) + "b") == "a" + chr(92) + "u202eb"
+        True
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    return shown if len(shown) <= limit else f"{shown[:limit]}…"
+
+
+def isolated(text: str) -> str:
+    """Text in whatever direction, which leaves what stands around it alone: where no markup can do that."""
+    return f"\u2068{text}\u2069"
+
+
+def plural(count: int, word: str) -> str:
+    """A word for one or for several."""
+    return word if count == 1 else f"{word}s"
+
+
+def ordered(band: Band) -> list[MetricBand]:
+    """The primary metric, then those that gate, then the others."""
+    return sorted(band.metrics.values(), key=lambda m: (m.name != band.primary, m.name not in band.gates))
