@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: install demo test test-full check docs format bench clean
+.PHONY: install demo test test-full browser check docs format bench clean
 
 install: $(VENV)/.installed
 
@@ -27,13 +27,23 @@ check: install
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not minilm and not gpu"
 
-test-full: check
+test-full: check browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal
 
 docs: install
 	$(BIN)/python scripts/write_reference.py
 	$(BIN)/python scripts/write_schemas.py
 	$(BIN)/mkdocs build --strict
+
+# Pages are looked at in Chromium: installed where that can be done; else their tests fail and say so.
+browser:
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v "$$name" >/dev/null && exit 0; \
+	done; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -qy chromium; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then \
+		sudo apt-get update -q && sudo apt-get install -qy chromium; \
+	else echo "no Chromium, and no right to install it: install it, or name one in CHROMIUM" >&2; fi
 
 bench: install
 	$(BIN)/python benchmarks/speed.py

@@ -98,3 +98,15 @@ def test_a_csv_is_begun_swept_accepted_and_gated_as_written(tmp_path):
     assert told[-1].startswith("accepted: band.json, 4 seeds; the band before it: band.")
     assert "accepted once, last: twice the epochs: log loss was still falling (" in printed["accept"][1]
     assert "2 passed" in printed["pytest"][0]
+
+
+def test_reports_are_made_and_print_what_the_page_says(tmp_path):
+    page = blocks("reports.md")
+    for _, name, content in page:
+        if name:
+            (tmp_path / name).write_text(content, encoding="utf-8")
+    printed = [typed(content, tmp_path) for language, _, content in page if language == "bash"]
+    shown = next(content for language, _, content in page if language == "text")
+    assert printed == [shown, "", ""]
+    for made in ("check.html", "band.html", "trend.html"):
+        assert "<!DOCTYPE html>" in (tmp_path / made).read_text(encoding="utf-8")

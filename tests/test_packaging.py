@@ -52,7 +52,7 @@ def test_every_command_has_help_and_stands_in_the_readme():
     listed = run_cli("--help").out
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = ("init", "sweep", "check", "band", "accept", "show", "plan", "ship", "reproduce", "diff-data", "doctor")
-    commands = (*commands, "evaluators")
+    commands = (*commands, "report", "evaluators")
     for command in commands:
         assert command in listed
         assert f"seedband {command}" in readme
