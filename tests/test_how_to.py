@@ -100,6 +100,7 @@ def test_a_csv_is_begun_swept_accepted_and_gated_as_written(tmp_path):
     assert "2 passed" in printed["pytest"][0]
 
 
+@pytest.mark.slow
 def test_reports_are_made_and_print_what_the_page_says(tmp_path):
     page = blocks("reports.md")
     for _, name, content in page:

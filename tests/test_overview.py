@@ -9,6 +9,7 @@ from seedband import folders, load_band, runs, store
 from seedband.cohorts import split
 from seedband.overview import of_band, overview
 from seedband.records import Candidate
+from seedband.reports import html
 from seedband.slices import judge
 from seedband.verdict import Verdict
 
@@ -83,6 +84,14 @@ def test_same_seed_noise_is_what_reproduce_put_on_record(swept):
     runs.stamp(swept.runs, 0, proof(run))
     (found,) = overview(swept.band).same_seed
     assert (found.metric, found.seed, found.status, found.distance) == ("accuracy", 0, "different", 0.0125)
+    page = html.render_overview(overview(swept.band))
+    assert "same seed again: 0.0125" in page
+    assert "Seed 0 was trained again: it came out otherwise" in page
+    assert "not measured" not in page
+
+
+def test_a_sweep_that_was_never_reproduced_says_what_to_run(tiny_swept):
+    assert f"not measured: run seedband reproduce {tiny_swept.runs}" in html.render_overview(overview(tiny_swept.runs))
 
 
 @pytest.mark.parametrize(

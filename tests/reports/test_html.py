@@ -213,7 +213,7 @@ def test_every_seed_can_be_reached_by_keyboard_and_tells_its_score(pages):
 def test_what_is_not_at_hand_is_said_and_not_drawn(pages):
     text = Page(pages["suspect"]).text()
     assert "Not at hand: this band was made from bare scores: there are no runs to look into" in " ".join(text.split())
-    assert "Same-seed noise is not measured: run seedband reproduce runs/NAME" in text
+    assert "Same-seed noise is not measured: there is no run to repeat" in text
     assert "without environment, signature or evaluators" in text
     assert "a seed of the band" not in text
 

@@ -256,8 +256,11 @@ def _noise(name: str, metric: MetricBand, found: Overview) -> tuple[str, Drawn |
         sources.append(("same seed again", worst.distance or 0.0))
         notes.append(_same_seed_words(worst.seed, worst.status, len(measured)))
     elif metric.name == found.band.primary:
-        where = found.runs or "runs/NAME"
-        notes.append(f"Same-seed noise is not measured: run seedband reproduce {where}")
+        swept = "runs" in found.band.provenance
+        how = (
+            f"run seedband reproduce {shlex.quote(found.runs or 'runs/NAME')}" if swept else "there is no run to repeat"
+        )
+        notes.append(f"Same-seed noise is not measured: {how}")
     if len(sources) == 1 and metric.name != found.band.primary:
         return None
     drawn = figures.noise(name, sources, d) if len(sources) > 1 else None

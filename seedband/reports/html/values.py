@@ -4,7 +4,7 @@ from seedband.band import Band
 from seedband.metric_band import MetricBand
 
 #: Letters of a text that are shown: of a sentence, and of a value among many.
-MAX_TEXT, MAX_VALUE = 2000, 300
+MAX_TEXT, MAX_VALUE = 2000, 200
 
 
 def visible(text: object, limit: int = MAX_TEXT) -> str:
