@@ -38,9 +38,7 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse another environment or method, too.")] = False,
     report: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KIND=FILE", help="Tell it in a file, too: json, junit, github, markdown. Several at once."
-        ),
+        typer.Option(metavar="KIND=FILE", help="Tell it in a file, too: json, junit, github, markdown, html; several."),
     ] = None,
     on_suspect: Annotated[
         str, typer.Option(metavar="stop|pass", help="What a suspect does: exit 4, or 0 with a warning.")

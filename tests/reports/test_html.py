@@ -338,3 +338,18 @@ def test_report_says_when_it_was_made():
 def test_invisible_letters_are_seen_and_long_texts_end():
     assert visible("a\u202eb\nc\x1b") == "a\\u202eb\\nc\\x1b"
     assert visible("x" * 5000, 300) == "x" * 300 + "…"
+
+
+def test_a_record_of_another_form_is_told_as_it_is():
+    odd = {
+        "signature": {"initializers": "x", "evaluators": [1], "labels": {}},
+        "environment": 3,
+        "recipe": {"train": [1]},
+        "base": {},
+        "failures": [],
+        "scores": {"path": {"a": [{"b": None}]}},
+    }
+    band = fit_band({"accuracy": SCORES}, failed_seeds=[9], provenance=odd)
+    text = Page(html.render_overview(of_band(band))).text()
+    assert "seed 9 failed to train: no reason on record" in text
+    assert "{'b': None}" in text

@@ -23,6 +23,7 @@ from seedband.reports.html import figures, tables
 from seedband.reports.html.figures import Drawn, Shown
 from seedband.reports.html.tables import MAX_COLUMNS, MAX_ROWS
 from seedband.reports.html.values import MAX_VALUE, isolated, ordered, plural, visible
+from seedband.signature import at
 from seedband.timeline import Entry, Timeline
 from seedband.verdict import MetricVerdict, Verdict
 
@@ -281,11 +282,11 @@ def _same_seed_words(seed: int, status: str, n_measured: int) -> str:
 
 def _lost(band: Band) -> list[str]:
     """Seeds that failed or crashed, and why."""
-    failures, crashed = band.provenance.get("failures", {}), band.provenance.get("crashed", {})
-    told = [
-        f"seed {seed} failed to train: {failures.get(str(seed)) or 'no reason on record'}" for seed in band.failed_seeds
-    ]
-    return [*told, *(f"seed {seed} crashed: {message}" for seed, message in crashed.items())][:MAX_ROWS]
+    facts = band.provenance
+    reasons = {seed: at(facts, f"failures.{seed}") or "no reason on record" for seed in band.failed_seeds}
+    told = [f"seed {seed} failed to train: {reason}" for seed, reason in reasons.items()]
+    told += [f"seed {seed} crashed: {message}" for seed, message in facts.get("crashed", {}).items()]
+    return told[:MAX_ROWS]
 
 
 def _breaks(metric: str, numbered: Sequence[tuple[int, Entry]]) -> list[str]:

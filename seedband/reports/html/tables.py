@@ -9,12 +9,24 @@ from seedband.band import Band
 from seedband.metric_band import MetricBand
 from seedband.overview import Overview
 from seedband.reports.html.values import ordered, plural
+from seedband.signature import at
 from seedband.verdict import Verdict
 
 #: More of anything than this is counted, not listed: the page stays below its size.
 MAX_ROWS = 60
 #: Seeds that stand side by side in a table; of more, the lowest and the highest.
 MAX_COLUMNS = 12
+#: What the record names first, and where it stands in a band's provenance.
+NAMED = (
+    ("base", "base.reference"),
+    ("revision", "base.revision"),
+    ("base weights", "base.sha256"),
+    ("data", "data.name"),
+    ("version", "data.version"),
+    ("training rows", "data.n_train"),
+    ("eval rows", "data.n_eval"),
+    ("eval data", "data.eval.sha256"),
+)
 #: Tables of slices.
 MAX_TABLES = 8
 
@@ -154,20 +166,15 @@ def record(found: Overview) -> list[tuple[str, list[tuple[str, str]]]]:
     """What is on record, group by group: key and value."""
     facts = found.band.provenance
     groups: list[tuple[str, list[tuple[str, str]]]] = []
-    recipe = facts.get("recipe", {})
-    if "base" in facts:
-        data = facts["data"]
-        named = [("base", facts["base"]["reference"]), ("base weights", facts["base"]["sha256"])]
-        named += [("revision", facts["base"]["revision"])] if facts["base"]["revision"] else []
-        named += [("data", f"{data['name']} {data['version']}".strip()), ("training rows", f"{data['n_train']:g}")]
-        named += [("eval rows", f"{data['n_eval']:g}"), ("eval data", data["eval"]["sha256"])]
+    named = [(label, str(value)) for label, path in NAMED if (value := at(facts, path)) not in (None, "")]
+    if named:
         groups.append(("Base and data", named))
     if "initializers" in facts.get("signature", {}):
         drawn = _flat(facts["signature"]["initializers"])
         drawn += [(f"{count} {plural(count, 'tensor')}", told) for told, count in found.initializers.items()]
         groups.append(("Initializers", drawn))
-    if "train" in recipe:
-        groups.append(("Training", _flat(recipe["train"])))
+    if (training := at(facts, "recipe.train")) is not None:
+        groups.append(("Training", _flat(training)))
     if "environment" in facts:
         groups.append(("Environment", _flat(facts["environment"])))
     if "signature" in facts:
