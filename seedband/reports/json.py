@@ -20,6 +20,7 @@ class ReportFile:
         version: Of this form; keys that are new do not raise it.
         status: The verdict; "refused" where the evidence allows none, "error" where what was asked could not be done.
         exit_code: What the command ends with; 0 beside the status "suspect" where such are let through.
+        time: When, UTC, in ISO 8601.
         message: Why, in one line.
         problems: Every single mistake, where it was refused for several.
         band: The band, as the user named it.
@@ -41,6 +42,7 @@ class ReportFile:
     version: Literal[1]
     status: Literal["pass", "fail", "suspect", "refused", "error"]
     exit_code: int
+    time: str
     message: str
     problems: tuple[Problem, ...]
     band: str
