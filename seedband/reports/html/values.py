@@ -2,6 +2,7 @@
 
 from seedband.band import Band
 from seedband.metric_band import MetricBand
+from seedband.words import clean
 
 #: Letters of a text that are shown: of a sentence, and of a value among many.
 MAX_TEXT, MAX_VALUE = 2000, 200
@@ -14,7 +15,7 @@ def visible(text: object, limit: int = MAX_TEXT) -> str:
         >>> visible("a" + chr(0x202e) + "b") == "a" + chr(92) + "u202eb"
         True
     """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    shown = clean(text)
     return shown if len(shown) <= limit else f"{shown[:limit]}…"
 
 
