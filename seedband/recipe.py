@@ -6,16 +6,17 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from seedband import store
 from seedband.errors import Problem, UsageError
-from seedband.records import Recipe
+from seedband.records import LogSection, Recipe
 from seedband.schema import MAX_PROBLEMS, a_path, brief, problems_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ MAX_BYTES = 1024 * 1024
 #: Python's parser takes seconds for a key of thousands of parts.
 MAX_DOTS = 200
 MISSING = object()
+#: How the address of a database in a file starts.
+SQLITE = "sqlite:///"
 
 
 class LoadedRecipe(NamedTuple):
@@ -89,7 +92,7 @@ def parse_recipe(table: Mapping[str, Any], source: str) -> Recipe:
         text = json.dumps(table, default=str)
         recipe: Recipe = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
-        raise _invalid(source, problems_of(error, _suggestion)) from None
+        raise _invalid(source, [_discreet(found) for found in problems_of(error, _suggestion)]) from None
     problems = list(islice(_contradictions(recipe), MAX_PROBLEMS))
     if problems:
         raise _invalid(source, problems)
@@ -195,6 +198,7 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     if primaries != 1:
         yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
     yield from _gate_problems(recipe, names)
+    yield from _log_problems(recipe.log)
     taken = RESERVED | ({"label"} if recipe.model.task == "causal-lm" else set())
     for name in sorted(taken & set(recipe.data.slices)):
         yield Problem("data.slices", repr(name), "a column that scores.parquet does not have already")
@@ -224,6 +228,41 @@ def _gate_problems(recipe: Recipe, names: list[str]) -> Iterator[Problem]:
         yield Problem("gate.alpha", each, f"at least {MIN_ALPHA} each")
     if len(recipe.gate.history) == 1:
         yield Problem("gate.history", "1 band", "2 or more: how far variances differ takes two")
+
+
+def _log_problems(log: LogSection) -> Iterator[Problem]:
+    """What is wrong with a tracker's address, which is told nowhere: it may hold a password."""
+    if log.mlflow is None:
+        if log != LogSection():
+            yield Problem("log.mlflow", "nothing", "where to log")
+        return
+    scheme, colon, rest = log.mlflow.partition(":")
+    if "@" in rest and scheme != "sqlite":
+        hint = "mlflow reads MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        yield Problem("log.mlflow", "a user or a password", "an address without", hint)
+    elif not _is_address(log.mlflow):
+        found = f"an address that starts with {brief(scheme + colon)}" if colon else "no address"
+        hint = "MLflow keeps nothing new in plain folders any more; in front of any other database stands a server"
+        yield Problem("log.mlflow", found, '"http://HOST:PORT", "https://HOST" or "sqlite:///FILE"', hint)
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is an http(s) address without anything but host, port and path, or a file of SQLite."""
+    if "?" in text or "#" in text:
+        return False
+    if text.startswith(SQLITE):
+        return a_path(text.removeprefix(SQLITE))
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _discreet(problem: Problem) -> Problem:
+    """A mistake in `[log]` without what is there, if that may be a password."""
+    secret = problem.where.partition(".")[0] == "log" and "@" in problem.found
+    return replace(problem, found="a user or a password") if secret else problem
 
 
 def _not_finite(value: Any) -> float | None:

@@ -217,6 +217,18 @@ class GateSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogSection:
+    """`[log]`: an experiment tracker that is told of a sweep once its results are on disk."""
+
+    mlflow: Text | None = None
+    """MLflow: the http(s) address of a server, or sqlite:///FILE; the password is the environment's business."""
+    experiment: Text | None = None
+    """Experiment there; the data's name and the method unless said."""
+    checkpoints: bool = False
+    """Log the checkpoints of the runs, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """All that is held fixed in a sweep: seedband.toml, validated."""
 
@@ -232,6 +244,7 @@ class Recipe:
     generation: GenerationSection = GenerationSection()
     evaluate: Annotated[tuple[EvaluatorSection, ...], MinLen(1)]
     gate: GateSection = GateSection()
+    log: LogSection = LogSection()
 
     def as_dict(self) -> dict[str, Any]:
         """Nested plain dict, as seedband.toml would spell it."""

@@ -49,10 +49,11 @@ NAMES: Mapping[str, str] = {
 }
 
 
-#: Keys of a recipe that say where things are or how to judge them: they may change within a sweep.
+#: Keys and sections of a recipe that say where things are, how to judge them or whom to tell: they may change within
+#: a sweep.
 FREE_KEYS = (
     "data.train", "data.eval", "data.name", "data.version", "model.base", "model.revision",
-    "gate.rule", "gate.alpha", "gate.metrics", "gate.history", "train.save_steps",
+    "gate.rule", "gate.alpha", "gate.metrics", "gate.history", "train.save_steps", "log",
 )  # fmt: skip
 
 
@@ -154,10 +155,7 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         record: A table with a `recipe` and its `provenance`: run.json, sweep.json, or a prepared recipe's.
     """
-    recipe: dict[str, Any] = json.loads(store.canonical(record["recipe"]))
-    for path in FREE_KEYS:
-        section, _, key = path.partition(".")
-        recipe[section].pop(key, None)
+    recipe = without_free_keys(record["recipe"])
     base, data = record["provenance"]["base"], record["provenance"]["data"]
     return {
         **recipe,
@@ -166,6 +164,15 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
         "data.train (other rows)": data["train"]["sha256"],
         "data.eval (other rows)": data["eval"]["sha256"],
     }
+
+
+def without_free_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe, as a plain dict, without what may change within a sweep."""
+    kept: dict[str, Any] = json.loads(store.canonical(recipe))
+    for path in FREE_KEYS:
+        section, _, key = path.partition(".")
+        (kept.get(section, {}) if key else kept).pop(key or section, None)
+    return kept
 
 
 def training_identity(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import band as bands
-from seedband import evaluators, folders, provenance, row_changes, runs, seeding, signature, slices, store
+from seedband import evaluators, folders, provenance, row_changes, runs, seeding, signature, slices, store, trackers
 from seedband.band import Band
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
@@ -50,11 +50,13 @@ def sweep(
     plan = make_plan(recipe, seeding.root_seeds(seeds), out=out, band=band, offline=offline)
     with store.locked(plan.folder):
         finished = runs.carry_out(plan, jobs=jobs, offline=offline, on_event=on_event, keep_going=keep_going)
-        if band is None:
-            return Sweep(plan.folder, tuple(finished), None, None)
-        fitted = fit(plan.prepared, _of_band(plan, finished), Path(band), crashed=_crashed(plan))
-        _write(fitted, Path(band), plan)
-        return Sweep(plan.folder, tuple(finished), fitted.metrics[fitted.primary].median_seed, Path(band))
+        try:
+            done = _finish(plan, finished, None if band is None else Path(band))
+        except Refused:
+            _log(plan, offline=offline, on_event=on_event)  # runs that make no band are looked into all the more
+            raise
+        _log(plan, offline=offline, on_event=on_event)
+        return done
 
 
 def make_plan(
@@ -74,7 +76,21 @@ def make_plan(
             raise Refused("one seed has no spread: a band needs at least 2", hint=hint)
         _check_band_path(Path(band), plan.folder)
         _history(plan.prepared)
+    trackers.check_ready(plan.prepared.recipe, plan.prepared.folder, offline=offline)
     return plan
+
+
+def _finish(plan: Plan, finished: Sequence[Run], band: Path | None) -> Sweep:
+    """Write the band, if there is to be one."""
+    if band is None:
+        return Sweep(plan.folder, tuple(finished), None, None)
+    fitted = fit(plan.prepared, _of_band(plan, finished), band, crashed=_crashed(plan))
+    _write(fitted, band, plan)
+    return Sweep(plan.folder, tuple(finished), fitted.metrics[fitted.primary].median_seed, band)
+
+
+def _log(plan: Plan, *, offline: bool, on_event: OnEvent) -> None:
+    trackers.log_sweep(plan.prepared.recipe, plan.prepared.folder, plan.folder, offline=offline, on_event=on_event)
 
 
 def _of_band(plan: Plan, finished: Sequence[Run]) -> list[Run]:
