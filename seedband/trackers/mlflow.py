@@ -45,12 +45,23 @@ def reply(request: dict[str, Any]) -> dict[str, Any]:
     except (UsageError, WorkFailed):
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own
+        if _unreachable(error):
+            raise WorkFailed(f"{request['address']} cannot be reached") from error
         told = f"{type(error).__name__}: {' '.join(str(error).split())}"[:MAX_MESSAGE]
         raise WorkFailed(
             f"{request['address']} does not do what it is asked: {told}",
             hint="for a user mlflow reads MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
             "MLFLOW_TRACKING_TOKEN",
         ) from error
+
+
+def _unreachable(error: BaseException | None) -> bool:
+    """Whether an error is that nobody answered, or comes of that."""
+    import requests
+
+    while error is not None and not isinstance(error, requests.ConnectionError | requests.Timeout):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _log(request: dict[str, Any]) -> list[str]:
