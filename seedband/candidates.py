@@ -123,7 +123,7 @@ def check_record(
     if entry.files.kind == "head":
         _check_labels(entry.files, models.read_head(Path(entry.files.path)).labels, scoring)
     if entry.files.kind == "model":
-        _check_labels(entry.files, _model_labels(entry.files), scoring)
+        _check_labels(entry.files, models.own_labels(Path(entry.files.path)), scoring)
         text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
         on_event(Event("note", content={"text": text}))
     if entry.record is not None and entry.record.get("signature") is not None:
@@ -146,13 +146,6 @@ def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> 
         if reference.startswith("package:") or (folder / reference).is_dir():
             return models.locate_base(reference, None, folder, offline=offline).sha256
     return None
-
-
-def _model_labels(files: CheckpointFiles) -> list[str]:
-    """The labels that a whole model names, in the order of its outputs; names that libraries make up say nothing."""
-    named = models.read_config(Path(files.path)).get("id2label") or {}
-    own = [str(named[key]) for key in sorted(named, key=int)]
-    return [] if all(label.startswith("LABEL_") for label in own) else own
 
 
 def _check_labels(files: CheckpointFiles, own: Sequence[str], scoring: Scoring) -> None:

@@ -1,6 +1,7 @@
 """Children of a job: libraries that seed generators, set variables or start threads get a process of their own.
 
 A child reads a request, writes an answer, and ends with its parent: `ask` on the one side, `answer` on the other.
+A command of the user's own is attended to: heard while it runs, and ended with everything that it started.
 """
 
 import json
@@ -15,16 +16,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from seedband.determinism import inherited, pinned_environment, without_secrets
 from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.guard import BY_SIGNAL
 
 #: A child that says nothing for so long, in seconds, hangs: each of them tells its progress.
 SILENCE_S = 3600.0
 #: Seconds between two looks at whether a silent child has ended, and how long what it left behind is still read.
 LOOK_S, LAST_WORDS_S = 0.2, 5.0
+#: Seconds that a command gets to end after it was asked to; a job gets more.
+GRACE_S = 3.0
 #: Errors of a child that are its answer.
 MISTAKES = {kind.__name__: kind for kind in (UsageError, Refused, WorkFailed)}
 #: Last lines of its output that a message holds, and letters of each.
@@ -61,6 +66,32 @@ def ask(
     if "mistake" in content:
         raise MISTAKES[content["kind"]](f"{who}: {content['mistake']}", hint=content["hint"])
     return content
+
+
+def attend(
+    command: Sequence[str], folder: Path, who: str, hear: Callable[[str], None], timeout_s: float | None = None
+) -> str:
+    """Run a command of the user's own in this process's environment, and be told its output line by line.
+
+    Args:
+        command: Program and arguments.
+        folder: Where it starts.
+        who: Runs, for messages.
+        hear: Told every line as it comes, without secrets.
+        timeout_s: Seconds after which it is ended; it takes its time unless said.
+
+    Returns:
+        What went wrong, with its last lines; empty when nothing did.
+    """
+    guard = [sys.executable, "-P", "-m", "seedband.guard", str(folder), *command]
+    # A program whose output goes to a pipe keeps it back by the kilobyte.
+    process = _start(guard, {**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.PIPE)
+    try:
+        code, last = _listen(process, _Patience(who, limit_s=timeout_s), hear)
+    except WorkFailed as error:
+        return error.message
+    how = f"was {killed_by(code - BY_SIGNAL)}" if code > BY_SIGNAL else f"ended with exit code {code}"
+    return " / ".join([f"{who} {how}", *last]) if code else ""
 
 
 def answer(arguments: Sequence[str], reply: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
@@ -116,49 +147,99 @@ def _run(
     command: Sequence[str], environment: Mapping[str, str], who: str, log: IO[str] | None
 ) -> tuple[int, list[str]]:
     """Exit code and last lines of a child; what it says is passed on as it comes, without secrets."""
-    process = subprocess.Popen(
+
+    def hear(line: str) -> None:
+        if log is not None:
+            log.write(f"{line}\n")
+
+    return _listen(_start(command, environment), _Patience(who, silence_s=SILENCE_S), hear)
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], stdin: int = subprocess.DEVNULL
+) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         command,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
     )
+
+
+@dataclass(frozen=True)
+class _Patience:
+    """How long a process may take.
+
+    Attributes:
+        who: Runs it, for messages.
+        silence_s: Seconds without a line.
+        limit_s: Seconds in all.
+    """
+
+    who: str
+    silence_s: float | None = None
+    limit_s: float | None = None
+
+    def check(self, started: float, heard: float) -> None:
+        """Whether it is over.
+
+        Raises:
+            WorkFailed: It is.
+        """
+        now = time.monotonic()
+        if self.silence_s is not None and now - heard > self.silence_s:
+            raise WorkFailed(f"{self.who} said nothing for {self.silence_s:.0f} s, and was ended")
+        if self.limit_s is not None and now - started > self.limit_s:
+            raise WorkFailed(f"{self.who} was still running after {self.limit_s:g} s, and was ended")
+
+
+def _listen(
+    process: "subprocess.Popen[str]", patience: _Patience, hear: Callable[[str], None]
+) -> tuple[int, list[str]]:
+    """Exit code and last lines of a process, which is over when this returns or raises."""
     assert process.stdout is not None
     lines: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
     reader.start()
     last: deque[str] = deque(maxlen=LAST_LINES)
     try:
-        for line in _heard(process, lines, who):
+        for line in _heard(process, lines, patience):
             text = without_secrets(line.rstrip(), os.environ)
-            if log is not None:
-                log.write(f"{text}\n")
+            hear(text)
             if text.strip():
                 last.append(text.strip()[:MAX_LINE])
         code = process.wait()
+    except BaseException:
+        _ask_to_end(process)
+        raise
     finally:
         _end(process)
         process.wait()
         reader.join(LAST_WORDS_S)
+        if process.stdin is not None:
+            process.stdin.close()
     return code, list(last)
 
 
-def _heard(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]", who: str) -> Iterator[str]:
+def _heard(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]", patience: _Patience) -> Iterator[str]:
     """Lines of a child until it has ended: processes that it leaves behind would hold its output open.
 
     Raises:
-        WorkFailed: It said nothing for too long.
+        WorkFailed: It took too long.
     """
-    heard, ended = time.monotonic(), None
+    started = heard = time.monotonic()
+    ended = None
     while ended is None or time.monotonic() - ended < LAST_WORDS_S:
+        if ended is None:
+            patience.check(started, heard)
         try:
             line = lines.get(timeout=LOOK_S)
         except queue.Empty:
-            if ended is None and time.monotonic() - heard > SILENCE_S:
-                raise WorkFailed(f"{who} said nothing for {SILENCE_S:.0f} s, and was ended") from None
+            pass
         else:
             if line is None:
                 return
@@ -167,6 +248,14 @@ def _heard(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]", w
         if ended is None and process.poll() is not None:
             ended = time.monotonic()
             _end(process)
+
+
+def _ask_to_end(process: "subprocess.Popen[str]") -> None:
+    """Let a child and what it started end by themselves: launchers end workers that are of other groups."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_S)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -79,6 +79,13 @@ def read_table(path: Path) -> "pd.DataFrame":
     return frame
 
 
+def predictions_sha256(table: "pd.DataFrame") -> str:
+    """Hash of what was predicted for every item, to the last digit."""
+    numbers = [[float(value).hex() for value in row] for row in table["logits"]] if "logits" in table else None
+    losses = [float(value).hex() for value in table["nll"]] if "nll" in table else None
+    return store.digest([list(table["prediction"]), numbers, losses])
+
+
 def _claimed_bytes(facts: Any) -> int:
     """Bytes of a Parquet file without its compression, as it says; numbers that stand for each other count each."""
     groups = [facts.row_group(index) for index in range(facts.num_row_groups)]

@@ -28,6 +28,12 @@ CALLED: Mapping[str, str] = {
     "order": "order of items",
     "dropout": "dropout masks",
 }
+#: What no two seeds of a script of the user's own may share, and what it is called.
+OF_SCRIPTS: Mapping[str, str] = {
+    "final": "identical weights",
+    "losses": "identical loss traces",
+    "predictions": "identical predictions on all items",
+}
 
 
 def train(
@@ -136,7 +142,8 @@ def check_distinct(runs: Sequence[Run], recipe: Recipe, vary: Sequence[str]) -> 
     """Refuse runs among which two share a draw that should vary."""
     guard = _StepZeroGuard(recipe, vary, {})
     for run in runs:
-        guard.admit(run.seed, run.witnesses)
+        if recipe.train.command is None or run.status == "finished":
+            guard.admit(run.seed, run.witnesses)
 
 
 @dataclass
@@ -148,6 +155,9 @@ class _StepZeroGuard:
     seen: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def admit(self, seed: int, witnesses: Mapping[str, Any]) -> None:
+        if self.recipe.train.command is not None:
+            self._admit_of_script(seed, witnesses)
+            return
         names = [name for stream in self.vary for name in WITNESSES_OF[stream]]
         if all(witnesses.get(name) is None for name in names):
             raise Refused(
@@ -159,6 +169,15 @@ class _StepZeroGuard:
                 raise Refused(
                     f"seed {seed} has the same {CALLED[name]} as seed {other}, though it should vary",
                     hint=self._cause(name),
+                )
+        self.seen[seed] = dict(witnesses)
+
+    def _admit_of_script(self, seed: int, witnesses: Mapping[str, Any]) -> None:
+        for other, known in self.seen.items():
+            for name in equal_witnesses(known, witnesses, OF_SCRIPTS if other != seed else ()):
+                raise Refused(
+                    f"seeds {other} and {seed} gave {OF_SCRIPTS[name]}: your script seems to ignore --seed",
+                    hint="give the seed to everything that draws: initial weights, order of items, dropout",
                 )
         self.seen[seed] = dict(witnesses)
 

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 Pooling = Literal["mean", "cls", "model"]
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 HEAD_WEIGHTS = "head.safetensors"
-#: What the built-in methods write.
-CHECKPOINT = ("adapter_config.json", ADAPTER_WEIGHTS, "head.json", HEAD_WEIGHTS)
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+#: What makes a folder a checkpoint: of the built-in methods, and of a training script that saves a whole model.
+CHECKPOINT = ("adapter_config.json", ADAPTER_WEIGHTS, "head.json", HEAD_WEIGHTS, "config.json", WEIGHTS, INDEX)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 #: A tokenizer has one of these.
 VOCABULARIES = (
@@ -434,6 +434,13 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     """config.json of a model; empty where there is none."""
     config = folder / "config.json"
     return read_foreign(config, _Config)[1] if config.is_file() else {}
+
+
+def own_labels(folder: Path) -> list[str]:
+    """The labels that a whole model names, in the order of its outputs; names that libraries make up say nothing."""
+    named = read_config(folder).get("id2label") or {}
+    own = [str(named[key]) for key in sorted(named, key=int)]
+    return [] if all(label.startswith("LABEL_") for label in own) else own
 
 
 def end_ids(folder: Path) -> list[int]:

@@ -1,13 +1,14 @@
 """A recipe against models, data and registries: every mistake at once, before any work."""
 
 import math
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seedband import evaluators, store, tasks, trainers
+from seedband import commands, evaluators, store, tasks, trainers
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, overlap
 from seedband.errors import Problem, Refused, UsageError
@@ -76,6 +77,7 @@ class Prepared:
         repeats: Rows that say the same.
         references: Training rows and eval rows as the recipe names them.
         folder: Where relative paths in the recipe start from.
+        command_files: Files that a training command names → SHA-256 of their content.
     """
 
     recipe: Recipe
@@ -85,6 +87,7 @@ class Prepared:
     repeats: Repeats
     references: tuple[str, str]
     folder: Path
+    command_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -108,6 +111,7 @@ class Prepared:
                 "columns": dict(self.scoring.columns),
             },
             "folder": self.scoring.folder,
+            **({"command": dict(self.command_files)} if self.recipe.train.command is not None else {}),
         }
 
     @staticmethod
@@ -134,8 +138,11 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     columns = columns_of(recipe)
     base = _try(problems, lambda: locate_base(places["base"], recipe.model.revision, folder, offline=offline))
     start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
+    if "folder" in places and recipe.train.command is not None:
+        start = _trusted_start(recipe)
     train = _try(problems, lambda: load_items(locate(places["train"], folder, offline=offline), columns))
     evaluated = _try(problems, lambda: load_items(locate(places["eval"], folder, offline=offline), columns))
+    problems += _command_problems(recipe, start)
     problems += _registry_problems(recipe, start, train, evaluated, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
@@ -151,7 +158,8 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
     scoring = scoring_for(recipe, base, labels, evaluated.path, start)
     references = (places["train"], places["eval"])
-    return Prepared(recipe, scoring, train, evaluated, _repeats(train, evaluated), references, folder)
+    repeats, hashes = _repeats(train, evaluated), _command_hashes(recipe, start)
+    return Prepared(recipe, scoring, train, evaluated, repeats, references, folder, hashes)
 
 
 def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: Path, start: Path) -> Scoring:
@@ -205,6 +213,45 @@ def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> P
     return here.folder
 
 
+def _trusted_start(recipe: Recipe) -> Path:
+    """Where the command of a recipe on record starts: in the folder of a recipe of the user's own that has the same.
+
+    Raises:
+        Refused: There is none, and a record may come from anywhere.
+    """
+    what = "train.command runs a program, and a record alone cannot make it run"
+    hint = "go where your recipe lies, or name it: --config of reproduce, --recipe of check"
+    try:
+        here = load_recipe(find_config(Path()))
+    except UsageError as error:
+        raise Refused(f"{what}: {error.message}", hint=hint) from error
+    if here.recipe.train.command != recipe.train.command:
+        raise Refused(f"{what}: the recipe of {here.folder.absolute()} has another one, or none", hint=hint)
+    return here.folder
+
+
+def _command_problems(recipe: Recipe, start: Path) -> list[Problem]:
+    """What a training command names and is not there."""
+    command = recipe.train.command
+    if command is None:
+        return []
+    program, *_ = commands.arguments_of(command)
+    found = [
+        Problem("train.command", f"{name}, which is no file in {start.absolute()}", "a path from the recipe's folder")
+        for name in commands.missing_files(command, start)
+    ]
+    if "/" in program and not Path(program).is_absolute():
+        program = str(start.absolute() / program)
+    if shutil.which(program) is None:
+        found.append(Problem("train.command", f"{program!r}, which is no program here", "one that can be started"))
+    return found
+
+
+def _command_hashes(recipe: Recipe, start: Path) -> dict[str, str]:
+    named = {} if recipe.train.command is None else commands.named_files(recipe.train.command, start)
+    return {name: store.file_sha256(path) for name, path in named.items()}
+
+
 def _changed(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     """Arguments that stand otherwise on record than in the recipe here."""
     told = {
@@ -228,21 +275,24 @@ class Cost(NamedTuple):
     """What a run will take.
 
     Attributes:
-        steps: Optimizer steps.
-        bytes_per_run: Disk that a run fills, about.
-        seconds_per_run: Time to train it, about.
+        steps: Optimizer steps; None where only a script of the user's knows.
+        bytes_per_run: Disk that a run fills, about; likewise.
+        seconds_per_run: Time to train it, about; likewise.
         seconds_from: How the time is known.
     """
 
-    steps: int
-    bytes_per_run: int
-    seconds_per_run: float
+    steps: int | None
+    bytes_per_run: int | None
+    seconds_per_run: float | None
     seconds_from: str
 
 
 def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
     """What a run will take, from the seconds of runs before it, else from the size of model and data."""
     recipe, section = prepared.recipe, prepared.recipe.train
+    if section.command is not None:
+        known = sum(seconds_before) / len(seconds_before) if seconds_before else None
+        return Cost(None, None, known, "from the runs that are finished" if seconds_before else "known after one run")
     shapes = tensor_names(Path(prepared.scoring.base.path))
     matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embedding" not in name]  # noqa: PLR2004
     steps = section.planned_steps(len(prepared.train_items))

@@ -14,7 +14,7 @@ from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from seedband import store
+from seedband import commands, store
 from seedband.errors import Problem, UsageError
 from seedband.records import LogSection, Recipe
 from seedband.schema import MAX_PROBLEMS, a_path, brief, problems_of
@@ -210,6 +210,7 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     folder = f"{recipe.data.name}-{recipe.train.method}"
     if not a_path(folder) or Path(folder).is_absolute() or ".." in Path(folder).parts:
         yield Problem("data.name", brief(recipe.data.name), "a name by which runs can lie in runs/NAME-METHOD")
+    yield from commands.problems(recipe)
     if not recipe.lora.target_modules:
         yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')
 

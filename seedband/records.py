@@ -75,7 +75,13 @@ class TrainSection:
     """`[train]`: how one run is trained."""
 
     method: Text
-    """`lora`, `head` or an installed trainer."""
+    """`lora`, `head`, `command` (a training script of your own) or an installed trainer."""
+    command: Text | Annotated[tuple[Text, ...], MinLen(1)] | None = None
+    """Method `command`: what trains a seed, such as "python train.py --seed {seed} --out {out}"; no shell reads it."""
+    timeout_s: Annotated[float, Gt(0)] | None = None
+    """Method `command`: seconds after which an attempt is ended; none unless said."""
+    retries: Annotated[int, Ge(0), Le(100)] = 0
+    """Method `command`: how often a seed whose command failed is tried again, from an empty {out}."""
     epochs: Count = 3
     """Passes over the training rows."""
     max_steps: Count | None = None
@@ -401,7 +407,7 @@ class Event:
 
     Attributes:
         kind: "warning", "note", "plan", "job", "start", "step", "witness", "scored", "probed", "environment",
-            "finished" or "crashed".
+            "output", "finished" or "crashed".
         seed: Root seed of the run that it concerns, if any.
         content: What happened, JSON-ready.
     """

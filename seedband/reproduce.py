@@ -10,6 +10,7 @@ from seedband import executors, folders, jobs, runs, signature, store
 from seedband.determinism import pinned_environment
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
+from seedband.items import predictions_sha256
 from seedband.models import recognise
 from seedband.preflight import Prepared, prepare
 from seedband.provenance import recorded_recipe
@@ -242,10 +243,7 @@ def _predictions(run: Run) -> str | None:
     """Hash of what was predicted for every item, to the last digit; None where the run was not scored."""
     if not run.evaluations:
         return None
-    items = folders.read_items(run)
-    numbers = [[float(value).hex() for value in row] for row in items["logits"]] if "logits" in items else None
-    losses = [float(value).hex() for value in items["nll"]] if "nll" in items else None
-    return store.digest([list(items["prediction"]), numbers, losses])
+    return predictions_sha256(folders.read_items(run))
 
 
 def _scores(run: Run, again: Run) -> Iterator[Comparison]:

@@ -9,7 +9,7 @@ from seedband import environment, evaluators, executors, folders, provenance, si
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
 from seedband.executors import Executor
-from seedband.items import ITEMS
+from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
 from seedband.models import recognise
 from seedband.preflight import Prepared, estimate
@@ -50,6 +50,7 @@ class Plan(NamedTuple):
         """The plan for people and scripts, with what it will take, `slots` jobs at a time."""
         seeds = [run.seed for job in self.jobs for run in job.runs if run.seed not in self.unscored]
         cost = estimate(self.prepared, [run.record["train_seconds"] for run in self.finished])
+        at_a_time = max(1, min(slots, len(self.jobs)))
         return {
             "folder": str(self.folder),
             "finished": [run.seed for run in self.finished],
@@ -57,8 +58,10 @@ class Plan(NamedTuple):
             "seeds_to_score": sorted([*self.unscored, *(run.seed for run in self.stale)]),
             "jobs": len(self.jobs),
             "steps_per_run": cost.steps,
-            "disk_bytes": len(seeds) * cost.bytes_per_run,
-            "seconds": round(len(seeds) * cost.seconds_per_run / max(1, min(slots, len(self.jobs))), 1),
+            "disk_bytes": None if cost.bytes_per_run is None else len(seeds) * cost.bytes_per_run,
+            "seconds": None
+            if cost.seconds_per_run is None
+            else round(len(seeds) * cost.seconds_per_run / at_a_time, 1),
             "seconds_from": cost.seconds_from,
             "warnings": list(self.prepared.warnings),
         }
@@ -229,6 +232,8 @@ def _take_over(run: Run, prepared: Prepared) -> None:
         "recipe": prepared.recipe.as_dict(),
         "provenance": provenance.relative(prepared.provenance, run.folder),
     }
+    if "predictions" in run.witnesses:
+        new["witnesses"] = {**run.witnesses, "predictions": predictions_sha256(read_table(place / ITEMS))}
     with store.replacing(run.folder / ITEMS) as temporary:
         shutil.copyfile(place / ITEMS, temporary)
     store.write_json(run.folder / RUN, "run", {**kept, **new})

@@ -10,10 +10,13 @@ from seedband.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
 from seedband.records import Run
+from seedband.trainers import OUT
 from seedband.worker import RUN
 
 #: What describes a run but is no part of its checkpoint.
-RECORDS = (RUN, ITEMS, "trace.jsonl")
+RECORDS = (RUN, ITEMS, "trace.jsonl", "trainer_state.json", OUT)
+#: Where the initializers would stand, if anybody knew them.
+BY_SCRIPT = "By the script that trained it, from its seed."
 
 
 def ship(folder: str | Path, to: str | Path) -> Run:
@@ -64,9 +67,10 @@ def model_card(band: Band, run: Run) -> str:
         f"| {entry['name']} | {' × '.join(str(size) for size in entry['shape'])} | {entry['distribution']} |"
         for entry in run.record["initializers"]
     )
+    drawn = f"| tensor | shape | distribution |\n|---|---|---|\n{initializers}" if initializers else BY_SCRIPT
     return f"""---
 base_model: {facts["base"]["reference"]}
-library_name: {"peft" if facts["signature"]["method"] == "lora" else "transformers"}
+library_name: {"peft" if (run.folder / "adapter_config.json").is_file() else "transformers"}
 pipeline_tag: {"text-generation" if facts["signature"]["task"] == "causal-lm" else facts["signature"]["task"]}
 tags: [seedband]
 ---
@@ -84,9 +88,7 @@ Data: {facts["data"]["name"]} {facts["data"]["version"]}, {facts["data"]["n_trai
 {facts["data"]["n_eval"]} to evaluate. Labels: {", ".join(facts["signature"]["labels"])}.
 
 ## New tensors and how they were drawn
-| tensor | shape | distribution |
-|---|---|---|
-{initializers}
+{drawn}
 """
 
 

@@ -53,7 +53,8 @@ NAMES: Mapping[str, str] = {
 #: a sweep.
 FREE_KEYS = (
     "data.train", "data.eval", "data.name", "data.version", "model.base", "model.revision",
-    "gate.rule", "gate.alpha", "gate.metrics", "gate.history", "train.save_steps", "log",
+    "gate.rule", "gate.alpha", "gate.metrics", "gate.history", "train.save_steps", "train.timeout_s", "train.retries",
+    "log",
 )  # fmt: skip
 
 
@@ -124,6 +125,8 @@ def of_scoring(
 def of_training(recipe: Recipe) -> dict[str, Any]:
     """What a checkpoint that seedband trained has on record beside it."""
     new = {"head": recipe.init.head} | ({"lora": recipe.init.lora} if recipe.train.method == "lora" else {})
+    if recipe.train.command is not None:
+        new = {}  # how a script draws is its own affair, and nobody has it on record
     return {
         "initializers": new,
         "vary": sorted(recipe.seeds.vary),
@@ -156,9 +159,12 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
         record: A table with a `recipe` and its `provenance`: run.json, sweep.json, or a prepared recipe's.
     """
     recipe = without_free_keys(record["recipe"])
+    recipe["train"] = {key: value for key, value in recipe["train"].items() if value is not None}
     base, data = record["provenance"]["base"], record["provenance"]["data"]
+    files = record["provenance"].get("command", {})
     return {
         **recipe,
+        **{f"train.command (other {name})": sha256 for name, sha256 in files.items()},
         "model.base (other weights)": base["sha256"],
         "model.base (other config or tokenizer)": base["files_sha256"],
         "data.train (other rows)": data["train"]["sha256"],

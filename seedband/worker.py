@@ -21,6 +21,7 @@ from seedband import determinism, environment, provenance, signature, store
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
+from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.models import recognise
 from seedband.records import Emit, Job, ProbeJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.schema import checked, read_record
@@ -89,6 +90,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     train_items = load_items(Path(job.train_path), job.scoring.columns)
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
+    _check_command(job)
     facts, known = environment.describe(device), {"recipe": recipe.as_dict(), "provenance": job.provenance}
     context = TrainContext(
         recipe=recipe,
@@ -109,6 +111,14 @@ def run_train(job: TrainJob, emit: Emit) -> None:
             _finish(job, run, known_of_run, pins, emit)
     if waiting:
         _train(job, context, waiting, {"environment": facts, "pins": pins}, emit)
+
+
+def _check_command(job: TrainJob) -> None:
+    """A script that was edited between two seeds would make them two recipes."""
+    for name, sha256 in job.provenance.get("command", {}).items():
+        path = Path(job.scoring.folder) / name
+        if not path.is_file() or store.file_sha256(path) != sha256:
+            raise WorkFailed(f"{path} has changed since the sweep began", hint="give another --out, and sweep again")
 
 
 def _train(
@@ -137,6 +147,11 @@ def _finish(job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping
         text = f"seed {run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
         emit("warning", run.seed, {"text": text})
     folder = Path(run.folder)
+    if job.recipe.train.command is not None and record["items_sha256"] is not None:
+        # A script's draws are unknown, so what it made of them must tell two seeds apart.
+        predictions = predictions_sha256(read_table(folder / ITEMS))
+        record["witnesses"] = {**record["witnesses"], "predictions": predictions}
+        emit("witness", run.seed, record["witnesses"])
     store.write_json(folder / RUN, "run", record)
     (folder / TRAINED).unlink()
     resume.remove(folder)
@@ -192,6 +207,7 @@ def _run_record(
         "evaluations": [],
         "signature": None,
         "checkpoint_sha256": None,
+        "items_sha256": None,
         "failure": known["failure"],
     }
     if not known["failure"]:

@@ -140,3 +140,81 @@ def test_a_child_does_not_outlive_its_parent(child, tmp_path):
 def test_a_section_is_read_back_from_what_a_job_was_started_with(section):
     assert inherited(pinned_environment(section, offline=False)) == section
     assert inherited({"OMP_NUM_THREADS": "many"}) == DeterminismSection()
+
+
+#: Starts a process of its own, says so, and goes on for ever; told to end, it says that, too.
+LASTING = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("asked to end", flush=True), sys.exit(3)))
+left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("processes", os.getpid(), left.pid)
+time.sleep(600)
+"""
+
+
+def attended(tmp_path, code, **options):
+    heard = []
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    return children.attend([sys.executable, "script.py"], tmp_path, "the command", heard.append, **options), heard
+
+
+def test_a_command_is_heard_line_by_line_without_secrets(tmp_path, monkeypatch):
+    monkeypatch.setenv("OWN_API_KEY", "sk-SECRETOFSCRIPT")
+    code = "import os, sys; print('one'); print(os.environ['OWN_API_KEY'], file=sys.stderr); print(os.getcwd())"
+    told, heard = attended(tmp_path, code)
+    assert told == ""
+    assert sorted(heard) == sorted(["one", "[OWN_API_KEY]", str(tmp_path)])
+
+
+def test_lines_of_a_command_come_while_it_runs(tmp_path):
+    go_on = tmp_path / "go-on"
+    code = f"import pathlib, time\nprint('waits')\nwhile not pathlib.Path({str(go_on)!r}).exists(): time.sleep(.05)"
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    told = children.attend([sys.executable, "script.py"], tmp_path, "it", lambda _: go_on.touch(), timeout_s=30)
+    assert told == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("print('a'); print('b'); raise SystemExit(7)", "the command ended with exit code 7 / a / b"),
+        ("import os; os.kill(os.getpid(), 15)", "the command was killed by SIGTERM"),
+    ],
+)
+def test_a_command_that_fails_is_told_with_its_last_lines(tmp_path, code, told):
+    assert attended(tmp_path, code)[0] == told
+
+
+def test_a_program_that_cannot_be_started_is_told(tmp_path):
+    told = children.attend(["no-such-program-here"], tmp_path, "the command", lambda _: None)
+    assert told == "the command ended with exit code 127 / no-such-program-here: No such file or directory"
+
+
+def test_a_command_that_takes_too_long_is_asked_to_end_and_ended_with_what_it_started(tmp_path):
+    told, heard = attended(tmp_path, LASTING, timeout_s=1.5)
+    assert told == "the command was still running after 1.5 s, and was ended"
+    assert [gone(int(pid)) for pid in heard[0].split()[1:]] == [True, True]
+
+
+def test_what_a_command_leaves_behind_is_ended(tmp_path):
+    told, heard = attended(tmp_path, LASTING.rpartition("time.sleep(600)")[0])
+    assert told == ""
+    assert gone(int(heard[0].split()[2]))
+
+
+def test_a_command_and_what_it_started_end_with_a_job_that_is_killed(tmp_path):
+    (tmp_path / "script.py").write_text(LASTING)
+    code = "import sys, pathlib; from seedband.children import attend; say = lambda line: print(line, flush=True); "
+    code += "attend([sys.executable, 'script.py'], pathlib.Path(), 'the command', say)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    job = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    with job:
+        pids = [int(pid) for pid in job.stdout.readline().split()[1:]]
+        assert not any(not Path(f"/proc/{pid}").exists() for pid in pids)
+        job.kill()
+    assert len(pids) == 2
+    assert all(gone(pid) for pid in pids)

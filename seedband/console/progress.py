@@ -58,6 +58,8 @@ class Reporter:
             self._line(f"note: {event.content['text']}")
         elif event.kind == "job" and self._verbose:
             self._line(f"job {event.content['name']}, log {event.content['log']}")
+        elif event.kind == "output" and self._verbose:
+            self._line(f"seed {event.seed}: {event.content['text']}")
         elif event.kind == "start":
             self._line(str(event.content["what"]))
         elif event.kind == "finished":

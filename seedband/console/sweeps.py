@@ -19,10 +19,10 @@ def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     print_lines(
         [
             f"folder: {plan['folder']}, {len(plan['finished'])} runs finished",
-            f"to train: seeds {seeds}; {plan['jobs']} jobs, {plan['steps_per_run']} steps a run",
+            f"to train: seeds {seeds}; {plan['jobs']} jobs, {_steps(plan['steps_per_run'])}",
             *([f"to score, not to train: seeds {again}"] if again else []),
-            f"disk: about {plan['disk_bytes'] / 1e6:.1f} MB",
-            f"time: about {_duration(plan['seconds'])} ({plan['seconds_from']})",
+            f"disk: {_size(plan['disk_bytes'])}",
+            f"time: {_duration(plan['seconds'])} ({plan['seconds_from']})",
             *(f"warning: {text}" for text in plan["warnings"]),
         ]
     )
@@ -65,5 +65,15 @@ def _runs_json(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004
+def _steps(count: int | None) -> str:
+    return "as many steps as the command takes" if count is None else f"{count} steps a run"
+
+
+def _size(count: int | None) -> str:
+    return "whatever the command writes" if count is None else f"about {count / 1e6:.1f} MB"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"  # noqa: PLR2004

@@ -32,9 +32,9 @@ class Kind(NamedTuple):
 
 
 BUILT_IN: Mapping[str, Kind] = {
-    "text-classification": Kind("seedband.tasks.text_classification", "classes", ("lora", "head")),
-    "image-classification": Kind("seedband.tasks.image_classification", "classes", ("lora", "head")),
-    "causal-lm": Kind("seedband.tasks.causal_lm", "texts", ("lora",)),
+    "text-classification": Kind("seedband.tasks.text_classification", "classes", ("lora", "head", "command")),
+    "image-classification": Kind("seedband.tasks.image_classification", "classes", ("lora", "head", "command")),
+    "causal-lm": Kind("seedband.tasks.causal_lm", "texts", ("lora", "command")),
 }
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "seedband.trainers"
 #: The state of a training checkpoint.
 TRAINING = "training.json"
+#: Where a training script of the user's own writes, in its run's folder.
+OUT = "out"
 
 
 class Method(NamedTuple):
@@ -36,6 +38,7 @@ class Method(NamedTuple):
 BUILT_IN: Mapping[str, Method] = {
     "lora": Method("seedband.trainers.lora", 1),
     "head": Method("seedband.trainers.head", 64),
+    "command": Method("seedband.trainers.command", 1),
 }
 
 

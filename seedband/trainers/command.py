@@ -1,0 +1,249 @@
+"""Method `command`: a training script of the user's own, run once per seed, whose checkpoint is scored like any other.
+
+The script writes to `{out}`. When it ends well, its checkpoint and whatever lies beside it move up into the run's
+folder, so that nothing else needs to know who trained it. What it draws is its own affair: the losses that it logs and
+its weights are the witnesses.
+"""
+
+import json
+import math
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from seedband import commands, store
+from seedband.checkpoints import checkpoint_tensors
+from seedband.children import attend
+from seedband.determinism import lines_sha256, tensors_sha256
+from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
+from seedband.models import PICKLES, own_labels, recognise
+from seedband.records import CheckpointFiles, SeedRun
+from seedband.trainers import OUT, TRAINING, Report, TrainContext, TrainedRun, trace_path
+
+#: What Hugging Face trainers leave of their course.
+TRAINER_STATE = "trainer_state.json"
+#: Files of a run's folder that are seedband's: a script that writes one of them writes evidence.
+OURS = ("run.json", "trained.json", "items.parquet", "trace.jsonl", TRAINING)
+#: Endings of files that nobody shall open, and that stay where the script left them.
+LEFT_BEHIND = (*PICKLES, ".pkl", ".pickle", ".joblib")
+#: A loss as trainers log it, in a dict of Python's or of JSON: 'loss': 0.5 or 'loss': '0.5'.
+LOGGED_LOSS = re.compile(
+    r"""["']loss["']:\s*["']?(?P<loss>[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|nan|inf))\b""", re.IGNORECASE
+)
+#: So many different losses no two seeds log by chance, rounded as they are.
+MIN_LOSSES = 3
+#: trainer_state.json's word for it → trace.jsonl's.
+TRACED = {"learning_rate": "learning_rate", "grad_norm": "gradient_norm"}
+NO_WITNESSES: Mapping[str, None] = dict.fromkeys(("init", "init_adapter", "init_head", "order", "dropout"))
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What a script told of its training, step by step.
+
+    Attributes:
+        steps: As trace.jsonl has them.
+        taken: Optimizer steps, as far as it told.
+    """
+
+    steps: Sequence[Mapping[str, Any]] = ()
+    taken: int = 0
+
+    def witness(self) -> str | None:
+        """Hash of the losses; None where they are too few to tell two seeds apart."""
+        losses = [str(step["loss"]) for step in self.steps]
+        return lines_sha256(losses) if len(set(losses)) >= MIN_LOSSES else None
+
+
+@dataclass
+class _Ear:
+    """Hears what a script prints: for the job's log, for who watches, and for the losses among it."""
+
+    seed: int
+    report: Report
+    losses: list[float] = field(default_factory=list)
+
+    def hear(self, line: str) -> None:
+        """Take a line as it comes."""
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+        self.report("output", self.seed, {"text": line})
+        if found := LOGGED_LOSS.search(line):
+            self.losses.append(float(found["loss"]))
+
+
+def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
+    """Run the command under each seed."""
+    for run in runs:
+        yield _train(context, run, report)
+
+
+def _train(context: TrainContext, run: SeedRun, report: Report) -> TrainedRun:
+    folder = Path(run.folder)
+    _clear(folder)
+    losses = _attempts(context, run, folder / OUT, report)
+    course = _course(folder / OUT, losses)
+    files = _taken(folder / OUT, folder, context.scoring.labels)
+    lines = [json.dumps({**step, **_finite(step)}) + "\n" for step in course.steps]
+    store.write_text(trace_path(folder), "".join(lines))
+    tensors = list(checkpoint_tensors(files))
+    broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
+    failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors" if broken else ""
+    witnesses = {**NO_WITNESSES, "losses": course.witness(), "final": tensors_sha256(tensors)}
+    if not failure:
+        report("witness", run.seed, witnesses)
+    return TrainedRun(run, failure, witnesses, (), course.taken, "")
+
+
+def _attempts(context: TrainContext, run: SeedRun, out: Path, report: Report) -> list[float]:
+    """Run the command until it ends well, as often as the recipe allows; the losses that it logged.
+
+    Raises:
+        WorkFailed: It never did.
+    """
+    section = context.recipe.train
+    command = [commands.filled(argument, _values(context, run, out)) for argument in _arguments(context)]
+    failed = ""
+    for attempt in range(1, section.retries + 2):
+        if failed:
+            told = f"seed {run.seed}: attempt {attempt - 1} of {section.retries + 1} failed: {failed}"
+            report("warning", run.seed, {"text": told})
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        report("start", run.seed, {"what": f"seed {run.seed}: {' '.join(command)}"})
+        ear = _Ear(run.seed, report)
+        with _ended_in_order():
+            failed = attend(command, Path(context.scoring.folder), "the command", ear.hear, section.timeout_s)
+        if not failed:
+            return ear.losses
+    raise WorkFailed(failed)
+
+
+def _arguments(context: TrainContext) -> tuple[str, ...]:
+    assert context.recipe.train.command is not None
+    return commands.arguments_of(context.recipe.train.command)
+
+
+def _values(context: TrainContext, run: SeedRun, out: Path) -> dict[str, str]:
+    """What each placeholder stands for."""
+    seeds = {name: commands.stream_seed(run.streams[stream]) for name, stream in commands.STREAM_SEEDS.items()}
+    places = {
+        "out": out,
+        "train": context.items.path.absolute(),
+        "eval": context.scoring.eval_path,
+        "base": context.scoring.base.path,
+    }
+    return {name: str(value) for name, value in {"seed": run.seed, **seeds, **places}.items()}
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """A job that is asked to end gives its command, and what that started, the time to do so, too."""
+
+    def end(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier attempt left in a run's folder, which its trace marks as one of ours.
+
+    Raises:
+        UsageError: Somebody else's files lie there.
+    """
+    left = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    if left and not trace_path(folder).is_file():
+        raise UsageError(f"{folder}: holds {left[0].name}, and no run", hint="give another --out, or move the files")
+    trace_path(folder).touch()
+    for path in left:
+        if path != trace_path(folder):
+            path.unlink()
+
+
+def _taken(out: Path, folder: Path, labels: Sequence[str]) -> CheckpointFiles:
+    """Move what the script left into the run's folder; pickles and folders stay where they are.
+
+    Raises:
+        UsageError: No checkpoint, files that would be taken for ours, or outputs that stand for other labels.
+        Refused: A checkpoint that is not safe to open.
+    """
+    try:
+        files = recognise(out, str(out))
+    except UsageError as error:
+        told = f"train.command: the command ended well, and left no checkpoint: {error.message}"
+        raise UsageError(told, hint=error.hint) from error
+    names = [path.name for path in sorted(out.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    if taken := [name for name in names if name in OURS]:
+        raise UsageError(f"train.command: the command wrote {taken[0]} to {{out}}, which is a name of seedband's")
+    _check_labels(files, labels)
+    for name in names:
+        if not name.endswith(LEFT_BEHIND):
+            _move(out / name, folder / name)
+    if not any(out.iterdir()):
+        out.rmdir()
+    return recognise(folder, folder.name)
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.is_symlink():
+        shutil.copyfile(source, target)
+    else:
+        source.replace(target)
+
+
+def _check_labels(files: CheckpointFiles, labels: Sequence[str]) -> None:
+    """A whole model that names its labels names them in the order by which it will be scored."""
+    own = own_labels(Path(files.path)) if files.kind == "model" and labels else []
+    if own and own != list(labels):
+        raise Refused(
+            f"train.command: the model's labels are {own}, it would be scored by {list(labels)}",
+            hint="number the labels in the order of their sorted names",
+        )
+
+
+def _course(out: Path, logged: Sequence[float]) -> _Course:
+    """The course of training: from trainer_state.json, of the last checkpoint if need be, else from the log.
+
+    Raises:
+        WorkFailed: A trainer_state.json that is none.
+    """
+    states = [out / TRAINER_STATE, *sorted(out.glob(f"checkpoint-*/{TRAINER_STATE}"), key=_step_of, reverse=True)]
+    state = next((path for path in states if path.is_file()), None)
+    if state is None:
+        return _Course([{"step": number, "loss": loss} for number, loss in enumerate(logged)], len(logged))
+    try:
+        table: Any = json.loads(
+            store.read_text(state, store.MAX_FOREIGN_BYTES)
+        )  # NaN stands in it where a loss was NaN
+        entries = [entry for entry in table["log_history"] if "loss" in entry]
+        steps = [_traced(entry) for entry in entries]
+        return _Course(steps, int(table.get("global_step") or len(steps)))
+    except (ValueError, TypeError, KeyError, SeedbandError) as error:
+        raise WorkFailed(f"{state}: not what a trainer leaves: {error}") from error
+
+
+def _step_of(state: Path) -> int:
+    number = state.parent.name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else -1
+
+
+def _traced(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of trace.jsonl from one of log_history, whose numbers may be texts."""
+    step = {"step": int(entry["step"]), "loss": float(entry["loss"])}
+    return step | {ours: float(entry[name]) for name, ours in TRACED.items() if entry.get(name) is not None}
+
+
+def _finite(step: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no word for a number that is not finite."""
+    return {name: str(value) for name, value in step.items() if isinstance(value, float) and not math.isfinite(value)}
