@@ -46,6 +46,8 @@ def resolve(path: Path, *, offline: bool = False) -> list[Found]:
     """
     if path.parts[:1] == ("hf:",):
         return [_from_hub("/".join(path.parts[1:]), offline=offline)]
+    folders.refuse_reported(path)
+    folders.refuse_reported(path.parent)
     if (path / folders.SWEEP).is_file():
         seeds = folders.read_sweep(path)["seeds"]
         missing = [seed for seed in seeds if not (folders.seed_folder(path, seed) / RUN).is_file()]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import ledger, pairs, signature, slices, store
+from seedband import ledger, own_scores, pairs, signature, slices, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
@@ -82,6 +82,14 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     if ledger_path is not None and rule == "paired":
         raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
     tolerance = valid_tolerance(tolerance, rule)
+    if len(listed) == 1 and own_scores.is_reported(Path(listed[0])):
+        if any((data, labels, base, recipe, more_seeds, out, ledger_path, strict)):
+            raise UsageError(
+                f"{listed[0]}: its command reported its scores: of the options for checkpoints it takes none",
+                hint="sweep it under another seed to have more of them; --rule, --alpha and --tolerance apply",
+            )
+        told = {"alpha": alpha, "tolerance": tolerance}
+        return own_scores.check(Path(listed[0]), band, rule=rule, on_event=on_event, **told)
     if "recipe" not in band.provenance:
         raise Refused(
             "this band was made from bare scores: it does not say how to score a checkpoint",

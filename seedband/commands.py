@@ -7,16 +7,23 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from seedband.errors import Problem
-from seedband.records import Recipe, TrainSection
+from seedband import store
+from seedband.errors import Problem, WorkFailed
+from seedband.records import REPORTED, EvaluatorSection, Recipe, TrainSection
 
 METHOD = "command"
 #: Placeholder → the stream whose seed it is.
 STREAM_SEEDS: Mapping[str, str] = {"init_seed": "init", "order_seed": "order", "dropout_seed": "dropout"}
-PLACEHOLDERS = ("seed", *STREAM_SEEDS, "out", "train", "eval", "base")
+#: Those that stand for files of the recipe, which a command that reports its scores does without.
+OF_CHECKPOINTS = ("train", "eval", "base")
+PLACEHOLDERS = ("seed", *STREAM_SEEDS, "out", *OF_CHECKPOINTS)
 _PLACEHOLDER = re.compile(r"\{([a-zA-Z_]+)\}")
 #: Keys of [train] that mean nothing to another method.
-KEYS = ("command", "timeout_s", "retries")
+KEYS = ("command", "scores", "metrics", "timeout_s", "retries")
+#: Those of them by which a command reports its own scores.
+REPORTS = ("scores", "metrics")
+#: What it may report them in.
+SCORE_ENDINGS = (".json", ".csv")
 #: Those that mean something to every method, this one included.
 SHARED_KEYS = ("method", "device", "save_steps")
 #: A file that a command names and that ends so is read by it, and must be there.
@@ -74,6 +81,22 @@ def missing_files(command: str | Sequence[str], folder: Path) -> list[str]:
     return [name for name in names if not _PLACEHOLDER.search(name) and not (folder / name).is_file()]
 
 
+def check_unchanged(files: Mapping[str, str], folder: Path) -> None:
+    """A script that is edited between two seeds would make them two recipes.
+
+    Args:
+        files: Files that a command names → SHA-256 of their content when the sweep began.
+        folder: Where the command starts.
+
+    Raises:
+        WorkFailed: One has changed.
+    """
+    for name, sha256 in files.items():
+        path = folder / name
+        if not path.is_file() or store.file_sha256(path) != sha256:
+            raise WorkFailed(f"{path} has changed since the sweep began", hint="give another --out, and sweep again")
+
+
 def problems(recipe: Recipe) -> Iterator[Problem]:
     """What is wrong with a recipe's command, or with its keys where there is none."""
     section = recipe.train
@@ -88,7 +111,65 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
         others += [f"{name}.{key}" for key in _changed(table, [field.name for field in fields(table)])]
     for where in others:
         yield Problem(where, 'method "command"', "no such key: say it to your script, in train.command")
-    yield from _command_problems(section, recipe.seeds.vary)
+    yield from _command_problems(section, recipe)
+    if recipe.reports:
+        yield from _report_problems(recipe)
+
+
+def key_of(section: EvaluatorSection) -> str:
+    """By what a command calls the score of a metric."""
+    return section.evaluator.removeprefix(REPORTED)
+
+
+def patterns_of(section: TrainSection, evaluate: Sequence[EvaluatorSection]) -> dict[str, str]:
+    """Metric → the regular expression that finds its score in what a command prints; empty where a file has it."""
+    if section.metrics is None:
+        return {}
+    if isinstance(section.metrics, str):
+        return {evaluate[0].metric: section.metrics}
+    return {entry.metric: section.metrics[key_of(entry)] for entry in evaluate}
+
+
+def _report_problems(recipe: Recipe) -> Iterator[Problem]:
+    """What is wrong with how a command reports its scores."""
+    section = recipe.train
+    if section.scores is not None and section.metrics is not None:
+        yield Problem("train.metrics", "train.scores beside it", "one of them")
+    if section.scores is not None:
+        if "out" not in _PLACEHOLDER.findall(section.scores) or not section.scores.endswith(SCORE_ENDINGS):
+            yield Problem("train.scores", repr(section.scores), 'a .json or .csv file in {out}, "{out}/metrics.json"')
+        for name in sorted({*_PLACEHOLDER.findall(section.scores)} - {"out", "seed"}):
+            yield Problem("train.scores", f"{{{name}}}", "{out} or {seed}")
+    for index, entry in enumerate(recipe.evaluate, 1):
+        if not entry.evaluator.startswith(REPORTED) or entry.evaluator == REPORTED:
+            expected = f'"{REPORTED}<metric>", for the command reports the scores'
+            yield Problem(f"evaluate[{index}].evaluator", repr(entry.evaluator), expected)
+        for key, value in entry.args.items():
+            if key != "higher_is_better" or not isinstance(value, bool):
+                yield Problem(f"evaluate[{index}].args.{key}", repr(value), "higher_is_better, true or false")
+    yield from _pattern_problems(section, [key_of(entry) for entry in recipe.evaluate])
+
+
+def _pattern_problems(section: TrainSection, keys: Sequence[str]) -> Iterator[Problem]:
+    if section.metrics is None:
+        return
+    if isinstance(section.metrics, str):
+        if len(keys) != 1:
+            yield Problem("train.metrics", "one expression", f"one for each metric: {', '.join(keys)}")
+        patterns = {"train.metrics": section.metrics}
+    else:
+        for key in sorted({*section.metrics} ^ {*keys}):
+            found = "nothing" if key in keys else "an expression for no metric"
+            yield Problem(f"train.metrics.{key}", found, f"an expression for each metric: {', '.join(keys)}")
+        patterns = {f"train.metrics.{key}": pattern for key, pattern in section.metrics.items()}
+    for where, pattern in patterns.items():
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            yield Problem(where, f"{pattern!r}: {error}", "a regular expression")
+        else:
+            if groups != 1:
+                yield Problem(where, f"{pattern!r}, which has {groups} groups", "one group: the number")
 
 
 def _changed(section: Any, keys: Collection[str]) -> list[str]:
@@ -97,7 +178,7 @@ def _changed(section: Any, keys: Collection[str]) -> list[str]:
     return [key for key in keys if getattr(section, key) != defaults[key]]
 
 
-def _command_problems(section: TrainSection, vary: Collection[str]) -> Iterator[Problem]:
+def _command_problems(section: TrainSection, recipe: Recipe) -> Iterator[Problem]:
     where = "train.command"
     if section.command is None:
         yield Problem(where, "nothing", f'what trains one seed, such as "{EXAMPLE}"')
@@ -111,11 +192,12 @@ def _command_problems(section: TrainSection, vary: Collection[str]) -> Iterator[
         yield Problem(where, "no program", f'what trains one seed, such as "{EXAMPLE}"')
         return
     used = {name for argument in arguments for name in _PLACEHOLDER.findall(argument)}
-    for name in sorted(used - {*PLACEHOLDERS}):
-        yield Problem(where, f"{{{name}}}", f"of {', '.join(f'{{{known}}}' for known in PLACEHOLDERS)}")
-    if "out" not in used:
-        yield Problem(where, "no {out}", "{out}, the folder for its checkpoint")
-    yield from _seed_problems(used, vary)
+    known = [name for name in PLACEHOLDERS if name not in OF_CHECKPOINTS or not recipe.reports]
+    for name in sorted(used - {*known}):
+        yield Problem(where, f"{{{name}}}", f"of {', '.join(f'{{{entry}}}' for entry in known)}")
+    if "out" not in used and section.metrics is None:
+        yield Problem(where, "no {out}", f"{{out}}, the folder for its {'scores' if recipe.reports else 'checkpoint'}")
+    yield from _seed_problems(used, recipe.seeds.vary)
 
 
 def _seed_problems(used: Collection[str], vary: Collection[str]) -> Iterator[Problem]:

@@ -84,10 +84,7 @@ def pin(section: DeterminismSection) -> None:
     Raises:
         WorkFailed: The environment did not arrive as pinned.
     """
-    expected = pinned_environment(section, offline=False)
-    wrong = {name: os.environ.get(name) for name, value in expected.items() if os.environ.get(name) != value}
-    if wrong:
-        raise WorkFailed(f"the job's environment is not pinned: {wrong}", hint="start jobs through seedband")
+    check_environment(section)
     import torch
 
     torch.set_num_threads(section.threads)
@@ -97,6 +94,18 @@ def pin(section: DeterminismSection) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.fp32_precision = "ieee"  # type: ignore[attr-defined]
     torch.backends.cuda.enable_cudnn_sdp(enabled=False)
+
+
+def check_environment(section: DeterminismSection) -> None:
+    """Find out whether the environment of this process is the pinned one.
+
+    Raises:
+        WorkFailed: It did not arrive as pinned.
+    """
+    expected = pinned_environment(section, offline=False)
+    wrong = {name: os.environ.get(name) for name, value in expected.items() if os.environ.get(name) != value}
+    if wrong:
+        raise WorkFailed(f"the job's environment is not pinned: {wrong}", hint="start jobs through seedband")
 
 
 def read_back() -> dict[str, Any]:

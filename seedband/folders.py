@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SWEEP = "sweep.json"
+#: In its place where a training command reports its own scores.
+REPORTS = "reported-sweep.json"
 #: Columns of items.parquet that scores.parquet does without: they are long, and no score.
 PREDICTED = ["logits", "nll", "n_tokens", ROW]
 RootSeed = Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
@@ -179,9 +181,23 @@ def read_sweep(folder: Path) -> dict[str, Any]:
         UsageError: The folder holds no sweep.
         Refused: The file was edited, or is of an unknown version.
     """
+    refuse_reported(folder)
     if not (folder / SWEEP).is_file():
         raise UsageError(f"{folder}: no sweep (it has no {SWEEP})")
     return read_record(folder / SWEEP, "sweep", SweepFile)[1]
+
+
+def refuse_reported(folder: Path) -> None:
+    """Turn a sweep away whose training command reported its scores.
+
+    Raises:
+        Refused: It is one.
+    """
+    if (folder / REPORTS).is_file():
+        raise Refused(
+            f"{folder}: its training command reported its own scores, so there are no checkpoints and no items here",
+            hint=f"its scores are in {folder / 'scores.csv'}; seedband check {folder} judges them by a band",
+        )
 
 
 def band_path(folder: Path) -> Path:
@@ -223,6 +239,7 @@ def sweep_folder(path: Path) -> Path:
 
 def finished_runs(folder: Path) -> list[Run]:
     """Every finished run of a sweep, by seed."""
+    refuse_reported(folder)
     runs = [read_run(path.parent) for path in folder.glob(f"seed-*/{RUN}")]
     for run in runs:
         if run.folder.name != seed_folder(folder, run.seed).name:

@@ -142,7 +142,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
         start = _trusted_start(recipe)
     train = _try(problems, lambda: load_items(locate(places["train"], folder, offline=offline), columns))
     evaluated = _try(problems, lambda: load_items(locate(places["eval"], folder, offline=offline), columns))
-    problems += _command_problems(recipe, start)
+    problems += command_problems(recipe, start)
     problems += _registry_problems(recipe, start, train, evaluated, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
@@ -158,7 +158,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
     scoring = scoring_for(recipe, base, labels, evaluated.path, start)
     references = (places["train"], places["eval"])
-    repeats, hashes = _repeats(train, evaluated), _command_hashes(recipe, start)
+    repeats, hashes = _repeats(train, evaluated), command_hashes(recipe, start)
     return Prepared(recipe, scoring, train, evaluated, repeats, references, folder, hashes)
 
 
@@ -230,7 +230,7 @@ def _trusted_start(recipe: Recipe) -> Path:
     return here.folder
 
 
-def _command_problems(recipe: Recipe, start: Path) -> list[Problem]:
+def command_problems(recipe: Recipe, start: Path) -> list[Problem]:
     """What a training command names and is not there."""
     command = recipe.train.command
     if command is None:
@@ -247,7 +247,8 @@ def _command_problems(recipe: Recipe, start: Path) -> list[Problem]:
     return found
 
 
-def _command_hashes(recipe: Recipe, start: Path) -> dict[str, str]:
+def command_hashes(recipe: Recipe, start: Path) -> dict[str, str]:
+    """Files that a training command names → SHA-256 of their content."""
     named = {} if recipe.train.command is None else commands.named_files(recipe.train.command, start)
     return {name: store.file_sha256(path) for name, path in named.items()}
 

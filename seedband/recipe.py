@@ -92,8 +92,9 @@ def parse_recipe(table: Mapping[str, Any], source: str) -> Recipe:
         text = json.dumps(table, default=str)
         recipe: Recipe = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
-        raise _invalid(source, [_discreet(found) for found in problems_of(error, _suggestion)]) from None
-    problems = list(islice(_contradictions(recipe), MAX_PROBLEMS))
+        told = [_discreet(found) for found in problems_of(error, _suggestion)]
+        raise _invalid(source, [*_lacking(table), *told]) from None
+    problems = [*_lacking(table), *islice(_contradictions(recipe), MAX_PROBLEMS)]
     if problems:
         raise _invalid(source, problems)
     return recipe
@@ -187,6 +188,19 @@ def _named_sections() -> list[tuple[str, type]]:
     for name, hint in get_type_hints(Recipe).items():
         named += [(name, section) for section in _dataclasses_in(hint)]
     return named
+
+
+def _lacking(table: Mapping[str, Any]) -> list[Problem]:
+    """What only a recipe may do without whose command reports its own scores: the base, and the data."""
+    train = table.get("train")
+    if isinstance(train, Mapping) and not train.keys().isdisjoint(commands.REPORTS):
+        return []
+    required = {"model": ("base",), "data": ("train", "eval") if "data" in table else ()}
+    lacking = []
+    for name, keys in required.items():
+        section = table.get(name, {})
+        lacking += [f"{name}.{key}" for key in keys if isinstance(section, Mapping) and key not in section]
+    return [Problem(where, "nothing", "a value: this key is required") for where in lacking]
 
 
 def _contradictions(recipe: Recipe) -> Iterator[Problem]:

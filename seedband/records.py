@@ -15,6 +15,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 from seedband.schema import Number, PathText
 
 Text = Annotated[str, MinLen(1)]
+#: What an evaluator's name starts with whose score a training command reports.
+REPORTED = "reported:"
 #: More of anything than fits into a 32-bit integer is a slip of the keyboard.
 Count = Annotated[int, Ge(1), Le(2**31 - 1)]
 Stream = Literal["init", "order", "dropout"]
@@ -26,7 +28,7 @@ SliceScores = Mapping[str, Mapping[str, Mapping[str, Number]]]
 class ModelSection:
     """`[model]`: the base model and what it is fine-tuned for."""
 
-    base: PathText
+    base: PathText = ""
     """A folder, a hub id, or package:<installed package>/<folder> (located, never imported)."""
     revision: str | None = None
     """Commit of a hub id, 40 hexadecimal digits."""
@@ -46,9 +48,9 @@ class DataSection:
     """Name of the data set."""
     version: str = ""
     """Version of the data set, for people; the content hash is what counts."""
-    train: PathText
+    train: PathText = ""
     """Training rows: JSONL, CSV, Parquet, a folder of images, or hf://datasets/org/name@commit/path/file."""
-    eval: PathText
+    eval: PathText = ""
     """Eval rows, likewise; part of what makes two scores comparable, row order included."""
     text: Text = "text"
     """Column that holds the text."""
@@ -78,6 +80,10 @@ class TrainSection:
     """`lora`, `head`, `command` (a training script of your own) or an installed trainer."""
     command: Text | Annotated[tuple[Text, ...], MinLen(1)] | None = None
     """Method `command`: what trains a seed, such as "python train.py --seed {seed} --out {out}"; no shell reads it."""
+    scores: PathText | None = None
+    """Method `command`: a file of scores that the command writes, such as "{out}/metrics.json"; no checkpoint then."""
+    metrics: Text | Annotated[Mapping[str, Text], MinLen(1)] | None = None
+    """Likewise: a regular expression whose one group is the score, in what the command prints; or metric → one."""
     timeout_s: Annotated[float, Gt(0)] | None = None
     """Method `command`: seconds after which an attempt is ended; none unless said."""
     retries: Annotated[int, Ge(0), Le(100)] = 0
@@ -205,7 +211,7 @@ class EvaluatorSection:
     @property
     def metric(self) -> str:
         """Name of the metric."""
-        return self.name or self.evaluator
+        return self.name or self.evaluator.removeprefix(REPORTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +244,7 @@ class LogSection:
 class Recipe:
     """All that is held fixed in a sweep: seedband.toml, validated."""
 
-    model: ModelSection
+    model: ModelSection = ModelSection()
     data: DataSection
     train: TrainSection
     lora: LoraSection = LoraSection()
@@ -260,6 +266,11 @@ class Recipe:
     def primary(self) -> str:
         """Name of the metric that gates."""
         return next(section.metric for section in self.evaluate if section.primary)
+
+    @property
+    def reports(self) -> bool:
+        """Whether a command reports the scores: then there is no checkpoint, and nothing of seedband's scores."""
+        return self.train.scores is not None or self.train.metrics is not None
 
 
 @dataclass(frozen=True)
@@ -398,7 +409,34 @@ class ProbeJob:
         return "probe"
 
 
-Job = TrainJob | ScoreJob | ProbeJob
+@dataclass(frozen=True)
+class ReportJob:
+    """Run a command under one seed, and put the scores that it reports on record.
+
+    Attributes:
+        train: The command, and where its scores are.
+        evaluate: The metrics.
+        determinism: What the job's process is pinned to.
+        run: Which seed, and where its record goes.
+        start: Folder in which the command starts.
+        files: Files that the command names → SHA-256 of their content.
+    """
+
+    train: TrainSection
+    evaluate: tuple[EvaluatorSection, ...]
+    determinism: DeterminismSection
+    run: SeedRun
+    start: str
+    files: Mapping[str, str]
+    kind: Literal["report"] = "report"
+
+    @property
+    def name(self) -> str:
+        """For people and log files."""
+        return f"seed {self.run.seed}"
+
+
+Job = TrainJob | ScoreJob | ProbeJob | ReportJob
 
 
 @dataclass(frozen=True)

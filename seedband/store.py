@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 #: The newest version of every file format that this release writes; it reads 1 up to this one.
-VERSIONS = {"band": 1, "run": 1, "sweep": 1, "job": 1, "head": 1, "scores": 1, "ledger": 1, "training": 1, "trained": 1}
+VERSIONS = {
+    "band": 1,
+    "run": 1,
+    "sweep": 1,
+    "job": 1,
+    "head": 1,
+    "scores": 1,
+    "ledger": 1,
+    "training": 1,
+    "trained": 1,
+    "reported": 1,
+    "reports": 1,
+}
 #: What `replacing` calls its temporary files.
 PART = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.part")
 #: A JSON file of ours is never larger; a larger one is not read into memory.

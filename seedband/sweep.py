@@ -8,7 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from seedband import band as bands
-from seedband import evaluators, folders, provenance, row_changes, runs, seeding, signature, slices, store, trackers
+from seedband import (
+    evaluators,
+    folders,
+    own_scores,
+    provenance,
+    row_changes,
+    runs,
+    seeding,
+    signature,
+    slices,
+    store,
+    trackers,
+)
 from seedband.band import Band
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
@@ -47,7 +59,11 @@ def sweep(
         Refused: Fewer than two seeds and a band, seeds that do nothing, runs that are not comparable.
         WorkFailed: A run crashed; the others are kept.
     """
-    plan = make_plan(recipe, seeding.root_seeds(seeds), out=out, band=band, offline=offline)
+    loaded, listed = _loaded(recipe), seeding.root_seeds(seeds)
+    if loaded.recipe.reports:
+        options: dict[str, Any] = {"jobs": jobs, "offline": offline, "keep_going": keep_going, "on_event": on_event}
+        return own_scores.sweep(loaded, listed, out=out, band=band, **options)
+    plan = make_plan(loaded, listed, out=out, band=band, offline=offline)
     with store.locked(plan.folder):
         finished = runs.carry_out(plan, jobs=jobs, offline=offline, on_event=on_event, keep_going=keep_going)
         try:
@@ -68,7 +84,7 @@ def make_plan(
     offline: bool = False,
 ) -> Plan:
     """What a sweep would do, and everything for which it would be refused; nothing is written."""
-    loaded = recipe if isinstance(recipe, LoadedRecipe) else load_recipe(Path(recipe))
+    loaded = _loaded(recipe)
     plan = runs.make_plan(prepare(loaded, offline=offline), seeds, out)
     if band is not None:
         if len({*seeds, *(run.seed for run in plan.finished)}) < 2:  # noqa: PLR2004
@@ -91,6 +107,10 @@ def _finish(plan: Plan, finished: Sequence[Run], band: Path | None) -> Sweep:
 
 def _log(plan: Plan, *, offline: bool, on_event: OnEvent) -> None:
     trackers.log_sweep(plan.prepared.recipe, plan.prepared.folder, plan.folder, offline=offline, on_event=on_event)
+
+
+def _loaded(recipe: str | Path | LoadedRecipe) -> LoadedRecipe:
+    return recipe if isinstance(recipe, LoadedRecipe) else load_recipe(Path(recipe))
 
 
 def _of_band(plan: Plan, finished: Sequence[Run]) -> list[Run]:

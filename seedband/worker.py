@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import determinism, environment, provenance, signature, store
+from seedband import commands, determinism, environment, provenance, reported, signature, store
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.models import recognise
-from seedband.records import Emit, Job, ProbeJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
+from seedband.records import Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.schema import checked, read_record
 from seedband.scoring import score_checkpoint
 from seedband.seeding import item_keys
@@ -36,7 +36,7 @@ SCORES = "scores.json"
 
 @dataclass(frozen=True)
 class _Kind:
-    kind: Literal["train", "score", "probe"]
+    kind: Literal["train", "score", "probe", "report"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ def main(arguments: Sequence[str]) -> int:
             run_train(job, emit)
         elif isinstance(job, ScoreJob):
             run_score(job, emit)
+        elif isinstance(job, ReportJob):
+            run_report(job, emit)
         else:
             run_probe(job, emit)
         emit("done", None, {})
@@ -90,7 +92,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     train_items = load_items(Path(job.train_path), job.scoring.columns)
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
-    _check_command(job)
+    commands.check_unchanged(job.provenance.get("command", {}), Path(job.scoring.folder))
     facts, known = environment.describe(device), {"recipe": recipe.as_dict(), "provenance": job.provenance}
     context = TrainContext(
         recipe=recipe,
@@ -111,14 +113,6 @@ def run_train(job: TrainJob, emit: Emit) -> None:
             _finish(job, run, known_of_run, pins, emit)
     if waiting:
         _train(job, context, waiting, {"environment": facts, "pins": pins}, emit)
-
-
-def _check_command(job: TrainJob) -> None:
-    """A script that was edited between two seeds would make them two recipes."""
-    for name, sha256 in job.provenance.get("command", {}).items():
-        path = Path(job.scoring.folder) / name
-        if not path.is_file() or store.file_sha256(path) != sha256:
-            raise WorkFailed(f"{path} has changed since the sweep began", hint="give another --out, and sweep again")
 
 
 def _train(
@@ -169,6 +163,15 @@ def run_score(job: ScoreJob, emit: Emit) -> None:
         emit("scored", None, {"checkpoint": target.checkpoint.name})
 
 
+def run_report(job: ReportJob, emit: Emit) -> None:
+    """Run the command, and put the scores that it reports on record."""
+    determinism.check_environment(job.determinism)
+    commands.check_unchanged(job.files, Path(job.start))
+    record = reported.run(job, environment.versions(), emit)
+    evaluations = [{"metric": metric, "score": score} for metric, score in record["scores"].items()]
+    emit("finished", job.run.seed, {"status": "finished", "evaluations": evaluations})
+
+
 def run_probe(job: ProbeJob, emit: Emit) -> None:
     """Pin, and say what this process is like: its pins as read back, its environment, its numerics."""
     determinism.pin(job.determinism)
@@ -195,7 +198,12 @@ def write_job(path: Path, job: Job) -> None:
 
 def read_job(path: Path) -> Job:
     """Read what `write_job` wrote."""
-    kinds: dict[str, type[TrainJob | ScoreJob | ProbeJob]] = {"train": TrainJob, "score": ScoreJob, "probe": ProbeJob}
+    kinds: dict[str, type[TrainJob | ScoreJob | ProbeJob | ReportJob]] = {
+        "train": TrainJob,
+        "score": ScoreJob,
+        "probe": ProbeJob,
+        "report": ReportJob,
+    }
     content = read_record(path, "job", _JobFile)[1]["job"]
     return checked(content, kinds[content["kind"]], f"{path}: not a job that holds together")
 

@@ -49,7 +49,7 @@ def check(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
-    from seedband import console, reports
+    from seedband import console, own_scores, reports
     from seedband.band import load_band
 
     inputs = [*(candidates or []), *(path for path in (band, scores, recipe, data, labels, ledger) if path is not None)]
@@ -95,6 +95,9 @@ def check(
                 )
         if verdict.status == "suspect":
             hint = _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
+            if own_scores.is_reported(Path(call["candidates"][0])):
+                most = verdict.candidates_at_most
+                hint = f"1 more seed, {most} at most: sweep {call['candidates'][0]} with one more, then {_command({})}"
         told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
         if not as_json:
             console.print_verdict(verdict, fitted)

@@ -21,7 +21,7 @@ def sweep(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Train a recipe under several seeds and write its noise band."""
-    from seedband import console, seeding
+    from seedband import console, own_scores, seeding
     from seedband.band import load_band
     from seedband.recipe import find_config, load_recipe
     from seedband.sweep import make_plan
@@ -31,9 +31,12 @@ def sweep(
     listed = seeding.parse_seeds(seeds)
     target = None if no_band else band
     if dry_run:
-        console.print_sweep_plan(
-            make_plan(loaded, listed, out=out, band=target, offline=offline).as_dict(jobs), as_json=as_json
+        plan = (
+            own_scores.make_plan(loaded, listed, out=out, band=target)
+            if loaded.recipe.reports
+            else make_plan(loaded, listed, out=out, band=target, offline=offline)
         )
+        console.print_sweep_plan(plan.as_dict(jobs), as_json=as_json)
         return 0
     with console.Reporter(quiet=quiet, verbose=verbose) as report:
         done = run_sweep(

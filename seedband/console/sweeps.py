@@ -36,7 +36,8 @@ def print_sweep(sweep: Sweep, band: Band, *, as_json: bool) -> None:
     print_band(band)
     median = f"seed-{sweep.median_seed}"
     print_lines([f"median run: {sweep.folder / median}; band: {sweep.band_path}"])
-    print_hint(f"judge a new checkpoint with: seedband check NEW_CHECKPOINT --band {sweep.band_path}")
+    new = "NEW_SWEEP" if "command" in band.provenance else "NEW_CHECKPOINT"
+    print_hint(f"judge a new checkpoint with: seedband check {new} --band {sweep.band_path}")
 
 
 def print_runs(sweep: Sweep, *, as_json: bool) -> None:

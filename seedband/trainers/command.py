@@ -23,13 +23,13 @@ from seedband.children import attend
 from seedband.determinism import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
 from seedband.models import PICKLES, own_labels, recognise
-from seedband.records import CheckpointFiles, SeedRun
+from seedband.records import CheckpointFiles, SeedRun, TrainSection
 from seedband.trainers import OUT, TRAINING, Report, TrainContext, TrainedRun, trace_path
 
 #: What Hugging Face trainers leave of their course.
 TRAINER_STATE = "trainer_state.json"
 #: Files of a run's folder that are seedband's: a script that writes one of them writes evidence.
-OURS = ("run.json", "trained.json", "items.parquet", "trace.jsonl", TRAINING)
+OURS = ("run.json", "trained.json", "items.parquet", "trace.jsonl", "reported.json", TRAINING)
 #: Endings of files that nobody shall open, and that stay where the script left them.
 LEFT_BEHIND = (*PICKLES, ".pkl", ".pickle", ".joblib")
 #: A loss as trainers log it, in a dict of Python's or of JSON: 'loss': 0.5 or 'loss': '0.5'.
@@ -62,12 +62,22 @@ class _Course:
 
 
 @dataclass
-class _Ear:
-    """Hears what a script prints: for the job's log, for who watches, and for the losses among it."""
+class Ear:
+    """Hears what a script prints: for the job's log, for who watches, and for the numbers among it.
+
+    Attributes:
+        seed: Under which it runs.
+        report: Told every line.
+        patterns: Metric → what finds its score.
+        losses: As it logged them.
+        scores: Metric → what its pattern found last.
+    """
 
     seed: int
     report: Report
+    patterns: Mapping[str, str] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
+    scores: dict[str, str | None] = field(default_factory=dict)
 
     def hear(self, line: str) -> None:
         """Take a line as it comes."""
@@ -76,6 +86,9 @@ class _Ear:
         self.report("output", self.seed, {"text": line})
         if found := LOGGED_LOSS.search(line):
             self.losses.append(float(found["loss"]))
+        for metric, pattern in self.patterns.items():
+            if found := re.search(pattern, line):
+                self.scores[metric] = found[1]
 
 
 def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
@@ -86,12 +99,15 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
 
 def _train(context: TrainContext, run: SeedRun, report: Report) -> TrainedRun:
     folder = Path(run.folder)
-    _clear(folder)
-    losses = _attempts(context, run, folder / OUT, report)
-    course = _course(folder / OUT, losses)
+    places = {
+        "train": str(context.items.path.absolute()),
+        "eval": context.scoring.eval_path,
+        "base": context.scoring.base.path,
+    }
+    ear = run_script(context.recipe.train, run, Path(context.scoring.folder), Ear(run.seed, report), places)
+    course = _course(folder / OUT, ear.losses)
     files = _taken(folder / OUT, folder, context.scoring.labels)
-    lines = [json.dumps({**step, **_finite(step)}) + "\n" for step in course.steps]
-    store.write_text(trace_path(folder), "".join(lines))
+    _write_trace(folder, course)
     tensors = list(checkpoint_tensors(files))
     broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
     failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors" if broken else ""
@@ -101,45 +117,53 @@ def _train(context: TrainContext, run: SeedRun, report: Report) -> TrainedRun:
     return TrainedRun(run, failure, witnesses, (), course.taken, "")
 
 
-def _attempts(context: TrainContext, run: SeedRun, out: Path, report: Report) -> list[float]:
-    """Run the command until it ends well, as often as the recipe allows; the losses that it logged.
+def run_script(section: TrainSection, run: SeedRun, start: Path, ear: Ear, places: Mapping[str, str]) -> Ear:
+    """Run the command until it ends well, as often as the recipe allows.
+
+    Args:
+        section: The command.
+        run: Its seed, and its folder, from which everything else is removed.
+        start: Folder in which it starts.
+        ear: Hears it; each attempt has one like it.
+        places: What placeholders stand for beside seeds and {out}.
+
+    Returns:
+        The ear of the attempt that ended well.
 
     Raises:
-        WorkFailed: It never did.
+        UsageError: Somebody else's files lie in the run's folder.
+        WorkFailed: No attempt ended well.
     """
-    section = context.recipe.train
-    command = [commands.filled(argument, _values(context, run, out)) for argument in _arguments(context)]
+    _clear(Path(run.folder))
+    out = Path(run.folder) / OUT
+    seeds = {name: commands.stream_seed(run.streams[stream]) for name, stream in commands.STREAM_SEEDS.items()}
+    values = {**places, **{name: str(seed) for name, seed in {"seed": run.seed, **seeds}.items()}, "out": str(out)}
+    assert section.command is not None
+    command = [commands.filled(argument, values) for argument in commands.arguments_of(section.command)]
     failed = ""
     for attempt in range(1, section.retries + 2):
         if failed:
             told = f"seed {run.seed}: attempt {attempt - 1} of {section.retries + 1} failed: {failed}"
-            report("warning", run.seed, {"text": told})
+            ear.report("warning", run.seed, {"text": told})
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
-        report("start", run.seed, {"what": f"seed {run.seed}: {' '.join(command)}"})
-        ear = _Ear(run.seed, report)
+        ear.report("start", run.seed, {"what": f"seed {run.seed}: {' '.join(command)}"})
+        ear = Ear(ear.seed, ear.report, ear.patterns)
         with _ended_in_order():
-            failed = attend(command, Path(context.scoring.folder), "the command", ear.hear, section.timeout_s)
+            failed = attend(command, start, "the command", ear.hear, section.timeout_s)
         if not failed:
-            return ear.losses
+            return ear
     raise WorkFailed(failed)
 
 
-def _arguments(context: TrainContext) -> tuple[str, ...]:
-    assert context.recipe.train.command is not None
-    return commands.arguments_of(context.recipe.train.command)
+def write_course(folder: Path, ear: Ear) -> None:
+    """Put the course of training into trace.jsonl, as far as the script told it."""
+    _write_trace(folder, _course(folder / OUT, ear.losses))
 
 
-def _values(context: TrainContext, run: SeedRun, out: Path) -> dict[str, str]:
-    """What each placeholder stands for."""
-    seeds = {name: commands.stream_seed(run.streams[stream]) for name, stream in commands.STREAM_SEEDS.items()}
-    places = {
-        "out": out,
-        "train": context.items.path.absolute(),
-        "eval": context.scoring.eval_path,
-        "base": context.scoring.base.path,
-    }
-    return {name: str(value) for name, value in {"seed": run.seed, **seeds, **places}.items()}
+def _write_trace(folder: Path, course: _Course) -> None:
+    lines = [json.dumps({**step, **_finite(step)}) + "\n" for step in course.steps]
+    store.write_text(trace_path(folder), "".join(lines))
 
 
 @contextmanager

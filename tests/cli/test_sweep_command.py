@@ -45,6 +45,19 @@ def edit(own, old, new):
     script.write_text(script.read_text().replace(old, new))
 
 
+def test_a_script_leaves_a_run_like_any_method_of_ours(own):
+    done = run_cli("sweep", "--seeds", "1", "--no-band", "--out", "runs", cwd=own.folder)
+    assert done.code == 0, done.err
+    assert "seed 0: python train.py --seed 0 --out" in done.err
+    run = json.loads((own.runs / "seed-0" / "run.json").read_text())
+    assert run["status"] == "finished"
+    assert {entry["metric"] for entry in run["evaluations"]} == {"accuracy", "f1_macro", "log_loss"}
+    assert sorted(path.name for path in (own.runs / "seed-0").iterdir()) == [
+        "head.json", "head.safetensors", "items.parquet", "run.json", "trace.jsonl",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_a_script_is_swept_like_any_method_of_ours(swept_once):
     runs = [json.loads((swept_once.runs / f"seed-{seed}" / "run.json").read_text()) for seed in (0, 1)]
     for seed, run in enumerate(runs):

@@ -15,17 +15,22 @@ from transformers import (
 )
 
 
+def read(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", required=True)
     parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--eval", type=Path, help="rows to evaluate on, for scores of one's own")
     parser.add_argument("--out", required=True)
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
 
     # Before the model is made: the new head is drawn when it is loaded.
     set_seed(arguments.seed)
-    rows = [json.loads(line) for line in arguments.train.read_text(encoding="utf-8").splitlines()]
+    rows = read(arguments.train)
     labels = sorted({row["label"] for row in rows})
     tokenizer = AutoTokenizer.from_pretrained(arguments.base)
     model = AutoModelForSequenceClassification.from_pretrained(
@@ -38,7 +43,10 @@ def main() -> None:
     def encode(row: dict[str, str]) -> dict[str, object]:
         return {**tokenizer(row["text"], truncation=True, max_length=32), "labels": labels.index(row["label"])}
 
-    dataset = Dataset.from_list(rows)
+    def encoded(rows: list[dict[str, str]]) -> Dataset:
+        dataset = Dataset.from_list(rows)
+        return dataset.map(encode, remove_columns=dataset.column_names)
+
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
@@ -52,13 +60,16 @@ def main() -> None:
             report_to="none",
             disable_tqdm=True,
         ),
-        train_dataset=dataset.map(encode, remove_columns=dataset.column_names),
+        train_dataset=encoded(rows),
+        compute_metrics=lambda found: {"accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())},
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
     )
     trainer.train()
     trainer.save_model()
     trainer.save_state()  # trainer_state.json: the losses, from which seedband sees whether two seeds differ
+    if arguments.eval is not None:
+        trainer.save_metrics("eval", trainer.evaluate(encoded(read(arguments.eval))))  # eval_results.json
 
 
 if __name__ == "__main__":

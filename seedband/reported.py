@@ -1,0 +1,130 @@
+"""Scores that a training command reports itself: found in a file that it writes, or in what it prints.
+
+reported.json in a seed's folder is written last: its existence means that the seed is finished.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le, MinLen
+
+from seedband import commands, store
+from seedband.errors import SeedbandError, WorkFailed
+from seedband.evidence import MAX_SCORE
+from seedband.records import Emit, ReportJob
+from seedband.schema import Number, brief, read_record
+from seedband.seeding import MAX_ROOT_SEED
+from seedband.trainers import OUT
+from seedband.trainers.command import Ear, run_script, write_course
+
+REPORTED = "reported.json"
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a command reported under one seed.
+
+    Attributes:
+        seed: Root seed.
+        scores: Metric → score.
+        versions: Of Python and of the packages of the job's process.
+    """
+
+    seed: Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
+    scores: Annotated[Mapping[str, Number], MinLen(1)]
+    versions: Mapping[str, str]
+
+
+def run(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, Any]:
+    """Run the command under its seed, and record its scores.
+
+    Raises:
+        WorkFailed: It failed, or reported no score for a metric, or none that is a finite number.
+    """
+    folder = Path(job.run.folder)
+    patterns = commands.patterns_of(job.train, job.evaluate)
+    ear = run_script(job.train, job.run, Path(job.start), Ear(job.run.seed, emit, patterns), {})
+    write_course(folder, ear)
+    found = _printed(ear, patterns) if job.train.scores is None else _written(job, job.train.scores)
+    record = {"seed": job.run.seed, "streams": dict(job.run.streams), "scores": found, "versions": dict(versions)}
+    store.write_json(folder / REPORTED, "reported", record)
+    return record
+
+
+def read(folder: Path) -> Reported:
+    """What a seed's folder has on record.
+
+    Raises:
+        UsageError: Nothing: the seed is not finished.
+        Refused: It was edited, or does not hold together.
+    """
+    return read_record(folder / REPORTED, "reported", Reported)[0]
+
+
+def _printed(ear: Ear, patterns: Mapping[str, str]) -> dict[str, float]:
+    """The score of every metric as it was printed last."""
+    for metric, pattern in patterns.items():
+        if metric not in ear.scores:
+            raise WorkFailed(f"{metric}: no line that the command printed matches {pattern!r}")
+    return {metric: _number(metric, ear.scores[metric]) for metric in patterns}
+
+
+def _written(job: ReportJob, template: str) -> dict[str, float]:
+    """The score of every metric from the file that the command wrote."""
+    values = {"out": str(Path(job.run.folder) / OUT), "seed": str(job.run.seed)}
+    path = Path(job.start) / commands.filled(template, values)
+    try:
+        text = store.read_text(path, store.MAX_FOREIGN_BYTES)
+        table = _csv_table(text) if path.suffix == ".csv" else json.loads(text)
+    except (SeedbandError, ValueError, RecursionError) as error:
+        raise WorkFailed(f"the command ended well, and its scores cannot be read: {path.name}: {error}") from error
+    return {entry.metric: _number(entry.metric, _at(table, commands.key_of(entry), path)) for entry in job.evaluate}
+
+
+def _csv_table(text: str) -> dict[str, str]:
+    """Scores by metric, of a CSV with these two columns.
+
+    Raises:
+        ValueError: It has others, or a metric twice.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    try:
+        header, *lines = [[field.strip() for field in row] for row in rows if any(row)]
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"no CSV with a header: {error}") from error
+    if sorted(header) != ["metric", "score"] or any(len(line) != len(header) for line in lines):
+        raise ValueError(f"found columns {brief(header)}, expected metric and score in every row")
+    named = [dict(zip(header, line, strict=True)) for line in lines]
+    table = {row["metric"]: row["score"] for row in named}
+    if len(table) < len(named):
+        raise ValueError("a metric twice")
+    return table
+
+
+def _at(table: Any, key: str, path: Path) -> Any:
+    """What stands at a key, or at a path of keys with dots between them."""
+    value = table
+    for part in [key] if isinstance(table, Mapping) and key in table else key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            known = f", it has {brief(sorted(map(str, table)))}" if isinstance(table, Mapping) else ""
+            raise WorkFailed(f"{path.name} has no {key}{known}")
+        value = value[part]
+    return value
+
+
+def _number(metric: str, found: Any) -> float:
+    """A score as a number; a text of it counts, for that is what is printed, and what stands in a CSV."""
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    if not is_number and not (isinstance(found, str) and NUMBER.fullmatch(found.strip())):
+        raise WorkFailed(f"{metric}: the command reported {brief(found)}, expected a finite number")
+    value = float(found) if isinstance(found, str) else found
+    if not -MAX_SCORE <= value <= MAX_SCORE:
+        raise WorkFailed(f"{metric}: the command reported {brief(found)}, expected a finite number")
+    return float(value)

@@ -1,0 +1,316 @@
+"""Training commands that report their own scores: swept, gated, and refused where nothing can be told from them."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tiny import ROOT, Result, gone, run_cli
+
+from seedband import reported
+from seedband.errors import UsageError, WorkFailed
+from seedband.own_scores import make_plan
+from seedband.recipe import load_recipe
+from seedband.records import ReportJob, SeedRun
+from seedband.seeding import streams
+
+SCRIPT = """
+import json, pathlib, random, sys, time
+seed, out = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+draw = random.Random(seed)
+accuracy, loss = 0.8 + draw.random() / 10, draw.random()
+print("{'loss': 0.7}")
+print(f"eval_accuracy=0.1 eval_loss=1")
+print(f"eval_accuracy={accuracy:.4f} eval_loss={loss:.3e}")
+(out / "metrics.json").write_text(json.dumps({"accuracy": accuracy, "eval": {"loss": loss}, "nan": float("nan")}))
+(out / "metrics.csv").write_text(f"metric,score\\naccuracy,{accuracy}\\neval.loss,{loss}\\n")
+"""
+FILE = 'scores = "{out}/metrics.json"'
+PRINTED = r"metrics = { accuracy = 'eval_accuracy=([0-9.]+)', 'eval.loss' = 'eval_loss=(\S+)' }"
+SWEEP = ("sweep", "--out", "runs", "--seeds")
+
+
+def recipe(source=FILE, second="args = { higher_is_better = false }", more="", command="train.py {seed} {out}"):
+    return f"""
+[data]
+name = "mine"
+
+[train]
+method = "command"
+command = "{Path(sys.executable).as_posix()} {command}"
+{source}
+{more}
+
+[[evaluate]]
+evaluator = "reported:accuracy"
+primary = true
+
+[[evaluate]]
+evaluator = "reported:eval.loss"
+{second}
+"""
+
+
+class Own(NamedTuple):
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    def write(self, text: str) -> None:
+        (self.folder / "seedband.toml").write_text(text, encoding="utf-8")
+
+    def edit(self, old: str, new: str) -> None:
+        script = self.folder / "train.py"
+        assert old in script.read_text()
+        script.write_text(script.read_text().replace(old, new))
+
+    def cli(self, *arguments: str | Path) -> Result:
+        return run_cli(*arguments, cwd=self.folder)
+
+    def job(self, seed: int = 0) -> ReportJob:
+        """The job of a seed, as a sweep makes it."""
+        loaded = load_recipe(self.folder / "seedband.toml")
+        place = self.runs / f"seed-{seed}"
+        place.mkdir(parents=True, exist_ok=True)
+        section = loaded.recipe
+        one = SeedRun(seed, streams(seed, section.seeds.vary), str(place))
+        return ReportJob(section.train, section.evaluate, section.determinism, one, str(self.folder), {})
+
+    def band(self) -> dict:
+        return json.loads((self.folder / "band.json").read_text())
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    made = Own(tmp_path)
+    made.write(recipe())
+    return made
+
+
+@pytest.mark.parametrize("source", [FILE, FILE.replace("json", "csv"), PRINTED])
+def test_scores_come_from_a_file_or_from_the_last_line_that_matches(own, source):
+    own.write(recipe(source))
+    for seed in (0, 1):
+        draw = random.Random(seed)
+        expected = {"accuracy": 0.8 + draw.random() / 10, "eval.loss": draw.random()}
+        assert reported.run(own.job(seed), {}, lambda *_: None)["scores"] == pytest.approx(expected, abs=1e-3)
+        assert dict(reported.read(own.runs / f"seed-{seed}").scores) == pytest.approx(expected, abs=1e-3)
+
+
+def test_one_expression_serves_one_metric(own):
+    text = recipe('metrics = "eval_accuracy=([0-9.]+)"', command="train.py {seed} /dev/null")
+    own.write(text[: text.rindex("[[evaluate]]")])
+    own.edit("(out /", "0 and (out /")
+    assert list(reported.run(own.job(), {}, lambda *_: None)["scores"]) == ["accuracy"]
+
+
+def test_a_command_that_reports_its_scores_gets_a_band(own):
+    done = own.cli(*SWEEP, "2")
+    assert done.code == 0, done.err
+    metrics = own.band()["metrics"]
+    assert metrics["accuracy"]["higher_is_better"]
+    assert not metrics["eval.loss"]["higher_is_better"]
+    assert "seedband check NEW_SWEEP --band band.json" in done.err
+
+
+@pytest.mark.slow
+def test_a_sweep_goes_on_and_judges_another_by_its_band(own):
+    assert own.cli(*SWEEP, "3").code == 0
+    facts = own.band()["provenance"]
+    assert facts["command"]["metrics"]["accuracy"] == {"read": {"written": "accuracy"}, "higher_is_better": True}
+    assert facts["command"]["arguments"][1:] == ["train.py", "{seed}", "{out}"]
+    assert list(facts["command"]["files"]) == ["train.py"]
+    assert facts["environment"]["versions"]["python"]
+    before = (own.runs / "seed-0" / "reported.json").stat().st_mtime_ns
+    done = own.cli(*SWEEP, "4")
+    assert done.code == 0, done.err
+    assert own.band()["seeds"] == [0, 1, 2, 3]
+    assert (own.runs / "seed-0" / "reported.json").stat().st_mtime_ns == before
+    assert len((own.runs / "seed-0" / "trace.jsonl").read_text().splitlines()) == 1
+    own.edit("0.8 +", "0.4 +")
+    done = own.cli("sweep", "--seeds", "7,8", "--no-band", "--out", "new")
+    assert done.code == 0, done.err
+    folder, file = own.cli("check", "new"), own.cli("check", "--scores", "new/scores.csv")
+    assert folder.code == file.code == 1, folder.err
+    assert folder.out == file.out
+
+
+@pytest.mark.slow
+def test_what_needs_a_checkpoint_is_refused(own):
+    assert own.cli(*SWEEP, "2").code == 0
+    for command in (
+        ("ship", "runs", "--to", "shipped"),
+        ("reproduce", "runs"),
+        ("reproduce", "runs", "--seed", "1"),
+        ("show", "runs", "--by", "seed"),
+    ):
+        done = own.cli(*command)
+        assert done.code == 3, (command, done)
+        assert "its training command reported its own scores, so there are no checkpoints" in done.err
+    assert own.cli("check", "runs/seed-0").code == 3
+    done = own.cli("check", "runs", "--more-seeds", "2")
+    assert done.code == 2
+    assert "of the options for checkpoints it takes none" in done.err
+
+
+@pytest.mark.slow
+def test_metrics_that_are_defined_otherwise_are_not_comparable(own):
+    assert own.cli(*SWEEP, "2").code == 0
+    own.write(recipe(PRINTED))
+    assert own.cli("sweep", "--seeds", "2", "--no-band", "--out", "new").code == 0
+    done = own.cli("check", "new")
+    assert done.code == 3
+    assert "defines metrics otherwise than the band's: accuracy.read" in done.err
+    done = own.cli(*SWEEP, "3")
+    assert done.code == 2
+    assert "holds runs of another recipe: evaluate.accuracy.read" in done.err
+
+
+@pytest.mark.slow
+def test_identical_scores_of_every_seed_are_refused_and_one_that_differs_is_enough(own):
+    own.edit("random.Random(seed)", "random.Random(1)")
+    done = own.cli(*SWEEP, "3")
+    assert done.code == 3
+    assert "seeds 0, 1, 2 gave identical scores on every metric: your script seems to ignore --seed" in done.err
+    assert not (own.folder / "band.json").exists()
+    own.edit("draw.random()\n", "draw.random() + (seed == 2)\n")
+    done = own.cli("sweep", "--seeds", "3", "--out", "other")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"accuracy": accuracy', '"accuracy": float("nan")', "accuracy: the command reported nan, expected a finite"),
+        ('"accuracy": accuracy', '"accuracy": "high"', "accuracy: the command reported 'high', expected a finite"),
+        ('"accuracy": accuracy', '"accuracy": True', "accuracy: the command reported True"),
+        ('"accuracy": accuracy', '"accuracy": 10**400', "accuracy: the command reported 1000"),
+        ('{"loss": loss}', "{}", "metrics.json has no eval.loss, it has ['accuracy', 'eval', 'nan']"),
+        ('(out / "metrics.json")', '(out / "other.json")', "cannot be read: metrics.json"),
+        ("json.dumps(", "'{' + json.dumps(", "cannot be read: metrics.json"),
+        ("draw = ", "raise SystemExit(9)\ndraw = ", "the command ended with exit code 9"),
+    ],
+)
+def test_what_is_no_score_is_a_crash_of_its_seed(own, old, new, told):
+    own.edit(old, new)
+    with pytest.raises(WorkFailed) as error:
+        reported.run(own.job(), {}, lambda *_: None)
+    assert told in str(error.value)
+    assert not (own.runs / "seed-0" / "reported.json").exists()
+
+
+def test_no_line_that_matches_is_a_crash(own):
+    own.write(recipe(PRINTED.replace("eval_accuracy=", "accurracy=")))
+    told = r"^accuracy: no line that the command printed matches 'accurracy=\(\[0-9\.\]\+\)'$"
+    with pytest.raises(WorkFailed, match=told):
+        reported.run(own.job(), {}, lambda *_: None)
+
+
+@pytest.mark.slow
+def test_a_seed_that_crashes_leaves_the_others_and_the_band_says_so_when_told_to_go_on(own):
+    own.edit("draw = ", "if seed == 1: sys.exit('no room')\ndraw = ")
+    done = own.cli(*SWEEP, "3")
+    assert done.code == 5
+    assert "seed 1 crashed: the command ended with exit code 1 / no room" in done.err
+    assert (own.runs / "seed-2" / "reported.json").is_file()
+    done = own.cli("check", "runs", "--band", "band.json")
+    assert done.code == 2
+    done = own.cli(*SWEEP, "3", "--keep-going")
+    assert done.code == 0, done.err
+    assert "seed 1 is no part of the band, for its run crashed: the command ended" in done.out
+    assert own.band()["seeds"] == [0, 2]
+    done = own.cli("check", "runs")
+    assert done.code == 3
+    assert "seed 1 of this sweep is not finished" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (recipe(second=""), "evaluate[2].args.higher_is_better: found nothing, expected true or false"),
+        (recipe(second="args = { direction = 1 }"), "evaluate[2].args.direction: found 1"),
+        (
+            recipe('scores = "metrics.json"'),
+            "train.scores: found 'metrics.json', expected a .json or .csv file in {out}",
+        ),
+        (recipe('scores = "{out}/m.txt"'), "train.scores: found '{out}/m.txt'"),
+        (recipe(f"{FILE}\nmetrics = '(x)'"), "train.metrics: found train.scores beside it, expected one of them"),
+        (recipe("metrics = '(x)'"), "train.metrics: found one expression, expected one for each metric"),
+        (recipe("metrics = { accuracy = '(x)' }"), "train.metrics.eval.loss: found nothing"),
+        (
+            recipe("metrics = { accuracy = 'x', 'eval.loss' = '(' }"),
+            "train.metrics.accuracy: found 'x', which has 0 gr",
+        ),
+        (recipe("metrics = { accuracy = 'x', 'eval.loss' = '(' }"), "train.metrics.eval.loss: found '(': missing )"),
+        (recipe(command="train.py {seed} {out} {train}"), "train.command: found {train}, expected of {seed}"),
+        (recipe(command="train.py {seed}"), "train.command: found no {out}, expected {out}, the folder for its scores"),
+        (
+            recipe().replace("reported:accuracy", "accuracy"),
+            "evaluate[1].evaluator: found 'accuracy', expected \"reported",
+        ),
+        (recipe().replace('scores = "', 'score = "'), "model.base: found nothing, expected a value"),
+        (
+            recipe().replace('scores = "', 'score = "'),
+            "train.score: found an unknown key, expected a key of this section",
+        ),
+        (recipe(command="trian.py {seed} {out}"), "train.command: found trian.py, which is no file"),
+    ],
+)
+def test_mistakes_are_told_by_their_keys_before_any_work(own, text, told):
+    own.write(text)
+    with pytest.raises(UsageError) as error:
+        make_plan(load_recipe(own.folder / "seedband.toml"), (0, 1), out=own.runs)
+    assert told in str(error.value)
+
+
+def test_folders_and_bands_of_others_are_left_alone(own):
+    band = own.folder / "band.json"
+    band.write_text("{}")
+    with pytest.raises(UsageError, match=r"it is not a band of .*scores\.csv"):
+        make_plan(load_recipe(own.folder / "seedband.toml"), (0, 1), out=own.runs, band=band)
+    (own.runs / "seed-0" / "out").mkdir(parents=True)
+    (own.runs / "seed-0" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match=r"holds thesis\.txt, and no run"):
+        reported.run(own.job(), {}, lambda *_: None)
+    (own.runs / "sweep.json").touch()
+    with pytest.raises(UsageError, match="holds a sweep whose checkpoints seedband scored"):
+        make_plan(load_recipe(own.folder / "seedband.toml"), (0, 1), out=own.runs)
+
+
+def test_the_dry_run_writes_nothing(own):
+    done = own.cli("sweep", "--dry-run")
+    assert done.code == 0, done.err
+    assert "to train: seeds 0, 1, 2, 3; 4 jobs" in done.out
+    assert not own.runs.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_sweep_that_is_ended_leaves_nothing_that_counts_and_goes_on(own, number):
+    lasting = "import os, subprocess\nif seed and not os.path.exists('go-on'):\n"
+    lasting += "    left = subprocess.Popen(['sleep', '600'])\n"
+    own.edit("draw = ", f"{lasting}    print('processes', os.getpid(), left.pid)\n    time.sleep(600)\ndraw = ")
+    command = [sys.executable, "-m", "seedband", *SWEEP, "2", "-v"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen(command, cwd=own.folder, env=environment, stderr=subprocess.PIPE, text=True)
+    with parent:
+        line = next(line for line in parent.stderr if "processes" in line)
+        parent.send_signal(number)
+    assert all(gone(int(pid)) for pid in line.split()[-2:])
+    assert (own.runs / "seed-0" / "reported.json").is_file()
+    assert not (own.runs / "seed-1" / "reported.json").exists()
+    assert not (own.folder / "band.json").exists()
+    (own.folder / "go-on").touch()
+    time.sleep(0.1)
+    done = own.cli(*SWEEP, "2")
+    assert done.code == 0, done.err
+    assert own.band()["seeds"] == [0, 1]
