@@ -195,10 +195,9 @@ def _lacking(table: Mapping[str, Any]) -> list[Problem]:
     train = table.get("train")
     if isinstance(train, Mapping) and not train.keys().isdisjoint(commands.REPORTS):
         return []
-    required = {"model": ("base",), "data": ("train", "eval") if "data" in table else ()}
-    lacking = []
-    for name, keys in required.items():
-        section = table.get(name, {})
+    lacking = [] if "model" in table else ["model"]
+    for name, keys in (("model", ("base",)), ("data", ("train", "eval"))):
+        section = table.get(name)
         lacking += [f"{name}.{key}" for key in keys if isinstance(section, Mapping) and key not in section]
     return [Problem(where, "nothing", "a value: this key is required") for where in lacking]
 

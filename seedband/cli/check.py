@@ -10,6 +10,8 @@ import typer
 from seedband.cli.errors import as_error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from seedband.verdict import Verdict
 
 EXIT_CODES = {"pass": 0, "fail": 1, "suspect": 4}
@@ -49,7 +51,7 @@ def check(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
-    from seedband import console, own_scores, reports
+    from seedband import console, reports
     from seedband.band import load_band
 
     inputs = [*(candidates or []), *(path for path in (band, scores, recipe, data, labels, ledger) if path is not None)]
@@ -94,10 +96,15 @@ def check(
                     on_event=on_event,
                 )
         if verdict.status == "suspect":
-            hint = _next_step(verdict, scores=scores, recipe=recipe, ledger=ledger, pairs=pairs, more_seeds=more_seeds)
-            if own_scores.is_reported(Path(call["candidates"][0])):
-                most = verdict.candidates_at_most
-                hint = f"1 more seed, {most} at most: sweep {call['candidates'][0]} with one more, then {_command({})}"
+            hint = _next_step(
+                verdict,
+                candidates=candidates or [],
+                scores=scores,
+                recipe=recipe,
+                ledger=ledger,
+                pairs=pairs,
+                more_seeds=more_seeds,
+            )
         told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
         if not as_json:
             console.print_verdict(verdict, fitted)
@@ -137,9 +144,18 @@ def _refuse_beside_scores(*others: object) -> None:
 
 
 def _next_step(
-    verdict: "Verdict", *, scores: Path | None, recipe: Path | None, ledger: Path | None, pairs: int, more_seeds: int
+    verdict: "Verdict",
+    *,
+    candidates: "Sequence[Path]",
+    scores: Path | None,
+    recipe: Path | None,
+    ledger: Path | None,
+    pairs: int,
+    more_seeds: int,
 ) -> str:
     """The command that settles a suspect: it takes what this one trained, and as many seeds more as it may need."""
+    from seedband.own_scores import is_reported
+
     most = verdict.candidates_at_most
     paired = verdict.metrics[verdict.primary].rule == "paired"
     more = f"1 more seed, {most} {'left in the band' if paired else 'at most'}"
@@ -153,6 +169,8 @@ def _next_step(
         return f"{more}: train the candidate under another seed of the band, and {where}"
     if scores is not None:
         return f"{more}: train and score it as the others, add it to {scores}, then {_command({})}"
+    if any(is_reported(path) for path in candidates):
+        return f"{more}: sweep {candidates[0]} with one more, then {_command({})}"
     known = recipe is not None or any(candidate.seed is not None for candidate in verdict.candidates)
     extra = {} if known else {"--recipe": "CANDIDATE.toml"}
     own = f"{more}: {_command({'--more-seeds': str(more_seeds + most), **extra})}"

@@ -186,12 +186,12 @@ def _clear(folder: Path) -> None:
     Raises:
         UsageError: Somebody else's files lie there.
     """
-    left = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    left = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if left and not trace_path(folder).is_file():
         raise UsageError(f"{folder}: holds {left[0].name}, and no run", hint="give another --out, or move the files")
     trace_path(folder).touch()
     for path in left:
-        if path != trace_path(folder):
+        if path.is_file() and path != trace_path(folder):
             path.unlink()
 
 

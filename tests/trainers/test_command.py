@@ -127,12 +127,14 @@ def test_a_model_that_numbers_its_labels_otherwise_is_refused(trainer):
     assert trainer(script, labels=("b", "a"))[0].failure == ""
 
 
-def test_files_of_somebody_else_are_left_alone(trainer, tmp_path):
-    (tmp_path / "seed-0").mkdir()
-    (tmp_path / "seed-0" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match=r"holds thesis\.txt, and no run"):
+@pytest.mark.parametrize("name", ["thesis.txt", "out/thesis.txt"])
+def test_files_of_somebody_else_are_left_alone(trainer, tmp_path, name):
+    (tmp_path / "seed-0" / "out").mkdir(parents=True)
+    file = tmp_path / "seed-0" / name
+    file.write_text("years of work")
+    with pytest.raises(UsageError, match=r"holds out, and no run"):
         trainer(MODEL)
-    assert (tmp_path / "seed-0" / "thesis.txt").read_text() == "years of work"
+    assert file.read_text() == "years of work"
 
 
 def test_what_a_killed_attempt_left_is_gone_before_the_next(trainer):
