@@ -77,7 +77,11 @@ def config_page(schema: Mapping[str, Any]) -> str:
         lines += ["| key | value | default | |", "|---|---|---|---|"]
         needed = section.get("required", [])
         for key, told in section["properties"].items():
-            default = "**needed**" if key in needed else default_of(told)
+            default = default_of(told)
+            if key in needed:
+                default = "**needed**"
+            elif key in recipe.NEEDED.get(name, ()):
+                default = "**needed**, but where a command reports its own scores"
             lines.append(f"| `{key}` | {value_of(told)} | {default} | {escape(told['description'], quote=False)} |")
     return "\n".join(lines) + "\n"
 

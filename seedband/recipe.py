@@ -32,6 +32,8 @@ MIN_ALPHA = 0.001
 MAX_BYTES = 1024 * 1024
 #: Python's parser takes seconds for a key of thousands of parts.
 MAX_DOTS = 200
+#: Section → keys that only a recipe may do without whose command reports its own scores.
+NEEDED: Mapping[str, tuple[str, ...]] = {"model": ("base",), "data": ("train", "eval")}
 MISSING = object()
 #: How the address of a database in a file starts.
 SQLITE = "sqlite:///"
@@ -196,7 +198,7 @@ def _lacking(table: Mapping[str, Any]) -> list[Problem]:
     if isinstance(train, Mapping) and not train.keys().isdisjoint(commands.REPORTS):
         return []
     lacking = [] if "model" in table else ["model"]
-    for name, keys in (("model", ("base",)), ("data", ("train", "eval"))):
+    for name, keys in NEEDED.items():
         section = table.get(name)
         lacking += [f"{name}.{key}" for key in keys if isinstance(section, Mapping) and key not in section]
     return [Problem(where, "nothing", "a value: this key is required") for where in lacking]
