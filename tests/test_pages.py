@@ -1,6 +1,8 @@
 """The documentation: what its commands print, that its reference is the code's, that the site builds."""
 
 import importlib.util
+import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -83,7 +85,9 @@ def test_the_commands_of_the_readme_run(tiny_recipe, tmp_path):
     assert trained in (ROOT / "README.md").read_text(encoding="utf-8")
     type_in(folder, [trained])
     shutil.copytree(folder / "runs" / "candidate" / "seed-7", folder / "new_checkpoint")
-    type_in(folder, readme_commands("seedband sweep --seeds 4"))
+    first, *others = readme_commands("seedband init")
+    assert first == "seedband init"  # it asks; docs/how-to/init.md answers
+    type_in(folder, others)
     (folder / "runs" / "NAME").symlink_to("NAME-head")
     more = readme_commands("seedband check runs/candidate/seed-7 --more-seeds 2")
     assert len(more) == 8
@@ -150,3 +154,60 @@ def test_the_site_builds_without_a_warning(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "tutorial" / "index.html").is_file()
+
+
+def test_the_rows_that_differ_are_told_as_the_page_about_data_says(run_pages, tmp_path):
+    lines = (ROOT / "fixtures" / "support" / "eval.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = {row["id"]: row for row in map(json.loads, lines)}
+    rows["e-041"]["label"] = next(row["label"] for row in rows.values() if row["label"] != rows["e-041"]["label"])
+    rows["e-100"]["text"] += " Thanks!"
+    del rows["e-201"]
+    rows["e-505"] = {**rows["e-002"], "id": "e-505", "text": "Where do I find my invoice of last month?"}
+    rows["e-001"] = rows.pop("e-001")
+    (tmp_path / "eval-v2.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows.values()), encoding="utf-8")
+    shutil.copy(ROOT / "seedband.toml", tmp_path)  # it says which columns are read
+    text = (DOCS / "how-to" / "data.md").read_text(encoding="utf-8")
+    assert "$ seedband diff-data" in text
+    assert run_pages.reprinted(text, tmp_path) == text
+
+
+#: Page with commands → what runs them.
+RUN_BY = {
+    "README.md": "test_pages.py::test_the_commands_of_the_readme_run",
+    "CONTRIBUTING.md": "test_packaging.py",
+    "docs/index.md": "test_pages.py::test_the_commands_of_the_readme_run",
+    "docs/tutorial.md": "test_pages.py::test_a_page_shows_what_its_commands_print",
+    "docs/how-to/accept.md": "test_how_to.py::test_a_csv_is_begun_swept_accepted_and_gated_as_written",
+    "docs/how-to/ci.md": "test_ci.py",
+    "docs/how-to/data.md": "test_pages.py::test_the_rows_that_differ_are_told_as_the_page_about_data_says",
+    "docs/how-to/evaluators.md": "test_how_to.py::test_an_evaluator_is_added_in_five_steps_as_written",
+    "docs/how-to/generation.md": "test_gemma.py",  # its sweep takes a quarter of an hour: printed by hand
+    "docs/how-to/init.md": "test_how_to.py::test_a_csv_is_begun_swept_accepted_and_gated_as_written",
+    "docs/how-to/nli.md": "test_nli_minilm.py",
+    "docs/how-to/own-trainer.md": "test_own_trainers.py",
+    "docs/how-to/pytest.md": "test_how_to.py::test_a_csv_is_begun_swept_accepted_and_gated_as_written",
+    "docs/how-to/reports.md": "test_how_to.py::test_reports_are_made_and_print_what_the_page_says",
+}
+
+
+def test_every_page_with_commands_names_what_runs_them():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    generated = DOCS / "reference" / "cli.md"
+    typed = re.compile(r"^(\$ )?(seedband|python fixtures/\S+) ", re.MULTILINE)
+    with_commands = {
+        page.relative_to(ROOT).as_posix()
+        for page in pages
+        if page != generated and any(typed.search(part) for part in page.read_text(encoding="utf-8").split("```")[1::2])
+    }
+    assert with_commands <= set(RUN_BY)
+    for named in RUN_BY.values():
+        file, _, test = named.partition("::")
+        (path,) = (ROOT / "tests").rglob(file)
+        assert not test or f"def {test}(" in path.read_text(encoding="utf-8"), named
+
+
+def test_the_first_commands_of_the_site_are_the_readmes():
+    readme, index = (
+        (ROOT / name).read_text(encoding="utf-8").split("```")[1] for name in ("README.md", "docs/index.md")
+    )
+    assert readme == index
