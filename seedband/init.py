@@ -224,27 +224,33 @@ class _Draft:
         self.metrics = (metric, *(name for name in listed if name != metric))
 
     def write(self) -> Begun:
-        """Split the data where that is needed, and write everything; what was written is removed where it is no use."""
+        """Split the data where that is needed, and write everything; what was written is removed where anything fails.
+
+        The config comes last: it is what a second `init` finds in its way.
+        """
         made: list[Path] = []
+        config, places = self.folder / CONFIG_NAME, [self.folder / PATHS[name] for name in self.answers.workflows]
+        lacking = _lacking_folders([config, *places])
         try:
             paths = [self._seen_from_here(path) for path in (self.data, self.eval)] if self.eval else self._split(made)
             table = self._table(paths, self.surveys[-1])
-            config = self.folder / CONFIG_NAME
             with store.replacing(config) as temporary:
                 temporary.write_text(template.commented(table, HEAD), encoding="utf-8")
                 recipe = load_recipe(temporary).recipe
                 prepared = prepare(LoadedRecipe(recipe, self.folder), offline=self.offline)
-            self.warnings += prepared.warnings
-            if (n := len(prepared.eval_items)) < FEW_EVAL:
-                self.warnings.append(f"{n} eval rows: with {FEW_EVAL} or more a score says more about the model")
+                for system, place in zip(self.answers.workflows, places, strict=True):
+                    store.write_text(place, workflow(system, self.reference, self.task))
+                    made.append(place)
         except BaseException:
             for path in made:
                 path.unlink(missing_ok=True)
+            for parent in lacking:
+                with suppress(OSError):  # somebody else has put something there
+                    parent.rmdir()
             raise
-        for system in self.answers.workflows:
-            path = self.folder / PATHS[system]
-            store.write_text(path, workflow(system, self.reference, self.task))
-            made.append(path)
+        self.warnings += prepared.warnings
+        if (n := len(prepared.eval_items)) < FEW_EVAL:
+            self.warnings.append(f"{n} eval rows: with {FEW_EVAL} or more a score says more about the model")
         return Begun(config, recipe, (*made, config), tuple(self.notes), tuple(self.warnings))
 
     def _answer(self, said: str | None, question: Question, found: Sequence[Path] = ()) -> str:
@@ -401,6 +407,12 @@ def _pinned(reference: str, *, offline: bool) -> tuple[str, str | None]:
         raise UsageError(f"--model {name}: the hub has no such model, nor is it a folder here", hint=hint) from error
     except Exception as error:
         raise WorkFailed(f"--model {name}: the hub does not say its commit: {error}", hint=hint) from error
+
+
+def _lacking_folders(files: Sequence[Path]) -> list[Path]:
+    """Folders that are made with these files, the innermost first."""
+    lacking = {parent for path in files for parent in path.parents if not parent.exists()}
+    return sorted(lacking, key=lambda parent: len(parent.parts), reverse=True)
 
 
 def _is_decoder(path: Path) -> bool:

@@ -114,6 +114,24 @@ def test_what_sweep_would_refuse_leaves_nothing_behind(folder, encoder, tmp_path
         init(folder, Answers(model=str(base)), yes, offline=True)
 
 
+def test_a_workflow_that_cannot_be_written_leaves_nothing_behind(folder, encoder):
+    (folder / ".github").touch()
+    answers = Answers(model=encoder, workflows=["gitlab", "github"])
+    with pytest.raises(WorkFailed, match=r"write .*seedband\.yml"):
+        init(folder, answers, yes, offline=True)
+    assert sorted(path.name for path in folder.iterdir()) == [".github", "tickets.csv"]
+    (folder / ".github").unlink()
+    begun = init(folder, answers, yes, offline=True)
+    assert begun.files[-2:] == (folder / ".github" / "workflows" / "seedband.yml", folder / "seedband.toml")
+
+
+def test_a_config_that_cannot_be_written_leaves_no_workflow_behind(folder, encoder):
+    (folder / "seedband.toml").mkdir()
+    with pytest.raises(WorkFailed, match=r"write .*seedband\.toml"):
+        init(folder, Answers(model=encoder, workflows=["github"]), yes, offline=True, force=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["seedband.toml", "tickets.csv"]
+
+
 def test_five_questions_at_most_and_none_where_flags_answer(folder, encoder):
     asked = []
 
