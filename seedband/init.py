@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from seedband import models, preflight, store, tasks, template
+from seedband import commands, models, preflight, store, tasks, template
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Items, load_items, normalised
 from seedband.errors import UsageError, WorkFailed
@@ -75,6 +75,7 @@ class Answers:
         model: A folder, package:<package>/<folder>, or org/name@commit.
         task: What the model learns to do.
         method: How it is trained.
+        command: What trains one seed, for method `command`.
         metric: The metric that gates.
         name: Of the data set.
         columns: Role → column.
@@ -86,6 +87,7 @@ class Answers:
     model: str | None = None
     task: str | None = None
     method: str | None = None
+    command: str | None = None
     metric: str | None = None
     name: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -127,6 +129,7 @@ def init(folder: str | Path, answers: Answers, ask: Ask, *, force: bool = False,
     """
     folder = Path(folder)
     _check_free(folder, answers, force=force)
+    _check_command(answers)
     draft = _Draft(folder, answers, ask, offline)
     draft.choose_data()
     draft.choose_columns()
@@ -143,6 +146,14 @@ def _check_free(folder: Path, answers: Answers, *, force: bool) -> None:
     for system in answers.workflows:
         if (folder / PATHS[system]).exists():
             raise UsageError(f"{folder / PATHS[system]} exists", hint=f"it is never replaced: leave out --{system}")
+
+
+def _check_command(answers: Answers) -> None:
+    if answers.method == commands.METHOD and answers.command is None:
+        hint = f'say it with a flag: --command "{commands.EXAMPLE}"'
+        raise UsageError("--command: method command needs to know what trains a seed", hint=hint)
+    if answers.command is not None and answers.method not in (None, commands.METHOD):
+        raise UsageError(f"--command: method {answers.method} runs none", hint="leave one of the two flags out")
 
 
 @dataclass
@@ -259,6 +270,8 @@ class _Draft:
             return answer
         listed = f"; there are {', '.join(map(str, found))}" if found else ""
         found_out = f"{question.flag}: nothing was said, and nothing can be guessed{listed}"
+        if question.flag == "--data" and not found:
+            found_out = f"no data file in {self.folder.absolute()}"
         raise UsageError(found_out, hint=f"give {question.flag}")
 
     def _ask_columns(self, roles: Sequence[str], said: dict[str, str]) -> dict[str, str]:
@@ -371,7 +384,12 @@ class _Draft:
         }
 
     def _method_sections(self) -> dict[str, Any]:
-        """How it is trained: steps by the number of rows, the learning rate by the size of what is trained."""
+        """How it is trained: steps by the number of rows, the learning rate by the size of what is trained.
+
+        A command knows its own; a recipe with one must not say them.
+        """
+        if self.answers.command is not None:
+            return {"train": {"method": commands.METHOD, "command": self.answers.command}}
         method, known = self.answers.method or "lora", tasks.BUILT_IN[self.task].methods
         if method not in known:
             raise UsageError(f"--method {method}: cannot train {self.task}", hint=f"one of {', '.join(known)}")

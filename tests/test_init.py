@@ -249,6 +249,57 @@ def test_answers_that_cannot_be_are_told(folder, encoder, answers, told):
     assert not (folder / "seedband.toml").exists()
 
 
+COMMAND = "python train.py --name 'my run' --seed {seed} --out {out}"
+
+
+def test_a_command_becomes_a_recipe_that_sweep_accepts(folder, encoder):
+    with pytest.raises(UsageError) as info:
+        init(folder, Answers(model=encoder, command=COMMAND), yes, offline=True)
+    assert "train.command: found train.py, which is no file in" in str(info.value)
+    (folder / "train.py").touch()
+    begun = init(folder, Answers(model=encoder, method="command", command=COMMAND), yes, offline=True)
+    text = begun.config.read_text()
+    assert tomllib.loads(text)["train"] == {"method": "command", "command": COMMAND}
+    assert not {"lora", "head", "init"} & tomllib.loads(text).keys()
+    assert "# Method `command`: what trains a seed" in text
+    assert begun.recipe.primary == "accuracy"
+    assert prepare(load_recipe(begun.config), offline=True).command_files.keys() == {"train.py"}
+
+
+def test_a_command_for_prompts_says_how_answers_are_made(tmp_path, tiny_generation):
+    write_prompts(tmp_path / "data.jsonl", 60, seed=1)
+    (tmp_path / "train.py").touch()
+    model = str(tiny_generation.folder / "base")
+    recipe = init(tmp_path, Answers(model=model, command=COMMAND), yes, offline=True).recipe
+    assert (recipe.train.method, recipe.generation.max_new_tokens) == ("command", 8)
+
+
+@pytest.mark.parametrize(
+    ("answers", "told", "hint"),
+    [
+        ({"method": "command"}, "--command: method command needs to know", '--command "python train.py --seed {seed}'),
+        ({"method": "head", "command": COMMAND}, "--command: method head runs none", "leave one of the two"),
+    ],
+)
+def test_a_command_belongs_to_its_method(folder, answers, told, hint):
+    with pytest.raises(UsageError) as info:
+        init(folder, Answers(**answers), refuse, offline=True)
+    assert told in info.value.message
+    assert hint in info.value.hint
+
+
+def test_a_folder_without_data_is_told(tmp_path):
+    with pytest.raises(UsageError) as info:
+        init(tmp_path, Answers(), yes)
+    assert (info.value.message, info.value.hint) == (f"no data file in {tmp_path}", "give --data")
+
+
+def test_the_help_puts_one_pair_of_brackets_around_the_folder():
+    done = run_cli("init", "--help")
+    assert "init [OPTIONS] [DIR]\n" in done.out
+    assert "--command" in done.out
+
+
 def test_two_candidates_for_the_data_are_none(folder, encoder):
     write_csv(folder / "other.csv")
     with pytest.raises(

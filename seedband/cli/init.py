@@ -7,7 +7,7 @@ import typer
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where seedband.toml goes.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where seedband.toml goes.")] = Path(),
     data: Annotated[
         str | None, typer.Option(help="The data file, or the training rows. [default: the one in DIR]")
     ] = None,
@@ -16,7 +16,10 @@ def init(
     task: Annotated[
         str | None, typer.Option(help="text-classification, image-classification or causal-lm. [default: as it looks]")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="lora or head. [default: lora]")] = None,
+    method: Annotated[str | None, typer.Option(help="lora, head or command. [default: lora]")] = None,
+    command: Annotated[
+        str | None, typer.Option(help='What trains a seed: "python train.py --seed {seed} --out {out}".')
+    ] = None,
     metric: Annotated[str | None, typer.Option(help="The metric that gates. [default: the task's usual one]")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set. [default: its file's]")] = None,
     text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the text.")] = None,
@@ -46,6 +49,7 @@ def init(
         model=model,
         task=task,
         method=method,
+        command=command,
         metric=metric,
         name=name,
         columns={role: column for role, column in roles.items() if column is not None},
