@@ -58,6 +58,13 @@ def test_the_first_part_of_the_tutorial_shows_what_its_commands_print(run_pages,
     assert run_pages.reprinted(first, tmp_path) == first
 
 
+def test_the_tutorial_says_which_lines_are_added_to_a_file():
+    text = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    before = re.findall(r'([^\n]+(?:\n[^\n]+)*)\n\n```csv title="candidate\.csv"\n(.)', text)
+    assert [row for _, row in before] == ["s", "8", "9"]  # the header, then seeds
+    assert ["add this line" in prose for prose, _ in before] == [False, True, True]
+
+
 def readme_commands(start: str) -> list[str]:
     """The commands of the README's block that starts with this one."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
