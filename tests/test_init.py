@@ -327,6 +327,7 @@ def test_the_command_says_what_it_found_and_what_is_next(folder, encoder):
     assert (folder / ".github" / "workflows" / "seedband.yml").is_file()
 
 
+@pytest.mark.slow
 def test_a_csv_alone_is_swept_after_init(folder, encoder):
     init(folder, Answers(model=encoder, method="head"), yes, offline=True)
     done = run_cli("sweep", "--seeds", "2", "-q", cwd=folder)

@@ -45,6 +45,7 @@ def edit(own, old, new):
     script.write_text(script.read_text().replace(old, new))
 
 
+@pytest.mark.slow
 def test_a_script_leaves_a_run_like_any_method_of_ours(own):
     done = run_cli("sweep", "--seeds", "1", "--no-band", "--out", "runs", cwd=own.folder)
     assert done.code == 0, done.err
