@@ -100,6 +100,7 @@ def _finish(plan: Plan, finished: Sequence[Run], band: Path | None) -> Sweep:
     """Write the band, if there is to be one."""
     if band is None:
         return Sweep(plan.folder, tuple(finished), None, None)
+    _check_band_path(band, plan.folder)  # training took its time, and somebody may have put another file there
     fitted = fit(plan.prepared, _of_band(plan, finished), band, crashed=_crashed(plan))
     _write(fitted, band, plan)
     return Sweep(plan.folder, tuple(finished), fitted.metrics[fitted.primary].median_seed, band)
@@ -225,7 +226,6 @@ def _accepted(path: Path) -> dict[str, Any]:
 
 def _write(band: Band, path: Path, plan: Plan) -> None:
     """Put the band on record, then in its place: killed at any moment, the next sweep knows what lies there."""
-    _check_band_path(path, plan.folder)  # training took its time, and somebody may have put another file there
     text = band.as_text()
     sha256, median_seed = hashlib.sha256(text.encode()).hexdigest(), band.metrics[band.primary].median_seed
     runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
