@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband import commands, store
+from seedband import commands, printed, store
 from seedband.checkpoints import checkpoint_tensors
 from seedband.children import attend
 from seedband.determinism import lines_sha256, tensors_sha256
@@ -71,6 +71,7 @@ class Ear:
         patterns: Metric → what finds its score.
         losses: As it logged them.
         scores: Metric → what its pattern found last.
+        unread: Metric → why the line that spoke of it last cannot be relied on.
     """
 
     seed: int
@@ -78,6 +79,7 @@ class Ear:
     patterns: Mapping[str, str] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     scores: dict[str, str | None] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
 
     def hear(self, line: str) -> None:
         """Take a line as it comes."""
@@ -87,8 +89,9 @@ class Ear:
         if found := LOGGED_LOSS.search(line):
             self.losses.append(float(found["loss"]))
         for metric, pattern in self.patterns.items():
-            if found := re.search(pattern, line):
-                self.scores[metric] = found[1]
+            if reading := printed.read(pattern, line):
+                self.scores[metric] = reading.score
+                self.unread[metric] = reading.problem
 
 
 def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:

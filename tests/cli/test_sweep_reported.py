@@ -208,6 +208,21 @@ def test_what_is_no_score_is_a_crash_of_its_seed(own, old, new, told):
     assert not (own.runs / "seed-0" / "reported.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("eval_accuracy=1.234e+03", "finds 1.234, which is a part of what stands there: eval_accuracy=1.234e+03"),
+        ("eval_accuracy=nan", "finds no number where its text stands last: eval_accuracy=nan"),
+    ],
+)
+def test_half_a_number_and_an_older_line_are_no_score(own, line, told):
+    own.write(recipe(PRINTED))
+    own.edit("(out /", f"print('{line}')\n(out /")
+    with pytest.raises(WorkFailed) as error:
+        reported.run(own.job(), {}, lambda *_: None)
+    assert told in str(error.value)
+
+
 def test_no_line_that_matches_is_a_crash(own):
     own.write(recipe(PRINTED.replace("eval_accuracy=", "accurracy=")))
     told = r"^accuracy: no line that the command printed matches 'accurracy=\(\[0-9\.\]\+\)'$"
