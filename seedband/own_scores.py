@@ -186,7 +186,8 @@ def check(
 
     Raises:
         UsageError: An unknown rule, or a value out of range.
-        Refused: A seed that is not finished, metrics that are defined otherwise, or scores that are no evidence.
+        Refused: A seed that is not finished, metrics that are defined otherwise, scores that are no evidence, or a
+            score file that is not what the seeds have on record.
     """
     record = read_record(folder / REPORTS, "reports", _ReportsFile)[0]
     found = _finished(folder)
@@ -198,6 +199,7 @@ def check(
         told = f"{folder}: its command defines metrics otherwise than the band's: {', '.join(changed)}"
         raise Refused(told, hint="such scores are not comparable")
     _check_distinct(folder, found)
+    _check_scores_file(folder / SCORES, found)
     return check_scores(folder / SCORES, band, rule=rule, alpha=alpha, tolerance=tolerance, on_event=on_event)
 
 
@@ -280,13 +282,26 @@ def _check_distinct(folder: Path, found: Sequence[Reported]) -> None:
         )
 
 
+def _check_scores_file(path: Path, found: Sequence[Reported]) -> None:
+    """What is judged is what the seeds have on record, sealed: the score file has no seal of its own."""
+    if not path.is_file() or path.read_bytes() != _scores_text(found).encode():
+        told = f"{path} is missing or not what the seeds beside it have on record in their {REPORTED}"
+        raise Refused(
+            told, hint="sweep again to write it anew; scores of your own go into a file of their own: --scores"
+        )
+
+
 def _write_scores(folder: Path, found: Sequence[Reported]) -> None:
+    store.write_text(folder / SCORES, _scores_text(found))
+
+
+def _scores_text(found: Sequence[Reported]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["metric", "seed", "score"])
     for entry in found:
         writer.writerows([metric, entry.seed, repr(score)] for metric, score in entry.scores.items())
-    store.write_text(folder / SCORES, text.getvalue())
+    return text.getvalue()
 
 
 def _fit(plan: Plan, path: Path, crashed: Sequence[Outcome], on_event: OnEvent) -> Band:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import pytest
 from tiny import ROOT, Result, gone, run_cli
 
-from seedband import reported
-from seedband.errors import UsageError, WorkFailed
+from seedband import environment, own_scores, reported
+from seedband.check import check
+from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.own_scores import make_plan
 from seedband.recipe import load_recipe
 from seedband.records import ReportJob, SeedRun
@@ -75,14 +76,26 @@ class Own(NamedTuple):
     def cli(self, *arguments: str | Path) -> Result:
         return run_cli(*arguments, cwd=self.folder)
 
-    def job(self, seed: int = 0) -> ReportJob:
+    def job(self, seed: int = 0, out: str = "runs") -> ReportJob:
         """The job of a seed, as a sweep makes it."""
         loaded = load_recipe(self.folder / "seedband.toml")
-        place = self.runs / f"seed-{seed}"
+        place = self.folder / out / f"seed-{seed}"
         place.mkdir(parents=True, exist_ok=True)
         section = loaded.recipe
         one = SeedRun(seed, streams(seed, section.seeds.vary), str(place))
         return ReportJob(section.train, section.evaluate, section.determinism, one, str(self.folder), {})
+
+    def sweep(self, *seeds: int, out: str = "runs", band: str | None = "band.json") -> Path:
+        """A sweep whose jobs run in this process."""
+        loaded = load_recipe(self.folder / "seedband.toml")
+        plan = make_plan(loaded, seeds, out=self.folder / out)
+        own_scores._record(plan, [])
+        for seed in seeds:
+            reported.run(self.job(seed, out), environment.versions(), lambda *_: None)
+        path = None if band is None else self.folder / band
+        options = {"jobs": 1, "offline": False, "keep_going": False, "on_event": lambda _: None}
+        own_scores.sweep(loaded, seeds, out=plan.folder, band=path, **options)
+        return plan.folder
 
     def band(self) -> dict:
         return json.loads((self.folder / "band.json").read_text())
@@ -142,6 +155,15 @@ def test_a_sweep_goes_on_and_judges_another_by_its_band(own):
     folder, file = own.cli("check", "new"), own.cli("check", "--scores", "new/scores.csv")
     assert folder.code == file.code == 1, folder.err
     assert folder.out == file.out
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("metric,seed,score\n"), Path.unlink])
+def test_a_score_file_that_is_not_what_the_seeds_have_on_record_is_refused(own, spoil):
+    new, band = own.sweep(0, 1), own.folder / "band.json"
+    assert check(new, band).status == "pass"
+    spoil(new / "scores.csv")
+    with pytest.raises(Refused, match=r"scores.csv is missing or not what the seeds beside it have on record"):
+        check(new, band)
 
 
 @pytest.mark.slow
