@@ -83,13 +83,14 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
     tolerance = valid_tolerance(tolerance, rule)
     if len(listed) == 1 and own_scores.is_reported(Path(listed[0])):
-        if any((data, labels, base, recipe, more_seeds, out, ledger_path, strict)):
+        if any((data, labels, base, recipe, more_seeds, out, ledger_path)):
             raise UsageError(
-                f"{listed[0]}: its command reported its scores: of the options for checkpoints it takes none",
+                f"{listed[0]}: its command reported its scores: of the options for checkpoints it takes --strict alone",
                 hint="sweep it under another seed to have more of them; --rule, --alpha and --tolerance apply",
             )
-        told = {"alpha": alpha, "tolerance": tolerance}
-        return own_scores.check(Path(listed[0]), band, rule=rule, on_event=on_event, **told)
+        return own_scores.check(
+            Path(listed[0]), band, rule=rule, alpha=alpha, tolerance=tolerance, strict=strict, on_event=on_event
+        )
     if "recipe" not in band.provenance:
         raise Refused(
             "this band was made from bare scores: it does not say how to score a checkpoint",

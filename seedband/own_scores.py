@@ -7,13 +7,13 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from annotated_types import MinLen
 
-from seedband import commands, environment, executors, folders, provenance, reported, store
+from seedband import commands, environment, executors, folders, provenance, reported, signature, store
 from seedband.band import Band, load_band
 from seedband.errors import Problem, Refused, UsageError
 from seedband.evaluators import built_in
@@ -25,7 +25,7 @@ from seedband.preflight import command_hashes, command_problems
 from seedband.recipe import LoadedRecipe, differing_keys
 from seedband.records import Evaluation, Event, Outcome, Recipe, ReportJob, Run, SeedRun, Sweep
 from seedband.reported import REPORTED, Reported
-from seedband.schema import read_record
+from seedband.schema import brief, read_record
 from seedband.seeding import streams
 from seedband.stats.rules import Rule
 from seedband.verdict import Verdict
@@ -37,11 +37,20 @@ FREE_KEYS = ("timeout_s", "retries", "save_steps")
 
 
 @dataclass(frozen=True)
+class _Data:
+    """What the recipe calls the data of which the scores are; nothing else is known of it."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class _ReportsFile:
     """reported-sweep.json of a sweep, as far as commands rely on it."""
 
     seeds: Annotated[tuple[int, ...], MinLen(1)]
     identity: Mapping[str, Any]
+    data: _Data
     metrics: Mapping[str, Any]
     crashed: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,12 +94,13 @@ class Plan(NamedTuple):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What must be equal within a sweep: the command with its files, its seeds, its pins and its metrics."""
+        """What must be equal within a sweep: the command with its files, its data, seeds, pins and metrics."""
         table = self.recipe.as_dict()
         train = {key: value for key, value in table["train"].items() if key not in FREE_KEYS and value is not None}
         kept = {key: table[key] for key in ("seeds", "determinism")}
         files = {f"train.command (other {name})": sha256 for name, sha256 in self.files.items()}
-        identity = {"train": train, **kept, "evaluate": definitions(self.recipe), **files}
+        data = _data(self.recipe)
+        identity = {"train": train, "data": data, **kept, "evaluate": definitions(self.recipe), **files}
         found: dict[str, Any] = json.loads(store.canonical(identity))
         return found
 
@@ -105,6 +115,11 @@ def definitions(recipe: Recipe) -> dict[str, Any]:
         }
         for entry in recipe.evaluate
     }
+
+
+def _data(recipe: Recipe) -> dict[str, str]:
+    """Name and version of the data, by which alone the scores of two sweeps are known to be of the same rows."""
+    return {"name": recipe.data.name, "version": recipe.data.version}
 
 
 def make_plan(
@@ -180,27 +195,65 @@ def is_reported(path: Path) -> bool:
 
 
 def check(
-    folder: Path, band: Band, *, rule: Rule | None, alpha: float | None, tolerance: float | None, on_event: OnEvent
+    folder: Path,
+    band: Band,
+    *,
+    rule: Rule | None,
+    alpha: float | None,
+    tolerance: float | None,
+    strict: bool,
+    on_event: OnEvent,
 ) -> Verdict:
     """Judge the scores of such a sweep by a band, as those of a score file.
 
     Raises:
         UsageError: An unknown rule, or a value out of range.
-        Refused: A seed that is not finished, metrics that are defined otherwise, scores that are no evidence, or a
-            score file that is not what the seeds have on record.
+        Refused: A seed that is not finished, other data, metrics that are defined otherwise, scores that are no
+            evidence, a score file that is not what the seeds have on record; other versions where `strict`.
     """
     record = read_record(folder / REPORTS, "reports", _ReportsFile)[0]
     found = _finished(folder)
     lacking = [seed for seed in record.seeds if seed not in {entry.seed for entry in found}]
     if lacking:
         raise Refused(f"{folder}: seed {lacking[0]} of this sweep is not finished", hint="sweep again to finish it")
-    ours = band.provenance.get("command")
-    if isinstance(ours, Mapping) and (changed := differing_keys(ours.get("metrics", {}), record.metrics)):
-        told = f"{folder}: its command defines metrics otherwise than the band's: {', '.join(changed)}"
-        raise Refused(told, hint="such scores are not comparable")
+    _check_same_measure(folder, record, band)
+    _tell_environment(folder, found, band, strict=strict, on_event=on_event)
     _check_distinct(folder, found)
     _check_scores_file(folder / SCORES, found)
     return check_scores(folder / SCORES, band, rule=rule, alpha=alpha, tolerance=tolerance, on_event=on_event)
+
+
+def _check_same_measure(folder: Path, record: _ReportsFile, band: Band) -> None:
+    """Scores compare where both commands define them alike, on data of one name and version."""
+    ours = band.provenance.get("command")
+    if not isinstance(ours, Mapping):
+        return
+    if changed := differing_keys(ours.get("metrics", {}), record.metrics):
+        told = f"{folder}: its command defines metrics otherwise than the band's: {', '.join(changed)}"
+        raise Refused(told, hint="such scores are not comparable")
+    known, data = ours.get("data", {}), asdict(record.data)
+    for key in differing_keys(known, data):
+        told = f"{folder}: data.{key}: the band has {brief(known.get(key))}, this sweep has {brief(data[key])}"
+        raise Refused(told, hint="scores of other data are not comparable: sweep a band of it")
+
+
+def _tell_environment(folder: Path, found: Sequence[Reported], band: Band, *, strict: bool, on_event: OnEvent) -> None:
+    """Other versions than the band's; a release of seedband, which only hears the scores, is none."""
+    ours = {"environment": {"versions": _foreign(signature.at(band.provenance, "environment.versions") or {})}}
+    told: dict[str, str] = {}
+    for entry in found if "command" in band.provenance else ():
+        theirs = {"environment": {"versions": _foreign(entry.versions)}}
+        for difference in signature.differences(ours, theirs):
+            if difference.key == "environment":
+                told.setdefault(str(difference), f"{_place(folder, entry.seed)}: {difference}")
+    if told and strict:
+        raise Refused(next(iter(told.values())), hint="--strict takes scores of the band's own versions alone")
+    for text in told.values():
+        on_event(Event("warning", content={"text": text}))
+
+
+def _foreign(versions: Mapping[str, str]) -> dict[str, str]:
+    return {name: version for name, version in versions.items() if name != "seedband"}
 
 
 def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> list[Outcome]:
@@ -233,7 +286,8 @@ def _record(plan: Plan, crashed: Sequence[Outcome]) -> None:
         assert isinstance(outcome.job, ReportJob)
         told[str(outcome.job.run.seed)] = outcome.message
     left = {s: message for s, message in told.items() if not (_place(plan.folder, int(s)) / REPORTED).is_file()}
-    content = {"seeds": list(seeds), "identity": plan.identity, "metrics": definitions(plan.recipe), "crashed": left}
+    told_of_all = {"identity": plan.identity, "data": _data(plan.recipe), "metrics": definitions(plan.recipe)}
+    content = {"seeds": list(seeds), **told_of_all, "crashed": left}
     store.write_json(path, "reports", content)
 
 
@@ -327,7 +381,7 @@ def _fit(plan: Plan, path: Path, crashed: Sequence[Outcome], on_event: OnEvent) 
             "arguments": [] if command is None else list(commands.arguments_of(command)),
             "files": dict(plan.files),
             "metrics": facts,
-            "data": {"name": recipe.data.name, "version": recipe.data.version},
+            "data": _data(recipe),
             "vary": sorted(recipe.seeds.vary),
             "runs": provenance.relative_path(plan.folder, path.absolute().parent),
         },

@@ -166,6 +166,34 @@ def test_a_score_file_that_is_not_what_the_seeds_have_on_record_is_refused(own, 
         check(new, band)
 
 
+def test_scores_of_data_of_another_version_are_not_comparable(own):
+    own.sweep(0, 1)
+    own.write(recipe().replace('"mine"', '"mine"\nversion = "2"'))
+    loaded = load_recipe(own.folder / "seedband.toml")
+    with pytest.raises(UsageError, match=r"holds runs of another recipe: data\.version changed"):
+        make_plan(loaded, (0, 1, 2), out=own.runs)
+    new = own.sweep(7, 8, out="new", band=None)
+    with pytest.raises(Refused, match=r"data\.version: the band has '', this sweep has '2'"):
+        check(new, own.folder / "band.json")
+
+
+def test_other_versions_than_the_bands_are_told_and_refused_where_that_is_asked_for(own, monkeypatch):
+    own.sweep(0, 1)
+    versions = environment.versions()
+    monkeypatch.setattr(environment, "versions", lambda: {**versions, "seedband": "99"})
+    new, told = own.sweep(7, 8, out="new", band=None), []
+    check(new, own.folder / "band.json", strict=True, on_event=told.append)
+    assert not told
+    monkeypatch.setattr(environment, "versions", lambda: {**versions, "numpy": "99"})
+    new = own.sweep(7, 8, out="newer", band=None)
+    check(new, own.folder / "band.json", on_event=told.append)
+    (text,) = [event.content["text"] for event in told]
+    assert "seed-7: environment: band has versions = numpy = " in text
+    assert "candidate has versions = numpy = 99" in text
+    with pytest.raises(Refused, match="candidate has versions = numpy = 99"):
+        check(new, own.folder / "band.json", strict=True)
+
+
 @pytest.mark.slow
 def test_what_needs_a_checkpoint_is_refused(own):
     assert own.cli(*SWEEP, "2").code == 0
@@ -181,7 +209,7 @@ def test_what_needs_a_checkpoint_is_refused(own):
     assert own.cli("check", "runs/seed-0").code == 3
     done = own.cli("check", "runs", "--more-seeds", "2")
     assert done.code == 2
-    assert "of the options for checkpoints it takes none" in done.err
+    assert "of the options for checkpoints it takes --strict alone" in done.err
 
 
 @pytest.mark.slow
