@@ -140,6 +140,8 @@ def _report_problems(recipe: Recipe) -> Iterator[Problem]:
             yield Problem("train.scores", repr(section.scores), 'a .json or .csv file in {out}, "{out}/metrics.json"')
         for name in sorted({*_PLACEHOLDER.findall(section.scores)} - {"out", "seed"}):
             yield Problem("train.scores", f"{{{name}}}", "{out} or {seed}")
+    if recipe.log.mlflow is not None:
+        yield Problem("log.mlflow", "an address", "no [log]: a sweep of reported scores is not logged")
     for index, entry in enumerate(recipe.evaluate, 1):
         if not entry.evaluator.startswith(REPORTED) or entry.evaluator == REPORTED:
             expected = f'"{REPORTED}<metric>", for the command reports the scores'

@@ -317,6 +317,10 @@ def test_a_seed_that_crashes_leaves_the_others_and_the_band_says_so_when_told_to
         ),
         (recipe("metrics = { accuracy = 'x', 'eval.loss' = '(' }"), "train.metrics.eval.loss: found '(': missing )"),
         (recipe(command="train.py {seed} {out} {train}"), "train.command: found {train}, expected of {seed}"),
+        (
+            recipe() + '[log]\nmlflow = "http://host:5000"',
+            "log.mlflow: found an address, expected no [log]: a sweep of rep",
+        ),
         (recipe(command="train.py {seed}"), "train.command: found no {out}, expected {out}, the folder for its scores"),
         (
             recipe().replace("reported:accuracy", "accuracy"),
