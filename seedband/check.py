@@ -82,6 +82,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     if ledger_path is not None and rule == "paired":
         raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
     tolerance = valid_tolerance(tolerance, rule)
+    own_scores.refuse_parts([Path(path) for path in listed])
     if len(listed) == 1 and own_scores.is_reported(Path(listed[0])):
         if any((data, labels, base, recipe, more_seeds, out, ledger_path)):
             raise UsageError(

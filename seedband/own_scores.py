@@ -194,6 +194,21 @@ def is_reported(path: Path) -> bool:
     return (path / REPORTS).is_file()
 
 
+def refuse_parts(paths: Sequence[Path]) -> None:
+    """Turn away what is no candidate: a seed of such a sweep, or such a sweep beside others.
+
+    Raises:
+        Refused: One of them is.
+    """
+    for path in paths:
+        if is_reported(path.absolute().parent):
+            told = f"{path} is one seed of a sweep whose command reported its own scores"
+            raise Refused(told, hint=f"its seeds are judged together: seedband check {path.parent}")
+        if is_reported(path) and len(paths) > 1:
+            told = f"{path} is a sweep whose command reported its own scores, and is judged alone"
+            raise Refused(told, hint=f"seedband check {path}; further seeds are swept into this very folder")
+
+
 def check(
     folder: Path,
     band: Band,

@@ -14,6 +14,7 @@ import pytest
 from tiny import ROOT, Result, gone, run_cli
 
 from seedband import environment, own_scores, reported
+from seedband.band import fit_band
 from seedband.check import check
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.own_scores import make_plan
@@ -192,6 +193,16 @@ def test_other_versions_than_the_bands_are_told_and_refused_where_that_is_asked_
     assert "candidate has versions = numpy = 99" in text
     with pytest.raises(Refused, match="candidate has versions = numpy = 99"):
         check(new, own.folder / "band.json", strict=True)
+
+
+def test_a_seed_alone_and_a_sweep_beside_others_are_told_what_to_check(own):
+    (own.runs / "seed-7").mkdir(parents=True)
+    (own.runs / "reported-sweep.json").touch()
+    band = fit_band({"accuracy": [0.8, 0.9]})
+    for candidates in ("runs/seed-7",), ("runs", "elsewhere"):
+        with pytest.raises(Refused, match="whose command reported its own scores") as error:
+            check([own.folder / path for path in candidates], band)
+        assert f"seedband check {own.runs}" in error.value.hint
 
 
 @pytest.mark.slow
