@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, runs, signature, store
+from seedband import folders, own_scores, runs, signature, store
 from seedband.band import Band, load_band
 from seedband.errors import Refused, UsageError
 from seedband.models import recognise
@@ -86,10 +86,12 @@ def accept(
         raise UsageError("--reason is empty", hint="say why the change is meant: it stands in the band from now on")
     if unknown := sorted({*allow} - {*MEASURE}):
         raise UsageError(f"--allow {unknown[0]}: nothing of that name can differ", hint=f"one of {', '.join(MEASURE)}")
+    _refuse_reported(folder, path)
     record = folders.read_sweep(folder)
     old = load_band(path)
     if "recipe" not in old.provenance:
-        raise Refused(f"{path}: was made from bare scores, which nothing here can replace", hint="move the file")
+        told = f"{path}: was made from scores alone, so nothing tells in what the two bands differ"
+        raise Refused(told, hint=_by_hand(path, "write the new one with sweep or band"))
     with store.locked(folder):
         before = path.read_bytes()
         plan = _plan(folder, record, offline=offline)
@@ -104,6 +106,23 @@ def accept(
         changed = tuple(_changes(old, new, allow))
         accepted = Accepted(path, new, old, _place_of(path, before), changed, reason)
         return _put(accepted, before, plan)
+
+
+def _refuse_reported(folder: Path, band: Path) -> None:
+    """A sweep whose command reported its scores has no weights and items by which its band could be made anew.
+
+    Raises:
+        Refused: It is one.
+    """
+    if own_scores.is_reported(folder):
+        told = f"{folder}: its training command reported its own scores, and accept takes sweeps with checkpoints"
+        raise Refused(told, hint=_by_hand(band, f"write the new one with sweep --out {folder}"))
+
+
+def _by_hand(band: Path, written: str) -> str:
+    """How a band is replaced that `accept` does not take."""
+    new, old = (band.with_name(f"{band.stem}.{what}{band.suffix}") for what in ("new", "old"))
+    return f"by hand: {written} --band {new}, look at both, then: mv {band} {old} && mv {new} {band}"
 
 
 def _plan(folder: Path, record: Mapping[str, Any], *, offline: bool) -> Plan:

@@ -167,7 +167,7 @@ def bare_scores(tiny):
         (other_items, r"items.parquet is missing or not the one that run.json records"),
         (edited_run, "does not fit its sha256"),
         (other_data, "what it was trained on is no longer there"),
-        (bare_scores, "made from bare scores"),
+        (bare_scores, "made from scores alone"),
     ],
 )
 def test_what_is_no_whole_sweep_is_refused_and_the_band_stays(candidate, spoil, told):
@@ -177,6 +177,14 @@ def test_what_is_no_whole_sweep_is_refused_and_the_band_stays(candidate, spoil, 
         taken(candidate)
     assert candidate.band.read_bytes() == before
     assert not list(candidate.folder.glob("band.*.json"))
+
+
+def test_a_sweep_of_reported_scores_is_refused_with_the_way_by_hand(tmp_path):
+    (tmp_path / "reported-sweep.json").touch()
+    with pytest.raises(Refused, match="its training command reported its own scores") as error:
+        accept(tmp_path, "gate/band.json", reason="why")
+    assert f"sweep --out {tmp_path} --band gate/band.new.json" in error.value.hint
+    assert error.value.hint.endswith("mv gate/band.json gate/band.old.json && mv gate/band.new.json gate/band.json")
 
 
 def test_crashed_and_failed_seeds_count_where_a_band_was_made_without_them(candidate, tiny_heads):
