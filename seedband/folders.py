@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SWEEP = "sweep.json"
 #: In its place where a training command reports its own scores.
-REPORTS = "reported-sweep.json"
+REPORTED_SWEEP = "reported-sweep.json"
 #: Columns of items.parquet that scores.parquet does without: they are long, and no score.
 PREDICTED = ["logits", "nll", "n_tokens", ROW]
 RootSeed = Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
@@ -193,7 +193,7 @@ def refuse_reported(folder: Path) -> None:
     Raises:
         Refused: It is one.
     """
-    if (folder / REPORTS).is_file():
+    if (folder / REPORTED_SWEEP).is_file():
         raise Refused(
             f"{folder}: its training command reported its own scores, so there are no checkpoints and no items here",
             hint=f"its scores are in {folder / 'scores.csv'}; seedband check {folder} judges them by a band",

@@ -18,7 +18,7 @@ from seedband.band import Band, load_band
 from seedband.errors import Problem, Refused, UsageError
 from seedband.evaluators import built_in
 from seedband.executors import OnEvent
-from seedband.folders import REPORTS
+from seedband.folders import REPORTED_SWEEP
 from seedband.from_scores import band_from_scores, check_scores, check_target
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, told_of
 from seedband.preflight import command_hashes, command_problems
@@ -45,7 +45,7 @@ class _Data:
 
 
 @dataclass(frozen=True)
-class _ReportsFile:
+class _SweepFile:
     """reported-sweep.json of a sweep, as far as commands rely on it."""
 
     seeds: Annotated[tuple[int, ...], MinLen(1)]
@@ -191,7 +191,7 @@ def sweep(
 
 def is_reported(path: Path) -> bool:
     """Whether a folder is a sweep of a command that reports its own scores."""
-    return (path / REPORTS).is_file()
+    return (path / REPORTED_SWEEP).is_file()
 
 
 def refuse_parts(paths: Sequence[Path]) -> None:
@@ -226,7 +226,7 @@ def check(
         Refused: A seed that is not finished, other data, metrics that are defined otherwise, scores that are no
             evidence, a score file that is not what the seeds have on record; other versions where `strict`.
     """
-    record = read_record(folder / REPORTS, "reports", _ReportsFile)[0]
+    record = read_record(folder / REPORTED_SWEEP, "reported-sweep", _SweepFile)[0]
     found = _finished(folder)
     lacking = [seed for seed in record.seeds if seed not in {entry.seed for entry in found}]
     if lacking:
@@ -238,7 +238,7 @@ def check(
     return check_scores(folder / SCORES, band, rule=rule, alpha=alpha, tolerance=tolerance, on_event=on_event)
 
 
-def _check_same_measure(folder: Path, record: _ReportsFile, band: Band) -> None:
+def _check_same_measure(folder: Path, record: _SweepFile, band: Band) -> None:
     """Scores compare where both commands define them alike, on data of one name and version."""
     ours = band.provenance.get("command")
     if not isinstance(ours, Mapping):
@@ -260,7 +260,7 @@ def _tell_environment(folder: Path, found: Sequence[Reported], band: Band, *, st
         theirs = {"environment": {"versions": _foreign(entry.versions)}}
         for difference in signature.differences(ours, theirs):
             if difference.key == "environment":
-                told.setdefault(str(difference), f"{_place(folder, entry.seed)}: {difference}")
+                told.setdefault(str(difference), f"{folders.seed_folder(folder, entry.seed)}: {difference}")
     if told and strict:
         raise Refused(next(iter(told.values())), hint="--strict takes scores of the band's own versions alone")
     for text in told.values():
@@ -293,21 +293,19 @@ def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> l
 
 def _record(plan: Plan, crashed: Sequence[Outcome]) -> None:
     """reported-sweep.json: which seeds, of what, and what became of those that are not finished."""
-    path = plan.folder / REPORTS
-    before = read_record(path, "reports", _ReportsFile)[0] if path.is_file() else None
+    path = plan.folder / REPORTED_SWEEP
+    before = read_record(path, "reported-sweep", _SweepFile)[0] if path.is_file() else None
     seeds = dict.fromkeys([*(before.seeds if before is not None else ()), *plan.seeds])
     told = {**(before.crashed if before is not None else {})}
     for outcome in crashed:
         assert isinstance(outcome.job, ReportJob)
         told[str(outcome.job.run.seed)] = outcome.message
-    left = {s: message for s, message in told.items() if not (_place(plan.folder, int(s)) / REPORTED).is_file()}
+    left = {
+        s: message for s, message in told.items() if not (folders.seed_folder(plan.folder, int(s)) / REPORTED).is_file()
+    }
     told_of_all = {"identity": plan.identity, "data": _data(plan.recipe), "metrics": definitions(plan.recipe)}
     content = {"seeds": list(seeds), **told_of_all, "crashed": left}
-    store.write_json(path, "reports", content)
-
-
-def _place(folder: Path, seed: int) -> Path:
-    return folders.seed_folder(folder, seed)
+    store.write_json(path, "reported-sweep", content)
 
 
 def _finished(folder: Path) -> list[Reported]:
@@ -315,7 +313,7 @@ def _finished(folder: Path) -> list[Reported]:
     found = []
     for path in folder.glob(f"seed-*/{REPORTED}"):
         entry = reported.read(path.parent)
-        if path.parent.name != _place(folder, entry.seed).name:
+        if path.parent.name != folders.seed_folder(folder, entry.seed).name:
             raise Refused(f"{path}: is of seed {entry.seed}", hint="every seed has its own folder")
         found.append(entry)
     return sorted(found, key=lambda entry: entry.seed)
@@ -329,14 +327,15 @@ def _check_folder(plan: Plan) -> None:
     if (plan.folder / folders.SWEEP).is_file():
         raise UsageError(f"{plan.folder} holds a sweep whose checkpoints seedband scored", hint=hint)
     if plan.finished:
-        record = read_record(plan.folder / REPORTS, "reports", _ReportsFile)[0]
+        record = read_record(plan.folder / REPORTED_SWEEP, "reported-sweep", _SweepFile)[0]
         if changed := differing_keys(record.identity, plan.identity):
             raise UsageError(f"{plan.folder} holds runs of another recipe: {', '.join(changed)} changed", hint=hint)
     now = environment.versions()
     for entry in plan.finished if plan.missing else ():
+        place = folders.seed_folder(plan.folder, entry.seed)
         if changed := differing_keys(entry.versions, now):
             raise Refused(
-                f"{_place(plan.folder, entry.seed)} was trained with other versions: {', '.join(changed)} changed",
+                f"{place} was trained with other versions: {', '.join(changed)} changed",
                 hint="give another --out, or go back to those versions",
             )
 
@@ -412,7 +411,7 @@ def _runs_of(outcome: Outcome) -> list[SeedRun]:
 
 def _run(folder: Path, entry: Reported) -> Run:
     scored = tuple(Evaluation(metric, score, 0, 0, None) for metric, score in entry.scores.items())
-    return Run(entry.seed, _place(folder, entry.seed), "finished", "", scored, {}, {})
+    return Run(entry.seed, folders.seed_folder(folder, entry.seed), "finished", "", scored, {}, {})
 
 
 def _history(plan: Plan) -> list[Band]:

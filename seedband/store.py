@@ -33,7 +33,7 @@ VERSIONS = {
     "training": 1,
     "trained": 1,
     "reported": 1,
-    "reports": 1,
+    "reported-sweep": 1,
 }
 #: What `replacing` calls its temporary files.
 PART = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.part")

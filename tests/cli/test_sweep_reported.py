@@ -162,6 +162,7 @@ def test_a_sweep_goes_on_and_judges_another_by_its_band(own):
 def test_a_score_file_that_is_not_what_the_seeds_have_on_record_is_refused(own, spoil):
     new, band = own.sweep(0, 1), own.folder / "band.json"
     assert check(new, band).status == "pass"
+    assert json.loads((new / "reported-sweep.json").read_text())["format"] == "seedband.reported-sweep"
     spoil(new / "scores.csv")
     with pytest.raises(Refused, match=r"scores.csv is missing or not what the seeds beside it have on record"):
         check(new, band)
