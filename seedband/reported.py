@@ -72,7 +72,7 @@ def _printed(ear: Ear, patterns: Mapping[str, str]) -> dict[str, float]:
     """The score of every metric as it was printed last."""
     for metric, pattern in patterns.items():
         if problem := ear.unread.get(metric):
-            raise WorkFailed(f"{metric}: {problem}", hint=r"let the group of train.metrics take all of it: (\S+)")
+            raise WorkFailed(rf"{metric}: {problem} (as a group, (\S+) takes all of it)")
         if metric not in ear.scores:
             raise WorkFailed(f"{metric}: no line that the command printed matches {pattern!r}")
     return {metric: _number(metric, ear.scores[metric]) for metric in patterns}

@@ -283,6 +283,7 @@ def test_half_a_number_and_an_older_line_are_no_score(own, line, told):
     with pytest.raises(WorkFailed) as error:
         reported.run(own.job(), {}, lambda *_: None)
     assert told in str(error.value)
+    assert r"as a group, (\S+) takes all of it" in str(error.value)
 
 
 def test_no_line_that_matches_is_a_crash(own):
