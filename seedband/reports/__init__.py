@@ -5,6 +5,7 @@ be given: a build that broke says why in the same place as one that failed. What
 first, so that a call that is killed leaves no report that passes.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -30,6 +31,16 @@ KINDS: Mapping[str, str] = {
 }
 #: Kind → libraries of the extra `report` that it needs.
 NEEDED: Mapping[str, tuple[str, ...]] = {"html": ("jinja2", "matplotlib")}
+#: Kind → what a file of it begins with: only such a file is replaced.
+BEGINNINGS: Mapping[str, re.Pattern[bytes]] = {
+    "json": re.compile(rb'\s*\{\s*"format":\s*"seedband\.report"'),
+    "junit": re.compile(rb'<\?xml [^>]*>\s*<testsuites>\s*<testsuite name="seedband"'),
+    "github": re.compile(rb"<!-- seedband -->\n### seedband: "),
+    "markdown": re.compile(rb"### seedband: (PASS|FAIL|SUSPECT|REFUSED|ERROR)\n"),
+    "html": re.compile(rb'\s*<!DOCTYPE html>\s*<html[^>]*>\s*<head>\s*<meta name="generator" content="seedband">'),
+}
+#: Bytes of a file that hold any of them.
+BEGINNING_BYTES = 400
 #: Version of the JSON form.
 VERSION = 1
 #: Exit codes that a pipeline may take for "go on".
@@ -113,7 +124,7 @@ def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[st
 
     Args:
         requests: As typed.
-        inputs: Files that the call reads, none of which a report may replace.
+        inputs: Files and folders that the call reads: no report may replace them, or lie in them.
 
     Raises:
         UsageError: No such kind, no file, one file twice, or a file that is no report's place.
@@ -126,13 +137,48 @@ def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[st
         path = Path(file)
         if path.resolve() in [known.resolve() for _, known in found]:
             raise UsageError(f"--report {request}: {file} is asked for twice")
-        if path.resolve() in [known.resolve() for known in inputs]:
-            raise UsageError(f"--report {request}: {file} is what this call reads")
-        if path.is_dir() or path.is_relative_to("/dev"):
-            raise UsageError(f"--report {request}: {file} is no place for a file", hint="--json prints the JSON report")
+        check_target(kind, path, inputs, f"--report {request}: ")
         check_installed(kind)
         found.append((kind, path))
     return found
+
+
+def check_target(kind: str, path: Path, inputs: Sequence[Path] = (), asked: str = "") -> None:
+    """Refuse to write a report where it would destroy something, before any work is done for it.
+
+    Args:
+        kind: Of the report.
+        path: Its file.
+        inputs: Files and folders that the call reads.
+        asked: What the messages begin with.
+
+    Raises:
+        UsageError: What is there is no report of this kind, or the place belongs to what is read.
+    """
+    for known in inputs:
+        if path.resolve() == known.resolve():
+            raise UsageError(f"{asked}{path} is what this call reads")
+        if path.resolve().is_relative_to(known.resolve()):
+            raise UsageError(
+                f"{asked}{path} lies in {known}, which this call reads", hint="write it beside that folder"
+            )
+    try:
+        if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
+            raise UsageError(f"{asked}{path} is no place for a file", hint="check --json prints the JSON report")
+        begins = _beginning(path)
+    except OSError as error:
+        raise UsageError(f"{asked}{path} is no place for a file: {error.strerror}") from error
+    if begins and not BEGINNINGS[kind].match(begins):
+        expected = f"expected a new file, or an earlier {kind} report to replace"
+        raise UsageError(f"{asked}{path} is no {kind} report of seedband; {expected}", hint="name another file")
+
+
+def _beginning(path: Path) -> bytes:
+    """What a file begins with; nothing where there is none."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        return file.read(BEGINNING_BYTES)
 
 
 def check_installed(kind: str) -> None:

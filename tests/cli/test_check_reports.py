@@ -102,7 +102,7 @@ def test_what_nobody_expects_is_reported_too(folder, monkeypatch, capsys, raised
         raise raised
 
     monkeypatch.setattr(from_scores, "check_scores", ended)
-    (folder / "r.json").write_text('{"status": "pass"}')
+    (folder / "r.json").write_text('{"format": "seedband.report", "status": "pass"}')
     assert app(["check", "--scores", "new.csv", *EVERY], standalone_mode=False) == code
     report = json.loads((folder / "r.json").read_text())
     assert (report["status"], report["exit_code"], report["message"]) == ("error", code, told)
@@ -175,3 +175,22 @@ def test_a_report_does_not_replace_the_band(folder, check):
     assert done.code == 2
     assert "band.json is what this call reads" in done.err
     assert (folder / "band.json").read_text() == before
+
+
+def test_a_file_that_is_no_report_survives_a_report_asked_for_in_its_place(folder, check):
+    for file, content in (("README.md", "# seedband"), ("cand/adapter_config.json", '{"r": 8}')):
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(content)
+        done = check(0.88, "--report", f"json={file}")
+        assert done.code == 2
+        assert f"{file} is no json report of seedband" in done.err
+        assert (folder / file).read_text() == content
+    assert [check(0.88, *EVERY).code for _ in range(2)] == [0, 0]
+
+
+def test_no_report_is_written_into_a_candidate(folder):
+    (folder / "cand").mkdir()
+    done = run_cli("check", "cand", "--report", "json=cand/r.json", cwd=folder)
+    assert done.code == 2
+    assert "cand/r.json lies in cand, which this call reads" in done.err
+    assert not list((folder / "cand").iterdir())

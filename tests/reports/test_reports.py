@@ -1,6 +1,7 @@
 """Every kind of report: written whole, also where another one cannot be, and none that passes left lying about."""
 
 import json
+import os
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +61,29 @@ def test_no_report_takes_the_place_of_what_the_call_reads(tmp_path):
     for request in ("html5=x", "json", "json=", "=x"):
         with pytest.raises(UsageError, match="expected KIND=FILE"):
             reports.parse([request])
+
+
+def test_a_report_replaces_a_report_of_its_kind_and_nothing_else(tmp_path):
+    assert reports.write(told(0.88, 0), every_kind(tmp_path)) == (told(0.88, 0), [])
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for kind, path in every_kind(tmp_path):
+        others = [other for _, other in every_kind(tmp_path) if other != path]
+        assert reports.parse([f"{kind}={path}"]) == [(kind, path)]
+        assert reports.parse([f"{kind}={tmp_path}/empty"])
+        for other in [*others, Path(__file__)]:
+            with pytest.raises(UsageError, match=f"is no {kind} report of seedband; expected a new file"):
+                reports.parse([f"{kind}={other}"])
+        with pytest.raises(UsageError, match="no place for a file"):
+            reports.parse([f"{kind}={tmp_path}/pipe"])
+        with pytest.raises(UsageError, match="no place for a file: File name too long"):
+            reports.parse([f"{kind}={tmp_path}/{'x' * 300}"])
+
+
+def test_no_report_lies_in_a_folder_that_is_read(tmp_path):
+    with pytest.raises(UsageError, match=r"cand/sub/r\.json lies in .*cand, which this call reads"):
+        reports.parse([f"json={tmp_path}/cand/sub/r.json"], [tmp_path / "cand"])
+    assert reports.parse([f"json={tmp_path}/candidate.json"], [tmp_path / "cand"])
 
 
 def test_reports_of_an_earlier_call_are_removed(tmp_path):
