@@ -19,6 +19,7 @@ def report(
 
     if (path is None) == (history is None):
         raise UsageError("report takes a band or a sweep, or --history FOLDER", hint="seedband report runs/NAME")
+    reports.check_target("html", out, [path] if path is not None and path.is_file() else [])
     reports.check_installed("html")
     from seedband.reports import html
 

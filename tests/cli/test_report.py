@@ -34,3 +34,22 @@ def test_what_is_neither_or_both_is_refused(tmp_path):
         assert done.code == 2
         assert "report takes a band or a sweep, or --history FOLDER" in done.err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_page_replaces_neither_the_band_nor_a_run_nor_a_folder(tiny_swept, tmp_path):
+    fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]}).save(tmp_path / "band.json")
+    runs = tiny_swept.runs
+    for asked, place, told in (
+        ("band.json", tmp_path / "band.json", "is what this call reads"),
+        (runs, runs / "sweep.json", "is no html report of seedband"),
+        (runs, runs / "seed-0" / "run.json", "is no html report of seedband"),
+        ("band.json", runs / "sweep.json", "is no html report of seedband"),
+    ):
+        before = place.read_bytes()
+        done = run_cli("report", asked, "-o", place, cwd=tmp_path)
+        assert (done.code, place.read_bytes()) == (2, before), done.err
+        assert told in done.err
+    for place in (tmp_path, "/dev/null"):
+        done = run_cli("report", "band.json", "-o", place, cwd=tmp_path)
+        assert done.code == 2
+        assert "is no place for a file" in done.err
