@@ -41,13 +41,13 @@ def _add_metrics(suite: ET.Element, report: Report, verdict: Verdict, band: Band
         lines = [] if metric is None else [verdict_line(name, metric, band.metrics[name])]
         if name == verdict.primary:
             lines += [*slice_lines(verdict, band), *(verdict_sentences(verdict, band) if verdict.metrics else [])]
+        message = _message(report, status, metric)
         if status == "pass":
             ET.SubElement(case, "system-out").text = "\n".join(map(clean, lines))
         elif status == "suspect" and report.exit_code == 0:
-            _add(case, "skipped", status, _message(report, verdict, metric), lines)
+            _add(case, "skipped", status, message, lines)
         else:
-            lines = [report.message, *lines, *_next(report)]
-            _add(case, "failure", status, _message(report, verdict, metric), lines)
+            _add(case, "failure", status, message, [message, *lines, *_next(report)])
 
 
 def _outcomes(verdict: Verdict, band: Band) -> dict[str, Status]:
@@ -60,8 +60,9 @@ def _outcomes(verdict: Verdict, band: Band) -> dict[str, Status]:
     return found if verdict.status in found.values() else {**found, verdict.primary: verdict.status}
 
 
-def _message(report: Report, verdict: Verdict, metric: MetricVerdict | None) -> str:
-    return report.message if metric is None or metric.status != verdict.status else metric.reason
+def _message(report: Report, status: Status, metric: MetricVerdict | None) -> str:
+    """The metric's own reason; the verdict's where the metric did not come to the outcome of its case."""
+    return report.message if metric is None or metric.status != status else metric.reason
 
 
 def _next(report: Report) -> list[str]:

@@ -67,6 +67,8 @@ def test_of_several_gates_each_has_its_own_outcome():
     assert cases["log_loss"].result[0].type == "fail"
     cases = suite_of(told({"accuracy": 0.869, "log_loss": 0.9}, 1, BOTH))
     assert [case.result[0].type for case in cases.values()] == ["suspect", "fail"]
+    assert [case.result[0].message for case in cases.values()] == ["below the band", "candidate 1 of 1 collapsed"]
+    assert "collapsed" not in cases["accuracy"].result[0].text
 
 
 def test_the_verdict_holds_where_metrics_say_otherwise():
