@@ -122,6 +122,9 @@ def of_verdict(verdict: Verdict, band: Band, exit_code: int, next_command: str =
 def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[str, Path]]:
     """What `--report KIND=FILE` asks for.
 
+    Where a request is wrong, what an earlier call left for the others is removed: a report that passed then does not
+    stand for a call that judged nothing.
+
     Args:
         requests: As typed.
         inputs: Files and folders that the call reads: no report may replace them, or lie in them.
@@ -130,17 +133,28 @@ def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[st
         UsageError: No such kind, no file, one file twice, or a file that is no report's place.
     """
     found: list[tuple[str, Path]] = []
+    errors: list[UsageError] = []
     for request in requests:
-        kind, _, file = request.partition("=")
-        if kind not in KINDS or not file:
-            raise UsageError(f"--report {request}: expected KIND=FILE", hint=f"KIND is {', '.join(KINDS)}")
-        path = Path(file)
-        if path.resolve() in [known.resolve() for _, known in found]:
-            raise UsageError(f"--report {request}: {file} is asked for twice")
-        check_target(kind, path, inputs, f"--report {request}: ")
-        check_installed(kind)
-        found.append((kind, path))
+        try:
+            found.append(_parsed(request, found, inputs))
+            check_installed(found[-1][0])
+        except UsageError as error:
+            errors.append(error)
+    if errors:
+        clear(found)
+        raise errors[0]
     return found
+
+
+def _parsed(request: str, known: Sequence[tuple[str, Path]], inputs: Sequence[Path]) -> tuple[str, Path]:
+    kind, _, file = request.partition("=")
+    if kind not in KINDS or not file:
+        raise UsageError(f"--report {request}: expected KIND=FILE", hint=f"KIND is {', '.join(KINDS)}")
+    path = Path(file)
+    if path.resolve() in [other.resolve() for _, other in known]:
+        raise UsageError(f"--report {request}: {file} is asked for twice")
+    check_target(kind, path, inputs, f"--report {request}: ")
+    return kind, path
 
 
 def check_target(kind: str, path: Path, inputs: Sequence[Path] = (), asked: str = "") -> None:

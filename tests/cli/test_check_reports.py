@@ -194,3 +194,12 @@ def test_no_report_is_written_into_a_candidate(folder):
     assert done.code == 2
     assert "cand/r.json lies in cand, which this call reads" in done.err
     assert not list((folder / "cand").iterdir())
+
+
+@pytest.mark.parametrize("wrong", ["bad=x", "junit=band.json", "json=r.json"])
+def test_a_wrong_request_leaves_no_report_of_an_earlier_call(folder, check, wrong):
+    assert check(0.88, "--report", "json=r.json").code == 0
+    done = check(0.8, "--report", "json=r.json", "--report", wrong)
+    assert (done.code, done.out) == (2, "")
+    assert not (folder / "r.json").exists()
+    assert (folder / "band.json").is_file()
