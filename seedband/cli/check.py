@@ -118,8 +118,7 @@ def check(
         console.print_hint(hint)
     for missing in unwritten:
         console.print_error(missing)
-    for line in reports.tell(told, wanted):
-        console.print_note(line)
+    console.print_report_notes(reports.tell(told, wanted))
     if failure is not None:
         raise failure
     return told.exit_code

@@ -10,7 +10,7 @@ from seedband.console.beginnings import print_begun
 from seedband.console.cohorts import print_splits
 from seedband.console.doctor import print_diagnosis
 from seedband.console.evaluators import print_evaluators
-from seedband.console.output import print_error, print_hint, print_json, print_lines, print_note
+from seedband.console.output import print_error, print_hint, print_json, print_lines, print_note, print_report_notes
 from seedband.console.plans import print_plan
 from seedband.console.progress import Reporter
 from seedband.console.questions import ask, default
@@ -34,6 +34,7 @@ __all__ = [
     "print_lines",
     "print_note",
     "print_plan",
+    "print_report_notes",
     "print_reproduction",
     "print_row_changes",
     "print_runs",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from seedband.band import Band
-from seedband.console.output import print_json, print_lines, rich_console
+from seedband.console.output import plain, print_json, print_lines, rich_console
 from seedband.metric_band import MetricBand
-from seedband.words import band_sentences, clean, digits
+from seedband.words import band_sentences, digits
 
 #: No table is wider, in columns of a terminal.
 MAX_WIDTH = 100_000
@@ -25,7 +25,8 @@ def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | Non
                   ×  ●             ◆       ●             ●
                   0.8690                            0.8920
     """
-    width = width or max(24, min(72, shutil.get_terminal_size((100, 24)).columns - len(metric.name) - 2))
+    name = plain(metric.name)
+    width = width or max(24, min(72, shutil.get_terminal_size((100, 24)).columns - len(name) - 2))
     low, high = min([*metric.scores, *candidates]), max([*metric.scores, *candidates])
     # Scores that differ by less than floats can divide stand on one column.
     scale = (width - 1) / (high - low) if high - low > sys.float_info.min * width else 0.0
@@ -43,9 +44,9 @@ def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | Non
         dots[place[score]] = "×"
     d = digits(metric)
     left, right = f"{low:.{d}f}", f"{high:.{d}f}"
-    margin = " " * (len(metric.name) + 2)
+    margin = " " * (len(name) + 2)
     return [
-        f"{metric.name}  {''.join(edges).rstrip()} band",
+        f"{name}  {''.join(edges).rstrip()} band",
         f"{margin}{''.join(dots).rstrip()}",
         f"{margin}{left}{right.rjust(width - len(left))}",
     ]
@@ -106,7 +107,7 @@ def _seed_table(band: Band) -> Any:
     from rich.table import Table
 
     first = band.metrics[band.primary]
-    table = Table("seed", *(escape(clean(name)) for name in band.metrics), "")
+    table = Table("seed", *(escape(plain(name)) for name in band.metrics), "")
     for column in table.columns[: 1 + len(band.metrics)]:
         column.justify = "right"
     for index, seed in enumerate(first.seeds):

@@ -6,8 +6,7 @@ from typing import Any
 
 from seedband.cohorts import Cohort, Split
 from seedband.console.bands import print_whole
-from seedband.console.output import print_json, print_lines
-from seedband.words import clean
+from seedband.console.output import plain, print_json, print_lines
 
 #: A p-value of at most this much is told as a difference.
 LEVEL = 0.05
@@ -44,20 +43,20 @@ def _by_slice(split: Split) -> Any:
     from rich.table import Table
 
     seeds = [f"seed {seed}" for seed in split.seeds]
-    table = Table(escape(clean(split.by)), "items", *seeds, "band", "p", title=_title(split), title_justify="left")
+    table = Table(escape(plain(split.by)), "items", *seeds, "band", "p", title=_title(split), title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for cohort in split.cohorts:
         rates = [_shown(split, rate) for rate in cohort.rates]
         band = f"{_shown(split, cohort.band[0])} to {_shown(split, cohort.band[1])}"
-        table.add_row(escape(clean(cohort.name)), str(cohort.n_items), *rates, band, f"{cohort.p_adjusted:.3g}")
+        table.add_row(escape(plain(cohort.name)), str(cohort.n_items), *rates, band, f"{cohort.p_adjusted:.3g}")
     return table
 
 
 def _title(split: Split) -> str:
     from rich.markup import escape
 
-    return escape(clean(f"{split.metric}: {'fail rate' if split.binary else 'mean'}"))
+    return escape(plain(f"{split.metric}: {'fail rate' if split.binary else 'mean'}"))
 
 
 def _shown(split: Split, rate: float) -> str:
@@ -70,7 +69,7 @@ def _tests(split: Split) -> list[str]:
     differ = "differ" if overall.p_adjusted <= LEVEL else "do not differ"
     lines = [f"{split.metric}: {_test(overall)}: seeds {differ} beyond chance on {overall.n_items} items"]
     if slices:
-        told = [clean(cohort.name) for cohort in slices if cohort.p_adjusted <= LEVEL]
+        told = [plain(cohort.name) for cohort in slices if cohort.p_adjusted <= LEVEL]
         where = f"seeds differ on {', '.join(told)}" if told else f"seeds differ on no {split.by}"
         lines.append(f"{split.metric} per {split.by}, Holm-corrected over {len(slices)}: {where}")
     return lines

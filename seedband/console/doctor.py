@@ -3,9 +3,8 @@
 from dataclasses import asdict
 
 from seedband.console.bands import print_whole
-from seedband.console.output import print_json, print_lines
+from seedband.console.output import plain, print_json, print_lines
 from seedband.doctor import Diagnosis
-from seedband.words import clean
 
 STATES = {"pinned": "green", "open": "yellow", "absent": "dim"}
 
@@ -22,7 +21,7 @@ def print_diagnosis(diagnosis: Diagnosis, *, as_json: bool = False) -> None:
     table = Table("source", "here", "", "to know")
     for finding in diagnosis.findings:
         state = Text(finding.state, style=STATES[finding.state])
-        table.add_row(Text(finding.what), Text(clean(finding.found)), state, Text(clean(finding.advice)))
+        table.add_row(Text(finding.what), Text(plain(finding.found)), state, Text(plain(finding.advice)))
     print_whole(table)
     for entry in diagnosis.overridden:
         print_lines([f"shell: {entry.name}={entry.found} gives way to {entry.pinned} in every job"])

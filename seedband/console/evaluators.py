@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from seedband.console.bands import print_whole
-from seedband.console.output import print_json
+from seedband.console.output import plain, print_json
 from seedband.evaluators import Listed
-from seedband.words import clean
 
 
 def print_evaluators(listed: Sequence[Listed], *, as_json: bool = False) -> None:
@@ -19,8 +18,8 @@ def print_evaluators(listed: Sequence[Listed], *, as_json: bool = False) -> None
     table = Table("evaluator", "reads", "better", "what it scores")
     for entry in listed:
         origin = "" if entry.origin == "seedband" else f" [{entry.origin}]"
-        told = Text(clean(f"{entry.summary}{origin}"))
+        told = Text(plain(f"{entry.summary}{origin}"))
         if entry.missing:
             told = Text.assemble(told, "\n", (entry.missing, "yellow"))
-        table.add_row(Text(clean(entry.name)), Text(entry.reads), Text(entry.better), told)
+        table.add_row(Text(plain(entry.name)), Text(entry.reads), Text(entry.better), told)
     print_whole(table)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,21 @@ from seedband.words import clean
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+
+
+#: What GitHub's runner takes a line of output for a command by: at its beginning, and in the older form anywhere.
+_COMMAND = re.compile(r"^(\s*):(?=:)")
+_OLD_COMMAND = "##["
+
+
+def plain(text: object) -> str:
+    r"""Text that drives neither a terminal nor the runner that reads our output: what would is broken up.
+
+    Examples:
+        >>> print(plain("::stop-commands::x"), plain("a ##[error]b"), plain("a::b"))
+        \x3a:stop-commands::x a ##\x5berror]b a::b
+    """
+    return _COMMAND.sub(r"\1\\x3a", clean(text)).replace(_OLD_COMMAND, r"##\x5b")
 
 
 def rich_console(*, stderr: bool = False) -> "RichConsole":
@@ -41,7 +57,7 @@ def _write(text: str) -> None:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
-    _write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    _write(json.dumps(value, indent=2, allow_nan=False).replace(_OLD_COMMAND, r"##\u005b") + "\n")
 
 
 def print_error(error: SeedbandError) -> None:
@@ -49,9 +65,9 @@ def print_error(error: SeedbandError) -> None:
     from rich.text import Text
 
     console = rich_console(stderr=True)
-    console.print(Text.assemble(("error: ", "bold red"), clean(error.message)), soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), plain(error.message)), soft_wrap=True)
     for problem in error.problems:
-        console.print(Text(f"  {clean(problem)}"), soft_wrap=True)
+        console.print(Text(f"  {plain(problem)}"), soft_wrap=True)
     if error.hint:
         print_hint(error.hint)
 
@@ -60,17 +76,23 @@ def print_hint(text: str) -> None:
     """A hint on a line of its own."""
     from rich.text import Text
 
-    rich_console(stderr=True).print(Text.assemble(("hint: ", "bold cyan"), clean(text)), soft_wrap=True)
+    rich_console(stderr=True).print(Text.assemble(("hint: ", "bold cyan"), plain(text)), soft_wrap=True)
 
 
 def print_note(text: str) -> None:
     """A line on standard error."""
     from rich.text import Text
 
-    rich_console(stderr=True).print(Text(clean(text)), soft_wrap=True)
+    rich_console(stderr=True).print(Text(plain(text)), soft_wrap=True)
+
+
+def print_report_notes(lines: Sequence[str]) -> None:
+    """What reports say beside their files, on standard error: commands to the runner among them, which are ours."""
+    for line in lines:
+        sys.stderr.write(clean(line) + "\n")
 
 
 def print_lines(lines: Sequence[str]) -> None:
     """Plain lines on standard output."""
     for line in lines:
-        _write(clean(line) + "\n")
+        _write(plain(line) + "\n")

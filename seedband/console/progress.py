@@ -3,9 +3,8 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from seedband.console.output import rich_console
+from seedband.console.output import plain, rich_console
 from seedband.records import Event
-from seedband.words import clean
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -78,7 +77,7 @@ class Reporter:
     def _line(self, text: str, *, always: bool = False) -> None:
         if always or not self._quiet:
             (self._bars.console if self._bars is not None else rich_console(stderr=True)).print(
-                clean(text), markup=False, highlight=False, soft_wrap=True
+                plain(text), markup=False, highlight=False, soft_wrap=True
             )
 
 

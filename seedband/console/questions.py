@@ -2,10 +2,9 @@
 
 import sys
 
-from seedband.console.output import rich_console
+from seedband.console.output import plain, rich_console
 from seedband.errors import UsageError
 from seedband.init import Question
-from seedband.words import clean
 
 
 def default(question: Question) -> str:
@@ -25,6 +24,6 @@ def ask(question: Question) -> str:
             hint="--yes takes what is found and defaults; or say --data, --eval, --text and --label (--prompt and "
             "--completion, --messages, --image), --model and --metric",
         )
-    shown = f" [{clean(question.default)}]" if question.default else ""
+    shown = f" [{plain(question.default)}]" if question.default else ""
     rich_console(stderr=True).print(f"{question.text}{shown}: ", end="", markup=False, highlight=False, soft_wrap=True)
     return sys.stdin.readline().strip() or question.default

@@ -3,9 +3,8 @@
 from dataclasses import asdict
 
 from seedband.console.bands import print_whole
-from seedband.console.output import print_json, print_lines, rich_console
+from seedband.console.output import plain, print_json, print_lines, rich_console
 from seedband.reproduce import Comparison, Reproduction
-from seedband.words import clean
 
 STYLES = {"equal": "green", "different": "red", "not comparable": "yellow"}
 
@@ -23,7 +22,7 @@ def print_reproduction(result: Reproduction, *, as_json: bool = False) -> None:
     for entry in result.comparisons:
         word = "equal" if entry.equal else "different"
         cells = (entry.what, _brief(entry, again=False), _brief(entry, again=True))
-        table.add_row(*(Text(clean(cell)) for cell in cells), Text(word, style=STYLES[word]))
+        table.add_row(*(Text(plain(cell)) for cell in cells), Text(word, style=STYLES[word]))
     print_whole(table)
     for noise in result.noise:
         told = [
@@ -34,7 +33,7 @@ def print_reproduction(result: Reproduction, *, as_json: bool = False) -> None:
     if result.first_step is not None:
         print_lines([f"the runs part at step {result.first_step}"])
     answer = Text(result.status.upper(), style=f"bold {STYLES[result.status]}")
-    tail = f": {clean(result.cause)}" if result.cause else f": seed {result.seed} came out the same, witness by witness"
+    tail = f": {plain(result.cause)}" if result.cause else f": seed {result.seed} came out the same, witness by witness"
     rich_console().print(Text.assemble(answer, tail), soft_wrap=True)
 
 

@@ -2,9 +2,9 @@
 
 from seedband.band import Band
 from seedband.console.bands import strip
-from seedband.console.output import print_lines, rich_console
+from seedband.console.output import plain, print_lines, rich_console
 from seedband.verdict import Verdict
-from seedband.words import clean, conclusion, slice_lines, verdict_line, verdict_sentences
+from seedband.words import conclusion, slice_lines, verdict_line, verdict_sentences
 
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 
@@ -21,4 +21,4 @@ def print_verdict(verdict: Verdict, band: Band) -> None:
     from rich.text import Text
 
     word = Text(verdict.status.upper(), style=f"bold {STYLES[verdict.status]}")
-    console.print(Text.assemble(word, f": {clean(conclusion(verdict))}"), soft_wrap=True)
+    console.print(Text.assemble(word, f": {plain(conclusion(verdict))}"), soft_wrap=True)

@@ -203,3 +203,24 @@ def test_a_wrong_request_leaves_no_report_of_an_earlier_call(folder, check, wron
     assert (done.code, done.out) == (2, "")
     assert not (folder / "r.json").exists()
     assert (folder / "band.json").is_file()
+
+
+@pytest.mark.parametrize("metric", ["::stop-commands::x", "a ##[stop-commands]z"])
+def test_a_metric_gives_no_command_to_the_runner(folder, metric):
+    (folder / "base.csv").write_text(f"seed,{metric}\n0,.871\n1,.884\n2,.879\n3,.892\n")
+    (folder / "new.csv").write_text(f"seed,{metric}\n9,.8\n")
+    judge = ["check", "--scores", "new.csv", "--band", "odd.json"]
+    calls = [
+        run_cli("band", "base.csv", "--band", "odd.json", cwd=folder),
+        run_cli("band", "base.csv", "--band", "odd.json", "--higher-is-better", metric, cwd=folder),
+        run_cli("show", "odd.json", cwd=folder),
+        run_cli(*judge, cwd=folder),
+        run_cli(*judge, "--json", cwd=folder),
+        run_cli(*judge, "--rule", metric, cwd=folder),
+        run_cli(*judge, "-q", "--report", "github=c.md", cwd=folder),
+    ]
+    assert [done.code for done in calls] == [2, 0, 0, 1, 1, 2, 1]
+    lines = [line for done in calls for line in (done.out + done.err).splitlines()]
+    assert [line for line in lines if line.lstrip().startswith("::")] == [calls[-1].err.splitlines()[-1]]
+    assert "##[" not in "".join(lines)
+    assert metric in json.loads(calls[4].out)["metrics"]
