@@ -136,7 +136,7 @@ class Gate:
             return self._judged(verdict, band, what, again, on_suspect)
 
     def _judged(self, verdict: "Verdict", band: "Band", what: str, again: str, on_suspect: OnSuspect) -> "Verdict":
-        from seedband.words import conclusion, slice_lines, verdict_line, verdict_sentences
+        from seedband.words import after_fail, conclusion, slice_lines, verdict_line, verdict_sentences
 
         __tracebackhide__ = True
         self.properties.append(("seedband", verdict.status))
@@ -145,7 +145,8 @@ class Gate:
             *(slice_lines(verdict, band) + verdict_sentences(verdict, band) if verdict.metrics else ()),
             f"{verdict.status.upper()}: {conclusion(verdict)}",
         ]
-        _stop(verdict.status, on_suspect, [f"{what} against {self.name}", *lines], again, self.name)
+        following = again if verdict.status == "suspect" else after_fail(verdict, band, self.name)
+        _stop(verdict.status, on_suspect, [f"{what} against {self.name}", *lines], following)
         return verdict
 
 
@@ -175,7 +176,8 @@ def assert_within(
         from seedband.errors import UsageError
         from seedband.evidence import candidate_scores, rule_of_band, valid_alpha
         from seedband.metric_band import judged
-        from seedband.words import verdict_line
+        from seedband.verdict import Verdict
+        from seedband.words import after_fail, verdict_line
 
         fitted = load_band(_located(band)) if isinstance(band, str | Path) else band
         metric = fitted.primary if metric is None else metric
@@ -185,9 +187,12 @@ def assert_within(
         given = candidate_scores({metric: scores}, [metric])[metric]
         level = own.alpha if alpha is None else valid_alpha(alpha)
         verdict = judged(own, given, rule_of_band(rule or fitted.rule), level, gates=True)
+        suspect = verdict.status == "suspect"
         again = "score one more seed as the others were, and give all of them"
+        whole = Verdict(verdict.status, {metric: verdict}, metric, verdict.reason)
+        following = again if suspect else after_fail(whole, fitted, name if isinstance(band, str | Path) else "BAND")
         lines = [verdict_line(metric, verdict, own), f"{verdict.status.upper()}: {verdict.reason}"]
-        _stop(verdict.status, on_suspect, lines, again, name)
+        _stop(verdict.status, on_suspect, lines, following)
         return verdict
 
 
@@ -213,10 +218,9 @@ def _told(what: str, band: str, on_suspect: str) -> "Iterator[None]":
         pytest.fail("\n".join([f"{what} against {band}", f"{outcome}: {error}", *hint]), pytrace=False)
 
 
-def _stop(status: str, on_suspect: str, lines: Sequence[str], again: str, band: str) -> None:
+def _stop(status: str, on_suspect: str, lines: Sequence[str], following: str) -> None:
     """Fail the test where the verdict stops it."""
     __tracebackhide__ = True
     if status == "pass" or (status == "suspect" and on_suspect == "pass"):
         return
-    meant = f"if the change is meant: seedband accept runs/NAME --band {shlex.quote(band)} --reason TEXT"
-    pytest.fail("\n".join([*lines, f"next: {again if status == 'suspect' else meant}"]), pytrace=False)
+    pytest.fail("\n".join([*lines, f"next: {following}"]), pytrace=False)

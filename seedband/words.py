@@ -3,13 +3,14 @@
 Nothing here is escaped: who prints a line escapes it for where it goes.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seedband.band import Band
 from seedband.metric_band import MetricBand
 from seedband.stats.rules import Decision
-from seedband.verdict import MetricVerdict, Verdict
+from seedband.verdict import MetricVerdict, SliceVerdict, Verdict
 
 #: Slices told one by one, the clearest first; a candidate that collapsed is worse on all of them.
 TOLD_SLICES = 5
@@ -58,18 +59,48 @@ def slice_lines(verdict: Verdict, band: Band) -> list[str]:
     """Slices on which candidates are worse than chance explains; one line where there are none."""
     if not verdict.slices:
         return []
-    worse = [entry for entry in verdict.slices if entry.p_adjusted <= band.alpha]
+    worse = _worse(verdict, band)
     if not worse:
         n = len({(entry.column, entry.value) for entry in verdict.slices})
         return [f"slices: on none of {n} is it worse than chance explains (Holm-corrected; slices advise)"]
     lines = []
-    for entry in sorted(worse, key=lambda entry: entry.p_adjusted)[:TOLD_SLICES]:
+    for entry in worse[:TOLD_SLICES]:
         d = digits(band.metrics[entry.metric])
         name = f"{entry.metric} on {entry.column} = {entry.value} ({entry.n_items} items)"
         edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:.{d}f},{entry.upper:.{d}f}]"
         lines.append(f"{name}: {edges} p={entry.p_adjusted:.3g} after Holm advises")
     more = len(worse) - len(lines)
     return [*lines, *([f"… and {more} more slices like these (--json has them)"] if more else [])]
+
+
+def _worse(verdict: Verdict, band: Band) -> list[SliceVerdict]:
+    """Slices on which candidates are worse than chance explains, the clearest first."""
+    worse = [entry for entry in verdict.slices if entry.p_adjusted <= band.alpha]
+    return sorted(worse, key=lambda entry: entry.p_adjusted)
+
+
+def after_fail(verdict: Verdict, band: Band, path: str) -> str:
+    """What to run after a fail: what shows where it lost, and what makes a change that is meant the new band.
+
+    Args:
+        verdict: Which failed.
+        band: That it was held against.
+        path: Of the band, as the user named it.
+    """
+    worse = _worse(verdict, band) if "runs" in band.provenance else []
+    by = f" --by {shlex.quote(worse[0].column)}" if worse else ""
+    show = f"seedband show {shlex.quote(path)}{by}"
+    return f"see what it is held against: {show}, or if the change is meant: {_meant(band, path)}"
+
+
+def _meant(band: Band, path: str) -> str:
+    """How a deliberate change becomes the band: only runs with checkpoints are accepted in the place of others."""
+    if "recipe" not in band.provenance:
+        return "score its seeds, and make a new band with seedband band"
+    sweep = "seedband sweep --config NEW.toml"
+    if not band.provenance.get("checkpoints"):
+        return f"make a new band with {sweep}"
+    return f"{sweep}, then seedband accept runs/NAME --band {shlex.quote(path)} --reason TEXT"
 
 
 def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:

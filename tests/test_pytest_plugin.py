@@ -63,7 +63,7 @@ def test_a_failure_is_told_in_the_gates_words_without_a_traceback(suite):
             "loss: PASS score=0.4100 * advises",
             "false alarms: 5.0% of unchanged recipes are stopped *",
             "FAIL: *",
-            "next: if the change is meant: seedband accept runs/NAME --band band.json --reason TEXT",
+            "next: see what it is held against: seedband show band.json, or if the change is meant: score its seeds*",
         ]
     )
     assert "Traceback" not in done.stdout.str()
@@ -114,7 +114,7 @@ def test_plain_numbers_are_within_a_band_or_stop_the_test(tmp_path):
     assert assert_within([0.41], load_band(path), "loss").status == "pass"
     assert assert_within(0.869, path, on_suspect="pass").candidates_needed == 1
     for given, message in (
-        ({"scores": 0.5}, r"accuracy: FAIL score=0.5000 .*\nFAIL: .*\nnext: if the change is meant"),
+        ({"scores": 0.5}, r"accuracy: FAIL score=0.5000 .*\nFAIL: .*\nnext: see what it is held against"),
         ({"scores": 0.6, "metric": "loss"}, "loss: FAIL score=0.6000"),
         ({"scores": 0.869}, r"SUSPECT: .*\nnext: score one more seed"),
         ({"scores": float("nan")}, "REFUSED: candidate's accuracy: nan is not a finite score"),

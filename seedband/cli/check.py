@@ -53,6 +53,7 @@ def check(
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
     from seedband import console, reports
     from seedband.band import load_band
+    from seedband.words import after_fail
 
     inputs = [*(candidates or []), *(path for path in (band, scores, recipe, data, labels, ledger) if path is not None)]
     wanted = reports.parse(report or [], inputs)
@@ -105,6 +106,8 @@ def check(
                 pairs=pairs,
                 more_seeds=more_seeds,
             )
+        elif verdict.status == "fail":
+            hint = after_fail(verdict, fitted, str(band))
         told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
         if not as_json:
             console.print_verdict(verdict, fitted)

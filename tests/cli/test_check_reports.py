@@ -131,8 +131,23 @@ def test_the_summary_of_a_job_gets_what_the_comment_says(folder, check, monkeypa
     done = check(0.8, "--report", "github=c.md")
     assert done.code == 1, done.err
     assert f"<!-- seedband -->{(folder / 'summary.md').read_text()}" == (folder / "c.md").read_text()
-    assert done.err.splitlines()[-1] == "::error title=seedband%3A FAIL::candidate 1 of 1 collapsed"
-    assert check(0.8).err == ""
+    told = done.err.splitlines()[-1]
+    assert told.startswith("::error title=seedband%3A FAIL::candidate 1 of 1 collapsed%0Anext: see what it is held ag")
+    assert "::" not in check(0.8).err
+
+
+def test_a_fail_says_what_to_run_next_wherever_it_is_told(folder, check):
+    done = check(0.8, *EVERY, "--report", "html=r.html")
+    following = json.loads((folder / "r.json").read_text())["next"]
+    assert following == (
+        "see what it is held against: seedband show band.json, or if the change is meant: score its seeds, and make a "
+        "new band with seedband band"
+    )
+    assert f"hint: {following}" in done.err
+    for file in ("r.xml", "r.md", "comment.md"):
+        assert following in (folder / file).read_text()
+    assert "or if the change is meant: score its seeds" in (folder / "r.html").read_text()
+    assert json.loads(check(0.88, "--json").out)["next"] == ""
 
 
 def test_a_name_that_drives_terminals_and_pages_is_shown(folder, check):

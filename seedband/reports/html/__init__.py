@@ -38,7 +38,7 @@ MAX_TRENDS = 4
 MAX_NAME = 80
 #: What follows from what was found, where a command is part of it.
 COMMAND = re.compile(
-    r"(?P<before>.*?)(?P<command>\bseedband (?:check|sweep|diff-data|reproduce) .*?)(?P<after>, or .*)?"
+    r"(?P<before>.*?)(?P<command>\bseedband (?:check|show|sweep|diff-data|reproduce) .*?)(?P<after>, or .*)?"
 )
 TITLES = {"pass": "Pass", "fail": "Fail", "suspect": "Suspect", "refused": "Refused", "error": "Error"}
 
