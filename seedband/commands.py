@@ -1,7 +1,10 @@
 """A training command of the user's own: its arguments, and what is put into them for one seed."""
 
+import os
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -54,6 +57,16 @@ def filled(text: str, values: Mapping[str, str]) -> str:
         '--out=runs/{seed}/3'
     """
     return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+
+
+def program_of(name: str, folder: Path) -> str | None:
+    """Where a program lies; None where there is none.
+
+    An environment that was not activated has its `python` beside the one that runs seedband, and not on the PATH.
+    """
+    if os.sep in name and not Path(name).is_absolute():
+        return shutil.which(str(folder.absolute() / name))
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
 
 
 def stream_seed(seed: int) -> int:

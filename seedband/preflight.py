@@ -1,7 +1,6 @@
 """A recipe against models, data and registries: every mistake at once, before any work."""
 
 import math
-import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -240,9 +239,7 @@ def command_problems(recipe: Recipe, start: Path) -> list[Problem]:
         Problem("train.command", f"{name}, which is no file in {start.absolute()}", "a path from the recipe's folder")
         for name in commands.missing_files(command, start)
     ]
-    if "/" in program and not Path(program).is_absolute():
-        program = str(start.absolute() / program)
-    if shutil.which(program) is None:
+    if commands.program_of(program, start) is None:
         found.append(Problem("train.command", f"{program!r}, which is no program here", "one that can be started"))
     return found
 

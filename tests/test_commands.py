@@ -1,10 +1,13 @@
 """Commands of users: what a recipe may say of one, told by key path before anything is run."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from own_scripts import command_text
 from tiny import recipe_text
 
-from seedband.commands import arguments_of, filled, missing_files, named_files, stream_seed
+from seedband.commands import arguments_of, filled, missing_files, named_files, program_of, stream_seed
 from seedband.errors import UsageError
 from seedband.recipe import load_recipe
 from seedband.seeding import STREAMS, streams
@@ -80,6 +83,16 @@ def test_placeholders_are_filled_in_after_splitting_and_once():
         "python", "train.py", "--out=runs/my sweep/{seed}", "--note", "3 of a 'b'",
     ]  # fmt: skip
     assert arguments_of(["a b", "$HOME"]) == ("a b", "$HOME")
+
+
+def test_an_environment_that_is_not_activated_has_its_own_python(tmp_path, monkeypatch):
+    (tmp_path / "train.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "train.sh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program_of("train.sh", Path("elsewhere")) == str(tmp_path / "train.sh")
+    assert program_of("./train.sh", tmp_path) == str(tmp_path / "train.sh")
+    assert program_of(Path(sys.executable).name, tmp_path) == sys.executable
+    assert program_of("no-such-program", tmp_path) is None
 
 
 def test_stream_seeds_fit_32_bits_and_differ():

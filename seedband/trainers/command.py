@@ -143,6 +143,7 @@ def run_script(section: TrainSection, run: SeedRun, start: Path, ear: Ear, place
     values = {**places, **{name: str(seed) for name, seed in {"seed": run.seed, **seeds}.items()}, "out": str(out)}
     assert section.command is not None
     command = [commands.filled(argument, values) for argument in commands.arguments_of(section.command)]
+    command[0] = commands.program_of(command[0], Path(start)) or command[0]
     failed = ""
     for attempt in range(1, section.retries + 2):
         if failed:
