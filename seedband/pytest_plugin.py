@@ -7,6 +7,7 @@ pytest loads it wherever seedband is installed, so it imports nothing, adds no o
 asks for it. Relative paths start at pytest's root folder, from wherever it is called.
 """
 
+import inspect
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ class Gate:
 
     def check(
         self,
-        *candidates: str | Path,
+        *candidates: "str | Path | Sequence[str | Path]",
         rule: "Rule | None" = None,
         alpha: float | None = None,
         on_suspect: OnSuspect = "stop",
@@ -75,7 +76,8 @@ class Gate:
         """Score checkpoints as the band's were scored, and judge them.
 
         Args:
-            candidates: Seeds of one candidate recipe, in the order trained, as `seedband check` takes them.
+            candidates: Seeds of one candidate recipe, in the order trained, as `seedband check` takes them; a list of
+                them is taken, too.
             rule: Another rule than the band's.
             alpha: Another level than the band's.
             on_suspect: "stop" fails the test while more seeds are needed, "pass" lets it through.
@@ -84,11 +86,12 @@ class Gate:
             options: Whatever else `seedband.check` takes.
         """
         __tracebackhide__ = True
-        names = [str(candidate) for candidate in candidates]
+        names = [str(path) for given in candidates for path in ([given] if isinstance(given, str | Path) else given)]
         with _told(" ".join(names), self.name, on_suspect):
             from seedband.band import load_band
             from seedband.check import check
 
+            _refuse_unknown(options, check)
             band = load_band(self.path)
             paths = {key: _located(path) for key, path in {"data": data, **options}.items() if key in PATHS and path}
             verdict = check(
@@ -196,6 +199,13 @@ def assert_within(
         return verdict
 
 
+def _refuse_unknown(options: Mapping[str, Any], check: "Callable[..., Verdict]") -> None:
+    """A mistyped option is told with those that there are."""
+    known = list(inspect.signature(check).parameters)[2:]
+    if strange := [name for name in options if name not in known]:
+        raise TypeError(f"check() has no option {strange[0]!r}; it takes on_suspect, {', '.join(known)}")
+
+
 def _located(path: str | Path) -> Path:
     """A path as seen from pytest's root folder; outside of pytest from the current one."""
     remote = str(path).startswith("hf:/")
@@ -214,8 +224,8 @@ def _told(what: str, band: str, on_suspect: str) -> "Iterator[None]":
         yield
     except SeedbandError as error:
         outcome = "REFUSED" if error.exit_code == 3 else "ERROR"  # noqa: PLR2004  docs/reference/exit-codes.md
-        hint = [f"hint: {error.hint}"] if error.hint else []
-        pytest.fail("\n".join([f"{what} against {band}", f"{outcome}: {error}", *hint]), pytrace=False)
+        lines = [f"{what} against {band}", f"{outcome}: {error}", *([f"hint: {error.hint}"] if error.hint else [])]
+        raise pytest.fail.Exception("\n".join(lines), pytrace=False) from None
 
 
 def _stop(status: str, on_suspect: str, lines: Sequence[str], following: str) -> None:

@@ -92,8 +92,16 @@ def test_what_is_refused_is_told_with_its_hint(suite):
         ]
     )
     assert "Traceback" not in done.stdout.str()
+    assert "another exception occurred" not in done.stdout.str()
     done = told(suite, 'seedband_gate("none.json").check_scores({"accuracy": 0.88})')
     done.stdout.fnmatch_lines(["ERROR: *none.json: no such file"])
+
+
+def test_a_list_of_candidates_is_told_by_its_names_and_a_mistyped_option_with_those_there_are(suite):
+    done = told(suite, 'seedband_gate("band.json").check(["runs/a", "runs/b"])')
+    done.stdout.fnmatch_lines(["runs/a runs/b against band.json", "REFUSED: *"])
+    done = told(suite, 'seedband_gate("band.json").check("runs/a", tolerence=0.1)')
+    done.stdout.fnmatch_lines(["*TypeError: check() has no option 'tolerence'; it takes on_suspect, rule, alpha, tol*"])
 
 
 def test_paths_start_at_the_root_folder_wherever_pytest_is_called(suite, monkeypatch):
