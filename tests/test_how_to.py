@@ -70,6 +70,20 @@ def test_an_evaluator_is_added_in_five_steps_as_written(support):
     assert "Share of the reference's numbers that the text names" in printed[2]
 
 
+def test_a_stopped_candidate_is_told_in_pytest_as_shown(tmp_path):
+    declare(tmp_path / "site")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    for _, name, content in blocks("pytest.md"):
+        if name:
+            (tmp_path / name).write_text(content, encoding="utf-8")
+    [shown] = [content.splitlines() for language, _, content in blocks("pytest.md") if language == "console"]
+    commands = [line.removeprefix("$ ") for line in shown if line.startswith("$ ")]
+    printed = typed(f"export COLUMNS=80\n{commands[0]}\n{commands[1]} || true", tmp_path).splitlines()
+    assert printed[: len(shown) - 2] == shown[2:]
+    assert "short test summary info" in printed[len(shown) - 2]
+    assert printed[-1].startswith("2 failed in ")
+
+
 @pytest.mark.slow
 @pytest.mark.minilm
 def test_a_csv_is_begun_swept_accepted_and_gated_as_written(tmp_path):
