@@ -38,7 +38,8 @@ def test_verdicts_of_the_worked_example_are_exit_codes(worked):
     assert "PASS" in inside.out
 
     collapsed = check(worked, "seed,accuracy\n9,.80\n")
-    assert (collapsed.code, collapsed.err) == (1, "")
+    assert collapsed.code == 1
+    assert collapsed.err.startswith("hint: see what it is held against: seedband show ")
     assert "FAIL: candidate 1 of 1 collapsed" in collapsed.out
     assert "more seed" not in collapsed.out
 
