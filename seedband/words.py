@@ -98,7 +98,7 @@ def _meant(band: Band, path: str) -> str:
     if "recipe" not in band.provenance:
         return "score its seeds, and make a new band with seedband band"
     sweep = "seedband sweep --config NEW.toml"
-    if not band.provenance.get("checkpoints"):
+    if not any(band.provenance.get("checkpoints", {}).values()):
         return f"make a new band with {sweep}"
     return f"{sweep}, then seedband accept runs/NAME --band {shlex.quote(path)} --reason TEXT"
 

@@ -10,6 +10,8 @@ import pytest
 
 from seedband import fit_band, reports
 from seedband.errors import Problem, Refused, UsageError
+from seedband.verdict import SliceVerdict
+from seedband.words import after_fail
 
 BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
 CALL = {"band_path": "band.json", "candidates": ("new.csv",), "command": "seedband check --scores new.csv"}
@@ -96,3 +98,25 @@ def test_every_kind_is_a_module_of_its_name():
     for kind, module in reports.KINDS.items():
         assert module.rpartition(".")[2] == kind
         assert import_module(module).__doc__
+
+
+def test_what_follows_a_fail_is_what_can_be_run():
+    failed = BAND.judge({"accuracy": 0.8})
+    worse = SliceVerdict("accuracy", "the intent", "card", 9, (0.1,), 0.8, 0.7, 0.9, 1e-6, 1e-5)
+    swept = {"recipe": {}, "runs": "runs/a", "checkpoints": {"0": "sha256"}}
+    reported = {**swept, "checkpoints": {"0": None}}
+    for provenance, slices, shown, meant in (
+        ({}, (worse,), "b.json", "score its seeds, and make a new band with seedband band"),
+        (
+            swept,
+            (worse,),
+            "b.json --by 'the intent'",
+            "sweep --config NEW.toml, then seedband accept runs/NAME --band b",
+        ),
+        (swept, (), "b.json", "sweep --config NEW.toml, then seedband accept runs/NAME --band b.json --reason TEXT"),
+        (reported, (), "b.json", "make a new band with seedband sweep --config NEW.toml"),
+    ):
+        told = after_fail(replace(failed, slices=slices), replace(BAND, provenance=provenance), "b.json")
+        assert f"seedband show {shown}, or if the change is meant: " in told
+        assert meant in told
+        assert ("accept" in told) == (provenance is swept)
