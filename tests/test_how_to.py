@@ -32,6 +32,7 @@ def typed(commands: str, folder: Path) -> str:
         "PIP_NO_DEPS": "1",
         "PIP_NO_BUILD_ISOLATION": "0",  # pip's spelling of "without isolation"
         "COLUMNS": "160",
+        "PYTEST_ADDOPTS": "",  # those of this very run are not the reader's
     }
     done = subprocess.run(
         ["bash", "-ec", commands], cwd=folder, env=environment, capture_output=True, text=True, check=False
