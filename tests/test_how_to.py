@@ -97,13 +97,12 @@ def test_a_csv_is_begun_swept_accepted_and_gated_as_written(tmp_path):
     declare(tmp_path / "site")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     pages = {name: blocks(f"{name}.md") for name in ("init", "accept", "pytest")}
-    for _, name, content in pages["pytest"]:
-        if name:
-            (tmp_path / name).write_text(content, encoding="utf-8")
-    printed = {
-        page: [typed(content, tmp_path) for language, _, content in found if language == "bash"]
-        for page, found in pages.items()
-    }
+    printed = {}
+    for page, found in pages.items():
+        for _, name, content in found if page == "pytest" else ():
+            if name:
+                (tmp_path / name).write_text(content, encoding="utf-8")
+        printed[page] = [typed(content, tmp_path) for language, _, content in found if language == "bash"]
     shown = {page: next(content for language, _, content in pages[page] if language == "console") for page in pages}
     assert printed["init"][0].splitlines() == shown["init"].splitlines()[:-1]  # the hint goes to standard error
     assert "band accuracy: [" in printed["init"][1]
