@@ -49,7 +49,7 @@ def edit(own, old, new):
 def test_a_script_leaves_a_run_like_any_method_of_ours(own):
     done = run_cli("sweep", "--seeds", "1", "--no-band", "--out", "runs", cwd=own.folder)
     assert done.code == 0, done.err
-    assert "seed 0: python train.py --seed 0 --out" in done.err
+    assert "train.py --seed 0 --out" in done.err  # a machine without `python` has seedband's own named
     run = json.loads((own.runs / "seed-0" / "run.json").read_text())
     assert run["status"] == "finished"
     assert {entry["metric"] for entry in run["evaluations"]} == {"accuracy", "f1_macro", "log_loss"}

@@ -150,7 +150,9 @@ def test_all_items_end_scored_and_none_is_graded_twice_where_three_replies_in_te
     scored = evaluator(judge, timeout=0.5).score(*made(texts(60)))
     assert not np.isnan(scored.per_item).any()
     assert scored.details["retries"] >= 10
-    assert scored.details["calls"] == len(judge.requests) == 60 + scored.details["retries"]
+    assert scored.details["calls"] == 60 + scored.details["retries"]
+    # A machine that is busy lets a call time out before the judge has heard it.
+    assert 60 <= len(judge.requests) <= scored.details["calls"]
     assert judge.graded == dict.fromkeys(texts(60), 1)
 
 
