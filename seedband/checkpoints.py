@@ -48,16 +48,28 @@ MISFITS = (
 )  # fmt: skip
 
 
-def open_checkpoint(files: CheckpointFiles, base: Base, labels: Sequence[str], task: str) -> Network:
+def open_checkpoint(
+    files: CheckpointFiles, base: Base, labels: Sequence[str], task: str, opened: "dict[str, Network] | None" = None
+) -> Network:
     """Load a finished checkpoint for scoring.
+
+    Args:
+        files: The checkpoint.
+        base: What it stands on.
+        labels: What its outputs mean.
+        task: What it does.
+        opened: Networks that heads were put on before, by pooling: of a base only its head is another.
 
     Raises:
         Refused: It does not fit the base or the labels, or leaves tensors to chance.
         WorkFailed: Its weights cannot be read.
     """
     check_fits(files, base, labels, task)
-    load = {"adapter": _open_adapter, "head": _open_head, "model": _open_model}[files.kind]
-    network = load(files, base, labels, tasks.find(task))
+    if files.kind == "head":
+        network = _open_head(files, base, labels, tasks.find(task), {} if opened is None else opened)
+    else:
+        load = _open_adapter if files.kind == "adapter" else _open_model
+        network = load(files, base, labels, tasks.find(task))
     network.module.eval()
     return network
 
@@ -143,10 +155,14 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], tas
     return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
 
 
-def _open_head(files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task") -> Network:
+def _open_head(
+    files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task", opened: dict[str, Network]
+) -> Network:
     pooling = read_head(Path(files.path)).pooling
-    load = partial(pooled, pooling=pooling, dropout=0.0) if pooling != "model" else task.load
-    network = load(base.path, labels)
+    if pooling not in opened:
+        load = partial(pooled, pooling=pooling, dropout=0.0) if pooling != "model" else task.load
+        opened[pooling] = load(base.path, labels)
+    network = opened[pooling]
     tensors = dict(checkpoint_tensors(files))
     if set(tensors) != set(network.new):
         raise Refused(f"{files.name}: has tensors {brief(sorted(tensors))}, the head needs {sorted(network.new)}")

@@ -108,6 +108,9 @@ class TrainSection:
     """Gradients are scaled down to this norm."""
     save_steps: Annotated[int, Ge(0), Le(2**31 - 1)] = 500
     """Keep a training checkpoint every so many steps, from which a killed run goes on; 0 keeps none."""
+    frozen_dropout: bool = True
+    """Method `lora`: drop out below the first layer that is trained, too, as common trainers do. With false those
+    layers are as in scoring: what they say is computed once per row for all seeds and epochs."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Precision of the forward pass; bf16 is autocast over fp32 weights."""
     gradient_checkpointing: bool = False

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_ten
 from seedband.dataset import Items, load_items
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
+from seedband.feature_cache import FeatureCache, rows_key
 from seedband.items import ITEMS, write_table
+from seedband.models import read_head
+from seedband.networks import Network
 from seedband.predictions import Checkpoint, Outputs
 from seedband.records import CheckpointFiles, Emit, Evaluation, ScoreTarget, Scoring
 
@@ -19,51 +23,101 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from seedband.features import FeatureRows
+
 
 def checkpoint_sha256(files: CheckpointFiles, tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
     """SHA-256 of a checkpoint's tensors and of what else decides what it computes: what records know it by."""
     return store.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
 
 
-def score_checkpoint(
-    scoring: Scoring, target: ScoreTarget, device: str, facts: Mapping[str, Any], emit: Emit
-) -> dict[str, Any]:
-    """Predictions of a checkpoint from disk, every evaluator's score, and both by item in items.parquet."""
-    files = target.checkpoint
-    check_fits(files, scoring.base, scoring.labels, scoring.task)
-    tensors = list(checkpoint_tensors(files))
-    sha256 = checkpoint_sha256(files, tensors)
-    broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
-    if broken:
-        failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors"
-        return {"evaluations": [], "signature": None, "checkpoint_sha256": sha256, "failure": failure}
-    items = load_items(Path(scoring.eval_path), scoring.columns)
-    emit("start", None, {"what": f"scoring {files.name} on {len(items)} items"})
-    network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
-    predictions = tasks.find(scoring.task).predict(network, items, scoring, device)
-    if told := predictions.truncated.in_words("eval", len(items), scoring.max_length):
-        emit("warning", None, {"text": told})
-    if target.label_order is not None:
-        predictions = predictions.reordered(target.label_order, scoring.labels)
-    del network  # an evaluator may need the memory
-    checkpoint = Checkpoint(files, scoring.base, scoring.batch_size, scoring.max_length, device)
-    evaluators = {
-        entry.metric: build(entry.evaluator, entry.args, Path(scoring.folder)) for entry in scoring.evaluators
-    }
-    evaluations, columns = evaluate(evaluators, items, predictions, checkpoint)
-    for evaluation in evaluations:
-        for kind, text in _told(evaluation):
-            emit(kind, None, {"text": f"{files.name}: {evaluation.metric}: {text}"})
-    write_table(Path(target.out) / ITEMS, items, predictions, scoring.labels, columns)
-    described = {entry.metric: describe(evaluators[entry.metric], entry.backend) for entry in evaluations}
-    return {
-        "evaluations": [asdict(evaluation) for evaluation in evaluations],
-        "signature": signature.of_scoring(scoring, items.sha256, described, facts, predictions.settings),
-        "checkpoint_sha256": sha256,
-        "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
-        "truncated": asdict(predictions.truncated),
-        "failure": _no_better_than_trivial(evaluators, scoring.primary, evaluations),
-    }
+class Scorer:
+    """Scores checkpoints of one base: the items are read and encoded once, and so is what all of them have in common.
+
+    Args:
+        scoring: Everything a score depends on besides the checkpoint.
+        device: "cpu" or "cuda".
+        facts: This process's environment.
+        cache: Where features of a frozen backbone are kept.
+        emit: Told of what happens.
+    """
+
+    def __init__(
+        self, scoring: Scoring, device: str, facts: Mapping[str, Any], cache: FeatureCache, emit: Emit
+    ) -> None:
+        self._scoring, self._device, self._facts, self._cache, self._emit = scoring, device, facts, cache, emit
+        self._task = tasks.find(scoring.task)
+        self._opened: dict[str, Network] = {}
+        self._ends: dict[str, tuple[Network, FeatureRows] | None] = {}
+
+    @cached_property
+    def _items(self) -> Items:
+        return load_items(Path(self._scoring.eval_path), self._scoring.columns)
+
+    @cached_property
+    def _lesson(self) -> Any:
+        return self._task.encode(self._items, self._scoring)
+
+    def score(self, target: ScoreTarget) -> dict[str, Any]:
+        """Predictions of a checkpoint from disk, every evaluator's score, and both by item in items.parquet."""
+        scoring, files = self._scoring, target.checkpoint
+        check_fits(files, scoring.base, scoring.labels, scoring.task)
+        tensors = list(checkpoint_tensors(files))
+        sha256 = checkpoint_sha256(files, tensors)
+        broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
+        if broken:
+            failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors"
+            return {"evaluations": [], "signature": None, "checkpoint_sha256": sha256, "failure": failure}
+        items = self._items
+        self._emit("start", None, {"what": f"scoring {files.name} on {len(items)} items"})
+        predictions = self._predict(files)
+        if told := predictions.truncated.in_words("eval", len(items), scoring.max_length):
+            self._emit("warning", None, {"text": told})
+        if target.label_order is not None:
+            predictions = predictions.reordered(target.label_order, scoring.labels)
+        checkpoint = Checkpoint(files, scoring.base, scoring.batch_size, scoring.max_length, self._device)
+        evaluators = {
+            entry.metric: build(entry.evaluator, entry.args, Path(scoring.folder)) for entry in scoring.evaluators
+        }
+        evaluations, columns = evaluate(evaluators, items, predictions, checkpoint)
+        for evaluation in evaluations:
+            for kind, text in _told(evaluation):
+                self._emit(kind, None, {"text": f"{files.name}: {evaluation.metric}: {text}"})
+        write_table(Path(target.out) / ITEMS, items, predictions, scoring.labels, columns)
+        described = {entry.metric: describe(evaluators[entry.metric], entry.backend) for entry in evaluations}
+        return {
+            "evaluations": [asdict(evaluation) for evaluation in evaluations],
+            "signature": signature.of_scoring(scoring, items.sha256, described, self._facts, predictions.settings),
+            "checkpoint_sha256": sha256,
+            "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
+            "truncated": asdict(predictions.truncated),
+            "failure": _no_better_than_trivial(evaluators, scoring.primary, evaluations),
+        }
+
+    def _predict(self, files: CheckpointFiles) -> Any:
+        """What a checkpoint says; an adapter or a model is let go with this call: an evaluator may need the memory."""
+        scoring = self._scoring
+        network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, self._opened)
+        rows = self._lesson
+        if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
+            network, rows = end
+        return self._task.predict(network, rows, scoring, self._device)
+
+    def _end(self, network: Network, pooling: str) -> "tuple[Network, FeatureRows] | None":
+        """The end of a network with a linear head, and what it reads; None where it is another kind of head."""
+        from seedband import features, linear_heads
+
+        if pooling not in self._ends:
+            network.module.to(self._device)
+            probe = self._lesson.batch([0, len(self._items) - 1], self._device)
+            head, found = linear_heads.linear_head(network, probe, network.module.eval), None
+            if head is not None:
+                key = [*rows_key(self._scoring, self._items.contents), pooling]
+                size = self._scoring.batch_size
+                known = features.compute_features(head, self._lesson, size, self._device, self._cache, key)
+                found = features.on_features(network, head), features.FeatureRows(self._lesson, known)
+            self._ends[pooling] = found
+        return self._ends[pooling]
 
 
 def evaluate(

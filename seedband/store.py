@@ -35,6 +35,8 @@ VERSIONS = {
     "reported": 1,
     "reported-sweep": 1,
 }
+#: Names the folder for what can be made again.
+CACHE = "SEEDBAND_CACHE_DIR"
 #: What `replacing` calls its temporary files.
 PART = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.part")
 #: A JSON file of ours is never larger; a larger one is not read into memory.
@@ -67,6 +69,15 @@ def replacing(path: Path) -> Iterator[Path]:
         raise WorkFailed.from_os(error, f"write {path}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: SEEDBAND_CACHE_DIR, or where this system keeps caches."""
+    if own := os.environ.get(CACHE):
+        return Path(own).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("seedband", appauthor=False)
 
 
 def remove_parts(folder: Path, name: str | None = None) -> None:

@@ -21,11 +21,12 @@ from seedband import commands, determinism, environment, provenance, reported, s
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
+from seedband.feature_cache import FOLDER, FeatureCache, trim
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.models import recognise
 from seedband.records import Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.schema import checked, read_record
-from seedband.scoring import score_checkpoint
+from seedband.scoring import Scorer
 from seedband.seeding import item_keys
 from seedband.trained import TRAINED, file_hashes, record_of, take_over
 from seedband.trainers import TrainContext, load
@@ -101,7 +102,9 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         item_keys=tuple(item_keys(train_items.contents)),
         device=device,
         identity=store.digest([signature.training_identity(known), facts["fingerprint"], facts["versions"], device]),
+        features=feature_cache(facts, pins),
     )
+    scorer = Scorer(job.scoring, device, facts, context.features, emit)
     emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
     waiting = []
     for run in job.runs:
@@ -110,33 +113,40 @@ def run_train(job: TrainJob, emit: Emit) -> None:
             waiting.append(run)
         else:
             emit("witness", run.seed, known_of_run["witnesses"])
-            _finish(job, run, known_of_run, pins, emit)
+            _finish(job, run, known_of_run, pins, scorer, emit)
     if waiting:
-        _train(job, context, waiting, {"environment": facts, "pins": pins}, emit)
+        _train(job, context, waiting, {"environment": facts, "pins": pins}, scorer, emit)
 
 
 def _train(
-    job: TrainJob, context: TrainContext, runs: Sequence[SeedRun], process: Mapping[str, Any], emit: Emit
+    job: TrainJob,
+    context: TrainContext,
+    runs: Sequence[SeedRun],
+    process: Mapping[str, Any],
+    scorer: Scorer,
+    emit: Emit,
 ) -> None:
     """Train these seeds; what each left is on record before its scores are asked for."""
     started = time.monotonic()
     for trained in load(context.recipe.train.method).train(context, runs, emit):
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - started if trained.seconds is None else trained.seconds
         if told := trained.truncated.in_words("train", len(context.items), context.scoring.max_length):
             emit("warning", None, {"text": told})
         record = record_of(trained, process, round(seconds, 3))
         folder, run = Path(trained.run.folder), trained.run
         content = {"seed": run.seed, "streams": dict(run.streams), "files": file_hashes(folder), "record": record}
         store.write_json(folder / TRAINED, "trained", {"identity": context.identity, **content})
-        _finish(job, run, record, process["pins"], emit)
+        _finish(job, run, record, process["pins"], scorer, emit)
         started = time.monotonic()
 
 
-def _finish(job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], emit: Emit) -> None:
+def _finish(
+    job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], scorer: Scorer, emit: Emit
+) -> None:
     """Score what training left, and make a finished run of it."""
     from seedband.trainers import resume
 
-    record = _run_record(job, run, known, pins, emit)
+    record = _run_record(job, run, known, pins, scorer)
     if record["pins_flipped"]:
         text = f"seed {run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
         emit("warning", run.seed, {"text": text})
@@ -157,8 +167,9 @@ def run_score(job: ScoreJob, emit: Emit) -> None:
     determinism.pin(job.determinism)
     device = resolve_device(job.scoring.device)
     facts = environment.describe(device)
+    scorer = Scorer(job.scoring, device, facts, feature_cache(facts, determinism.read_back()), emit)
     for target in job.targets:
-        result = score_checkpoint(job.scoring, target, device, facts, emit)
+        result = scorer.score(target)
         store.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
         emit("scored", None, {"checkpoint": target.checkpoint.name})
 
@@ -177,6 +188,14 @@ def run_probe(job: ProbeJob, emit: Emit) -> None:
     determinism.pin(job.determinism)
     device = resolve_device(job.device)
     emit("probed", None, {"environment": environment.describe(device), "pins": determinism.read_back()})
+
+
+def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any]) -> FeatureCache:
+    """Where features of a frozen backbone are kept, apart for every class of numerics."""
+    folder = store.cache_folder() / FOLDER
+    trim(folder)
+    apart = [facts["fingerprint"], facts["versions"], facts["hardware"], facts["device"], pins["threads"]]
+    return FeatureCache(folder, store.digest(apart))
 
 
 def resolve_device(asked: str) -> str:
@@ -209,7 +228,7 @@ def read_job(path: Path) -> Job:
 
 
 def _run_record(
-    job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], emit: Emit
+    job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], scorer: Scorer
 ) -> dict[str, Any]:
     scored: dict[str, Any] = {
         "evaluations": [],
@@ -220,8 +239,7 @@ def _run_record(
     }
     if not known["failure"]:
         files = recognise(Path(run.folder), f"seed {run.seed}")
-        facts = known["environment"]
-        scored = score_checkpoint(job.scoring, ScoreTarget(files, run.folder), facts["device"], facts, emit)
+        scored = scorer.score(ScoreTarget(files, run.folder))
     if scored["signature"] is not None:
         scored["signature"] |= signature.of_training(job.recipe)
     return {

@@ -1,7 +1,7 @@
 """A tiny recipe on a tiny encoder, swept once for the whole session; tests copy what they change."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
     """One folder for all workers of the test run."""
     root = tmp_path_factory.getbasetemp()
     return root if worker_id == "master" else root.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(shared_folder: Path) -> Iterator[None]:
+    """No test reads what a user's own work left in the cache, and none adds to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEEDBAND_CACHE_DIR", str(shared_folder / "cache"))
+        yield
 
 
 # A busy machine is no failure: examples are bounded in number, not in time.

@@ -10,9 +10,10 @@ import pytest
 
 from seedband.checkpoints import check_fits, open_checkpoint
 from seedband.errors import Refused
+from seedband.feature_cache import FeatureCache
 from seedband.models import locate_base, recognise
 from seedband.records import CheckpointFiles
-from seedband.scoring import score_checkpoint
+from seedband.scoring import Scorer
 from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
@@ -125,4 +126,4 @@ def test_scoring_looks_at_the_headers_first(base, tmp_path):
     files = CheckpointFiles("head", str(tmp_path / "head"), "head")
     scoring = SimpleNamespace(base=base, labels=LABELS, task="text-classification")
     with pytest.raises(Refused, match="its tensors"):
-        score_checkpoint(scoring, SimpleNamespace(checkpoint=files), "cpu", {}, lambda *_: None)
+        Scorer(scoring, "cpu", {}, FeatureCache(), lambda *_: None).score(SimpleNamespace(checkpoint=files))

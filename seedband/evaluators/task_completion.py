@@ -14,7 +14,7 @@ from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, Generations, Scored
 from seedband.evaluators.extras import require
-from seedband.evaluators.judge.cache import FOLDER, Cache, Judgement, cache_file
+from seedband.evaluators.judge.cache import Cache, Judgement, cache_file
 from seedband.evaluators.judge.endpoint import Endpoint
 from seedband.evaluators.judge.rubric import Rubric, RubricName, as_share
 from seedband.schema import problems_of
@@ -83,7 +83,7 @@ class TaskCompletion(Evaluator):
     @property
     def environment(self) -> tuple[str, ...]:
         """Variables that it reads: none of them moves a score."""
-        return (self.api_key_env, FOLDER, "HF_HUB_OFFLINE")
+        return (self.api_key_env, store.CACHE, "HF_HUB_OFFLINE")
 
     @property
     def sends_to(self) -> str:
@@ -92,7 +92,7 @@ class TaskCompletion(Evaluator):
 
     def check_ready(self, *, offline: bool = False) -> None:
         """Find out whether the endpoint could be asked; it is not."""
-        for module in (self.library, "httpx2", "platformdirs"):
+        for module in (self.library, "httpx2"):
             require(module, self.extra)
         self.endpoint.check()
 

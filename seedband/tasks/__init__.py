@@ -39,10 +39,10 @@ BUILT_IN: Mapping[str, Kind] = {
 
 
 class Lesson(Protocol):
-    """Training rows, encoded once for all seeds of a job."""
+    """Rows to learn from or to be asked about, encoded once for all seeds of a job."""
 
-    #: Rows in the order in which they share batches best, for what is computed once.
-    by_length: Sequence[int]
+    #: How much of a batch every row takes, in tokens where it is text: rows of like length share batches best.
+    lengths: Sequence[int]
     #: Whether a batch is padded on the left.
     left_padded: bool
     #: What was left out of them.
@@ -74,11 +74,11 @@ class Task(Protocol):
         ...
 
     def encode(self, items: "Items", scoring: "Scoring") -> Lesson:
-        """Rows to learn from."""
+        """Rows as the base's tokenizer or image processor reads them."""
         ...
 
-    def predict(self, network: "Network", items: "Items", scoring: "Scoring", device: str) -> Any:
-        """What a network says about every item, in the order given."""
+    def predict(self, network: "Network", lesson: Lesson, scoring: "Scoring", device: str) -> Any:
+        """What a network says about every row, in the order given; the same rows make the same batches for each."""
         ...
 
 

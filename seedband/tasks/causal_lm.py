@@ -77,14 +77,14 @@ class Lesson:
     left_padded = True
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
-        self._tokenizer = load_tokenizer(scoring.base.path)
-        self.rows = tokenised(self._tokenizer, items, scoring.max_length)
-        self.by_length = sorted(range(len(self.rows)), key=lambda row: len(self.rows[row].prompt))
+        self.tokenizer = load_tokenizer(scoring.base.path)
+        self.rows = tokenised(self.tokenizer, items, scoring.max_length)
+        self.lengths = [len(row.prompt) + len(row.completion) for row in self.rows]
         self.truncated = truncation(self.rows)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Prompts and completions, padded on the left to the longest row."""
-        return whole(self._tokenizer, [self.rows[row] for row in rows], device)
+        return whole(self.tokenizer, [self.rows[row] for row in rows], device)
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of the completions' cross-entropies."""
@@ -96,14 +96,13 @@ class Lesson:
 
 
 def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Rows to learn from."""
+    """Prompts with their completions, as the base's tokenizer reads them."""
     return Lesson(items, scoring)
 
 
-def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Generations:
+def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Generations:
     """The greedy completion of every prompt, and how unlikely the reference was."""
-    tokenizer = load_tokenizer(scoring.base.path)
-    rows = tokenised(tokenizer, items, scoring.max_length)
+    tokenizer, rows = lesson.tokenizer, lesson.rows
     vocabulary = int(getattr(model.module.config, "vocab_size", len(tokenizer)))
     model.module.to(device).eval()
     ends = ends_of(tokenizer, rows, Path(scoring.base.path))
@@ -119,7 +118,7 @@ def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Gene
             for row, text, value in zip(chosen, said, summed, strict=True):
                 texts[row], losses[row] = text, value
     n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
-    truncated = replace(truncation(rows), questions=sum(row.question_cut > 0 for row in rows))
+    truncated = replace(lesson.truncated, questions=sum(row.question_cut > 0 for row in rows))
     settings = {"ends": ends, "tokens": digest(rows)}
     return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, settings)
 

@@ -1,6 +1,6 @@
 """What classifying texts and images has in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,19 +33,20 @@ def loss(logits: torch.Tensor, targets: torch.Tensor, rows: Sequence[int]) -> to
     return functional.cross_entropy(logits.float(), targets[list(rows)].to(logits.device), reduction="sum")
 
 
-def in_batches(
-    model: Network,
-    batch: Callable[[Sequence[int]], dict[str, torch.Tensor]],
-    order: Sequence[int],
-    batch_size: int,
-    device: str,
-) -> NDArray[np.float64]:
-    """Logits of every row, shape (n_rows, n_classes), computed in the order given and returned in that of the rows."""
+def by_length(lengths: Sequence[int]) -> list[int]:
+    """Rows from short to long: batches of rows of like length waste little on padding."""
+    return sorted(range(len(lengths)), key=lengths.__getitem__)
+
+
+def in_batches(model: Network, lesson: Any, batch_size: int, device: str) -> NDArray[np.float64]:
+    """Logits of every row, shape (n_rows, n_classes), computed in the order of their lengths."""
     model.module.to(device).eval()
+    order = by_length(lesson.lengths)
     parts: list[Any] = [None] * len(order)
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            for row, values in zip(chosen, model.forward(batch(chosen)).double().cpu().numpy(), strict=True):
+            logits = model.forward(lesson.batch(chosen, torch.device(device)))
+            for row, values in zip(chosen, logits.double().cpu().numpy(), strict=True):
                 parts[row] = values
     return np.stack(parts)

@@ -69,14 +69,14 @@ class Lesson:
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._images = Images(scoring.base.path, items.inputs)
-        self._targets = torch.tensor(targets_of(items, scoring.labels))
+        self.targets = torch.tensor(targets_of(items, scoring.labels))
         self.batch = self._images.batch
-        self.by_length = list(range(len(items)))
+        self.lengths = [1] * len(items)
         self.truncated = Truncation()
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""
-        return loss(logits, self._targets, rows)
+        return loss(logits, self.targets, rows)
 
     def units(self, rows: Sequence[int]) -> int:
         """Rows."""
@@ -84,16 +84,11 @@ class Lesson:
 
 
 def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Rows to learn from."""
+    """Images as the base's image processor reads them."""
     return Lesson(items, scoring)
 
 
-def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Predictions:
+def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:
     """Logits of every image."""
-    images = Images(scoring.base.path, items.inputs)
-
-    def batch(chosen: Sequence[int]) -> dict[str, torch.Tensor]:
-        return images.batch(chosen, torch.device(device))
-
-    logits: Any = in_batches(model, batch, range(len(items)), scoring.batch_size, device)
-    return Predictions(targets_of(items, scoring.labels), logits)
+    logits: Any = in_batches(model, lesson, scoring.batch_size, device)
+    return Predictions(lesson.targets.numpy(), logits)

@@ -33,8 +33,8 @@ class Lesson:
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
         self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
-        self._targets = torch.tensor(targets_of(items, scoring.labels))
-        self.by_length = by_length(self._rows)
+        self.targets = torch.tensor(targets_of(items, scoring.labels))
+        self.lengths = [len(row["input_ids"]) for row in self._rows]
         self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
@@ -43,7 +43,7 @@ class Lesson:
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""
-        return loss(logits, self._targets, rows)
+        return loss(logits, self.targets, rows)
 
     def units(self, rows: Sequence[int]) -> int:
         """Rows."""
@@ -51,26 +51,14 @@ class Lesson:
 
 
 def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Rows to learn from."""
+    """Texts as the base's tokenizer reads them."""
     return Lesson(items, scoring)
 
 
-def predict(model: Network, items: Items, scoring: Scoring, device: str) -> Predictions:
-    """Logits of every text; the same texts make the same batches, of similar length, for every checkpoint."""
-    tokenizer = load_tokenizer(scoring.base.path)
-    rows = encode_texts(tokenizer, items.inputs, scoring.max_length)
-
-    def batch(chosen: Sequence[int]) -> dict[str, torch.Tensor]:
-        return collate(tokenizer, [rows[row] for row in chosen], torch.device(device))
-
-    logits = in_batches(model, batch, by_length(rows), scoring.batch_size, device)
-    truncated = truncation(tokenizer, items.inputs, rows, scoring.max_length)
-    return Predictions(targets_of(items, scoring.labels), logits, truncated)
-
-
-def by_length(rows: Sequence[dict[str, list[int]]]) -> list[int]:
-    """Rows from short to long: batches of texts of similar length waste little on padding."""
-    return sorted(range(len(rows)), key=lambda row: len(rows[row]["input_ids"]))
+def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:
+    """Logits of every text."""
+    logits = in_batches(model, lesson, scoring.batch_size, device)
+    return Predictions(lesson.targets.numpy(), logits, lesson.truncated)
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[dict[str, list[int]]]:

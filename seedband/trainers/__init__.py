@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from seedband.dataset import Items
 from seedband.errors import UsageError
+from seedband.feature_cache import FeatureCache
 from seedband.records import Recipe, Scoring, SeedRun, Truncation
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class TrainContext:
         item_keys: Key of each row, by which the order is drawn.
         device: "cpu" or "cuda".
         identity: What must be equal for a killed run to go on: recipe, data, base and environment, as a hash.
+        features: Where features of a frozen backbone are kept.
     """
 
     recipe: Recipe
@@ -61,6 +63,7 @@ class TrainContext:
     item_keys: tuple[str, ...]
     device: str
     identity: str
+    features: FeatureCache = field(default_factory=FeatureCache)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class TrainedRun:
         steps: Optimizer steps taken.
         attention: The attention implementation in use.
         truncated: What was left out of the training rows.
+        seconds: What it took, where that is not the time since the run before was there.
     """
 
     run: SeedRun
@@ -84,6 +88,7 @@ class TrainedRun:
     steps: int
     attention: str
     truncated: Truncation = field(default_factory=Truncation)
+    seconds: float | None = None
 
 
 class Report(Protocol):

@@ -54,7 +54,7 @@ class KeyedDropout(TorchFunctionMode):
             items: Key of the item in each row of the batch.
         """
         self._pass = f"{step}|{accumulated}"
-        self._rows = [f"{epoch}|{item}" for item in items]
+        self._rows = [row_key(epoch, item) for item in items]
         self._calls.clear()
         # What draws in another way (feature dropout, layer drop) is at least the same in every run of this seed.
         torch.manual_seed(derive(self._seed, self._pass))
@@ -121,7 +121,7 @@ class KeyedDropout(TorchFunctionMode):
         by_row = values.dim() > 0 and len(values) == len(self._rows)
         keys = self._rows if by_row else [self._pass]
         seeds = [derive(self._seed, key, *place) for key in keys]
-        kept = _draw_kept(values, p, seeds, self._generator(values.device))
+        kept = draw_kept(values, p, seeds, self._generator(values.device))
         if by_row and self._left_padded and values.dim() == 3:  # noqa: PLR2004  (rows, tokens, width)
             kept = kept.flip(1)
         self._note(kept)
@@ -157,7 +157,12 @@ class KeyedDropout(TorchFunctionMode):
         self._inside.pop()
 
 
-def _draw_kept(values: torch.Tensor, p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+def row_key(epoch: int, item: str) -> str:
+    """What an item's masks of one epoch are keyed by, beside the seed, the module and the call."""
+    return f"{epoch}|{item}"
+
+
+def draw_kept(values: torch.Tensor, p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """Which elements are kept, as a boolean mask: drawn for as many equal parts of the first axis as there are seeds.
 
     Random 64-bit words are read as four 16-bit numbers each and compared with a threshold, in half the time of

@@ -1,89 +1,147 @@
 """Method `head`: the backbone is frozen and never drops out; only the classification head is trained.
 
-With the embedding model's own pooling the pooled features are computed once for all seeds of the group and all
-epochs. With the architecture's own head the whole model runs, its backbone in eval mode.
+A head that is one linear layer reads features that are the same for every seed and epoch: they are computed once, and
+the heads of a group are trained side by side. Any other head is trained under its backbone, one seed after the other.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from seedband import store, tasks
+from seedband.feature_cache import rows_key
+from seedband.features import FeatureRows, compute_features, on_features
 from seedband.initializers import as_dicts, draw_new
+from seedband.linear_heads import LinearHead, linear_head
 from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
-from seedband.networks import Network, pool, pooled
+from seedband.networks import Network, pooled
 from seedband.records import SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
+from seedband.trainers.journal import Course, Named
 from seedband.trainers.loop import Trainable, fit
+from seedband.trainers.stack import Drawn, Fixed, fit_stack
 
+#: Rows of which features are computed in one forward pass.
 FEATURE_BATCH = 64
-Logits = Callable[[Sequence[int]], torch.Tensor]
+
+
+class _Trained(NamedTuple):
+    """A head that was trained."""
+
+    run: SeedRun
+    course: Course
+    initializers: list[dict[str, Any]]
+    tensors: Mapping[str, torch.Tensor]
+    seconds: float | None = None
 
 
 def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
     """Train the heads of a group of seeds over one frozen backbone."""
-    scoring, dropout = context.scoring, context.recipe.head.dropout
-    task = tasks.find(scoring.task)
+    scoring, task = context.scoring, tasks.find(context.scoring.task)
     pooling = resolve_pooling(context.recipe.head.pooling, Path(scoring.base.path))
-    network = (
-        task.load(scoring.base.path, scoring.labels)
-        if pooling == "model"
-        else pooled(scoring.base.path, scoring.labels, pooling, dropout)
-    )
-    module = network.module.to(context.device).eval()
-    for name, parameter in module.named_parameters():
+    if pooling == "model":
+        network = task.load(scoring.base.path, scoring.labels)
+    else:
+        network = pooled(scoring.base.path, scoring.labels, pooling, context.recipe.head.dropout)
+    network.module.to(context.device).eval()
+    for name, parameter in network.module.named_parameters():
         parameter.requires_grad_(name in network.new)
-    new = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     lesson = task.encode(context.items, scoring)
-    logits = (_architecture_head if pooling == "model" else _pooled_head)(network, lesson, context, pooling)
-
-    def loss(rows: Sequence[int]) -> torch.Tensor:
-        summed: torch.Tensor = lesson.loss(logits(rows), rows)
-        return summed
-
-    for run in runs:
-        init = context.recipe.init
-        records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std)
-        course = fit(context, Trainable(module, loss, lesson.units, new, new), run, report)
-        if not course.failure:
-            _save(new, Path(run.folder), context, pooling)
-        told = course.failure, course.witnesses, as_dicts(records), course.steps, network.attention
-        yield TrainedRun(run, *told, lesson.truncated)
+    for trained in _ways(context, network, lesson, pooling).train(runs, report):
+        if not trained.course.failure:
+            _save(trained.tensors, Path(trained.run.folder), context, pooling)
+        course = trained.course
+        told = course.failure, course.witnesses, trained.initializers, course.steps, network.attention
+        yield TrainedRun(trained.run, *told, lesson.truncated, trained.seconds)
 
 
-def _pooled_head(network: Network, lesson: Any, context: TrainContext, pooling: Any) -> Logits:
-    """Logits from features that are computed once: the backbone gives the same for every seed and epoch."""
-    modules: Any = network.module
-    features = _features(modules["backbone"], lesson, context, pooling)
-    modules["dropout"].train()
-    return lambda rows: modules["classifier"](modules["dropout"](features[list(rows)]))
+def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str) -> "_Stacked | _Alone":
+    """The way in which these heads are trained."""
+    new = [(name, p) for name, p in network.module.named_parameters() if p.requires_grad]
+    probe = lesson.batch([0, len(lesson.lengths) - 1], torch.device(context.device))
+    head = linear_head(network, probe, lambda: _set_mode(network))
+    if head is None:
+        _set_mode(network)
+        return _Alone(context, network, new, lesson, lesson.lengths)
+    key = [*rows_key(context.scoring, context.items.contents), pooling]
+    features = compute_features(head, lesson, FEATURE_BATCH, context.device, context.features, key)
+    if context.recipe.train.precision == "fp32":
+        return _Stacked(context, network, new, lesson.targets, head, features)
+    end = on_features(network, head)
+    end.module.train()
+    return _Alone(context, end, new, FeatureRows(lesson, features))
 
 
-def _features(backbone: torch.nn.Module, lesson: Any, context: TrainContext, pooling: Any) -> torch.Tensor:
-    """Pooled output of every training row, shape (n_rows, width)."""
-    order, width = lesson.by_length, backbone.config.hidden_size  # type: ignore[union-attr]
-    features = torch.empty(len(order), width, device=context.device)  # type: ignore[arg-type]
-    with torch.no_grad():
-        for start in range(0, len(order), FEATURE_BATCH):
-            chosen = order[start : start + FEATURE_BATCH]
-            batch = lesson.batch(chosen, features.device)
-            features[chosen] = pool(backbone(**batch).last_hidden_state, batch.get("attention_mask"), pooling)
-    return features
+@dataclass(frozen=True)
+class _Stacked:
+    """Linear heads on features, side by side."""
+
+    context: TrainContext
+    network: Network
+    new: Sequence[Named]
+    targets: torch.Tensor
+    head: LinearHead
+    features: torch.Tensor
+
+    def train(self, runs: Sequence[SeedRun], report: Report) -> Iterator[_Trained]:
+        started = time.monotonic()
+        fixed = Fixed(
+            self.features, self.targets.to(self.features.device), self.head.name, self.head.dropout, self.head.rate
+        )
+        heads, initializers = [], {}
+        for run in runs:
+            initializers[run.seed] = _draw(self.new, run, self.context, self.network)
+            layer = self.head.layer
+            bias = None if layer.bias is None else layer.bias.detach().clone()
+            heads.append(Drawn(run, layer.weight.detach().clone(), bias))
+        for done in list(fit_stack(self.context, fixed, heads, report)):
+            seconds = (time.monotonic() - started) / len(runs)
+            yield _Trained(done.run, done.course, initializers[done.run.seed], done.tensors, seconds)
 
 
-def _architecture_head(network: Network, lesson: Any, context: TrainContext, _: Any) -> Logits:
-    """Logits of the whole model; what lies beside its backbone is the head, and only that drops out."""
-    model: Any = network.module
-    for name, child in model.named_children():
-        child.train(mode=name != model.base_model_prefix)
-    return lambda rows: network.forward(lesson.batch(rows, torch.device(context.device)))
+@dataclass(frozen=True)
+class _Alone:
+    """Heads of any kind, one after the other."""
+
+    context: TrainContext
+    network: Network
+    new: Sequence[Named]
+    lesson: Any
+    lengths: Sequence[int] | None = None
+
+    def train(self, runs: Sequence[SeedRun], report: Report) -> Iterator[_Trained]:
+        lesson, device = self.lesson, torch.device(self.context.device)
+
+        def loss(rows: Sequence[int]) -> torch.Tensor:
+            summed: torch.Tensor = lesson.loss(self.network.forward(lesson.batch(rows, device)), rows)
+            return summed
+
+        for run in runs:
+            initializers = _draw(self.new, run, self.context, self.network)
+            trainable = Trainable(self.network.module, loss, lesson.units, self.new, self.new, self.lengths)
+            course = fit(self.context, trainable, run, report)
+            yield _Trained(run, course, initializers, dict(self.new))
 
 
-def _save(new: Sequence[tuple[str, torch.nn.Parameter]], folder: Path, context: TrainContext, pooling: str) -> None:
+def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> list[dict[str, Any]]:
+    init = context.recipe.init
+    return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std))
+
+
+def _set_mode(network: Network) -> None:
+    """What lies beside the backbone is the head, and only that drops out."""
+    module: Any = network.module
+    for name, child in module.named_children():
+        child.train(mode=name != getattr(module, "base_model_prefix", "backbone"))
+
+
+def _save(tensors: Mapping[str, torch.Tensor], folder: Path, context: TrainContext, pooling: str) -> None:
     """The new tensors only, and what it takes to put them back on their base."""
-    save_tensors(folder / HEAD_WEIGHTS, dict(new))
+    save_tensors(folder / HEAD_WEIGHTS, tensors)
     content = {
         "base": context.scoring.base.reference,
         "base_sha256": context.scoring.base.sha256,

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import torch
 from annotated_types import Ge
@@ -25,6 +25,12 @@ from seedband.trainers import TRAINING, trace_path, training_files
 #: Moments and step count of AdamW.
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 Named = tuple[str, torch.nn.Parameter]
+
+
+class Moments(Protocol):
+    """An optimizer, as far as it is kept: by parameter, what MOMENTS names."""
+
+    state: Any
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,7 @@ class _StateFile:
     trace_sha256: str
 
 
-def save(
-    folder: Path, parameters: Sequence[Named], optimizer: torch.optim.Optimizer, progress: Progress, identity: str
-) -> None:
+def save(folder: Path, parameters: Sequence[Named], optimizer: Moments, progress: Progress, identity: str) -> None:
     """Write a training checkpoint, and remove the one before it.
 
     Args:
@@ -90,7 +94,7 @@ def save(
 
 
 def load(
-    folder: Path, parameters: Sequence[Named], optimizer: torch.optim.Optimizer, initial: dict[str, Any], identity: str
+    folder: Path, parameters: Sequence[Named], optimizer: Moments, initial: dict[str, Any], identity: str
 ) -> Progress | str:
     """Bring weights and optimizer to where the run stopped.
 
@@ -134,7 +138,7 @@ def _trace_sha256(folder: Path, size: int) -> str:
         return hashlib.sha256(trace.read(size)).hexdigest()
 
 
-def _restore(parameters: Sequence[Named], optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+def _restore(parameters: Sequence[Named], optimizer: Moments, tensors: dict[str, torch.Tensor]) -> None:
     """Put every tensor in place, or none: what is missing or of another shape is found before anything changes.
 
     A parameter that never had a gradient has no moments.

@@ -45,6 +45,10 @@ def scoring(base: Path, max_length: int = 64, batch_size: int = 4) -> Scoring:
     return Scoring(where, "causal-lm", max_length, batch_size, "cpu", (), "", {}, (evaluator,), said, "")
 
 
+def predict(model, items, given: Scoring):
+    return causal_lm.predict(model, causal_lm.encode(items, given), given, "cpu")
+
+
 @pytest.fixture
 def items(tmp_path):
     rows = [{"prompt": prompt, "completion": f" {word}"} for prompt, word in zip(PROMPTS, "abcd", strict=True)]
@@ -53,7 +57,7 @@ def items(tmp_path):
 
 def test_losses_and_answers_are_those_of_each_row_alone(folder, items):
     base = folder / "plain"
-    said = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base), "cpu")
+    said = predict(causal_lm.load(str(base), ()), items, scoring(base))
     model, tokenizer = AutoModelForCausalLM.from_pretrained(base).eval(), AutoTokenizer.from_pretrained(base)
     for row, (prompt, completion) in enumerate(zip(items.inputs, items.targets, strict=True)):
         given = tokenizer(prompt)["input_ids"]
@@ -74,8 +78,8 @@ def test_a_model_without_torchs_attention_answers_with_its_own(folder, items, tm
     AutoModelForCausalLM.from_config(Gemma2Config(**sizes, **heads, eos_token_id=2)).save_pretrained(base)
     model = causal_lm.load(str(base), ())
     assert model.attention == "eager"
-    said = causal_lm.predict(model, items, scoring(base), "cpu")
-    apart = causal_lm.predict(model, items, scoring(base, batch_size=1), "cpu")
+    said = predict(model, items, scoring(base))
+    apart = predict(model, items, scoring(base, batch_size=1))
     np.testing.assert_allclose(said.nll, apart.nll, rtol=1e-4)
 
 
@@ -132,9 +136,7 @@ def test_what_is_asked_does_not_depend_on_what_shall_be_said(folder, tmp_path):
     said = []
     for name, completion in (("short", " a"), ("long", " the apple and the pear and the plum and the iron")):
         path = write(tmp_path / f"{name}.jsonl", [{"prompt": prompt, "completion": completion}])
-        said.append(
-            causal_lm.predict(causal_lm.load(str(base), ()), load_items(path, COLUMNS), scoring(base, 10), "cpu")
-        )
+        said.append(predict(causal_lm.load(str(base), ()), load_items(path, COLUMNS), scoring(base, 10)))
     short, long = said
     assert long.texts == short.texts
     assert long.truncated.tokens > short.truncated.tokens
@@ -149,7 +151,7 @@ def test_prompts_that_are_too_long_by_themselves_are_counted_apart(folder, items
     tokenizer = AutoTokenizer.from_pretrained(base)
     lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in PROMPTS]
     room = sorted(lengths)[-2]
-    found = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base, room), "cpu").truncated
+    found = predict(causal_lm.load(str(base), ()), items, scoring(base, room)).truncated
     assert found.questions == sum(length > room for length in lengths) == 1
     assert found.rows > found.questions
     assert "1 answered without the start of the prompt" in found.in_words("eval", 4, room)
@@ -185,12 +187,12 @@ def test_a_prompt_does_not_end_its_text(folder, items):
 
 def test_answers_are_greedy_whatever_the_model_asks_for(folder, items, tmp_path):
     base = shutil.copytree(folder / "plain", tmp_path / "base")
-    plain = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base), "cpu")
+    plain = predict(causal_lm.load(str(base), ()), items, scoring(base))
     asked = {"do_sample": True, "temperature": 5.0, "top_k": 3, "repetition_penalty": 9.0, "no_repeat_ngram_size": 1}
     (base / "generation_config.json").write_text(json.dumps({**asked, "min_new_tokens": 6, "num_beams": 3}))
     model = causal_lm.load(str(base), ())
     assert model.module.generation_config.repetition_penalty == 9.0
-    assert causal_lm.predict(model, items, scoring(base), "cpu").texts == plain.texts
+    assert predict(model, items, scoring(base)).texts == plain.texts
 
 
 def test_an_answer_ends_where_the_model_says_so(folder, items, tmp_path):
@@ -200,7 +202,7 @@ def test_an_answer_ends_where_the_model_says_so(folder, items, tmp_path):
     alone = AutoModelForCausalLM.from_pretrained(base).generate(**given, do_sample=False, max_new_tokens=6)
     said = alone[0, given["input_ids"].shape[1] :].tolist()
     (base / "generation_config.json").write_text(json.dumps({"eos_token_id": [tokenizer.eos_token_id, said[2]]}))
-    shorter = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base), "cpu")
+    shorter = predict(causal_lm.load(str(base), ()), items, scoring(base))
     until = said[: said.index(said[2]) + 1]
     assert len(until) < len(said)
     assert shorter.texts[0] == tokenizer.decode(until, skip_special_tokens=True).strip()
@@ -210,9 +212,9 @@ def test_an_answer_ends_where_the_model_says_so(folder, items, tmp_path):
 def test_a_candidates_own_settings_do_not_say_where_its_answers_end(folder, items, tmp_path):
     base = folder / "plain"
     candidate = shutil.copytree(base, tmp_path / "candidate")
-    plain = causal_lm.predict(causal_lm.load(str(base), ()), items, scoring(base), "cpu")
+    plain = predict(causal_lm.load(str(base), ()), items, scoring(base))
     (candidate / "generation_config.json").write_text(json.dumps({"eos_token_id": list(range(3, 300))}))
-    said = causal_lm.predict(causal_lm.load(str(candidate), ()), items, scoring(base), "cpu")
+    said = predict(causal_lm.load(str(candidate), ()), items, scoring(base))
     assert said.texts == plain.texts
     assert any(" " in text for text in said.texts)
     assert said.settings == plain.settings
@@ -223,7 +225,7 @@ def test_where_answers_end_and_what_was_asked_are_in_the_signature(folder, items
     base = folder / "plain"
     model = causal_lm.load(str(base), ())
     facts = {"fingerprint": "f00", "device": "cpu", "versions": {}}
-    settings = [causal_lm.predict(model, items, scoring(base, length), "cpu").settings for length in (64, 6)]
+    settings = [predict(model, items, scoring(base, length)).settings for length in (64, 6)]
     long, short = (of_scoring(scoring(base), "ab", {}, facts, each)["scoring"]["generation"] for each in settings)
     assert long == {"max_new_tokens": 6, **settings[0]}
     assert long["ends"] == short["ends"]
@@ -234,8 +236,8 @@ def test_where_answers_end_and_what_was_asked_are_in_the_signature(folder, items
 def test_answers_do_not_depend_on_their_company(folder, items, batch_size):
     base = folder / "plain"
     model = causal_lm.load(str(base), ())
-    together = causal_lm.predict(model, items, scoring(base, batch_size=4), "cpu")
-    apart = causal_lm.predict(model, items, scoring(base, batch_size=batch_size), "cpu")
+    together = predict(model, items, scoring(base, batch_size=4))
+    apart = predict(model, items, scoring(base, batch_size=batch_size))
     assert apart.texts == together.texts
     np.testing.assert_allclose(apart.nll, together.nll, rtol=1e-4)
 
@@ -243,7 +245,7 @@ def test_answers_do_not_depend_on_their_company(folder, items, batch_size):
 def test_no_more_logits_at_a_time_than_memory_is_meant_for(folder, items, monkeypatch):
     base = folder / "plain"
     model = causal_lm.load(str(base), ())
-    together = causal_lm.predict(model, items, scoring(base), "cpu")
+    together = predict(model, items, scoring(base))
     sizes = []
 
     def watched(batch):
@@ -252,7 +254,7 @@ def test_no_more_logits_at_a_time_than_memory_is_meant_for(folder, items, monkey
         return logits
 
     monkeypatch.setattr(causal_lm, "MAX_LOGITS", max(together.n_tokens + 1) * together.vocabulary * 2)
-    apart = causal_lm.predict(replace(model, forward=watched), items, scoring(base), "cpu")
+    apart = predict(replace(model, forward=watched), items, scoring(base))
     assert len(sizes) == 2
     assert max(sizes) <= causal_lm.MAX_LOGITS
     np.testing.assert_allclose(apart.nll, together.nll, rtol=1e-4)
@@ -302,7 +304,7 @@ def test_a_chat_ends_with_the_mark_of_its_template(folder, tmp_path, after):
         return answered
 
     model.module.generate = watched
-    said = causal_lm.predict(model, items, scoring(base), "cpu")
+    said = predict(model, items, scoring(base))
     assert said.settings["ends"] == sorted([end, eos])
     assert lengths == [1]
 

@@ -2,45 +2,23 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from training import make_context
 from transformers import get_scheduler
 
-from seedband.dataset import Items
 from seedband.errors import UsageError
-from seedband.preflight import scoring_for
 from seedband.records import (
-    Base,
-    DataSection,
-    EvaluatorSection,
-    ModelSection,
-    Recipe,
     SeedRun,
-    TrainSection,
 )
-from seedband.seeding import epoch_order, item_keys, streams
-from seedband.trainers import TrainContext
+from seedband.seeding import epoch_order, streams
 from seedband.trainers.loop import Trainable, fit
 
 FEATURES = torch.linspace(-1, 1, 30 * 4).sin().reshape(30, 4)
 TARGETS = tuple(row % 3 for row in range(30))
-
-
-def make_context(**section):
-    recipe = Recipe(
-        model=ModelSection(base="none"),
-        data=DataSection(name="d", train="t", eval="e"),
-        train=TrainSection(method="head", **{"epochs": 2, "batch_size": 8, "learning_rate": 0.05, **section}),
-        evaluate=(EvaluatorSection(evaluator="accuracy", primary=True),),
-    )
-    texts = tuple(str(row) for row in range(30))
-    items = Items(Path("x"), texts, texts, ("a",) * 30, {}, "", contents=texts)
-    scoring = scoring_for(recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), Path("x"), Path())
-    return TrainContext(recipe, scoring, items, tuple(item_keys(texts)), "cpu", "tests")
 
 
 def linear():

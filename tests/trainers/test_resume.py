@@ -12,7 +12,8 @@ import torch
 from tiny import recipe_text
 
 from seedband.trainers import TRAINING, resume
-from seedband.trainers.loop import _trace
+from seedband.trainers.steps import Step
+from seedband.trainers.trace import Trace
 
 TRACE = '{"step": 0}\n{"step": 1}\n'
 
@@ -106,12 +107,16 @@ def test_a_parameter_that_never_had_a_gradient_is_kept_without_moments(tmp_path)
 def test_steps_that_were_done_stay_in_the_trace_while_it_goes_on(tmp_path):
     path = tmp_path / "trace.jsonl"
     path.write_text(TRACE + '{"step": 2}\n{"st')
-    with _trace(path, len(TRACE)) as trace:
-        assert path.read_text() == TRACE
-        trace.write('{"step": 2, "again": true}\n')
-    assert path.read_text() == TRACE + '{"step": 2, "again": true}\n'
-    with _trace(path, 0):
-        assert path.read_text() == ""
+    trace = Trace(tmp_path, len(TRACE))
+    assert path.read_text() == TRACE
+    trace.write(Step(2, 0, [[0]]), 0.5, 0.1, 1.0)
+    assert trace.flushed() == path.stat().st_size
+    trace.close()
+    again = path.read_text()
+    assert again.startswith(TRACE)
+    assert json.loads(again.removeprefix(TRACE))["step"] == 2
+    Trace(tmp_path).close()
+    assert path.read_text() == ""
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ SQLite rather than a library of caches: diskcache opens pickles that anybody may
 (CVE-2025-69872), and what is kept here is a number and a name.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from seedband import store
 from seedband.errors import WorkFailed
 from seedband.evaluators.judge.rubric import HIGHEST, LOWEST
 
-FOLDER = "SEEDBAND_CACHE_DIR"
 #: Another form is another file.
 FILE = "judgements-1.sqlite3"
 #: Seconds that a writer waits for the others.
@@ -41,12 +40,8 @@ class Judgement:
 
 
 def cache_file() -> Path:
-    """Where judgements are kept: below SEEDBAND_CACHE_DIR, or where this system keeps caches."""
-    if own := os.environ.get(FOLDER):
-        return Path(own).expanduser().absolute() / FILE
-    import platformdirs
-
-    return platformdirs.user_cache_path("seedband", appauthor=False) / FILE
+    """Where judgements are kept."""
+    return store.cache_folder() / FILE
 
 
 class Cache:
@@ -95,5 +90,6 @@ class Cache:
             raise WorkFailed.from_os(error, f"write {self._path}") from error
         except sqlite3.Error as error:
             raise WorkFailed(
-                f"{self._path}: {error}", hint=f"check the disk and the permissions, or set {FOLDER} to another folder"
+                f"{self._path}: {error}",
+                hint=f"check the disk and the permissions, or set {store.CACHE} to another folder",
             ) from error

@@ -1,0 +1,32 @@
+"""What a trainer is given: made up, thirty rows of three classes; or by a recipe."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from seedband.dataset import Items
+from seedband.preflight import prepare, scoring_for
+from seedband.recipe import load_recipe
+from seedband.records import Base, DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection
+from seedband.seeding import item_keys
+from seedband.trainers import TrainContext
+
+
+def make_context(**section):
+    recipe = Recipe(
+        model=ModelSection(base="none"),
+        data=DataSection(name="d", train="t", eval="e"),
+        train=TrainSection(method="head", **{"epochs": 2, "batch_size": 8, "learning_rate": 0.05, **section}),
+        evaluate=(EvaluatorSection(evaluator="accuracy", primary=True),),
+    )
+    texts = tuple(str(row) for row in range(30))
+    items = Items(Path("x"), texts, texts, ("a",) * 30, {}, "", contents=texts)
+    scoring = scoring_for(recipe, Base("b", "b", "0", "0"), ("a", "b", "c"), Path("x"), Path())
+    return TrainContext(recipe, scoring, items, tuple(item_keys(texts)), "cpu", "tests")
+
+
+def context_of(tiny, **train):
+    loaded = load_recipe(tiny.config)
+    recipe = replace(loaded.recipe, train=replace(loaded.recipe.train, **{"max_steps": 4, **train}))
+    prepared = prepare(loaded._replace(recipe=recipe), offline=True)
+    items = prepared.train_items
+    return TrainContext(recipe, prepared.scoring, items, tuple(item_keys(items.contents)), "cpu", "tests")
