@@ -41,10 +41,11 @@ def train(
 ) -> list[Outcome]:
     """Run training jobs; stop as soon as two seeds turn out to be the same draw.
 
-    Of a group that crashed, seeds that had not started are trained by another job.
+    A group that crashed after its seeds had begun is split: each that is not finished is trained by a job of its own,
+    so that a crash costs the seed that causes it, and no other.
 
     Returns:
-        The jobs that crashed, with the seeds that were on their way; the others ran on, and what was finished is kept.
+        The jobs that crashed; the others ran on, and what was finished is kept.
 
     Raises:
         Refused: Two seeds share a draw that should vary, nothing varies at all, or this machine's numerics are not
@@ -67,29 +68,43 @@ def train(
     for job in jobs:
         for run in job.runs:
             Path(run.folder).mkdir(parents=True, exist_ok=True)
-    crashed: list[Outcome] = []
-    while jobs:
-        failed = [outcome for outcome in executor.run(jobs, watched) if outcome.exit_code != 0]
-        crashed += [_on_their_way(outcome, started) for outcome in failed]
-        jobs = [job for outcome in failed for job in _not_started(outcome, started)]
+    crashed, alone = _run(jobs, executor, watched, started)
+    if alone:
+        names = ", ".join(str(run.seed) for job in alone for run in job.runs)
+        on_event(Event("note", content={"text": f"seeds {names}: trained one by one after their group crashed"}))
+        crashed += _run(alone, executor, watched, started)[0]
     return crashed
 
 
-def _on_their_way(outcome: Outcome, started: Collection[int]) -> Outcome:
-    """A crash with those seeds of its job that it kept from being finished; with all of them where none had started."""
-    job = outcome.job
-    assert isinstance(job, TrainJob)
-    open_runs = [run for run in job.runs if not (Path(run.folder) / RUN).is_file()]
-    begun = tuple(run for run in open_runs if run.seed in started)
-    return replace(outcome, job=replace(job, runs=begun or tuple(open_runs)))
+def _run(
+    jobs: Sequence[TrainJob], executor: Executor, on_event: OnEvent, started: Collection[int]
+) -> tuple[list[Outcome], list[TrainJob]]:
+    """The jobs that crashed, and jobs that train each seed alone of groups that did."""
+    crashed, alone = list[Outcome](), list[TrainJob]()
+    for outcome in executor.run(jobs, on_event):
+        if outcome.exit_code:
+            split = _each_alone(outcome, started)
+            alone += split
+            crashed += [] if split else [_of_open_runs(outcome)]
+    return crashed, alone
 
 
-def _not_started(outcome: Outcome, started: Collection[int]) -> list[TrainJob]:
-    """A job for the seeds that a crash kept from starting, if others of the group had; a mistake would meet all."""
+def _each_alone(outcome: Outcome, started: Collection[int]) -> list[TrainJob]:
+    """A job for each open seed of a group that crashed on its way; a mistake, or no way to begin, would meet all."""
+    job, group = _of_open_runs(outcome).job, outcome.job
+    assert isinstance(job, TrainJob)
+    assert isinstance(group, TrainJob)
+    if len(group.runs) == 1 or told_of(outcome) or not any(run.seed in started for run in job.runs):
+        return []
+    return [replace(job, runs=(run,)) for run in job.runs]
+
+
+def _of_open_runs(outcome: Outcome) -> Outcome:
+    """A crash with those seeds of its job that it kept from being finished."""
     job = outcome.job
     assert isinstance(job, TrainJob)
-    left = tuple(run for run in job.runs if run.seed not in started)
-    return [replace(job, runs=left)] if left and len(left) < len(job.runs) and not told_of(outcome) else []
+    open_runs = tuple(run for run in job.runs if not (Path(run.folder) / RUN).is_file())
+    return replace(outcome, job=replace(job, runs=open_runs or job.runs))
 
 
 def each_warning_once(on_event: OnEvent) -> OnEvent:

@@ -1,5 +1,6 @@
 """Which runs are missing, train them, collect them: what sweep and check --more-seeds share."""
 
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -67,13 +68,14 @@ class Plan(NamedTuple):
         }
 
 
-def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | None = None) -> Plan:
+def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | None = None, *, slots: int = 1) -> Plan:
     """Which runs of a recipe are missing in a folder, and everything for which it would be refused; writes nothing.
 
     Args:
         prepared: The recipe, found sound.
         seeds: Root seeds that are wanted.
         folder: Of the sweep; runs/<data name>-<method> unless said.
+        slots: Jobs at a time.
 
     Raises:
         UsageError: The folder is another recipe's.
@@ -89,7 +91,7 @@ def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | Non
     if missing:
         _check_same_versions(finished)
     unscored = tuple(seed for seed in missing if (folders.seed_folder(target, seed) / TRAINED).is_file())
-    jobs = tuple(train_jobs(prepared, target, missing))
+    jobs = tuple(train_jobs(prepared, target, missing, slots))
     return Plan(prepared, target, tuple(seeds), finished, jobs, stale_runs(prepared, finished), unscored)
 
 
@@ -160,7 +162,7 @@ def carry_out(
     on_event = each_warning_once(on_event)
     folders.clear(plan.folder)
     # Another sweep may have finished runs before the lock was ours.
-    plan = make_plan(plan.prepared, plan.seeds, plan.folder)
+    plan = make_plan(plan.prepared, plan.seeds, plan.folder, slots=jobs)
     recipe = plan.prepared.recipe
     for text in plan.prepared.warnings:
         on_event(Event("warning", content={"text": text}))
@@ -306,10 +308,10 @@ def _crashed_seeds(
     return {seed: told for seed, told in found.items() if not (folders.seed_folder(folder, int(seed)) / RUN).is_file()}
 
 
-def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int]) -> list[TrainJob]:
-    """Jobs that train these seeds, in groups as large as the method takes."""
+def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int], slots: int = 1) -> list[TrainJob]:
+    """Jobs that train these seeds, in groups as large as the method takes and as many as there are slots."""
     recipe = prepared.recipe
-    size = find(recipe.train.method).max_group
+    size = max(1, min(find(recipe.train.method).max_group, math.ceil(len(seeds) / slots)))
     runs = [
         SeedRun(seed, streams(seed, recipe.seeds.vary), str(folders.seed_folder(folder, seed).absolute()))
         for seed in seeds

@@ -63,7 +63,7 @@ def sweep(
     if loaded.recipe.reports:
         options: dict[str, Any] = {"jobs": jobs, "offline": offline, "keep_going": keep_going, "on_event": on_event}
         return own_scores.sweep(loaded, listed, out=out, band=band, **options)
-    plan = make_plan(loaded, listed, out=out, band=band, offline=offline)
+    plan = make_plan(loaded, listed, out=out, band=band, jobs=jobs, offline=offline)
     with store.locked(plan.folder):
         finished = runs.carry_out(plan, jobs=jobs, offline=offline, on_event=on_event, keep_going=keep_going)
         try:
@@ -81,11 +81,12 @@ def make_plan(
     *,
     out: str | Path | None = None,
     band: str | Path | None = None,
+    jobs: int = 1,
     offline: bool = False,
 ) -> Plan:
     """What a sweep would do, and everything for which it would be refused; nothing is written."""
     loaded = _loaded(recipe)
-    plan = runs.make_plan(prepare(loaded, offline=offline), seeds, out)
+    plan = runs.make_plan(prepare(loaded, offline=offline), seeds, out, slots=jobs)
     if band is not None:
         if len({*seeds, *(run.seed for run in plan.finished)}) < 2:  # noqa: PLR2004
             hint = "--seeds 4; or --no-band for a candidate"

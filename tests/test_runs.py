@@ -182,20 +182,42 @@ def script(heads, tmp_path, seeds, *acts, before=()):
     return executor.asked, [[run.seed for run in outcome.job.runs] for outcome in crashed]
 
 
-def test_a_crash_costs_the_seed_that_was_on_its_way_and_the_others_of_its_group_are_trained(heads, tmp_path):
-    asked, crashed = script(heads, tmp_path, [0, 1, 2, 3], crashes_after(0, 1), ends_well)
-    assert asked == [[[0, 1, 2, 3]], [[2, 3]]]
-    assert crashed == [[0, 1]]  # in truth seed 0 left its run.json, and 1 alone is open
+def test_a_crash_costs_the_seed_that_causes_it_and_the_others_of_its_group_are_trained(heads, tmp_path):
+    acts = [crashes_after(0, 1, 2), ends_well, crashes_after(1), ends_well]
+    asked, crashed = script(heads, tmp_path, [0, 1, 2], *acts)
+    assert asked == [[[0, 1, 2]], [[0], [1], [2]]]
+    assert crashed == [[1]]
+
+
+def test_what_a_group_finished_before_it_crashed_is_not_trained_again(heads, tmp_path):
+    def ends_early(job, on_event):
+        (tmp_path / "new" / "seed-0" / "run.json").write_text("{}")
+        return crashes_after(0, 1)(job, on_event)
+
+    asked, crashed = script(heads, tmp_path, [0, 1], ends_early, ends_well)
+    assert asked == [[[0, 1]], [[1]]]
+    assert crashed == []
+
+
+def test_a_group_that_cannot_begin_is_not_split(heads, tmp_path):
     asked, crashed = script(heads, tmp_path, [0, 1], crashes_after())
     assert asked == [[[0, 1]]]
     assert crashed == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("slots", "groups"), [(1, [[0, 1, 2, 3, 4]]), (2, [[0, 1, 2], [3, 4]]), (9, [[0], [1], [2], [3], [4]])]
+)
+def test_heads_are_grouped_so_that_every_slot_has_some(heads, tmp_path, slots, groups):
+    jobs = train_jobs(prepare(load_recipe(heads.config), offline=True), tmp_path, range(5), slots)
+    assert [[run.seed for run in job.runs] for job in jobs] == groups
 
 
 def test_a_mistake_that_a_job_finds_is_told_to_nobody_twice(heads, tmp_path):
     error = {"exit_code": 2, "message": "no such file", "problems": [], "hint": ""}
     asked, crashed = script(heads, tmp_path, [0, 1], crashes_after(0, error=error))
     assert asked == [[[0, 1]]]
-    assert crashed == [[0]]
+    assert crashed == [[0, 1]]
 
 
 def test_another_machines_numerics_are_refused_before_anything_is_trained(heads, tmp_path):

@@ -34,7 +34,7 @@ def sweep(
         plan = (
             own_scores.make_plan(loaded, listed, out=out, band=target)
             if loaded.recipe.reports
-            else make_plan(loaded, listed, out=out, band=target, offline=offline)
+            else make_plan(loaded, listed, out=out, band=target, jobs=jobs, offline=offline)
         )
         console.print_sweep_plan(plan.as_dict(jobs), as_json=as_json)
         return 0

@@ -38,7 +38,7 @@ class Method(NamedTuple):
 
 BUILT_IN: Mapping[str, Method] = {
     "lora": Method("seedband.trainers.lora", 1),
-    "head": Method("seedband.trainers.head", 64),
+    "head": Method("seedband.trainers.head", 128),
     "command": Method("seedband.trainers.command", 1),
 }
 
