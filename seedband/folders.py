@@ -1,6 +1,6 @@
 """Folders of sweeps: where a run lies, what it left on record, and what makes two runs one recipe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -185,6 +185,38 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     if not (folder / SWEEP).is_file():
         raise UsageError(f"{folder}: no sweep (it has no {SWEEP})")
     return read_record(folder / SWEEP, "sweep", SweepFile)[1]
+
+
+def with_seeds(before: Mapping[str, Any], seeds: Sequence[int], *, band: bool) -> dict[str, list[int]]:
+    """Which seeds a sweep's record names once these were asked for, and which of them its band is of.
+
+    Seeds that were asked for without a band are candidates in the same folder, and no part of the baseline.
+
+    Args:
+        before: The record as it stands; empty where there is none.
+        seeds: Asked for now.
+        band: Whether with a band.
+    """
+    known, baseline = before.get("seeds", ()), before.get("band_seeds", ())
+    return {
+        "seeds": list(dict.fromkeys([*known, *seeds])),
+        "band_seeds": list(dict.fromkeys([*baseline, *(seeds if band else ())])),
+    }
+
+
+def refuse_one_seed(before: Mapping[str, Any], seeds: Iterable[int], finished: Container[int]) -> None:
+    """Turn away a band of one seed, before anything is trained for it.
+
+    Args:
+        before: The sweep's record as it stands; empty where there is none.
+        seeds: Asked for now.
+        finished: Seeds that are there.
+
+    Raises:
+        Refused: With these the band would have one seed.
+    """
+    if len({*seeds, *(seed for seed in before.get("band_seeds", ()) if seed in finished)}) < 2:  # noqa: PLR2004
+        raise Refused("one seed has no spread: a band needs at least 2", hint="--seeds 4; or --no-band for a candidate")
 
 
 def refuse_reported(folder: Path) -> None:

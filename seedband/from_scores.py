@@ -26,6 +26,7 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
     path: Path,
     *,
     band_path: Path = Path("band.json"),
+    seeds: Collection[int] | None = None,
     lower_is_better: Collection[str] = (),
     higher_is_better: Collection[str] = (),
     primary: str | None = None,
@@ -40,6 +41,7 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
     Args:
         path: The score file.
         band_path: Where the band will lie: its record of the score file is relative to that folder.
+        seeds: Root seeds that the band is of; all of the file unless said.
         lower_is_better: Metrics that are no built-in evaluator and whose lower scores are better.
         higher_is_better: Metrics that are no built-in evaluator and whose higher scores are better.
         primary: The metric that gates; not needed when there is one metric.
@@ -56,7 +58,8 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
         UsageError: A malformed file, a metric without a direction, a flag that does not fit the file.
         Refused: Scores that are no evidence, or fewer than two healthy seeds.
     """
-    file = read_scores(path, failed)
+    whole = read_scores(path, failed)
+    file = whole if seeds is None else whole.of(seeds)
     _refuse_other_units(file)
     mistakes = [*_direction_mistakes(file.scores, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
     if primary is None and len(file.scores) > 1:

@@ -1,6 +1,7 @@
 """Sweeps of a training command that reports its own scores: nothing of seedband's scores, and there is no checkpoint.
 
-The scores of all finished seeds go into one score file, and what becomes of it is what becomes of any score file.
+The scores of all finished seeds go into one score file, and what becomes of it is what becomes of any score file; a
+band is of the seeds that were asked for with one.
 """
 
 import csv
@@ -52,6 +53,7 @@ class _SweepFile:
     identity: Mapping[str, Any]
     data: _Data
     metrics: Mapping[str, Any]
+    band_seeds: tuple[int, ...] = ()
     crashed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -142,9 +144,7 @@ def make_plan(
     plan = Plan(recipe, start, folder, tuple(seeds), command_hashes(recipe, start), finished, missing)
     _check_folder(plan)
     if band is not None:
-        if len({*seeds, *(entry.seed for entry in finished)}) < 2:  # noqa: PLR2004
-            hint = "--seeds 4; or --no-band for a candidate"
-            raise Refused("one seed has no spread: a band needs at least 2", hint=hint)
+        folders.refuse_one_seed(_on_record(plan), seeds, {entry.seed for entry in finished})
         check_target(Path(band), folder / SCORES)
         _history(plan)
     return plan
@@ -178,13 +178,14 @@ def sweep(
         if not keep_going:
             raise_crashes(crashed, "sweep again to train it: what is finished is kept; --keep-going leaves it out")
         found = _finished(plan.folder)
-        _check_distinct(plan.folder, found)
+        _check_distinct(plan.folder, found if band is None else _of_band(plan, found))
         _write_scores(plan.folder, found)
         runs = tuple(_run(plan.folder, entry) for entry in found)
         if band is None:
             return Sweep(plan.folder, runs, None, None)
-        fitted = _fit(plan, Path(band), crashed, on_event)
+        fitted = _fit(plan, Path(band), on_event)
         check_target(Path(band), plan.folder / SCORES)
+        _record(plan, [], band=True)
         fitted.save(Path(band))
         return Sweep(plan.folder, runs, fitted.metrics[fitted.primary].median_seed, Path(band))
 
@@ -291,12 +292,27 @@ def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> l
     return failed
 
 
-def _record(plan: Plan, crashed: Sequence[Outcome]) -> None:
-    """reported-sweep.json: which seeds, of what, and what became of those that are not finished."""
+def _on_record(plan: Plan) -> dict[str, Any]:
+    """reported-sweep.json; empty where there is none, or what another recipe began here and left nothing of."""
     path = plan.folder / REPORTED_SWEEP
-    before = read_record(path, "reported-sweep", _SweepFile)[0] if path.is_file() else None
-    seeds = dict.fromkeys([*(before.seeds if before is not None else ()), *plan.seeds])
-    told = {**(before.crashed if before is not None else {})}
+    record = read_record(path, "reported-sweep", _SweepFile)[1] if path.is_file() else {}
+    return {} if record and differing_keys(record["identity"], plan.identity) else record
+
+
+def _baseline(plan: Plan) -> set[int]:
+    """The seeds that were asked for with a band: candidates in the same folder are no part of it."""
+    return {*folders.with_seeds(_on_record(plan), plan.seeds, band=True)["band_seeds"]}
+
+
+def _of_band(plan: Plan, found: Sequence[Reported]) -> list[Reported]:
+    baseline = _baseline(plan)
+    return [entry for entry in found if entry.seed in baseline]
+
+
+def _record(plan: Plan, crashed: Sequence[Outcome], *, band: bool = False) -> None:
+    """reported-sweep.json: which seeds, with a band or without, of what, and what became of those not finished."""
+    before = _on_record(plan)
+    told = dict(before.get("crashed", {}))
     for outcome in crashed:
         assert isinstance(outcome.job, ReportJob)
         told[str(outcome.job.run.seed)] = outcome.message
@@ -304,8 +320,8 @@ def _record(plan: Plan, crashed: Sequence[Outcome]) -> None:
         s: message for s, message in told.items() if not (folders.seed_folder(plan.folder, int(s)) / REPORTED).is_file()
     }
     told_of_all = {"identity": plan.identity, "data": _data(plan.recipe), "metrics": definitions(plan.recipe)}
-    content = {"seeds": list(seeds), **told_of_all, "crashed": left}
-    store.write_json(path, "reported-sweep", content)
+    content = {**folders.with_seeds(before, plan.seeds, band=band), **told_of_all, "crashed": left}
+    store.write_json(plan.folder / REPORTED_SWEEP, "reported-sweep", content)
 
 
 def _finished(folder: Path) -> list[Reported]:
@@ -372,13 +388,14 @@ def _scores_text(found: Sequence[Reported]) -> str:
     return text.getvalue()
 
 
-def _fit(plan: Plan, path: Path, crashed: Sequence[Outcome], on_event: OnEvent) -> Band:
-    """The band of all finished seeds, with what is known of where its scores come from."""
-    recipe, gate = plan.recipe, plan.recipe.gate
+def _fit(plan: Plan, path: Path, on_event: OnEvent) -> Band:
+    """The band of the seeds asked for with one, with what is known of where its scores come from."""
+    recipe, gate, baseline = plan.recipe, plan.recipe.gate, _baseline(plan)
     facts = definitions(recipe)
     band, notes = band_from_scores(
         plan.folder / SCORES,
         band_path=path,
+        seeds=baseline,
         lower_is_better=[name for name, told in facts.items() if not told["higher_is_better"]],
         higher_is_better=[name for name, told in facts.items() if told["higher_is_better"]],
         primary=recipe.primary,
@@ -400,13 +417,9 @@ def _fit(plan: Plan, path: Path, crashed: Sequence[Outcome], on_event: OnEvent) 
             "runs": provenance.relative_path(plan.folder, path.absolute().parent),
         },
         "environment": {"versions": environment.versions()},
-        "crashed": {str(run.seed): outcome.message for outcome in crashed for run in _runs_of(outcome)},
+        "crashed": {seed: text for seed, text in _on_record(plan)["crashed"].items() if int(seed) in baseline},
     }
     return replace(band, provenance={**band.provenance, **told})
-
-
-def _runs_of(outcome: Outcome) -> list[SeedRun]:
-    return [outcome.job.run] if isinstance(outcome.job, ReportJob) else []
 
 
 def _run(folder: Path, entry: Reported) -> Run:

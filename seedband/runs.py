@@ -270,9 +270,9 @@ def record(
         crashed: Jobs that crashed.
     """
     path = plan.folder / folders.SWEEP
-    before = folders.read_sweep(plan.folder) if path.is_file() else {"seeds": []}
-    if path.is_file() and signature.changed_training(before, plan.prepared.as_record()):
-        before = {"seeds": []}  # another recipe was begun here, and left nothing
+    before = folders.read_sweep(plan.folder) if path.is_file() else {}
+    if before and signature.changed_training(before, plan.prepared.as_record()):
+        before = {}  # another recipe was begun here, and left nothing
     made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256", "band_before_sha256")}
     if band is not None:
         made = {
@@ -281,12 +281,8 @@ def record(
             "band_sha256": band_sha256,
             "band_before_sha256": store.file_sha256(band) if band.is_file() else None,
         }
-    in_band = before.get("band_seeds", [])
-    if band is not None:
-        in_band = [*in_band, *(seed for seed in plan.seeds if seed not in in_band)]
     content = {
-        "seeds": [*before["seeds"], *(seed for seed in plan.seeds if seed not in before["seeds"])],
-        "band_seeds": in_band,
+        **folders.with_seeds(before, plan.seeds, band=band is not None),
         **made,
         "reproduced": before.get("reproduced", {}),
         "crashed": _crashed_seeds(plan.folder, before.get("crashed", {}), crashed),

@@ -60,6 +60,15 @@ class ScoreFile(NamedTuple):
         """SHA-256 of the names of the items, whatever their order; None without items."""
         return store.digest(sorted(self.item_ids)) if self.item_ids else None
 
+    def of(self, seeds: Collection[int]) -> "ScoreFile":
+        """The scores of some of its seeds alone."""
+        kept = [row for row, seed in enumerate(self.seeds) if seed in seeds]
+        return self._replace(
+            seeds=tuple(self.seeds[row] for row in kept),
+            scores={metric: tuple(scores[row] for row in kept) for metric, scores in self.scores.items()},
+            items={metric: tuple(table[row] for row in kept) for metric, table in self.items.items()},
+        )
+
 
 class _Cell(NamedTuple):
     """One score as it was found; `item` is empty for a seed's own score."""

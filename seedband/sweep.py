@@ -88,9 +88,8 @@ def make_plan(
     loaded = _loaded(recipe)
     plan = runs.make_plan(prepare(loaded, offline=offline), seeds, out, slots=jobs)
     if band is not None:
-        if len({*seeds, *(run.seed for run in plan.finished)}) < 2:  # noqa: PLR2004
-            hint = "--seeds 4; or --no-band for a candidate"
-            raise Refused("one seed has no spread: a band needs at least 2", hint=hint)
+        before = folders.read_sweep(plan.folder) if (plan.folder / folders.SWEEP).is_file() else {}
+        folders.refuse_one_seed(before, seeds, {run.seed for run in plan.finished})
         _check_band_path(Path(band), plan.folder)
         _history(plan.prepared)
     trackers.check_ready(plan.prepared.recipe, plan.prepared.folder, offline=offline)
@@ -128,7 +127,7 @@ def _crashed(plan: Plan) -> dict[str, str]:
 
 
 def _asked(plan: Plan) -> set[int]:
-    return {*folders.read_sweep(plan.folder)["band_seeds"], *plan.seeds}
+    return {*folders.with_seeds(folders.read_sweep(plan.folder), plan.seeds, band=True)["band_seeds"]}
 
 
 def band_of(path: str | Path) -> Band:

@@ -34,6 +34,12 @@ def test_candidates_in_the_folder_of_a_sweep_do_not_join_its_band(heads):
     assert load_band(heads.band).seeds == (0, 1, 2, 7)
 
 
+def test_a_candidate_in_the_folder_is_no_second_seed_of_a_band(heads):
+    sweep(heads.config, [7], out=heads.folder / "new", band=None, offline=True)
+    with pytest.raises(Refused, match="one seed has no spread"):
+        plan_sweep(heads.config, [0], out=heads.folder / "new", band=heads.folder / "new.json", offline=True)
+
+
 def test_an_interrupted_further_seed_leaves_the_sweep_a_candidate(heads):
     def interrupt(event):
         if event.kind in ("job", "step"):

@@ -19,7 +19,7 @@ from seedband.check import check
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.own_scores import make_plan
 from seedband.recipe import load_recipe
-from seedband.records import ReportJob, SeedRun
+from seedband.records import Outcome, ReportJob, SeedRun
 from seedband.seeding import streams
 
 SCRIPT = """
@@ -91,7 +91,7 @@ class Own(NamedTuple):
         loaded = load_recipe(self.folder / "seedband.toml")
         plan = make_plan(loaded, seeds, out=self.folder / out)
         own_scores._record(plan, [])
-        for seed in seeds:
+        for seed in plan.missing:
             reported.run(self.job(seed, out), environment.versions(), lambda *_: None)
         path = None if band is None else self.folder / band
         options = {"jobs": 1, "offline": False, "keep_going": False, "on_event": lambda _: None}
@@ -156,6 +156,50 @@ def test_a_sweep_goes_on_and_judges_another_by_its_band(own):
     folder, file = own.cli("check", "new"), own.cli("check", "--scores", "new/scores.csv")
     assert folder.code == file.code == 1, folder.err
     assert folder.out == file.out
+
+
+def test_candidates_in_the_folder_of_a_sweep_do_not_join_its_band(own):
+    own.sweep(7, band=None)
+    own.sweep(0, 1, 2)
+    assert own.band()["seeds"] == [0, 1, 2]
+    own.sweep(3)
+    assert own.band()["seeds"] == [0, 1, 2, 3]
+    own.sweep(7)
+    assert own.band()["seeds"] == [0, 1, 2, 3, 7]
+    assert check(own.runs, own.folder / "band.json").status == "pass"
+
+
+def test_seeds_that_ignore_their_seed_make_no_band_though_a_candidate_beside_them_differs(own):
+    own.edit("random.Random(seed)", "random.Random(seed == 7)")
+    own.sweep(7, band=None)
+    with pytest.raises(Refused, match="seeds 0, 1 gave identical scores on every metric"):
+        own.sweep(0, 1)
+
+
+def test_a_candidate_in_the_folder_is_no_second_seed_of_a_band(own):
+    own.sweep(7, band=None)
+    loaded = load_recipe(own.folder / "seedband.toml")
+    with pytest.raises(Refused, match="one seed has no spread"):
+        make_plan(loaded, (0,), out=own.runs, band=own.folder / "band.json")
+
+
+def test_crashes_of_candidates_are_no_part_of_a_band_and_those_of_its_seeds_stay_on_record(own):
+    own.sweep(0, 1)
+    loaded = load_recipe(own.folder / "seedband.toml")
+    for seed, band in ((2, True), (9, False)):
+        plan = make_plan(loaded, (seed,), out=own.runs)
+        own_scores._record(plan, [Outcome(own.job(seed), 5, "no room", own.runs / "log")], band=band)
+    own.sweep(3)
+    assert own.band()["seeds"] == [0, 1, 3]
+    assert own.band()["provenance"]["crashed"] == {"2": "no room"}
+
+
+def test_what_another_recipe_began_here_and_left_unfinished_is_no_part_of_this_one(own):
+    loaded = load_recipe(own.folder / "seedband.toml")
+    own_scores._record(make_plan(loaded, (0, 1, 2), out=own.runs), [], band=True)
+    own.write(recipe().replace('"mine"', '"other"'))
+    own.sweep(0, 1)
+    assert check(own.runs, own.folder / "band.json").status == "pass"
 
 
 @pytest.mark.parametrize("spoil", [lambda path: path.write_text("metric,seed,score\n"), Path.unlink])
