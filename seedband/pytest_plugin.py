@@ -21,9 +21,19 @@ if TYPE_CHECKING:
     from seedband.band import Band
     from seedband.stats.rules import Rule
     from seedband.verdict import MetricVerdict, Verdict
+    from seedband.words import Asked
 
 #: Arguments of `seedband.check` that are paths.
 PATHS = ("data", "recipe", "out", "ledger_path")
+#: Options of `seedband.check` → what they are called on a command line.
+TYPED = {
+    **{key: f"--{key}" for key in ("scores", "rule", "alpha", "tolerance", "data", "base", "recipe", "out", "jobs")},
+    "ledger_path": "--ledger",
+    "n_pairs": "--pairs",
+    "more_seeds": "--more-seeds",
+    "strict": "--strict",
+    "offline": "--offline",
+}
 OnSuspect = Literal["stop", "pass"]
 #: Where relative paths start: pytest's root folder, the innermost session's last.
 _roots: list[Path] = []
@@ -90,6 +100,8 @@ class Gate:
         with _told(" ".join(names), self.name, on_suspect):
             from seedband.band import load_band
             from seedband.check import check
+            from seedband.own_scores import is_reported
+            from seedband.words import Asked
 
             _refuse_unknown(options, check)
             band = load_band(self.path)
@@ -102,10 +114,16 @@ class Gate:
                 offline=offline,
                 **{**options, **paths},
             )
-            known = any(candidate.seed is not None for candidate in verdict.candidates)
-            more = ["--more-seeds", str(verdict.candidates_at_most), *([] if known else ["--recipe", "CANDIDATE.toml"])]
-            again = shlex.join(["seedband", "check", *names, "--band", self.name, *more])
-            return self._judged(verdict, band, " ".join(names), again, on_suspect)
+            given = {"rule": rule, "alpha": alpha, "data": data, "offline": offline, **options}
+            asked = Asked(
+                _typed(names, self.name, given),
+                sweep=next((name for name in names if is_reported(_located(name))), ""),
+                recipe=bool(options.get("recipe")),
+                ledger=bool(options.get("ledger_path")),
+                more_seeds=options.get("more_seeds", 0),
+                pairs=options.get("n_pairs", 0),
+            )
+            return self._judged(verdict, band, " ".join(names), asked, on_suspect)
 
     def check_scores(
         self,
@@ -127,19 +145,21 @@ class Gate:
         what = "scores" if isinstance(scores, Mapping) else str(scores)
         with _told(what, self.name, on_suspect):
             from seedband.band import load_band
+            from seedband.words import Asked
 
-            band = load_band(self.path)
+            band, asked = load_band(self.path), Asked(None)
             if isinstance(scores, Mapping):
                 verdict = band.judge(scores, rule=rule, alpha=alpha)
             else:
                 from seedband.from_scores import check_scores
 
                 verdict = check_scores(_located(scores), band, rule=rule, alpha=alpha)
-            again = "score one more seed as the others were, and judge all of them together"
-            return self._judged(verdict, band, what, again, on_suspect)
+                again = _typed([], self.name, {"scores": what, "rule": rule, "alpha": alpha})
+                asked = Asked(again, scores=what)
+            return self._judged(verdict, band, what, asked, on_suspect)
 
-    def _judged(self, verdict: "Verdict", band: "Band", what: str, again: str, on_suspect: OnSuspect) -> "Verdict":
-        from seedband.words import after_fail, conclusion, slice_lines, verdict_line, verdict_sentences
+    def _judged(self, verdict: "Verdict", band: "Band", what: str, asked: "Asked", on_suspect: OnSuspect) -> "Verdict":
+        from seedband.words import after_fail, after_suspect, conclusion, slice_lines, verdict_line, verdict_sentences
 
         __tracebackhide__ = True
         self.properties.append(("seedband", verdict.status))
@@ -148,7 +168,8 @@ class Gate:
             *(slice_lines(verdict, band) + verdict_sentences(verdict, band) if verdict.metrics else ()),
             f"{verdict.status.upper()}: {conclusion(verdict)}",
         ]
-        following = again if verdict.status == "suspect" else after_fail(verdict, band, self.name)
+        suspect = verdict.status == "suspect"
+        following = after_suspect(verdict, asked) if suspect else after_fail(verdict, band, self.name)
         _stop(verdict.status, on_suspect, [f"{what} against {self.name}", *lines], following)
         return verdict
 
@@ -180,7 +201,7 @@ def assert_within(
         from seedband.evidence import candidate_scores, rule_of_band, valid_alpha
         from seedband.metric_band import judged
         from seedband.verdict import Verdict
-        from seedband.words import after_fail, verdict_line
+        from seedband.words import Asked, after_fail, after_suspect, verdict_line
 
         fitted = load_band(_located(band)) if isinstance(band, str | Path) else band
         metric = fitted.primary if metric is None else metric
@@ -190,10 +211,10 @@ def assert_within(
         given = candidate_scores({metric: scores}, [metric])[metric]
         level = own.alpha if alpha is None else valid_alpha(alpha)
         verdict = judged(own, given, rule_of_band(rule or fitted.rule), level, gates=True)
-        suspect = verdict.status == "suspect"
-        again = "score one more seed as the others were, and give all of them"
         whole = Verdict(verdict.status, {metric: verdict}, metric, verdict.reason)
-        following = again if suspect else after_fail(whole, fitted, name if isinstance(band, str | Path) else "BAND")
+        path = name if isinstance(band, str | Path) else "BAND"
+        suspect = verdict.status == "suspect"
+        following = after_suspect(whole, Asked(None)) if suspect else after_fail(whole, fitted, path)
         lines = [verdict_line(metric, verdict, own), f"{verdict.status.upper()}: {verdict.reason}"]
         _stop(verdict.status, on_suspect, lines, following)
         return verdict
@@ -204,6 +225,21 @@ def _refuse_unknown(options: Mapping[str, Any], check: "Callable[..., Verdict]")
     known = list(inspect.signature(check).parameters)[2:]
     if strange := [name for name in options if name not in known]:
         raise TypeError(f"check() has no option {strange[0]!r}; it takes on_suspect, {', '.join(known)}")
+
+
+def _typed(names: Sequence[str], band: str, options: Mapping[str, Any]) -> "Callable[[Mapping[str, str]], str]":
+    """The `seedband check` that does what a test did, given options that are set anew."""
+
+    def again(anew: Mapping[str, str]) -> str:
+        given = {TYPED[key]: value for key, value in options.items() if key in TYPED and value not in (None, False, 0)}
+        words = [
+            word
+            for flag, value in {**given, **anew}.items()
+            for word in ([flag] if value is True else [flag, str(value)])
+        ]
+        return shlex.join(["seedband", "check", *names, "--band", band, *words])
+
+    return again
 
 
 def _located(path: str | Path) -> Path:

@@ -4,8 +4,8 @@ Nothing here is escaped: who prints a line escapes it for where it goes.
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from seedband.band import Band
 from seedband.metric_band import MetricBand
@@ -14,6 +14,28 @@ from seedband.verdict import MetricVerdict, SliceVerdict, Verdict
 
 #: Slices told one by one, the clearest first; a candidate that collapsed is worse on all of them.
 TOLD_SLICES = 5
+
+
+class Asked(NamedTuple):
+    """What a check was asked, as far as it says what to do next.
+
+    Attributes:
+        again: The same call, given options that are set anew; None where it was given plain numbers.
+        scores: The score file that was judged; empty for anything else.
+        sweep: The sweep that was judged, where its command reports its own scores; empty for anything else.
+        recipe: Whether the candidates' recipe was named.
+        ledger: Whether a ledger was.
+        more_seeds: Seeds that could be trained.
+        pairs: Pairs that were.
+    """
+
+    again: Callable[[Mapping[str, str]], str] | None
+    scores: str = ""
+    sweep: str = ""
+    recipe: bool = False
+    ledger: bool = False
+    more_seeds: int = 0
+    pairs: int = 0
 
 
 def clean(text: object) -> str:
@@ -91,6 +113,39 @@ def after_fail(verdict: Verdict, band: Band, path: str) -> str:
     by = f" --by {shlex.quote(worse[0].column)}" if worse else ""
     show = f"seedband show {shlex.quote(path)}{by}"
     return f"see what it is held against: {show}, or if the change is meant: {_meant(band, path)}"
+
+
+def after_suspect(verdict: Verdict, asked: Asked) -> str:
+    """What settles a suspect: what was trained is taken again, with as many seeds more as it may need."""
+    if verdict.metrics[verdict.primary].rule != "paired":
+        return f"1 more seed, {_at_most(verdict)}: {_one_more(verdict, asked)}"
+    if not verdict.candidates_needed:
+        settles = "sweep the band with more seeds, score more items, or allow a larger --tolerance"
+        return f"no seed of the band is left: {settles}"
+    return f"1 more seed, {_at_most(verdict)}: {_one_more_pair(asked)}"
+
+
+def _one_more(verdict: Verdict, asked: Asked) -> str:
+    if asked.again is None:
+        return "train and score it as the others, and give the scores of all of them"
+    if asked.scores:
+        return f"train and score it as the others, add it to {asked.scores}, then {asked.again({})}"
+    if asked.sweep:
+        return f"sweep {asked.sweep} with one more, then {asked.again({})}"
+    known = asked.recipe or any(candidate.seed is not None for candidate in verdict.candidates)
+    extra = {} if known else {"--recipe": "CANDIDATE.toml"}
+    own = asked.again({"--more-seeds": str(asked.more_seeds + verdict.candidates_at_most), **extra})
+    return f"{own}, or check a checkpoint of another seed with the same --ledger" if asked.ledger else own
+
+
+def _one_more_pair(asked: Asked) -> str:
+    if asked.again is not None and asked.pairs:
+        return asked.again({"--pairs": str(asked.pairs + 1)})
+    if asked.again is not None and asked.sweep:
+        return f"sweep {asked.sweep} with another seed of the band, then {asked.again({})}"
+    where = f"add its row to {asked.scores}" if asked.scores else "name its run, too"
+    where = "give the scores of all of them" if asked.again is None else where
+    return f"train the candidate under another seed of the band, and {where}"
 
 
 def _meant(band: Band, path: str) -> str:

@@ -1,5 +1,6 @@
 """The pytest plugin, in suites of its own, which know it by the entry point that pyproject.toml declares."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from test_packaging import loaded_by
 from tiny import ROOT
 
 from seedband import fit_band, load_band
+from seedband.check import check
 from seedband.pytest_plugin import assert_within
 
 pytest_plugins = ["pytester"]
@@ -74,11 +76,36 @@ def test_a_suspect_stops_unless_it_is_let_through(suite):
     body = 'seedband_gate("band.json").check_scores({"accuracy": 0.869, "loss": 0.4}%s)'
     done = told(suite, body % "")
     done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(["SUSPECT: *1 more seed, 2 at most", "next: score one more seed as the others were*"])
+    done.stdout.fnmatch_lines(
+        ["SUSPECT: *1 more seed, 2 at most", "next: 1 more seed, 2 at most: train and score it as *"]
+    )
     told(suite, body % ', on_suspect="pass"').assert_outcomes(passed=1)
     told(suite, body % ', rule="t"').assert_outcomes(passed=1)
     done = told(suite, body % ', on_suspect="ignore"')
     done.stdout.fnmatch_lines(['ERROR: on_suspect=\'ignore\': expected "stop" or "pass"'])
+
+
+def test_what_settles_a_suspect_is_the_same_check_with_more_seeds(suite, monkeypatch):
+    @functools.wraps(check)
+    def judged(candidates, band, **_):
+        return band.judge({"accuracy": 0.869, "loss": 0.4})
+
+    monkeypatch.setattr(sys.modules["seedband.check"], "check", judged)
+    (suite.path / "new.csv").write_text("seed,accuracy,loss\n7,0.869,0.41\n")
+    more = "next: 1 more seed, 2 at most: "
+    for call, told_next in (
+        ('check("runs/new")', "seedband check runs/new --band band.json --more-seeds 2 --recipe CANDIDATE.toml"),
+        (
+            'check("a", "b", alpha=0.04, recipe="new.toml", ledger_path="look", more_seeds=1, strict=True)',
+            "seedband check a b --band band.json --alpha 0.04 --recipe new.toml --ledger look --more-seeds 3 --strict*",
+        ),
+        (
+            'check_scores("new.csv")',
+            "train and score it as *, add it to new.csv, then seedband check --band band.json --scores new.csv",
+        ),
+    ):
+        done = told(suite, f'seedband_gate("band.json").{call}')
+        done.stdout.fnmatch_lines([f"{more}{told_next}"])
 
 
 def test_what_is_refused_is_told_with_its_hint(suite):
@@ -124,7 +151,7 @@ def test_plain_numbers_are_within_a_band_or_stop_the_test(tmp_path):
     for given, message in (
         ({"scores": 0.5}, r"accuracy: FAIL score=0.5000 .*\nFAIL: .*\nnext: see what it is held against"),
         ({"scores": 0.6, "metric": "loss"}, "loss: FAIL score=0.6000"),
-        ({"scores": 0.869}, r"SUSPECT: .*\nnext: score one more seed"),
+        ({"scores": 0.869}, r"SUSPECT: .*\nnext: 1 more seed, 2 at most: train and score it"),
         ({"scores": float("nan")}, "REFUSED: candidate's accuracy: nan is not a finite score"),
         ({"scores": 0.88, "metric": "f1"}, "ERROR: metric 'f1' is not in .*; there are accuracy, loss"),
         ({"scores": 0.88, "rule": "paired"}, "ERROR: rule paired needs candidates under the band's own seeds"),

@@ -10,9 +10,7 @@ import typer
 from seedband.cli.errors import as_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from seedband.verdict import Verdict
+    from collections.abc import Mapping, Sequence
 
 EXIT_CODES = {"pass": 0, "fail": 1, "suspect": 4}
 
@@ -53,7 +51,7 @@ def check(
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
     from seedband import console, reports
     from seedband.band import load_band
-    from seedband.words import after_fail
+    from seedband.words import Asked, after_fail, after_suspect
 
     inputs = [*(candidates or []), *(path for path in (band, scores, recipe, data, labels, ledger) if path is not None)]
     wanted = reports.parse(report or [], inputs)
@@ -97,15 +95,16 @@ def check(
                     on_event=on_event,
                 )
         if verdict.status == "suspect":
-            hint = _next_step(
-                verdict,
-                candidates=candidates or [],
-                scores=scores,
-                recipe=recipe,
-                ledger=ledger,
-                pairs=pairs,
+            asked = Asked(
+                _command,
+                scores="" if scores is None else str(scores),
+                sweep=_swept(candidates or []),
+                recipe=recipe is not None,
+                ledger=ledger is not None,
                 more_seeds=more_seeds,
+                pairs=pairs,
             )
+            hint = after_suspect(verdict, asked)
         elif verdict.status == "fail":
             hint = after_fail(verdict, fitted, str(band))
         told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
@@ -145,41 +144,14 @@ def _refuse_beside_scores(*others: object) -> None:
         )
 
 
-def _next_step(
-    verdict: "Verdict",
-    *,
-    candidates: "Sequence[Path]",
-    scores: Path | None,
-    recipe: Path | None,
-    ledger: Path | None,
-    pairs: int,
-    more_seeds: int,
-) -> str:
-    """The command that settles a suspect: it takes what this one trained, and as many seeds more as it may need."""
+def _swept(candidates: "Sequence[Path]") -> str:
+    """The candidate that is a sweep whose command reports its own scores; empty where there is none."""
     from seedband.own_scores import is_reported
 
-    most = verdict.candidates_at_most
-    paired = verdict.metrics[verdict.primary].rule == "paired"
-    more = f"1 more seed, {most} {'left in the band' if paired else 'at most'}"
-    if paired:
-        if not verdict.candidates_needed:
-            settles = "sweep the band with more seeds, score more items, or allow a larger --tolerance"
-            return f"no seed of the band is left: {settles}"
-        if pairs:
-            return f"{more}: {_command({'--pairs': str(pairs + 1)})}"
-        where = "name its run, too" if scores is None else f"add its row to {scores}"
-        return f"{more}: train the candidate under another seed of the band, and {where}"
-    if scores is not None:
-        return f"{more}: train and score it as the others, add it to {scores}, then {_command({})}"
-    if any(is_reported(path) for path in candidates):
-        return f"{more}: sweep {candidates[0]} with one more, then {_command({})}"
-    known = recipe is not None or any(candidate.seed is not None for candidate in verdict.candidates)
-    extra = {} if known else {"--recipe": "CANDIDATE.toml"}
-    own = f"{more}: {_command({'--more-seeds': str(more_seeds + most), **extra})}"
-    return f"{own}, or check a checkpoint of another seed with the same --ledger" if ledger is not None else own
+    return next((str(path) for path in candidates if is_reported(path)), "")
 
 
-def _command(options: dict[str, str]) -> str:
+def _command(options: "Mapping[str, str]") -> str:
     """This very command, with some options set anew; reports are the pipeline's that asked for them."""
     words, skip, replaced = [], False, {*options, "--report"}
     typed = sys.argv[1:]
