@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from seedband import commands, models, preflight, store, tasks, template
+from seedband import commands, models, store, tasks, template
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Items, load_items, normalised
 from seedband.errors import UsageError, WorkFailed
@@ -22,8 +22,9 @@ from seedband.preflight import prepare
 from seedband.provenance import on_hub, relative_path
 from seedband.recipe import CONFIG_NAME, LoadedRecipe, load_recipe
 from seedband.records import Base, Recipe
+from seedband.rows import READINGS
 from seedband.split import FEW_EVAL, split, write_part
-from seedband.survey import ROLES, Survey, data_files, eval_rank, guessed_columns, is_eval, look_at, task_of
+from seedband.survey import Survey, data_files, eval_rank, guessed_columns, is_eval, look_at, task_of
 from seedband.workflows import PATHS, workflow
 
 #: The model of the extra `demo`.
@@ -190,11 +191,11 @@ class _Draft:
         """The task, and which columns hold what."""
         survey, said = self.surveys[0], dict(self.answers.columns)
         task = self.answers.task or task_of(survey, said, generates=self._generates())
-        if task not in ROLES:
-            raise UsageError(f"--task {task}: no such task", hint=f"one of {', '.join(ROLES)}")
+        if task not in READINGS:
+            raise UsageError(f"--task {task}: no such task", hint=f"one of {', '.join(READINGS)}")
         self.task = task
         chat = said.get("messages") or (survey.column_of("messages") if task == "causal-lm" else None)
-        roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else ROLES[task]
+        roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else READINGS[task].roles
         self.columns = said if set(roles) <= said.keys() else self._ask_columns(roles, said)
         for role, column in self.columns.items():
             if column not in survey.columns:
@@ -291,7 +292,7 @@ class _Draft:
         return look_at(locate(reference, Path(), offline=self.offline))
 
     def _items(self, survey: Survey) -> Items:
-        names = {name: name for name in preflight.COLUMNS[self.task]}
+        names = {name: name for name in READINGS[self.task].columns}
         columns = {"task": self.task, "id": "id", "slices": [], **names, **self.columns, **self.row_names}
         return load_items(survey.path, columns)
 

@@ -28,6 +28,7 @@ from seedband.provenance import on_hub
 from seedband.recipe import LoadedRecipe, find_config, load_recipe
 from seedband.records import Base, EvaluatorSection, Recipe, Scoring
 from seedband.row_changes import named
+from seedband.rows import READINGS
 from seedband.slices import MAX_VALUES
 
 T = TypeVar("T")
@@ -259,16 +260,6 @@ def _changed(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} is {then} on record, {now} here" for key, (then, now) in told.items() if then != now)
 
 
-#: What a task predicts → what an evaluator of it may read.
-READ: Mapping[str, tuple[str, ...]] = {"classes": ("classes", "any"), "texts": ("texts", "checkpoint", "any")}
-#: Task → the columns that it reads.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "text-classification": ("text", "label"),
-    "image-classification": ("image", "label"),
-    "causal-lm": ("prompt", "completion", "messages", "context"),
-}
-
-
 class Cost(NamedTuple):
     """What a run will take.
 
@@ -337,7 +328,7 @@ def _targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
 
 def columns_of(recipe: Recipe) -> dict[str, Any]:
     """Which columns of the data files are used, and for what."""
-    used = ("id", "slices", *COLUMNS[recipe.model.task])
+    used = ("id", "slices", *READINGS[recipe.model.task].columns)
     return {"task": recipe.model.task, **{name: getattr(recipe.data, name) for name in used}}
 
 
@@ -396,10 +387,10 @@ def _evaluator_problems(
     if evaluator.needs_context and evaluated is not None and evaluated.contexts is None:
         expected = f"the column of data.context: {section.evaluator} rests on it"
         return [Problem(evaluated.path.name, "rows without contexts", expected)]
-    outputs = tasks.BUILT_IN[task].outputs
-    if evaluator.reads in READ[outputs]:
+    kind = tasks.BUILT_IN[task]
+    if evaluator.reads in kind.scored_by:
         return []
-    expected = f"an evaluator of {outputs}, for {task} predicts them"
+    expected = f"an evaluator of {kind.outputs}, for {task} predicts them"
     return [Problem(f"{where}.evaluator", f"{section.evaluator!r}, which reads {evaluator.reads}", expected)]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from seedband import store
 from seedband.errors import Problem
@@ -31,6 +31,25 @@ class Row:
     chat: bool = False
 
 
+class Reading(NamedTuple):
+    """What a task reads of a row.
+
+    Attributes:
+        roles: What the input and the target are called; so are their columns, unless the recipe says otherwise.
+        read: Reads these two, and whether the input is a chat.
+        also: Columns that may stand beside them, or in their place.
+    """
+
+    roles: tuple[str, str]
+    read: Callable[..., tuple[str, str, bool]]
+    also: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that it reads."""
+        return (*self.roles, *self.also)
+
+
 def read_row(
     value: Mapping[str, Any], where: str, columns: Mapping[str, Any], number: int
 ) -> tuple[Row | None, list[Problem]]:
@@ -43,8 +62,8 @@ def read_row(
         number: Of the row: its name where it has no other.
     """
     problems: list[Problem] = []
-    task = str(columns.get("task", "text-classification"))
-    given, target, chat = READERS[task](value, where, columns, problems)
+    reading = READINGS[str(columns.get("task", "text-classification"))]
+    given, target, chat = reading.read(value, where, columns, problems)
     name = value.get(columns["id"])
     problems += [
         Problem(where, f"nothing in {column!r}", "a value of this slice column")
@@ -52,17 +71,14 @@ def read_row(
         if value.get(column) is None
     ]
     slices = tuple(str(value.get(column)) for column in columns["slices"])
-    context = _text(value, where, str(columns["context"]), "context", problems) if _has(value, columns) else None
+    has_context = "context" in reading.also and value.get(columns["context"]) is not None
+    context = _text(value, where, str(columns["context"]), "context", problems) if has_context else None
     row = Row(f"row-{number}" if name is None else str(name), given, target, context, slices, chat)
-    asked, answered = ROLES_OF[task]
+    asked, answered = reading.roles
     texts = {"id": row.id, asked: given, answered: target, "context": context or "", **_named(columns, slices)}
     broken = [role for role, text in texts.items() if not _encodable(text)]
     problems += [Problem(where, f"half a surrogate pair in {role!r}", "text that UTF-8 can hold") for role in broken]
     return (None if problems else row), problems
-
-
-def _has(value: Mapping[str, Any], columns: Mapping[str, Any]) -> bool:
-    return columns.get("task") == "causal-lm" and value.get(columns["context"]) is not None
 
 
 def _named(columns: Mapping[str, Any], slices: Sequence[str]) -> dict[str, str]:
@@ -134,14 +150,9 @@ def _encodable(text: str) -> bool:
     return True
 
 
-#: What the input and the target of a task are called.
-ROLES_OF: Mapping[str, tuple[str, str]] = {
-    "text-classification": ("text", "label"),
-    "image-classification": ("image", "label"),
-    "causal-lm": ("prompt", "completion"),
-}
-READERS: Mapping[str, Callable[..., tuple[str, str, bool]]] = {
-    "text-classification": _labelled("text"),
-    "image-classification": _labelled("image"),
-    "causal-lm": _completed,
+#: Task → what it reads of a row.
+READINGS: Mapping[str, Reading] = {
+    "text-classification": Reading(("text", "label"), _labelled("text")),
+    "image-classification": Reading(("image", "label"), _labelled("image")),
+    "causal-lm": Reading(("prompt", "completion"), _completed, ("messages", "context")),
 }

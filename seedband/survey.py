@@ -24,12 +24,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "completion": ("completion", "response", "answer", "output", "target", "summary", "reply"),
     "messages": ("messages", "conversation", "conversations", "chat", "dialog", "dialogue"),
 }  # fmt: skip
-#: Task → the roles of its columns.
-ROLES: Mapping[str, tuple[str, ...]] = {
-    "text-classification": ("text", "label"),
-    "image-classification": ("image", "label"),
-    "causal-lm": ("prompt", "completion"),
-}
 #: Words in the name of a file that holds eval rows, the likeliest first.
 EVAL_WORDS = ("eval", "valid", "val", "dev", "test")
 #: More classes than this, or fewer rows a class, and a column is no label unless it is called one.

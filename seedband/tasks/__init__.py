@@ -22,19 +22,37 @@ class Kind(NamedTuple):
 
     Attributes:
         module: Where it lives; imported when it is used.
-        outputs: What it predicts: an evaluator must read it.
+        outputs: What it predicts.
+        scored_by: What an evaluator of it may read.
         methods: Methods that can train it.
     """
 
     module: str
     outputs: Reads
+    scored_by: tuple[str, ...]
     methods: tuple[str, ...]
 
 
+#: Task → what becomes of its rows; what it reads of a row stands in `rows.READINGS`.
 BUILT_IN: Mapping[str, Kind] = {
-    "text-classification": Kind("seedband.tasks.text_classification", "classes", ("lora", "head", "command")),
-    "image-classification": Kind("seedband.tasks.image_classification", "classes", ("lora", "head", "command")),
-    "causal-lm": Kind("seedband.tasks.causal_lm", "texts", ("lora", "command")),
+    "text-classification": Kind(
+        module="seedband.tasks.text_classification",
+        outputs="classes",
+        scored_by=("classes", "any"),
+        methods=("lora", "head", "command"),
+    ),
+    "image-classification": Kind(
+        module="seedband.tasks.image_classification",
+        outputs="classes",
+        scored_by=("classes", "any"),
+        methods=("lora", "head", "command"),
+    ),
+    "causal-lm": Kind(
+        module="seedband.tasks.causal_lm",
+        outputs="texts",
+        scored_by=("texts", "checkpoint", "any"),
+        methods=("lora", "command"),
+    ),
 }
 
 
