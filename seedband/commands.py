@@ -129,6 +129,27 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
         yield from _report_problems(recipe)
 
 
+def local_problems(recipe: Recipe, start: Path) -> list[Problem]:
+    """What a training command names and is not there."""
+    command = recipe.train.command
+    if command is None:
+        return []
+    program, *_ = arguments_of(command)
+    found = [
+        Problem("train.command", f"{name}, which is no file in {start.absolute()}", "a path from the recipe's folder")
+        for name in missing_files(command, start)
+    ]
+    if program_of(program, start) is None:
+        found.append(Problem("train.command", f"{program!r}, which is no program here", "one that can be started"))
+    return found
+
+
+def hashes(recipe: Recipe, start: Path) -> dict[str, str]:
+    """Files that a training command names → SHA-256 of their content."""
+    named = {} if recipe.train.command is None else named_files(recipe.train.command, start)
+    return {name: store.file_sha256(path) for name, path in named.items()}
+
+
 def key_of(section: EvaluatorSection) -> str:
     """By what a command calls the score of a metric."""
     return section.evaluator.removeprefix(REPORTED)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import models, preflight
+from seedband import models
 from seedband.dataset import Items
 
 #: What texts and answers are cut to, in tokens.
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 ANSWER_LENGTHS = (8, 16, 32, 64, 128, 256, 512)
+#: Of a language, for a guess where there is no tokenizer.
+TOKENS_PER_WORD = 1.4
 #: Share of texts that fit uncut, and what a chat template puts around a message, in tokens.
 UNCUT, AROUND_MESSAGE = 0.995, 8
 
@@ -56,7 +58,7 @@ def lengths_of(items: Items, task: str, base: Path) -> Lengths:
 def _counter(base: Path) -> Callable[[Sequence[str]], list[int]]:
     """How many tokens texts have: counted by the model's own tokenizer, or guessed from their words."""
     if not (base / "tokenizer.json").is_file():
-        return lambda texts: [2 + math.ceil(preflight.TOKENS_PER_WORD * len(text.split())) for text in texts]
+        return lambda texts: [2 + math.ceil(TOKENS_PER_WORD * len(text.split())) for text in texts]
     from tokenizers import Tokenizer
 
     tokenizer: Any = Tokenizer.from_file(str(base / "tokenizer.json"))

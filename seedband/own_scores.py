@@ -22,7 +22,6 @@ from seedband.executors import OnEvent
 from seedband.folders import REPORTED_SWEEP
 from seedband.from_scores import band_from_scores, check_scores, check_target
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, told_of
-from seedband.preflight import command_hashes, command_problems
 from seedband.recipe import LoadedRecipe, differing_keys
 from seedband.records import Evaluation, Event, Outcome, Recipe, ReportJob, Run, SeedRun, Sweep
 from seedband.reported import REPORTED, Reported
@@ -134,14 +133,14 @@ def make_plan(
         Refused: One seed and a band, or seeds that were trained with other versions.
     """
     recipe, start = loaded.recipe, loaded.folder
-    problems = [*command_problems(recipe, start), *_direction_problems(recipe)]
+    problems = [*commands.local_problems(recipe, start), *_direction_problems(recipe)]
     if problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise UsageError(f"{count} in what the recipe names", problems=problems)
     folder = Path("runs") / f"{recipe.data.name}-{recipe.train.method}" if out is None else Path(out)
     finished = tuple(_finished(folder))
     missing = tuple(seed for seed in seeds if seed not in {entry.seed for entry in finished})
-    plan = Plan(recipe, start, folder, tuple(seeds), command_hashes(recipe, start), finished, missing)
+    plan = Plan(recipe, start, folder, tuple(seeds), commands.hashes(recipe, start), finished, missing)
     _check_folder(plan)
     if band is not None:
         folders.refuse_one_seed(_on_record(plan), seeds, {entry.seed for entry in finished})

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seedband import commands, evaluators, store, tasks, trainers
+from seedband import commands, evaluators, tasks, trainers
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, overlap
 from seedband.errors import Problem, Refused, UsageError
@@ -18,26 +18,19 @@ from seedband.models import (
     has_chat_template,
     locate_base,
     positions,
-    read_config,
     resolve_pooling,
-    tensor_names,
 )
-from seedband.networks import loaded_shapes
 from seedband.predictions import Predictions
 from seedband.provenance import on_hub
-from seedband.recipe import LoadedRecipe, find_config, load_recipe
+from seedband.recipe import LoadedRecipe
 from seedband.records import Base, EvaluatorSection, Recipe, Scoring
 from seedband.row_changes import named
 from seedband.rows import READINGS
 from seedband.slices import MAX_VALUES
+from seedband.targets import target_problems
+from seedband.trust import trusted_folder, trusted_start
 
 T = TypeVar("T")
-#: For a guess at the time of a run: what a CPU thread computes a second, a job's start, and a language's tokens.
-FLOPS_PER_THREAD = 2.5e10
-START_S = 12.0
-TOKENS_PER_WORD = 1.4
-#: Of an image whose model does not say it: ViT-B/16's.
-PATCHES = 196
 
 
 class Repeats(NamedTuple):
@@ -139,10 +132,10 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     base = _try(problems, lambda: locate_base(places["base"], recipe.model.revision, folder, offline=offline))
     start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
     if "folder" in places and recipe.train.command is not None:
-        start = _trusted_start(recipe)
+        start = trusted_start(recipe)
     train = _try(problems, lambda: load_items(locate(places["train"], folder, offline=offline), columns))
     evaluated = _try(problems, lambda: load_items(locate(places["eval"], folder, offline=offline), columns))
-    problems += command_problems(recipe, start)
+    problems += commands.local_problems(recipe, start)
     problems += _registry_problems(recipe, start, train, evaluated, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
@@ -158,7 +151,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
     scoring = scoring_for(recipe, base, labels, evaluated.path, start)
     references = (places["train"], places["eval"])
-    repeats, hashes = _repeats(train, evaluated), command_hashes(recipe, start)
+    repeats, hashes = _repeats(train, evaluated), commands.hashes(recipe, start)
     return Prepared(recipe, scoring, train, evaluated, repeats, references, folder, hashes)
 
 
@@ -177,153 +170,6 @@ def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: 
         generation=recipe.generation,
         folder=str(start.absolute()),
     )
-
-
-def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> Path:
-    """Where what the evaluators of a recipe on record name starts: modules, models, tasks.
-
-    A record may come from anywhere. Evaluators that run code or send data elsewhere are asked only where a recipe that
-    lies here names them, with the same arguments, and code is that recipe's.
-
-    Args:
-        recipe: From a record.
-        recorded: Where its own folder was.
-        own: A recipe of the user's own; the one of the working directory unless said.
-
-    Raises:
-        Refused: An evaluator that no recipe here names.
-    """
-    wanting = [section for section in recipe.evaluate if evaluators.needs_trust(section.evaluator)]
-    if not wanting:
-        return recorded
-    named = ", ".join(section.evaluator for section in wanting)
-    what = f"{named} runs code or sends data elsewhere, and a record alone cannot make it run"
-    try:
-        here = load_recipe(find_config(Path()) if own is None else own)
-    except UsageError as error:
-        raise Refused(f"{what}: {error.message}", hint="go where your recipe lies, or name it with --recipe") from error
-    for section in wanting:
-        known = [own.args for own in here.recipe.evaluate if own.evaluator == section.evaluator]
-        if section.args not in known:
-            told = f" like this: {_changed(section.args, known[0])}" if known else ""
-            raise Refused(
-                f"{what}: {section.evaluator} stands in no recipe of {here.folder.absolute()}{told}",
-                hint="sweep again under the recipe as it is now, or name the one that the record comes from: --recipe",
-            )
-    return here.folder
-
-
-def _trusted_start(recipe: Recipe) -> Path:
-    """Where the command of a recipe on record starts: in the folder of a recipe of the user's own that has the same.
-
-    Raises:
-        Refused: There is none, and a record may come from anywhere.
-    """
-    what = "train.command runs a program, and a record alone cannot make it run"
-    hint = "go where your recipe lies, or name it: --config of reproduce, --recipe of check"
-    try:
-        here = load_recipe(find_config(Path()))
-    except UsageError as error:
-        raise Refused(f"{what}: {error.message}", hint=hint) from error
-    if here.recipe.train.command != recipe.train.command:
-        raise Refused(f"{what}: the recipe of {here.folder.absolute()} has another one, or none", hint=hint)
-    return here.folder
-
-
-def command_problems(recipe: Recipe, start: Path) -> list[Problem]:
-    """What a training command names and is not there."""
-    command = recipe.train.command
-    if command is None:
-        return []
-    program, *_ = commands.arguments_of(command)
-    found = [
-        Problem("train.command", f"{name}, which is no file in {start.absolute()}", "a path from the recipe's folder")
-        for name in commands.missing_files(command, start)
-    ]
-    if commands.program_of(program, start) is None:
-        found.append(Problem("train.command", f"{program!r}, which is no program here", "one that can be started"))
-    return found
-
-
-def command_hashes(recipe: Recipe, start: Path) -> dict[str, str]:
-    """Files that a training command names → SHA-256 of their content."""
-    named = {} if recipe.train.command is None else commands.named_files(recipe.train.command, start)
-    return {name: store.file_sha256(path) for name, path in named.items()}
-
-
-def _changed(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
-    """Arguments that stand otherwise on record than in the recipe here."""
-    told = {
-        key: [store.canonical(args[key]) if key in args else "not said" for args in (recorded, ours)]
-        for key in sorted(recorded.keys() | ours.keys())
-    }
-    return ", ".join(f"{key} is {then} on record, {now} here" for key, (then, now) in told.items() if then != now)
-
-
-class Cost(NamedTuple):
-    """What a run will take.
-
-    Attributes:
-        steps: Optimizer steps; None where only a script of the user's knows.
-        bytes_per_run: Disk that a run fills, about; likewise.
-        seconds_per_run: Time to train it, about; likewise.
-        seconds_from: How the time is known.
-    """
-
-    steps: int | None
-    bytes_per_run: int | None
-    seconds_per_run: float | None
-    seconds_from: str
-
-
-def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
-    """What a run will take, from the seconds of runs before it, else from the size of model and data."""
-    recipe, section = prepared.recipe, prepared.recipe.train
-    if section.command is not None:
-        known = sum(seconds_before) / len(seconds_before) if seconds_before else None
-        return Cost(None, None, known, "from the runs that are finished" if seconds_before else "known after one run")
-    shapes = tensor_names(Path(prepared.scoring.base.path))
-    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embedding" not in name]  # noqa: PLR2004
-    steps = section.planned_steps(len(prepared.train_items))
-    adapter = sum(recipe.lora.r * sum(shape) for name, shape in shapes.items() if _targeted(name, shape, recipe))
-    head = len(prepared.scoring.labels) * max((shape[1] for shape in matrices), default=0)
-    rows = len(prepared.eval_items) * (8 * len(prepared.scoring.labels) + 64)
-    size = 4 * (adapter + head) + rows + 200 * steps
-    if seconds_before:
-        return Cost(steps, size, sum(seconds_before) / len(seconds_before), "from the runs that are finished")
-    tokens = _tokens(prepared)
-    rows_seen = steps * section.batch_size * section.gradient_accumulation
-    passes = 1 / steps if section.method == "head" else 2.0
-    flops = 2 * (1 + passes) * sum(math.prod(shape) for shape in matrices) * tokens * rows_seen
-    return Cost(
-        steps, size, START_S + flops / (FLOPS_PER_THREAD * recipe.determinism.threads), "a rough guess, for CPU"
-    )
-
-
-def _tokens(prepared: Prepared) -> float:
-    """Tokens of a row, about: words, or patches of an image."""
-    model, texts = prepared.recipe.model, prepared.train_items.inputs
-    if model.task == IMAGES:
-        config = read_config(Path(prepared.scoring.base.path))
-        size, patch = config.get("image_size"), config.get("patch_size")
-        if isinstance(size, int) and isinstance(patch, int) and patch > 0:
-            return (size / patch) ** 2
-        return PATCHES
-    words = sum(len(text.split()) for text in texts)
-    return min(model.max_length, TOKENS_PER_WORD * words / len(texts))
-
-
-def _matches(module: str, target: str) -> bool:
-    """Whether a target names a module, by the end of its path, as PEFT does."""
-    return f".{module}".endswith(f".{target}")
-
-
-def _targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
-    targets = recipe.lora.target_modules
-    module = name.removesuffix(".weight")
-    if recipe.train.method != "lora" or len(shape) != 2 or not name.endswith(".weight"):  # noqa: PLR2004
-        return False
-    return isinstance(targets, str) or any(_matches(module, target) for target in targets)
 
 
 def columns_of(recipe: Recipe) -> dict[str, Any]:
@@ -442,7 +288,7 @@ def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
         except UsageError as error:
             problems.append(Problem("head.pooling", error.message, error.hint))
     problems += _length_problems(recipe, base)
-    return problems + (_target_problems(recipe, base) if recipe.train.method == "lora" else [])
+    return problems + (target_problems(recipe, base) if recipe.train.method == "lora" else [])
 
 
 def _length_problems(recipe: Recipe, base: Base) -> list[Problem]:
@@ -466,29 +312,6 @@ def _chat_problems(base: Base, data: Sequence[Items]) -> list[Problem]:
     expected = "prompt and completion, or a base that was tuned for chats"
     found = f"chats, and the tokenizer of {base.reference} has no chat template"
     return list(dict.fromkeys(Problem(items.path.name, found, expected) for items in data if items.chat))
-
-
-def _target_problems(recipe: Recipe, base: Base) -> list[Problem]:
-    targets = recipe.lora.target_modules
-    if isinstance(targets, str):
-        return _pattern_problems(targets)
-    # Models of images are renamed while they are loaded, and PEFT sees the new names.
-    shapes = loaded_shapes(base.path) if recipe.model.task == IMAGES else tensor_names(Path(base.path))
-    modules = [
-        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
-    ]
-    unmatched = [target for target in targets if not any(_matches(module, target) for module in modules)]
-    endings = sorted({module.rpartition(".")[2] for module in modules})
-    return [
-        Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")
-        for target in unmatched
-    ]
-
-
-def _pattern_problems(target: str) -> list[Problem]:
-    if target == "all-linear":
-        return []
-    return [Problem("lora.target_modules", repr(target), 'a list of names, or "all-linear"')]
 
 
 def _image_problems(data: Sequence[Items]) -> list[Problem]:

@@ -13,10 +13,11 @@ from seedband.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
 from seedband.items import ITEMS, read_table
-from seedband.preflight import columns_of, scoring_for, trusted_folder
+from seedband.preflight import columns_of, scoring_for
 from seedband.provenance import on_hub
 from seedband.recipe import parse_recipe
 from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
+from seedband.trust import trusted_folder
 from seedband.worker import RUN, SCORES
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband import environment, evaluators, executors, folders, provenance, signature, store
+from seedband.cost import estimate
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
 from seedband.executors import Executor
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
 from seedband.models import recognise
-from seedband.preflight import Prepared, estimate
+from seedband.preflight import Prepared
 from seedband.recipe import differing_keys, dump_recipe
 from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.seeding import streams

@@ -7,8 +7,8 @@ import pytest
 from seedband import signature
 from seedband.errors import Refused
 from seedband.evaluators import build, describe, needs_trust
-from seedband.preflight import trusted_folder
 from seedband.recipe import parse_recipe
+from seedband.trust import trusted_folder
 
 METRIC = "def score(items, predictions, factor=1.0):\n    open({ran!r}, 'w').close()\n    return factor\n"
 ARGS = {"higher_is_better": True, "factor": 2.0}

@@ -1,0 +1,73 @@
+"""What a record alone cannot make run: code, programs, and evaluators that send data elsewhere.
+
+A record may come from anywhere. Only a recipe of the user's own, which lies here and says the same, lets them run.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seedband import evaluators, store
+from seedband.errors import Refused, UsageError
+from seedband.recipe import find_config, load_recipe
+from seedband.records import Recipe
+
+
+def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> Path:
+    """Where what the evaluators of a recipe on record name starts: modules, models, tasks.
+
+    A record may come from anywhere. Evaluators that run code or send data elsewhere are asked only where a recipe that
+    lies here names them, with the same arguments, and code is that recipe's.
+
+    Args:
+        recipe: From a record.
+        recorded: Where its own folder was.
+        own: A recipe of the user's own; the one of the working directory unless said.
+
+    Raises:
+        Refused: An evaluator that no recipe here names.
+    """
+    wanting = [section for section in recipe.evaluate if evaluators.needs_trust(section.evaluator)]
+    if not wanting:
+        return recorded
+    named = ", ".join(section.evaluator for section in wanting)
+    what = f"{named} runs code or sends data elsewhere, and a record alone cannot make it run"
+    try:
+        here = load_recipe(find_config(Path()) if own is None else own)
+    except UsageError as error:
+        raise Refused(f"{what}: {error.message}", hint="go where your recipe lies, or name it with --recipe") from error
+    for section in wanting:
+        known = [own.args for own in here.recipe.evaluate if own.evaluator == section.evaluator]
+        if section.args not in known:
+            told = f" like this: {_changed(section.args, known[0])}" if known else ""
+            raise Refused(
+                f"{what}: {section.evaluator} stands in no recipe of {here.folder.absolute()}{told}",
+                hint="sweep again under the recipe as it is now, or name the one that the record comes from: --recipe",
+            )
+    return here.folder
+
+
+def trusted_start(recipe: Recipe) -> Path:
+    """Where the command of a recipe on record starts: in the folder of a recipe of the user's own that has the same.
+
+    Raises:
+        Refused: There is none, and a record may come from anywhere.
+    """
+    what = "train.command runs a program, and a record alone cannot make it run"
+    hint = "go where your recipe lies, or name it: --config of reproduce, --recipe of check"
+    try:
+        here = load_recipe(find_config(Path()))
+    except UsageError as error:
+        raise Refused(f"{what}: {error.message}", hint=hint) from error
+    if here.recipe.train.command != recipe.train.command:
+        raise Refused(f"{what}: the recipe of {here.folder.absolute()} has another one, or none", hint=hint)
+    return here.folder
+
+
+def _changed(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Arguments that stand otherwise on record than in the recipe here."""
+    told = {
+        key: [store.canonical(args[key]) if key in args else "not said" for args in (recorded, ours)]
+        for key in sorted(recorded.keys() | ours.keys())
+    }
+    return ", ".join(f"{key} is {then} on record, {now} here" for key, (then, now) in told.items() if then != now)
