@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, own_scores, runs, signature, store
+from seedband import folders, reported_sweep, runs, signature, store
 from seedband.band import Band, load_band
 from seedband.errors import Refused, UsageError
 from seedband.models import recognise
@@ -114,7 +114,7 @@ def _refuse_reported(folder: Path, band: Path) -> None:
     Raises:
         Refused: It is one.
     """
-    if own_scores.is_reported(folder):
+    if reported_sweep.is_reported(folder):
         told = f"{folder}: its training command reported its own scores, and accept takes sweeps with checkpoints"
         raise Refused(told, hint=_by_hand(band, f"write the new one with sweep --out {folder}"))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import ledger, own_scores, pairs, signature, slices, store
+from seedband import check_reported, ledger, pairs, reported_sweep, signature, slices, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
@@ -82,14 +82,14 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     if ledger_path is not None and rule == "paired":
         raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
     tolerance = valid_tolerance(tolerance, rule)
-    own_scores.refuse_parts([Path(path) for path in listed])
-    if len(listed) == 1 and own_scores.is_reported(Path(listed[0])):
+    reported_sweep.refuse_parts([Path(path) for path in listed])
+    if len(listed) == 1 and reported_sweep.is_reported(Path(listed[0])):
         if any((data, labels, base, recipe, more_seeds, out, ledger_path)):
             raise UsageError(
                 f"{listed[0]}: its command reported its scores: of the options for checkpoints it takes --strict alone",
                 hint="sweep it under another seed to have more of them; --rule, --alpha and --tolerance apply",
             )
-        return own_scores.check(
+        return check_reported.check(
             Path(listed[0]), band, rule=rule, alpha=alpha, tolerance=tolerance, strict=strict, on_event=on_event
         )
     if "recipe" not in band.provenance:

@@ -4,56 +4,28 @@ The scores of all finished seeds go into one score file, and what becomes of it 
 band is of the seeds that were asked for with one.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from annotated_types import MinLen
-
-from seedband import commands, environment, executors, folders, provenance, reported, signature, store
+from seedband import commands, environment, executors, folders, provenance, reported_sweep, store
 from seedband.band import Band, load_band
-from seedband.errors import Problem, Refused, UsageError
-from seedband.evaluators import built_in
+from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
 from seedband.folders import REPORTED_SWEEP
-from seedband.from_scores import band_from_scores, check_scores, check_target
+from seedband.from_scores import band_from_scores, check_target
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, told_of
 from seedband.recipe import LoadedRecipe, differing_keys
 from seedband.records import Evaluation, Event, Outcome, Recipe, ReportJob, Run, SeedRun, Sweep
 from seedband.reported import REPORTED, Reported
-from seedband.schema import brief, read_record
+from seedband.reported_metrics import definitions, direction_problems
+from seedband.reported_sweep import SCORES, check_distinct, finished_seeds, write_scores
 from seedband.seeding import streams
-from seedband.stats.rules import Rule
-from seedband.verdict import Verdict
 
-#: The score file of such a sweep.
-SCORES = "scores.csv"
 #: Keys of [train] on which no score depends.
 FREE_KEYS = ("timeout_s", "retries", "save_steps")
-
-
-@dataclass(frozen=True)
-class _Data:
-    """What the recipe calls the data of which the scores are; nothing else is known of it."""
-
-    name: str
-    version: str
-
-
-@dataclass(frozen=True)
-class _SweepFile:
-    """reported-sweep.json of a sweep, as far as commands rely on it."""
-
-    seeds: Annotated[tuple[int, ...], MinLen(1)]
-    identity: Mapping[str, Any]
-    data: _Data
-    metrics: Mapping[str, Any]
-    band_seeds: tuple[int, ...] = ()
-    crashed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Plan(NamedTuple):
@@ -106,18 +78,6 @@ class Plan(NamedTuple):
         return found
 
 
-def definitions(recipe: Recipe) -> dict[str, Any]:
-    """Metric → what it is: by which name or expression the command reports it, and which direction is better."""
-    patterns = commands.patterns_of(recipe.train, recipe.evaluate)
-    return {
-        entry.metric: {
-            "read": {"printed": patterns[entry.metric]} if patterns else {"written": commands.key_of(entry)},
-            "higher_is_better": _higher_is_better(entry.args, commands.key_of(entry)),
-        }
-        for entry in recipe.evaluate
-    }
-
-
 def _data(recipe: Recipe) -> dict[str, str]:
     """Name and version of the data, by which alone the scores of two sweeps are known to be of the same rows."""
     return {"name": recipe.data.name, "version": recipe.data.version}
@@ -133,12 +93,12 @@ def make_plan(
         Refused: One seed and a band, or seeds that were trained with other versions.
     """
     recipe, start = loaded.recipe, loaded.folder
-    problems = [*commands.local_problems(recipe, start), *_direction_problems(recipe)]
+    problems = [*commands.local_problems(recipe, start), *direction_problems(recipe)]
     if problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         raise UsageError(f"{count} in what the recipe names", problems=problems)
     folder = Path("runs") / f"{recipe.data.name}-{recipe.train.method}" if out is None else Path(out)
-    finished = tuple(_finished(folder))
+    finished = tuple(finished_seeds(folder))
     missing = tuple(seed for seed in seeds if seed not in {entry.seed for entry in finished})
     plan = Plan(recipe, start, folder, tuple(seeds), commands.hashes(recipe, start), finished, missing)
     _check_folder(plan)
@@ -176,9 +136,9 @@ def sweep(
         raise_told(crashed)
         if not keep_going:
             raise_crashes(crashed, "sweep again to train it: what is finished is kept; --keep-going leaves it out")
-        found = _finished(plan.folder)
-        _check_distinct(plan.folder, found if band is None else _of_band(plan, found))
-        _write_scores(plan.folder, found)
+        found = finished_seeds(plan.folder)
+        check_distinct(plan.folder, found if band is None else _of_band(plan, found))
+        write_scores(plan.folder, found)
         runs = tuple(_run(plan.folder, entry) for entry in found)
         if band is None:
             return Sweep(plan.folder, runs, None, None)
@@ -187,88 +147,6 @@ def sweep(
         _record(plan, [], band=True)
         fitted.save(Path(band))
         return Sweep(plan.folder, runs, fitted.metrics[fitted.primary].median_seed, Path(band))
-
-
-def is_reported(path: Path) -> bool:
-    """Whether a folder is a sweep of a command that reports its own scores."""
-    return (path / REPORTED_SWEEP).is_file()
-
-
-def refuse_parts(paths: Sequence[Path]) -> None:
-    """Turn away what is no candidate: a seed of such a sweep, or such a sweep beside others.
-
-    Raises:
-        Refused: One of them is.
-    """
-    for path in paths:
-        if is_reported(path.absolute().parent):
-            told = f"{path} is one seed of a sweep whose command reported its own scores"
-            raise Refused(told, hint=f"its seeds are judged together: seedband check {path.parent}")
-        if is_reported(path) and len(paths) > 1:
-            told = f"{path} is a sweep whose command reported its own scores, and is judged alone"
-            raise Refused(told, hint=f"seedband check {path}; further seeds are swept into this very folder")
-
-
-def check(
-    folder: Path,
-    band: Band,
-    *,
-    rule: Rule | None,
-    alpha: float | None,
-    tolerance: float | None,
-    strict: bool,
-    on_event: OnEvent,
-) -> Verdict:
-    """Judge the scores of such a sweep by a band, as those of a score file.
-
-    Raises:
-        UsageError: An unknown rule, or a value out of range.
-        Refused: A seed that is not finished, other data, metrics that are defined otherwise, scores that are no
-            evidence, a score file that is not what the seeds have on record; other versions where `strict`.
-    """
-    record = read_record(folder / REPORTED_SWEEP, "reported-sweep", _SweepFile)[0]
-    found = _finished(folder)
-    lacking = [seed for seed in record.seeds if seed not in {entry.seed for entry in found}]
-    if lacking:
-        raise Refused(f"{folder}: seed {lacking[0]} of this sweep is not finished", hint="sweep again to finish it")
-    _check_same_measure(folder, record, band)
-    _tell_environment(folder, found, band, strict=strict, on_event=on_event)
-    _check_distinct(folder, found)
-    _check_scores_file(folder / SCORES, found)
-    return check_scores(folder / SCORES, band, rule=rule, alpha=alpha, tolerance=tolerance, on_event=on_event)
-
-
-def _check_same_measure(folder: Path, record: _SweepFile, band: Band) -> None:
-    """Scores compare where both commands define them alike, on data of one name and version."""
-    ours = band.provenance.get("command")
-    if not isinstance(ours, Mapping):
-        return
-    if changed := differing_keys(ours.get("metrics", {}), record.metrics):
-        told = f"{folder}: its command defines metrics otherwise than the band's: {', '.join(changed)}"
-        raise Refused(told, hint="such scores are not comparable")
-    known, data = ours.get("data", {}), asdict(record.data)
-    for key in differing_keys(known, data):
-        told = f"{folder}: data.{key}: the band has {brief(known.get(key))}, this sweep has {brief(data[key])}"
-        raise Refused(told, hint="scores of other data are not comparable: sweep a band of it")
-
-
-def _tell_environment(folder: Path, found: Sequence[Reported], band: Band, *, strict: bool, on_event: OnEvent) -> None:
-    """Other versions than the band's; a release of seedband, which only hears the scores, is none."""
-    ours = {"environment": {"versions": _foreign(signature.at(band.provenance, "environment.versions") or {})}}
-    told: dict[str, str] = {}
-    for entry in found if "command" in band.provenance else ():
-        theirs = {"environment": {"versions": _foreign(entry.versions)}}
-        for difference in signature.differences(ours, theirs):
-            if difference.key == "environment":
-                told.setdefault(str(difference), f"{folders.seed_folder(folder, entry.seed)}: {difference}")
-    if told and strict:
-        raise Refused(next(iter(told.values())), hint="--strict takes scores of the band's own versions alone")
-    for text in told.values():
-        on_event(Event("warning", content={"text": text}))
-
-
-def _foreign(versions: Mapping[str, str]) -> dict[str, str]:
-    return {name: version for name, version in versions.items() if name != "seedband"}
 
 
 def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> list[Outcome]:
@@ -293,8 +171,7 @@ def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> l
 
 def _on_record(plan: Plan) -> dict[str, Any]:
     """reported-sweep.json; empty where there is none, or what another recipe began here and left nothing of."""
-    path = plan.folder / REPORTED_SWEEP
-    record = read_record(path, "reported-sweep", _SweepFile)[1] if path.is_file() else {}
+    record = reported_sweep.read(plan.folder)[1] if reported_sweep.is_reported(plan.folder) else {}
     return {} if record and differing_keys(record["identity"], plan.identity) else record
 
 
@@ -323,17 +200,6 @@ def _record(plan: Plan, crashed: Sequence[Outcome], *, band: bool = False) -> No
     store.write_json(plan.folder / REPORTED_SWEEP, "reported-sweep", content)
 
 
-def _finished(folder: Path) -> list[Reported]:
-    """What every finished seed has on record, by seed."""
-    found = []
-    for path in folder.glob(f"seed-*/{REPORTED}"):
-        entry = reported.read(path.parent)
-        if path.parent.name != folders.seed_folder(folder, entry.seed).name:
-            raise Refused(f"{path}: is of seed {entry.seed}", hint="every seed has its own folder")
-        found.append(entry)
-    return sorted(found, key=lambda entry: entry.seed)
-
-
 def _check_folder(plan: Plan) -> None:
     """What lies in the folder must be of this very command, metrics and versions."""
     hint = "give another --out, or remove the folder"
@@ -342,7 +208,7 @@ def _check_folder(plan: Plan) -> None:
     if (plan.folder / folders.SWEEP).is_file():
         raise UsageError(f"{plan.folder} holds a sweep whose checkpoints seedband scored", hint=hint)
     if plan.finished:
-        record = read_record(plan.folder / REPORTED_SWEEP, "reported-sweep", _SweepFile)[0]
+        record = reported_sweep.read(plan.folder)[0]
         if changed := differing_keys(record.identity, plan.identity):
             raise UsageError(f"{plan.folder} holds runs of another recipe: {', '.join(changed)} changed", hint=hint)
     now = environment.versions()
@@ -353,38 +219,6 @@ def _check_folder(plan: Plan) -> None:
                 f"{place} was trained with other versions: {', '.join(changed)} changed",
                 hint="give another --out, or go back to those versions",
             )
-
-
-def _check_distinct(folder: Path, found: Sequence[Reported]) -> None:
-    """Where scores are all that is known, only the same under every seed tells of a seed that nobody reads."""
-    if len(found) > 1 and all(entry.scores == found[0].scores for entry in found):
-        seeds = ", ".join(str(entry.seed) for entry in found)
-        raise Refused(
-            f"{folder}: seeds {seeds} gave identical scores on every metric: your script seems to ignore --seed",
-            hint="give the seed to everything that draws; a metric of few items needs more of them",
-        )
-
-
-def _check_scores_file(path: Path, found: Sequence[Reported]) -> None:
-    """What is judged is what the seeds have on record, sealed: the score file has no seal of its own."""
-    if not path.is_file() or path.read_bytes() != _scores_text(found).encode():
-        told = f"{path} is missing or not what the seeds beside it have on record in their {REPORTED}"
-        raise Refused(
-            told, hint="sweep again to write it anew; scores of your own go into a file of their own: --scores"
-        )
-
-
-def _write_scores(folder: Path, found: Sequence[Reported]) -> None:
-    store.write_text(folder / SCORES, _scores_text(found))
-
-
-def _scores_text(found: Sequence[Reported]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["metric", "seed", "score"])
-    for entry in found:
-        writer.writerows([metric, entry.seed, repr(score)] for metric, score in entry.scores.items())
-    return text.getvalue()
 
 
 def _fit(plan: Plan, path: Path, on_event: OnEvent) -> Band:
@@ -429,26 +263,3 @@ def _run(folder: Path, entry: Reported) -> Run:
 def _history(plan: Plan) -> list[Band]:
     """The earlier bands that the recipe names, relative to where it lies."""
     return [load_band(plan.start / path) for path in plan.recipe.gate.history]
-
-
-def _direction_problems(recipe: Recipe) -> list[Problem]:
-    """A metric must say which direction is better, unless a built-in evaluator of its name does."""
-    problems = []
-    for index, entry in enumerate(recipe.evaluate, 1):
-        where, own = f"evaluate[{index}].args.higher_is_better", _built_in_direction(entry.metric)
-        given = entry.args.get("higher_is_better")
-        if given is None and _higher_is_better(entry.args, commands.key_of(entry)) is None:
-            problems.append(Problem(where, "nothing", f"true or false: which is better for {commands.key_of(entry)}?"))
-        if given is not None and own is not None and given != own:
-            problems.append(Problem(where, str(given).lower(), f"{str(own).lower()}, as for {entry.metric} of ours"))
-    return problems
-
-
-def _higher_is_better(args: Mapping[str, Any], key: str) -> bool | None:
-    given = args.get("higher_is_better")
-    return given if isinstance(given, bool) else _built_in_direction(key)
-
-
-def _built_in_direction(name: str) -> bool | None:
-    evaluator = built_in(name)
-    return None if evaluator is None else evaluator.higher_is_better

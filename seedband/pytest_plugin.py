@@ -100,7 +100,7 @@ class Gate:
         with _told(" ".join(names), self.name, on_suspect):
             from seedband.band import load_band
             from seedband.check import check
-            from seedband.own_scores import is_reported
+            from seedband.reported_sweep import is_reported
             from seedband.words import Asked
 
             _refuse_unknown(options, check)

@@ -146,7 +146,7 @@ def _refuse_beside_scores(*others: object) -> None:
 
 def _swept(candidates: "Sequence[Path]") -> str:
     """The candidate that is a sweep whose command reports its own scores; empty where there is none."""
-    from seedband.own_scores import is_reported
+    from seedband.reported_sweep import is_reported
 
     return next((str(path) for path in candidates if is_reported(path)), "")
 
