@@ -8,14 +8,16 @@ from typing import Any
 
 from seedband import folders, models, signature
 from seedband.band import Band
+from seedband.bases import locate_base
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
+from seedband.hub import HUB_NAME, from_hub
 from seedband.records import CheckpointFiles, Event, Run, Scoring
 from seedband.schema import a_path
 from seedband.signature import Difference
 from seedband.worker import RUN
 
-HUB_ID = re.compile(rf"(?P<name>{models.HUB_NAME.pattern})@(?P<commit>{models.COMMIT.pattern})")
+HUB_ID = re.compile(rf"(?P<name>{HUB_NAME.pattern})@(?P<commit>{models.COMMIT.pattern})")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _from_hub(text: str, *, offline: bool) -> Found:
             f"hf://{text}: expected hf://org/name@commit, the commit as 40 hexadecimal digits",
             hint="a branch or a tag can change under the verdict",
         )
-    folder = models.from_hub(named["name"], named["commit"], offline=offline)
+    folder = from_hub(named["name"], named["commit"], offline=offline)
     return Found(models.recognise(folder, f"hf://{text}"), None)
 
 
@@ -139,14 +141,14 @@ def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> 
     if entry.files.kind == "head":
         return models.read_head(Path(entry.files.path)).base_sha256
     if base is not None:
-        return models.locate_base(base, None, Path(), offline=offline).sha256
+        return locate_base(base, None, Path(), offline=offline).sha256
     if entry.files.kind == "model":
         return None
     config = models.read_adapter(Path(entry.files.path))
     reference = str(config.get("base_model_name_or_path"))
     for folder in (Path(), start, Path(entry.files.path)) if a_path(reference) else ():
         if reference.startswith("package:") or (folder / reference).is_dir():
-            return models.locate_base(reference, None, folder, offline=offline).sha256
+            return locate_base(reference, None, folder, offline=offline).sha256
     return None
 
 

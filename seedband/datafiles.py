@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from seedband import store
-from seedband.errors import Problem, Refused, UsageError, WorkFailed
-from seedband.models import COMMIT, HUB_NAME
+from seedband.errors import Problem, Refused, UsageError
+from seedband.hub import HUB_NAME, data_file
+from seedband.models import COMMIT
 from seedband.provenance import on_hub
 from seedband.schema import brief
 
@@ -50,30 +51,7 @@ def locate(reference: str, folder: Path, *, offline: bool) -> Path:
             f"{reference[:200]}: expected hf://datasets/org/name@commit/path/file of .jsonl, .csv, .tsv or .parquet",
             hint="the commit as 40 hexadecimal digits: a branch or a tag can change under the band",
         )
-    return _from_hub(named["name"], named["commit"], named["file"], offline=offline)
-
-
-def _from_hub(name: str, commit: str, file: str, *, offline: bool) -> Path:
-    """A file of a hub's data set, in the hub's own cache; nothing of it is ever run."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.errors import RemoteEntryNotFoundError
-
-    where = f"hf://datasets/{name}@{commit[:12]}/{file}"
-    cached = try_to_load_from_cache(name, file, repo_type="dataset", revision=commit)
-    if isinstance(cached, str):
-        return Path(cached)
-    if offline:
-        raise WorkFailed(f"{where} is not on this machine", hint="without --offline it would be fetched")
-    try:
-        size = get_hf_file_metadata(hf_hub_url(name, file, repo_type="dataset", revision=commit)).size
-        if size is not None and size <= MAX_BYTES:
-            return Path(hf_hub_download(name, file, repo_type="dataset", revision=commit))
-    except RemoteEntryNotFoundError as error:
-        raise UsageError(f"{where}: the data set has no such file", hint="look at its files on the hub") from error
-    except Exception as error:
-        hint = "check the name, the commit and the network"
-        raise WorkFailed(f"cannot get {where} from the hub: {error}", hint=hint) from error
-    raise Refused(f"{where}: {size} bytes, more than the {MAX_BYTES} that are read")
+    return data_file(named["name"], named["commit"], named["file"], MAX_BYTES, offline=offline)
 
 
 def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int, dict[str, Any] | Problem]]:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from seedband import commands, models, store, tasks, template
+from seedband.bases import locate_base
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Items, load_items, normalised
 from seedband.errors import UsageError, WorkFailed
+from seedband.hub import HUB_NAME
 from seedband.lengths import lengths_of
 from seedband.preflight import prepare
 from seedband.provenance import on_hub, relative_path
@@ -217,7 +219,7 @@ class _Draft:
         self.reference, self.revision = _pinned(self._answer(self.answers.model, question), offline=self.offline)
         start = Path() if Path(self.reference).is_dir() else self.folder
         keys = ("--model", "its commit")
-        self.base: Base = models.locate_base(self.reference, self.revision, start, offline=self.offline, keys=keys)
+        self.base: Base = locate_base(self.reference, self.revision, start, offline=self.offline, keys=keys)
         if self.task == "causal-lm" and not _is_decoder(Path(self.base.path)):
             raise UsageError(f"--model {self.reference}: no language model, and {self.task} needs one")
         self.n_parameters = sum(math.prod(shape) for shape in models.tensor_names(Path(self.base.path)).values())
@@ -412,7 +414,7 @@ HEAD = """A recipe for seedband, made by `seedband init`. Every key has a defaul
 def _pinned(reference: str, *, offline: bool) -> tuple[str, str | None]:
     """A reference to a model and its commit; what a name of the hub points to now is looked up."""
     name, _, commit = reference.partition("@")
-    if Path(reference).is_dir() or not models.HUB_NAME.fullmatch(name):
+    if Path(reference).is_dir() or not HUB_NAME.fullmatch(name):
         return reference, None
     if commit or offline:
         return name, commit or None

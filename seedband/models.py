@@ -1,17 +1,12 @@
-"""Base models and candidate checkpoints: located, recognised and found safe to load.
+"""Models on disk: recognised, found safe to load, and what their own files say of them.
 
-Weights come from safetensors only, code never comes from a checkpoint, and a package that carries a model is located
-but not imported.
+Weights come from safetensors only, and code never comes from a checkpoint.
 """
 
-import glob
-import importlib.util
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,8 +14,8 @@ from annotated_types import MinLen, Predicate
 
 from seedband import store
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.records import Base, CheckpointFiles
-from seedband.schema import PathText, a_path, brief, checked, read_foreign, read_record
+from seedband.records import CheckpointFiles
+from seedband.schema import PathText, brief, checked, read_foreign, read_record
 
 if TYPE_CHECKING:
     import torch
@@ -33,26 +28,8 @@ INDEX = "model.safetensors.index.json"
 #: What makes a folder a checkpoint: of the built-in methods, and of a training script that saves a whole model.
 CHECKPOINT = ("adapter_config.json", ADAPTER_WEIGHTS, "head.json", HEAD_WEIGHTS, "config.json", WEIGHTS, INDEX)
 COMMIT = re.compile(r"[0-9a-f]{40}")
-#: A tokenizer has one of these.
-VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
-#: An image processor, one of these.
-PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 #: Digits of a class number; nobody has more classes.
 MAX_DIGITS = 9
-#: Letters of a reference that a message shows.
-MAX_SHOWN = 80
-#: What is fetched from a hub: of its top level, and one file below it; never a pickle.
-HUB_ENDINGS = ("json", "safetensors", "txt", "model", "jinja")
-HUB_FILE = re.compile(rf"[^/]+\.({'|'.join(HUB_ENDINGS)})|1_Pooling/config\.json")
-#: More is not fetched, in bytes, and more files are not listed.
-MAX_HUB_BYTES, MAX_HUB_FILES = 100 * 10**9, 10_000
 #: Names of weights that are opened by running them.
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 #: Keys of config.json that make transformers run, open or fetch what is not looked at here, and what they may be.
@@ -76,9 +53,6 @@ AFTER_PADDING = frozenset({
     "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert", "mpnet", "longformer",
     "data2vec-text", "ibert", "luke", "lilt",
 })  # fmt: skip
-_PART = r"[a-zA-Z0-9_]+(?:[.-]?[a-zA-Z0-9_]+)*+"
-#: org/name, as the hub has them.
-HUB_NAME = re.compile(rf"{_PART}/{_PART}")
 
 
 def a_class_number(value: str) -> bool:
@@ -124,84 +98,6 @@ class _Index:
     """The index of a model's shards."""
 
     weight_map: Mapping[str, PathText] = field(default_factory=dict)
-
-
-def locate_base(
-    reference: str,
-    revision: str | None,
-    folder: Path,
-    *,
-    offline: bool,
-    keys: tuple[str, str] = ("model.base", "model.revision"),
-) -> Base:
-    """Find a base model, or another one that takes no training, on this machine, or fetch it from the hub.
-
-    Args:
-        reference: package:<installed package>/<folder>, a folder, or a hub id.
-        revision: Commit of a hub id.
-        folder: Where relative folders start from.
-        offline: Whether the hub must not be asked.
-        keys: What the recipe calls reference and revision, for messages.
-
-    Raises:
-        UsageError: Not found, or a hub id without a commit.
-        Refused: Only pickled weights, or code in the checkpoint.
-        WorkFailed: The hub could not be reached.
-    """
-    key, key_of_revision = keys
-    if not a_path(reference):
-        raise UsageError(f"{key}: {reference[:MAX_SHOWN]!r} is neither a folder nor a hub id")
-    if reference.startswith("package:"):
-        path = _package_folder(reference, key)
-    elif (folder / reference).is_dir():
-        if revision is not None:
-            raise UsageError(
-                f"{key}: {folder / reference} is a folder, and {key_of_revision} is for hub ids",
-                hint=f"remove {key_of_revision}, or the folder",
-            )
-        path = (folder / reference).resolve()
-    elif HUB_NAME.fullmatch(reference):
-        if revision is None or not COMMIT.fullmatch(revision):
-            raise UsageError(
-                f"{key}: {reference!r} is no folder here, and as a hub id it needs a commit",
-                hint=f"set {key_of_revision} to 40 hexadecimal digits: a branch can change under the band",
-            )
-        path = from_hub(reference, revision, offline=offline)
-    else:
-        raise UsageError(f"{key}: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
-    check_safe(path)
-    return Base(reference, str(path), weights_sha256(path), files_sha256(path))
-
-
-def files_sha256(folder: Path) -> str:
-    """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, image processor, pooling."""
-    patterns = [
-        "config.json",
-        "tokenizer*",
-        "vocab*",
-        "merges.txt",
-        "*.model",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "chat_template*",
-        "additional_chat_templates/*",
-        "generation_config.json",
-        "1_Pooling/*",
-        *PROCESSORS,
-    ]
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
-    return store.digest({file.relative_to(folder).as_posix(): store.file_sha256(file) for file in files})
-
-
-def check_reads(path: Path, *, images: bool) -> None:
-    """Refuse a base that has no way to read what it shall learn from.
-
-    Raises:
-        UsageError: No tokenizer, or for images no image processor.
-    """
-    what, names = ("image processor", PROCESSORS) if images else ("tokenizer", VOCABULARIES)
-    if not any((path / name).is_file() for name in names):
-        raise UsageError(f"model.base: {path} has no {what} (none of {', '.join(names)})")
 
 
 def weights_sha256(folder: Path) -> str:
@@ -257,7 +153,7 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
         return
     pickles = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES))
     if pickles:
-        raise _pickled(str(folder), pickles)
+        raise pickled(str(folder), pickles)
     raise UsageError(f"{folder}: {', '.join(missing)} is missing")
 
 
@@ -287,7 +183,8 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
         yield from _entries(inner)
 
 
-def _pickled(where: str, names: Sequence[str]) -> Refused:
+def pickled(where: str, names: Sequence[str]) -> Refused:
+    """What is said of weights that could only be opened by running them."""
     return Refused(
         f"{where}: the weights are pickled ({brief(', '.join(names))}), and opening a pickle runs it",
         hint="save them as safetensors (safe_serialization=True, the default of current libraries)",
@@ -362,72 +259,6 @@ def resolve_pooling(asked: str, base: Path) -> Pooling:
     if len(modes) != 1 or modes[0] not in own:
         raise UsageError(f"head.pooling: {config} asks for {modes}", hint='set pooling = "mean", "cls" or "model"')
     return own[modes[0]]
-
-
-def _package_folder(reference: str, key: str) -> Path:
-    package, _, inner = reference.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
-        raise UsageError(
-            f"{key}: no installed package {package!r}",
-            hint=f"pip install {package.replace('_', '-')}, or give a folder or a hub id",
-        )
-    root = Path(next(iter(spec.submodule_search_locations))).resolve()
-    path = (root / inner).resolve()
-    if not path.is_relative_to(root) or not path.is_dir():
-        raise UsageError(f"{key}: package {package!r} has no folder {inner!r}")
-    return path
-
-
-def from_hub(name: str, commit: str, *, offline: bool) -> Path:
-    """The snapshot of a hub repository, without pickles and code, in the hub's own cache.
-
-    Args:
-        name: org/name.
-        commit: 40 hexadecimal digits.
-        offline: Take what is cached, and ask nobody.
-
-    Raises:
-        Refused: It has pickled weights only, or is far too large.
-        WorkFailed: The hub cannot be reached, or has no such thing.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-
-    try:
-        if offline:
-            return _cached(name, commit)
-        listed = HfApi().list_repo_tree(name, recursive=True, revision=commit)
-        sizes = {entry.path: getattr(entry, "size", None) or 0 for entry in islice(listed, MAX_HUB_FILES)}
-        patterns = [glob.escape(path) for path in _wanted(name, sizes)]
-        return Path(snapshot_download(name, revision=commit, allow_patterns=patterns))
-    except Refused:
-        raise
-    except Exception as error:
-        with suppress(Exception):
-            return _cached(name, commit)
-        hint = "without --offline it would be fetched" if offline else "check the name, the commit and the network"
-        raise WorkFailed(f"cannot get {name}@{commit[:12]} from the hub: {error}", hint=hint) from error
-
-
-def _cached(name: str, commit: str) -> Path:
-    """A snapshot that is on this machine, whole as far as it would be fetched."""
-    from huggingface_hub import snapshot_download
-
-    top = [f"*.{ending}" for ending in HUB_ENDINGS]
-    found = snapshot_download(name, revision=commit, local_files_only=True, allow_patterns=top, ignore_patterns=["*/*"])
-    return Path(found)
-
-
-def _wanted(name: str, sizes: Mapping[str, int]) -> list[str]:
-    """The files of a hub repository that are fetched, of all that it has."""
-    wanted = [path for path in sizes if HUB_FILE.fullmatch(path)]
-    total = sum(sizes[path] for path in wanted)
-    if total > MAX_HUB_BYTES:
-        raise Refused(f"{name}: has {total} bytes, more than the {MAX_HUB_BYTES} that are fetched")
-    pickles = [path for path in sizes if path.endswith(PICKLES)]
-    if pickles and not any(path.endswith(".safetensors") for path in wanted):
-        raise _pickled(name, pickles)
-    return wanted
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from seedband import commands, evaluators, tasks, trainers
+from seedband.bases import check_reads, locate_base
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, overlap
 from seedband.errors import Problem, Refused, UsageError
 from seedband.images import check_images
 from seedband.initializers import HEAD, LORA
 from seedband.models import (
-    check_reads,
     has_chat_template,
-    locate_base,
     positions,
     resolve_pooling,
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import executors, jobs, models, recorded_rows, row_changes, slices, store
+from seedband import bases, executors, jobs, recorded_rows, row_changes, slices, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
 from seedband.datafiles import locate
@@ -120,12 +120,12 @@ def scoring_of(band: Band, data: str | Path | None, own: str | Path | None = Non
     """
     facts = band.provenance
     recipe = parse_recipe(facts["recipe"], "the band's recipe")
-    base = models.locate_base(facts["base"]["reference"], facts["base"]["revision"], band.folder, offline=offline)
+    base = bases.locate_base(facts["base"]["reference"], facts["base"]["revision"], band.folder, offline=offline)
     if base.sha256 != facts["base"]["sha256"]:
         raise Refused(
             f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
         )
-    models.check_reads(Path(base.path), images=recipe.model.task == IMAGES)
+    bases.check_reads(Path(base.path), images=recipe.model.task == IMAGES)
     path = _eval_path(band, data, offline=offline)
     if not path.exists():
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")

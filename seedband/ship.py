@@ -6,6 +6,7 @@ from typing import Any
 
 from seedband import checkpoints, folders, models, networks, store
 from seedband.band import Band, load_band
+from seedband.bases import locate_base
 from seedband.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
@@ -94,7 +95,7 @@ Data: {facts["data"]["name"]} {facts["data"]["version"]}, {facts["data"]["n_trai
 
 def _ship_head(run: Run, band: Band, to: Path) -> None:
     facts = band.provenance["base"]
-    base = models.locate_base(facts["reference"], facts["revision"], band.folder, offline=True)
+    base = locate_base(facts["reference"], facts["revision"], band.folder, offline=True)
     if base.sha256 != facts["sha256"]:
         raise Refused(f"{base.path}: its weights are no longer those that the heads were trained on")
     head = models.read_head(run.folder)

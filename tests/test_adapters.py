@@ -12,9 +12,10 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from seedband.adapters import KEYS, check_adapter
+from seedband.bases import locate_base
 from seedband.checkpoints import open_checkpoint
 from seedband.errors import Refused, UsageError
-from seedband.models import locate_base, recognise, tensor_names
+from seedband.models import recognise, tensor_names
 from seedband.shapes import checkpoint_shapes
 from seedband.store import MAX_FOREIGN_BYTES
 from seedband.tasks.text_classification import load

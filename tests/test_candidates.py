@@ -6,7 +6,7 @@ import pytest
 from hub import COMMIT, Hub, environment, serving
 from tiny import run_cli
 
-from seedband import models
+from seedband import hub as hubs
 from seedband.errors import Refused
 
 NAME = "org/new-intents"
@@ -79,7 +79,7 @@ def test_a_hub_candidate_with_pickles_only_is_refused_unfetched(hub, swept, tmp_
 
 def test_a_hub_candidate_of_more_than_100_gb_is_refused_unfetched():
     with pytest.raises(Refused, match="has 100000000002 bytes, more than the 100000000000 that are fetched"):
-        models._wanted(NAME, {"model.safetensors": 10**11, "config.json": 2, "pytorch_model.bin": 5})
+        hubs._wanted(NAME, {"model.safetensors": 10**11, "config.json": 2, "pytorch_model.bin": 5})
 
 
 @pytest.mark.slow

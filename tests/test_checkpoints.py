@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from seedband.bases import locate_base
 from seedband.checkpoints import check_fits, open_checkpoint
 from seedband.errors import Refused
 from seedband.feature_cache import FeatureCache
-from seedband.models import locate_base, recognise
+from seedband.models import recognise
 from seedband.records import CheckpointFiles
 from seedband.scoring import Scorer
 from seedband.tasks.text_classification import load

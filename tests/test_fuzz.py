@@ -22,6 +22,7 @@ from tiny import recipe_text
 from typer.testing import CliRunner
 
 from seedband import (
+    bases,
     candidates,
     cohorts,
     console,
@@ -446,7 +447,7 @@ def test_files_of_other_tools(docs, data):
         lambda: models.recognise(folder, "new"),
         lambda: models.check_safe(folder),
         lambda: models.weights_sha256(folder),
-        lambda: models.files_sha256(folder),
+        lambda: bases.files_sha256(folder),
         lambda: models.tensor_names(folder),
         lambda: models.resolve_pooling("auto", folder),
         lambda: store.digest(checkpoint_settings(adapter)),

@@ -1,22 +1,19 @@
-"""Base models and checkpoints: located, recognised and found safe."""
+"""Models on disk: recognised and found safe."""
 
 import json
 import resource
 import shutil
-import sys
 
 import pytest
 
+from seedband.bases import locate_base
 from seedband.checkpoints import checkpoint_tensors
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.models import (
-    HUB_FILE,
     check_safe,
     end_ids,
-    files_sha256,
     has_chat_template,
     header,
-    locate_base,
     positions,
     recognise,
     resolve_pooling,
@@ -25,79 +22,6 @@ from seedband.models import (
     weights_sha256,
 )
 from seedband.records import CheckpointFiles
-from seedband.store import file_sha256
-
-
-@pytest.fixture
-def package(tmp_path, tiny_recipe, monkeypatch):
-    """An installed package that carries a model and must never be imported."""
-    root = tmp_path / "site" / "carrier"
-    root.mkdir(parents=True)
-    (root / "__init__.py").write_text("raise AssertionError('imported')")
-    (root / "model").symlink_to(tiny_recipe.folder / "base", target_is_directory=True)
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    return root
-
-
-def test_folder_is_found_relative_to_the_recipe(tiny_recipe):
-    base = locate_base("base", None, tiny_recipe.folder, offline=True)
-    assert base.sha256 == file_sha256(tiny_recipe.folder / "base" / "model.safetensors")
-    assert base.reference == "base"
-
-
-def test_package_is_located_and_never_imported(tmp_path, tiny_recipe, monkeypatch):
-    import shutil
-
-    root = tmp_path / "site" / "carrier"
-    root.mkdir(parents=True)
-    (root / "__init__.py").write_text("raise AssertionError('imported')")
-    shutil.copytree(tiny_recipe.folder / "base", root / "model")
-    monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    base = locate_base("package:carrier/model", None, tmp_path, offline=True)
-    assert base.path == str(root / "model")
-    assert "carrier" not in sys.modules
-
-
-def test_package_folder_cannot_lead_out_of_the_package(package):
-    with pytest.raises(UsageError, match="has no folder"):
-        locate_base("package:carrier/../..", None, package, offline=True)
-    with pytest.raises(UsageError, match="has no folder"):
-        locate_base("package:carrier/model", None, package, offline=True)  # a link that leads out
-
-
-@pytest.mark.parametrize("reference", ["package:no_such_package/model", "package:os.path/model", "nowhere", "a/b/c"])
-def test_what_is_not_there_is_a_usage_error(reference, tmp_path):
-    with pytest.raises(UsageError):
-        locate_base(reference, None, tmp_path, offline=True)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["chat_template.jinja", "chat_template.json", "additional_chat_templates/tool.jinja", "generation_config.json"],
-)
-def test_what_decides_prompts_and_where_answers_end_is_part_of_the_base(tiny_recipe, tmp_path, name):
-    base = shutil.copytree(tiny_recipe.folder / "base", tmp_path / "base")
-    before = files_sha256(base)
-    (base / name).parent.mkdir(exist_ok=True)
-    (base / name).write_text("{}")
-    assert files_sha256(base) != before
-
-
-@pytest.mark.parametrize("name", ["chat_template.jinja", "generation_config.json", "config.json"])
-def test_what_scores_depend_on_is_fetched_from_a_hub(name):
-    assert HUB_FILE.fullmatch(name)
-
-
-@pytest.mark.parametrize("revision", [None, "main", "abc123"])
-def test_hub_id_needs_a_commit(revision, tmp_path):
-    with pytest.raises(UsageError, match="commit"):
-        locate_base("org/name", revision, tmp_path, offline=True)
-
-
-def test_hub_id_that_is_not_cached_cannot_be_fetched_offline(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(WorkFailed, match="cannot get org/name"):
-        locate_base("org/name", "0" * 40, tmp_path, offline=True)
 
 
 def test_shards_are_hashed_and_may_not_lead_out(tmp_path, tiny_recipe):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from seedband import store
+from seedband.bases import locate_base
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.evaluators.sentences import says_something, sentences
-from seedband.models import locate_base, read_config
+from seedband.models import read_config
 from seedband.networks import from_folder, load_tokenizer
 from seedband.records import Base
 

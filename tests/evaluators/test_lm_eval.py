@@ -9,10 +9,10 @@ import torch
 from tiny import NO_NETWORK, ROOT
 from tiny_decoder import make_tiny_decoder
 
+from seedband.bases import locate_base
 from seedband.errors import UsageError, WorkFailed
 from seedband.evaluators import Checkpoint, build, describe
 from seedband.evaluators.harness import check_arguments, chosen
-from seedband.models import locate_base
 from seedband.records import CheckpointFiles
 
 WORDS = ["apple", "pear", "plum", "iron", "gold", "zinc", "rhine", "nile", "oder", "fruit", "metal", "river"]

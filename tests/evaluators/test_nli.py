@@ -21,7 +21,7 @@ from tiny_decoder import make_tiny_decoder
 from tiny_encoder import make_tiny_encoder
 from tiny_nli import make_tiny_nli
 
-from seedband import models
+from seedband import bases
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, build, describe
 from seedband.evaluators.nli import CrossEncoder, entailment_output, locate
@@ -370,7 +370,7 @@ def test_a_hub_is_asked_only_for_what_is_not_here(shared_nli, monkeypatch, prese
             raise WorkFailed("not here")
         return shared_nli
 
-    monkeypatch.setattr(models, "from_hub", from_hub)
+    monkeypatch.setattr(bases, "from_hub", from_hub)
     build("groundedness", {"model": "org/nli", "revision": COMMIT}).check_ready()
     assert asked == expected
 

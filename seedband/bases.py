@@ -1,0 +1,121 @@
+"""Base models: located in a folder, in an installed package or on a hub, and known by their content.
+
+A package that carries a model is located but not imported.
+"""
+
+import importlib.util
+from pathlib import Path
+
+from seedband import store
+from seedband.errors import UsageError
+from seedband.hub import HUB_NAME, from_hub
+from seedband.models import COMMIT, check_safe, weights_sha256
+from seedband.records import Base
+from seedband.schema import a_path
+
+#: A tokenizer has one of these.
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+#: An image processor, one of these.
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+#: Letters of a reference that a message shows.
+MAX_SHOWN = 80
+
+
+def locate_base(
+    reference: str,
+    revision: str | None,
+    folder: Path,
+    *,
+    offline: bool,
+    keys: tuple[str, str] = ("model.base", "model.revision"),
+) -> Base:
+    """Find a base model, or another one that takes no training, on this machine, or fetch it from the hub.
+
+    Args:
+        reference: package:<installed package>/<folder>, a folder, or a hub id.
+        revision: Commit of a hub id.
+        folder: Where relative folders start from.
+        offline: Whether the hub must not be asked.
+        keys: What the recipe calls reference and revision, for messages.
+
+    Raises:
+        UsageError: Not found, or a hub id without a commit.
+        Refused: Only pickled weights, or code in the checkpoint.
+        WorkFailed: The hub could not be reached.
+    """
+    key, key_of_revision = keys
+    if not a_path(reference):
+        raise UsageError(f"{key}: {reference[:MAX_SHOWN]!r} is neither a folder nor a hub id")
+    if reference.startswith("package:"):
+        path = _package_folder(reference, key)
+    elif (folder / reference).is_dir():
+        if revision is not None:
+            raise UsageError(
+                f"{key}: {folder / reference} is a folder, and {key_of_revision} is for hub ids",
+                hint=f"remove {key_of_revision}, or the folder",
+            )
+        path = (folder / reference).resolve()
+    elif HUB_NAME.fullmatch(reference):
+        if revision is None or not COMMIT.fullmatch(revision):
+            raise UsageError(
+                f"{key}: {reference!r} is no folder here, and as a hub id it needs a commit",
+                hint=f"set {key_of_revision} to 40 hexadecimal digits: a branch can change under the band",
+            )
+        path = from_hub(reference, revision, offline=offline)
+    else:
+        raise UsageError(f"{key}: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
+    check_safe(path)
+    return Base(reference, str(path), weights_sha256(path), files_sha256(path))
+
+
+def _package_folder(reference: str, key: str) -> Path:
+    package, _, inner = reference.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(
+            f"{key}: no installed package {package!r}",
+            hint=f"pip install {package.replace('_', '-')}, or give a folder or a hub id",
+        )
+    root = Path(next(iter(spec.submodule_search_locations))).resolve()
+    path = (root / inner).resolve()
+    if not path.is_relative_to(root) or not path.is_dir():
+        raise UsageError(f"{key}: package {package!r} has no folder {inner!r}")
+    return path
+
+
+def files_sha256(folder: Path) -> str:
+    """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, image processor, pooling."""
+    patterns = [
+        "config.json",
+        "tokenizer*",
+        "vocab*",
+        "merges.txt",
+        "*.model",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "chat_template*",
+        "additional_chat_templates/*",
+        "generation_config.json",
+        "1_Pooling/*",
+        *PROCESSORS,
+    ]
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
+    return store.digest({file.relative_to(folder).as_posix(): store.file_sha256(file) for file in files})
+
+
+def check_reads(path: Path, *, images: bool) -> None:
+    """Refuse a base that has no way to read what it shall learn from.
+
+    Raises:
+        UsageError: No tokenizer, or for images no image processor.
+    """
+    what, names = ("image processor", PROCESSORS) if images else ("tokenizer", VOCABULARIES)
+    if not any((path / name).is_file() for name in names):
+        raise UsageError(f"model.base: {path} has no {what} (none of {', '.join(names)})")
