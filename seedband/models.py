@@ -267,6 +267,13 @@ def read_config(folder: Path) -> Mapping[str, Any]:
     return read_foreign(config, _Config)[1] if config.is_file() else {}
 
 
+def is_decoder(folder: Path) -> bool:
+    """Whether a model writes texts, by its architecture."""
+    config = read_config(folder)
+    named = () if config.get("is_encoder_decoder") else config.get("architectures") or ()
+    return any(str(name).endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in named)
+
+
 def own_labels(folder: Path) -> list[str]:
     """The labels that a whole model names, in the order of its outputs; names that libraries make up say nothing."""
     named = read_config(folder).get("id2label") or {}

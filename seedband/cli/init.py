@@ -37,8 +37,8 @@ def init(
 ) -> int:
     """Write a commented seedband.toml from a look at your data and model."""
     from seedband import console
-    from seedband.init import Answers
     from seedband.init import init as run_init
+    from seedband.interview import Answers
 
     roles = {
         "text": text, "label": label, "image": image, "prompt": prompt, "completion": completion, "messages": messages

@@ -4,7 +4,7 @@ import sys
 
 from seedband.console.output import plain, rich_console
 from seedband.errors import UsageError
-from seedband.init import Question
+from seedband.interview import Question
 
 
 def default(question: Question) -> str:
