@@ -1,0 +1,30 @@
+"""What a run will take."""
+
+from dataclasses import replace
+
+import pytest
+
+from seedband.cost import estimate
+from seedband.preflight import prepare
+from seedband.recipe import load_recipe
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_recipe):
+    return prepare(load_recipe(tiny_recipe.config), offline=True)
+
+
+def aiming_at(prepared, targets):
+    lora = replace(prepared.recipe.lora, target_modules=targets)
+    return replace(prepared, recipe=replace(prepared.recipe, lora=lora))
+
+
+def test_what_is_adapted_decides_how_much_disk_a_run_takes(prepared):
+    one, two = (estimate(aiming_at(prepared, targets)) for targets in (("query",), ("query", "value")))
+    assert one.bytes_per_run < two.bytes_per_run
+    assert one.steps == two.steps
+
+
+def test_what_a_run_takes_is_known_from_those_before_it(prepared):
+    assert estimate(prepared, [10.0, 20.0]).seconds_per_run == 15.0
+    assert estimate(prepared).seconds_from == "a rough guess, for CPU"
