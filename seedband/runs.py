@@ -61,9 +61,7 @@ class Plan(NamedTuple):
             "jobs": len(self.jobs),
             "steps_per_run": cost.steps,
             "disk_bytes": None if cost.bytes_per_run is None else len(seeds) * cost.bytes_per_run,
-            "seconds": None
-            if cost.seconds_per_run is None
-            else round(len(seeds) * cost.seconds_per_run / at_a_time, 1),
+            "seconds": cost.seconds(len(seeds), at_a_time),
             "seconds_from": cost.seconds_from,
             "warnings": list(self.prepared.warnings),
         }

@@ -28,3 +28,13 @@ def test_what_is_adapted_decides_how_much_disk_a_run_takes(prepared):
 def test_what_a_run_takes_is_known_from_those_before_it(prepared):
     assert estimate(prepared, [10.0, 20.0]).seconds_per_run == 15.0
     assert estimate(prepared).seconds_from == "a rough guess, for CPU"
+
+
+def test_heads_share_what_takes_time(prepared):
+    heads = replace(prepared, recipe=replace(prepared.recipe, train=replace(prepared.recipe.train, method="head")))
+    head, adapter = estimate(heads), estimate(prepared)
+    assert head.seconds(256, 2) < 10 * head.seconds(4, 2)
+    assert adapter.seconds(0, 2) == 0.0
+    assert adapter.seconds(4, 1) - adapter.seconds_once == pytest.approx(
+        2 * (adapter.seconds(4, 2) - adapter.seconds_once), abs=0.2
+    )
