@@ -1,11 +1,15 @@
 """A band that took another's place, for people."""
 
-from seedband.accept import Accepted
+from typing import TYPE_CHECKING
+
 from seedband.console.output import print_hint, print_json, print_lines
 from seedband.words import digits
 
+if TYPE_CHECKING:
+    from seedband.accept import Accepted
 
-def print_accepted(accepted: Accepted, *, as_json: bool) -> None:
+
+def print_accepted(accepted: "Accepted", *, as_json: bool) -> None:
     """What differs, metric by metric where the two bands lie, and where the old one is kept."""
     if as_json:
         print_json(
@@ -30,7 +34,7 @@ def print_accepted(accepted: Accepted, *, as_json: bool) -> None:
     print_hint(f"commit {accepted.path} and {accepted.kept}")
 
 
-def _moved(name: str, accepted: Accepted) -> str:
+def _moved(name: str, accepted: "Accepted") -> str:
     """Where a metric's band lay, and where it lies."""
     new, old = accepted.band.metrics[name], accepted.old.metrics.get(name)
     d = digits(new)

@@ -3,18 +3,20 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seedband.band import Band
 from seedband.console.output import plain, print_json, print_lines, rich_console
-from seedband.metric_band import MetricBand
 from seedband.words import band_sentences, digits
+
+if TYPE_CHECKING:
+    from seedband.band import Band
+    from seedband.metric_band import MetricBand
 
 #: No table is wider, in columns of a terminal.
 MAX_WIDTH = 100_000
 
 
-def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | None = None) -> list[str]:
+def strip(metric: "MetricBand", candidates: Sequence[float] = (), width: int | None = None) -> list[str]:
     """The seeds as dots on an axis with the band above them; candidates as crosses.
 
     Examples:
@@ -52,7 +54,7 @@ def strip(metric: MetricBand, candidates: Sequence[float] = (), width: int | Non
     ]
 
 
-def print_band(band: Band, *, as_json: bool = False) -> None:
+def print_band(band: "Band", *, as_json: bool = False) -> None:
     """The seeds on an axis, their scores in a table, and what the band can and cannot tell."""
     if as_json:
         print_json(band_json(band))
@@ -77,7 +79,7 @@ def print_whole(table: Any) -> None:
     console.print(table)
 
 
-def band_json(band: Band) -> dict[str, Any]:
+def band_json(band: "Band") -> dict[str, Any]:
     """A band as `--json` prints it."""
     names = ("scores", "seeds", "failed_seeds", "lower", "upper", "mean", "median", "sd", "spread", "collapse_limit")
     return {
@@ -102,7 +104,7 @@ def band_json(band: Band) -> dict[str, Any]:
     }
 
 
-def _seed_table(band: Band) -> Any:
+def _seed_table(band: "Band") -> Any:
     from rich.markup import escape
     from rich.table import Table
 

@@ -1,13 +1,16 @@
 """What `init` found and wrote, for people."""
 
 import shlex
+from typing import TYPE_CHECKING
 
 from seedband.console.output import print_hint, print_json, print_lines, print_note
-from seedband.init import Begun
 from seedband.recipe import CONFIG_NAME
 
+if TYPE_CHECKING:
+    from seedband.init import Begun
 
-def print_begun(begun: Begun, *, as_json: bool) -> None:
+
+def print_begun(begun: "Begun", *, as_json: bool) -> None:
     """What was found, what was written, and what to run next."""
     if as_json:
         content = {"config": str(begun.config), "files": [str(path) for path in begun.files]}

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seedband.cohorts import Cohort, Split
 from seedband.console.bands import print_whole
 from seedband.console.output import plain, print_json, print_lines
+
+if TYPE_CHECKING:
+    from seedband.cohorts import Cohort, Split
 
 #: A p-value of at most this much is told as a difference.
 LEVEL = 0.05
 
 
-def print_splits(splits: Sequence[Split], *, as_json: bool = False) -> None:
+def print_splits(splits: Sequence["Split"], *, as_json: bool = False) -> None:
     """A table per metric, its tests, and its noise by source."""
     if as_json:
         print_json({"splits": [_split_json(split) for split in splits]})
@@ -22,13 +24,13 @@ def print_splits(splits: Sequence[Split], *, as_json: bool = False) -> None:
         print_lines([*_tests(split), *_noise(split), ""])
 
 
-def _split_json(split: Split) -> dict[str, Any]:
+def _split_json(split: "Split") -> dict[str, Any]:
     sds = {"same_items_sd": split.parts.same_items_sd, "new_items_sd": split.parts.new_items_sd}
     cohorts = [{**asdict(cohort), "test": cohort.test._asdict()} for cohort in split.cohorts]
     return {**asdict(split), "cohorts": cohorts, "parts": {**split.parts._asdict(), **sds}}
 
 
-def _by_seed(split: Split) -> Any:
+def _by_seed(split: "Split") -> Any:
     from rich.table import Table
 
     table = Table("seed", _title(split))
@@ -38,7 +40,7 @@ def _by_seed(split: Split) -> Any:
     return table
 
 
-def _by_slice(split: Split) -> Any:
+def _by_slice(split: "Split") -> Any:
     from rich.markup import escape
     from rich.table import Table
 
@@ -53,17 +55,17 @@ def _by_slice(split: Split) -> Any:
     return table
 
 
-def _title(split: Split) -> str:
+def _title(split: "Split") -> str:
     from rich.markup import escape
 
     return escape(plain(f"{split.metric}: {'fail rate' if split.binary else 'mean'}"))
 
 
-def _shown(split: Split, rate: float) -> str:
+def _shown(split: "Split", rate: float) -> str:
     return f"{rate:.1%}" if split.binary else f"{rate:.4f}"
 
 
-def _tests(split: Split) -> list[str]:
+def _tests(split: "Split") -> list[str]:
     """Whether the seeds differ item by item beyond chance, over all items and slice by slice."""
     overall, slices = split.cohorts[0], split.cohorts[1:]
     differ = "differ" if overall.p_adjusted <= LEVEL else "do not differ"
@@ -75,11 +77,11 @@ def _tests(split: Split) -> list[str]:
     return lines
 
 
-def _test(cohort: Cohort) -> str:
+def _test(cohort: "Cohort") -> str:
     return f"{cohort.test.name} {cohort.test.statistic:.3g}, df {cohort.test.df:.0f}, p {cohort.test.p_value:.3g}"
 
 
-def _noise(split: Split) -> list[str]:
+def _noise(split: "Split") -> list[str]:
     """Where the noise of the score comes from: seeds, items, and seeds on single items."""
     parts, name = split.parts, split.metric
     clustered = "" if split.clustered_se is None else f", clustered by {split.by} {split.clustered_se:.4f}"

@@ -1,15 +1,18 @@
 """A diagnosis for people: a row per source of differing numbers."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from seedband.console.bands import print_whole
 from seedband.console.output import plain, print_json, print_lines
-from seedband.doctor import Diagnosis
+
+if TYPE_CHECKING:
+    from seedband.doctor import Diagnosis
 
 STATES = {"pinned": "green", "open": "yellow", "absent": "dim"}
 
 
-def print_diagnosis(diagnosis: Diagnosis, *, as_json: bool = False) -> None:
+def print_diagnosis(diagnosis: "Diagnosis", *, as_json: bool = False) -> None:
     """What is pinned and what cannot be, what the shell said otherwise, and the fingerprint."""
     if as_json:
         entries = [entry._asdict() for entry in diagnosis.overridden]

@@ -1,13 +1,16 @@
 """Evaluators for people: a row each."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from seedband.console.bands import print_whole
 from seedband.console.output import plain, print_json
-from seedband.evaluators import Listed
+
+if TYPE_CHECKING:
+    from seedband.evaluators import Listed
 
 
-def print_evaluators(listed: Sequence[Listed], *, as_json: bool = False) -> None:
+def print_evaluators(listed: Sequence["Listed"], *, as_json: bool = False) -> None:
     """Name, what it reads, which direction is better, and what it scores or lacks."""
     if as_json:
         print_json({"evaluators": [entry._asdict() for entry in listed]})

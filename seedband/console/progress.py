@@ -4,11 +4,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from seedband.console.output import plain, rich_console
-from seedband.records import Event
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
+
+    from seedband.records import Event
 
 
 class Reporter:
@@ -47,7 +48,7 @@ class Reporter:
         if self._bars is not None:
             self._bars.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: "Event") -> None:
         """Show one event."""
         if event.kind == "step":
             self._show_step(event)
@@ -64,7 +65,7 @@ class Reporter:
         elif event.kind == "finished":
             self._line(f"seed {event.seed}: {_finished(event)}")
 
-    def _show_step(self, event: Event) -> None:
+    def _show_step(self, event: "Event") -> None:
         assert event.seed is not None
         step, steps, loss = event.content["step"], event.content["steps"], event.content["loss"]
         if self._bars is not None:
@@ -81,11 +82,11 @@ class Reporter:
             )
 
 
-def _crash(event: Event) -> str:
+def _crash(event: "Event") -> str:
     return f"{event.content['name']} crashed: {event.content['message']}"
 
 
-def _finished(event: Event) -> str:
+def _finished(event: "Event") -> str:
     scores = ", ".join(
         f"{entry['metric']} {entry['score']:.4f}"
         for entry in event.content["evaluations"]

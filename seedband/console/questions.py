@@ -1,18 +1,21 @@
 """What a person is asked, on standard error: standard output is for data."""
 
 import sys
+from typing import TYPE_CHECKING
 
 from seedband.console.output import plain, rich_console
 from seedband.errors import UsageError
-from seedband.interview import Question
+
+if TYPE_CHECKING:
+    from seedband.interview import Question
 
 
-def default(question: Question) -> str:
+def default(question: "Question") -> str:
     """`--yes`: what it probably is."""
     return question.default
 
 
-def ask(question: Question) -> str:
+def ask(question: "Question") -> str:
     """Ask a person, who may press enter for the default.
 
     Raises:

@@ -1,15 +1,18 @@
 """A reproduction for people: witness by witness, the noise by source, and the answer."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from seedband.console.bands import print_whole
 from seedband.console.output import plain, print_json, print_lines, rich_console
-from seedband.reproduce import Comparison, Reproduction
+
+if TYPE_CHECKING:
+    from seedband.reproduce import Comparison, Reproduction
 
 STYLES = {"equal": "green", "different": "red", "not comparable": "yellow"}
 
 
-def print_reproduction(result: Reproduction, *, as_json: bool = False) -> None:
+def print_reproduction(result: "Reproduction", *, as_json: bool = False) -> None:
     """What agrees and what does not, the first step at which the runs part, and why."""
     if as_json:
         comparisons = [{**asdict(entry), "equal": entry.equal} for entry in result.comparisons]
@@ -37,7 +40,7 @@ def print_reproduction(result: Reproduction, *, as_json: bool = False) -> None:
     rich_console().print(Text.assemble(answer, tail), soft_wrap=True)
 
 
-def _brief(entry: Comparison, *, again: bool) -> str:
+def _brief(entry: "Comparison", *, again: bool) -> str:
     value = entry.again if again else entry.recorded
     if value is None:
         return "–"

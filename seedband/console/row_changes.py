@@ -1,14 +1,17 @@
 """Changes of rows: a line a row, as diff has it, and their counts."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from seedband.console.output import print_json, print_lines
-from seedband.row_changes import RowChanges
+
+if TYPE_CHECKING:
+    from seedband.row_changes import RowChanges
 
 SIGNS = {"removed": "-", "added": "+", "changed": "~", "moved": ">"}
 
 
-def print_row_changes(found: RowChanges, *, as_json: bool = False) -> None:
+def print_row_changes(found: "RowChanges", *, as_json: bool = False) -> None:
     """Every row that is not where and what it was."""
     if as_json:
         print_json({"same": not found, **asdict(found)})

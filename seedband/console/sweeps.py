@@ -1,12 +1,14 @@
 """A sweep for people: what it would do, what it did."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seedband.band import Band
 from seedband.console.bands import band_json, print_band
 from seedband.console.output import print_hint, print_json, print_lines
-from seedband.records import Sweep
+
+if TYPE_CHECKING:
+    from seedband.band import Band
+    from seedband.records import Sweep
 
 
 def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
@@ -28,7 +30,7 @@ def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     )
 
 
-def print_sweep(sweep: Sweep, band: Band, *, as_json: bool) -> None:
+def print_sweep(sweep: "Sweep", band: "Band", *, as_json: bool) -> None:
     """A finished sweep: its band, its median run, and what to do with them."""
     if as_json:
         print_json({**_runs_json(sweep), "band": str(sweep.band_path), **band_json(band)})
@@ -40,7 +42,7 @@ def print_sweep(sweep: Sweep, band: Band, *, as_json: bool) -> None:
     print_hint(f"judge a new checkpoint with: seedband check {new} --band {sweep.band_path}")
 
 
-def print_runs(sweep: Sweep, *, as_json: bool) -> None:
+def print_runs(sweep: "Sweep", *, as_json: bool) -> None:
     """Runs without a band, one line each."""
     if as_json:
         print_json(_runs_json(sweep))
@@ -50,7 +52,7 @@ def print_runs(sweep: Sweep, *, as_json: bool) -> None:
         print_lines([f"{run.folder}: {run.status} {scores}{' ' + run.failure if run.failure else ''}"])
 
 
-def _runs_json(sweep: Sweep) -> dict[str, Any]:
+def _runs_json(sweep: "Sweep") -> dict[str, Any]:
     return {
         "folder": str(sweep.folder),
         "median_seed": sweep.median_seed,

@@ -1,15 +1,19 @@
 """A verdict for people: the candidates on the axis of seeds, a line per metric, and what it means in words."""
 
-from seedband.band import Band
+from typing import TYPE_CHECKING
+
 from seedband.console.bands import strip
 from seedband.console.output import plain, print_lines, rich_console
-from seedband.verdict import Verdict
 from seedband.words import conclusion, slice_lines, verdict_line, verdict_sentences
+
+if TYPE_CHECKING:
+    from seedband.band import Band
+    from seedband.verdict import Verdict
 
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 
 
-def print_verdict(verdict: Verdict, band: Band) -> None:
+def print_verdict(verdict: "Verdict", band: "Band") -> None:
     """The strip with the candidates, a line per metric, and what it means in words."""
     console = rich_console()
     if verdict.metrics:

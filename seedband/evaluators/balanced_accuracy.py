@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import recall_score
 
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Predictions, Scored
@@ -23,6 +22,8 @@ class BalancedAccuracy(Evaluator):
 
     def score(self, items: Items, predictions: Predictions) -> Scored:
         """Over all items; no item has one."""
+        from sklearn.metrics import recall_score
+
         present = np.unique(predictions.labels)
         recalls = recall_score(
             predictions.labels, predictions.predicted, labels=present, average="macro", zero_division=0.0

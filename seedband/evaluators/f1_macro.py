@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import f1_score
 
 from seedband.dataset import Items
 from seedband.errors import UsageError
@@ -42,6 +41,8 @@ class F1Macro(Evaluator):
         return self._f1(predictions, np.full_like(predictions.labels, majority))
 
     def _f1(self, predictions: Predictions, predicted: "np.typing.NDArray[np.int64]") -> float:
+        from sklearn.metrics import f1_score
+
         classes = range(predictions.n_classes)
         return float(
             f1_score(predictions.labels, predicted, labels=classes, average="macro", zero_division=self.zero_division)

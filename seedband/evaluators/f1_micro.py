@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import f1_score
 
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Predictions, Scored
@@ -23,6 +22,8 @@ class F1Micro(Evaluator):
 
     def score(self, items: Items, predictions: Predictions) -> Scored:
         """Over all items; no item has one."""
+        from sklearn.metrics import f1_score
+
         return Scored(float(f1_score(predictions.labels, predictions.predicted, average="micro")))
 
     def trivial_score(self, items: Items, predictions: Predictions) -> float:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn.metrics import log_loss
 
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Predictions, Scored
@@ -31,6 +30,8 @@ class LogLoss(Evaluator):
 
     def trivial_score(self, items: Items, predictions: Predictions) -> float:
         """Log-loss of predicting every class with its share."""
+        from sklearn.metrics import log_loss
+
         shares = np.bincount(predictions.labels, minlength=predictions.n_classes) / len(predictions.labels)
         everywhere = np.broadcast_to(shares, (len(predictions.labels), predictions.n_classes))
         return float(log_loss(predictions.labels, everywhere, labels=range(predictions.n_classes)))

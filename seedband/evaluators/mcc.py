@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from sklearn.metrics import matthews_corrcoef
-
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Predictions, Scored
 
@@ -22,6 +20,8 @@ class Mcc(Evaluator):
 
     def score(self, items: Items, predictions: Predictions) -> Scored:
         """Correlation over all items, 0 where only one class is true and predicted; no item has one."""
+        from sklearn.metrics import matthews_corrcoef
+
         if len({*predictions.labels.tolist(), *predictions.predicted.tolist()}) == 1:
             return Scored(0.0)
         return Scored(float(matthews_corrcoef(predictions.labels, predictions.predicted)))
