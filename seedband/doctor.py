@@ -61,8 +61,10 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
         WorkFailed: The process could not be started or pinned.
     """
     events: list[Event] = []
-    with tempfile.TemporaryDirectory(prefix="seedband-doctor-") as logs:
-        executor = executors.make("local", slots=1, offline=True, logs=Path(logs))
+    with (
+        tempfile.TemporaryDirectory(prefix="seedband-doctor-") as logs,
+        executors.make("local", slots=1, offline=True, logs=Path(logs)) as executor,
+    ):
         jobs.probe(ProbeJob(device, section), executor, events.append)
     probed = next(event.content for event in events if event.kind == "probed")
     environment, pins = probed["environment"], probed["pins"]

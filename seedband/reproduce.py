@@ -9,7 +9,7 @@ from typing import Any, Literal
 from seedband import executors, folders, jobs, runs, signature, store
 from seedband.determinism import pinned_environment
 from seedband.errors import Refused, UsageError
-from seedband.executors import OnEvent
+from seedband.executors import Executor, OnEvent
 from seedband.items import predictions_sha256
 from seedband.models import recognise
 from seedband.preflight import Prepared, prepare
@@ -123,8 +123,9 @@ def reproduce(
     run = _run(folder, seed)
     prepared = _prepared(run, config, offline=offline)
     with jobs.workspace("reproduce") as work, store.locked(folder):
-        rescored = _score_again(run, prepared, work, offline=offline, on_event=on_event)
-        again = _train_again(run, prepared, work, offline=offline, on_event=on_event)
+        with executors.make("local", slots=1, offline=offline, logs=work) as executor:
+            rescored = _score_again(run, prepared, work, executor, on_event)
+            again = _train_again(run, prepared, work, executor, on_event)
         result = _compare(folder, run, again, rescored)
         proof = {
             "status": result.status,
@@ -170,24 +171,22 @@ def _prepared(run: Run, config: str | Path | None, *, offline: bool) -> Prepared
     return prepared
 
 
-def _train_again(run: Run, prepared: Prepared, work: Path, *, offline: bool, on_event: OnEvent) -> Run:
+def _train_again(run: Run, prepared: Prepared, work: Path, executor: Executor, on_event: OnEvent) -> Run:
     target = SeedRun(run.seed, run.record["streams"], str(folders.seed_folder(work, run.seed)))
     path, provenance = str(prepared.train_items.path), prepared.provenance
     job = TrainJob(prepared.recipe, prepared.scoring, path, (target,), provenance)
-    executor = executors.make("local", slots=1, offline=offline, logs=work)
     crashed = jobs.train([job], executor, [], prepared.recipe.seeds.vary, on_event)
     jobs.raise_failed(crashed, "reproduce again")
     return folders.read_run(Path(target.folder))
 
 
 def _score_again(
-    run: Run, prepared: Prepared, work: Path, *, offline: bool, on_event: OnEvent
+    run: Run, prepared: Prepared, work: Path, executor: Executor, on_event: OnEvent
 ) -> Mapping[str, Any] | None:
     """The stored checkpoint scored once more; None where training left none."""
     if not run.evaluations:
         return None
     target = ScoreTarget(recognise(run.folder, str(run.folder)), str(work / "rescored"))
-    executor = executors.make("local", slots=1, offline=offline, logs=work)
     pinned_to = recorded_recipe(run.record, run.folder).recipe.determinism
     jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, on_event)
     found = store.read_json(work / "rescored" / SCORES, "scores")

@@ -78,8 +78,8 @@ class Rescorer:
             if targets:
                 section = parse_recipe(self.band.provenance["recipe"], "the band's recipe").determinism
                 job = ScoreJob(self.scoring, targets, section)
-                executor = executors.make("local", slots=1, offline=self.offline, logs=work)
-                jobs.score(job, executor, self.on_event)
+                with executors.make("local", slots=1, offline=self.offline, logs=work) as executor:
+                    jobs.score(job, executor, self.on_event)
             return [self._candidate(entry, place) for entry, place in zip(found, places, strict=True)]
 
     def _candidate(self, entry: Found, out: Path) -> Candidate:

@@ -171,13 +171,13 @@ def carry_out(
     on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
     logs = plan.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    executor = executors.make("local", slots=jobs, offline=offline, logs=logs)
-    crashed = train(plan.jobs, executor, plan.finished, recipe.seeds.vary, on_event)
-    if crashed and announce:
-        record(plan, crashed=[outcome for outcome in crashed if told_of(outcome) is None])
-    raise_told(crashed)
-    # Further seeds of a candidate are no occasion to touch the other runs of its folder.
-    _score_anew(plan, [run for run in plan.stale if announce or run.seed in plan.seeds], executor, on_event)
+    with executors.make("local", slots=jobs, offline=offline, logs=logs) as executor:
+        crashed = train(plan.jobs, executor, plan.finished, recipe.seeds.vary, on_event)
+        if crashed and announce:
+            record(plan, crashed=[outcome for outcome in crashed if told_of(outcome) is None])
+        raise_told(crashed)
+        # Further seeds of a candidate are no occasion to touch the other runs of its folder.
+        _score_anew(plan, [run for run in plan.stale if announce or run.seed in plan.seeds], executor, on_event)
     if not keep_going:
         leaving = "; --keep-going leaves it out" if announce else ""
         raise_crashes(crashed, f"sweep again to train it: what is finished is kept{leaving}")

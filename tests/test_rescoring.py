@@ -71,6 +71,12 @@ class Scribe:
     def __init__(self, **_):
         self.asked = []
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
     def run(self, jobs, on_event):
         for target in jobs[0].targets:
             run, place = read_run(Path(target.checkpoint.path)), Path(target.out)

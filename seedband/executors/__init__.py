@@ -1,6 +1,7 @@
 """Executors: where jobs go. One literal table; clusters come later."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +12,11 @@ BUILT_IN: Mapping[str, str] = {"local": "seedband.executors.local:LocalExecutor"
 OnEvent = Callable[[Event], None]
 
 
-class Executor(Protocol):
-    """Runs jobs, each in a process of its own whose environment is pinned before it starts."""
+class Executor(AbstractContextManager["Executor"], Protocol):
+    """Runs jobs, each in a process of its own whose environment is pinned before it starts.
+
+    Entered by the command that has work for it; left, it keeps no process.
+    """
 
     def run(self, jobs: Sequence[Job], on_event: OnEvent) -> list[Outcome]:
         """Run all jobs; one that crashes leaves the others running.

@@ -5,17 +5,18 @@ import os
 import queue
 import re
 import subprocess
-import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 from seedband.children import killed_by
 from seedband.determinism import overridden, pinned_environment, without_secrets
 from seedband.errors import WorkFailed
 from seedband.executors import OnEvent
+from seedband.executors.processes import Forked, Launcher, Process, device_of, may_fork, spawn
 from seedband.records import Event, Job, Outcome
 from seedband.worker import write_job
 
@@ -32,7 +33,7 @@ class _Child:
     """A job that runs."""
 
     job: Job
-    process: "subprocess.Popen[str]"
+    process: Process
     log: Path
     file: Path
     error: dict[str, Any] = field(default_factory=dict)
@@ -40,12 +41,26 @@ class _Child:
 
 
 class LocalExecutor:
-    """Runs up to `slots` jobs at a time on this machine."""
+    """Runs up to `slots` jobs at a time on this machine.
+
+    What jobs import is imported once, for all of them, until the executor is left.
+    """
 
     def __init__(self, *, slots: int, offline: bool, logs: Path) -> None:
         self._slots = slots
         self._offline = offline
         self._logs = logs
+        self._launchers: dict[tuple[tuple[str, str], ...], Launcher] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for launcher in self._launchers.values():
+            launcher.close()
+        self._launchers.clear()
 
     def run(self, jobs: Sequence[Job], on_event: OnEvent) -> list[Outcome]:
         """Run all jobs, in order, `slots` at a time."""
@@ -59,7 +74,8 @@ class LocalExecutor:
                 while waiting and len(running) < self._slots:
                     child = self._start(waiting.pop(0), lines)
                     running.append(child)
-                    on_event(Event("job", content={"name": child.job.name, "log": str(child.log)}))
+                    told = {"name": child.job.name, "log": str(child.log), "forked": isinstance(child.process, Forked)}
+                    on_event(Event("job", content=told))
                 child, line = lines.get()
                 if line is not None:
                     _dispatch(child, line, on_event)
@@ -80,21 +96,24 @@ class LocalExecutor:
         name = re.sub(r"[^\w-]+", "-", job.name).strip("-")[:80]
         file, log = self._logs / f"{name}.job.json", self._logs / f"{name}.log"
         write_job(file, job)
-        with log.open("w", encoding="utf-8") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "seedband.worker", str(file), str(os.getpid())],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                encoding="utf-8",
-                # Ctrl-C reaches the parent alone, which then ends its jobs in order.
-                start_new_session=True,
-            )
+        try:
+            with log.open("w", encoding="utf-8") as output:
+                process = self._fork(job, file, environment, output) or spawn(file, environment, output)
+        except BaseException:
+            file.unlink()
+            raise
         child = _Child(job, process, log, file)
         assert process.stdout is not None
         threading.Thread(target=_read, args=(child, process.stdout, lines), daemon=True).start()
         return child
+
+    def _fork(self, job: Job, file: Path, environment: Mapping[str, str], log: IO[str]) -> Process | None:
+        if not may_fork(job):
+            return None
+        pinned = tuple(sorted(environment.items()))
+        if pinned not in self._launchers:
+            self._launchers[pinned] = Launcher(environment, self._logs / "launcher.log")
+        return self._launchers[pinned].start(file, device_of(job), log)
 
 
 def _read(child: _Child, stream: IO[str], lines: "queue.Queue[tuple[_Child, str | None]]") -> None:

@@ -25,15 +25,13 @@ def heads(tiny: Tiny) -> Tiny:
 
 
 def job_of(folder: Path, seed: int) -> int | None:
-    """Process of the job that trains a seed in this folder."""
+    """Process of the job that trains a seed in this folder: the one that writes its log."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_bytes().decode().split("\0")
+            log = str((process / "fd" / "2").readlink())
         except OSError:
             continue
-        if "seedband.worker" in words and any(
-            re.search(rf"{folder}/logs/seed(-\d+)*-{seed}(-\d+)*\.job\.json", word) for word in words
-        ):
+        if re.fullmatch(rf"{folder}/logs/seed(-\d+)*-{seed}(-\d+)*\.log", log):
             return int(process.name)
     return None
 
