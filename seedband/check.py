@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import check_reported, ledger, pairs, reported_sweep, signature, slices, store
+from seedband import check_reported, executors, ledger, pairs, reported_sweep, signature, slices, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
@@ -101,16 +101,18 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     if labels is not None and sorted(labels) != sorted(scoring.labels):
         raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
     order = None if labels is None else tuple(labels)
-    rescorer = Rescorer(band, scoring, order, base, strict, offline, on_event)
     level = band.alpha if alpha is None else valid_alpha(alpha)
     found = [entry for path in listed for entry in resolve(Path(path), offline=offline)]
-    trainer = None
-    if recipe or more_seeds or n_pairs or ledger_path:
-        trainer = trainer_of(found, recipe, out, jobs=jobs, offline=offline, on_event=on_event)
-    if trainer is not None and n_pairs:
-        found = trainer.train(band.seeds[:n_pairs])
-    gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
-    return gate.settle(found, rescorer, more_seeds)
+    # One for all of them: the seeds that a suspect verdict asks for are trained and scored one by one.
+    with executors.make("local", slots=jobs, offline=offline) as executor:
+        rescorer = Rescorer(band, scoring, order, base, strict, executor, offline, on_event)
+        trainer = None
+        if recipe or more_seeds or n_pairs or ledger_path:
+            trainer = trainer_of(found, recipe, out, executor, offline=offline, on_event=on_event)
+        if trainer is not None and n_pairs:
+            found = trainer.train(band.seeds[:n_pairs])
+        gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
+        return gate.settle(found, rescorer, more_seeds)
 
 
 def _rule(band: Band, rule: str | None, n_pairs: int) -> Rule:

@@ -63,9 +63,9 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     events: list[Event] = []
     with (
         tempfile.TemporaryDirectory(prefix="seedband-doctor-") as logs,
-        executors.make("local", slots=1, offline=True, logs=Path(logs)) as executor,
+        executors.make("local", slots=1, offline=True) as executor,
     ):
-        jobs.probe(ProbeJob(device, section), executor, events.append)
+        jobs.probe(ProbeJob(device, section), executor, Path(logs), events.append)
     probed = next(event.content for event in events if event.kind == "probed")
     environment, pins = probed["environment"], probed["pins"]
     return Diagnosis(

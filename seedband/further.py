@@ -7,7 +7,7 @@ from pathlib import Path
 from seedband import folders, runs, signature, store
 from seedband.candidates import Found, resolve
 from seedband.errors import Refused, UsageError
-from seedband.executors import OnEvent
+from seedband.executors import Executor, OnEvent
 from seedband.preflight import Prepared, prepare
 from seedband.provenance import recorded_recipe
 from seedband.recipe import load_recipe
@@ -20,15 +20,13 @@ class Trainer:
     Attributes:
         prepared: The recipe, found sound.
         folder: Where its runs go.
-        jobs: Jobs at a time.
-        offline: Whether model hubs must not be asked.
+        executor: Where jobs go.
         on_event: Called with everything that happens.
     """
 
     prepared: Prepared
     folder: Path
-    jobs: int = 1
-    offline: bool = False
+    executor: Executor
     on_event: OnEvent = lambda _: None
 
     def train(self, seeds: Sequence[int]) -> list[Found]:
@@ -36,7 +34,7 @@ class Trainer:
         plan = runs.make_plan(self.prepared, seeds, self.folder)
         with store.locked(self.folder):
             # On record only when they are finished: a sweep that waits for a seed is no candidate.
-            runs.carry_out(plan, jobs=self.jobs, offline=self.offline, on_event=self.on_event, announce=False)
+            runs.carry_out(plan, self.executor, on_event=self.on_event, announce=False)
         return [entry for seed in seeds for entry in resolve(folders.seed_folder(self.folder, seed))]
 
 
@@ -44,8 +42,8 @@ def trainer_of(
     found: Sequence[Found],
     recipe: str | Path | None,
     out: str | Path | None,
+    executor: Executor,
     *,
-    jobs: int,
     offline: bool,
     on_event: OnEvent,
 ) -> Trainer:
@@ -70,7 +68,7 @@ def trainer_of(
             f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
             hint="restore what changed, or name the candidate's own recipe with --recipe",
         )
-    return Trainer(prepared, _folder(found, prepared, out), jobs, offline, on_event)
+    return Trainer(prepared, _folder(found, prepared, out), executor, on_event)
 
 
 def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) -> Path:

@@ -37,7 +37,12 @@ OF_SCRIPTS: Mapping[str, str] = {
 
 
 def train(
-    jobs: Sequence[TrainJob], executor: Executor, before: Sequence[Run], vary: Sequence[str], on_event: OnEvent
+    jobs: Sequence[TrainJob],
+    executor: Executor,
+    logs: Path,
+    before: Sequence[Run],
+    vary: Sequence[str],
+    on_event: OnEvent,
 ) -> list[Outcome]:
     """Run training jobs; stop as soon as two seeds turn out to be the same draw.
 
@@ -68,20 +73,20 @@ def train(
     for job in jobs:
         for run in job.runs:
             Path(run.folder).mkdir(parents=True, exist_ok=True)
-    crashed, alone = _run(jobs, executor, watched, started)
+    crashed, alone = _run(jobs, executor, logs, watched, started)
     if alone:
         names = ", ".join(str(run.seed) for job in alone for run in job.runs)
         on_event(Event("note", content={"text": f"seeds {names}: trained one by one after their group crashed"}))
-        crashed += _run(alone, executor, watched, started)[0]
+        crashed += _run(alone, executor, logs, watched, started)[0]
     return crashed
 
 
 def _run(
-    jobs: Sequence[TrainJob], executor: Executor, on_event: OnEvent, started: Collection[int]
+    jobs: Sequence[TrainJob], executor: Executor, logs: Path, on_event: OnEvent, started: Collection[int]
 ) -> tuple[list[Outcome], list[TrainJob]]:
     """The jobs that crashed, and jobs that train each seed alone of groups that did."""
     crashed, alone = list[Outcome](), list[TrainJob]()
-    for outcome in executor.run(jobs, on_event):
+    for outcome in executor.run(jobs, logs, on_event):
         if outcome.exit_code:
             split = _each_alone(outcome, started)
             alone += split
@@ -120,23 +125,23 @@ def each_warning_once(on_event: OnEvent) -> OnEvent:
     return watched
 
 
-def score(job: ScoreJob, executor: Executor, on_event: OnEvent, then: str = "check again") -> None:
+def score(job: ScoreJob, executor: Executor, logs: Path, on_event: OnEvent, then: str = "check again") -> None:
     """Run a scoring job; `then` says what to do after a crash.
 
     Raises:
         WorkFailed: It crashed.
         UsageError, Refused: What it found wrong with the checkpoint.
     """
-    raise_failed(executor.run([job], each_warning_once(on_event)), then)
+    raise_failed(executor.run([job], logs, each_warning_once(on_event)), then)
 
 
-def probe(job: ProbeJob, executor: Executor, on_event: OnEvent) -> None:
+def probe(job: ProbeJob, executor: Executor, logs: Path, on_event: OnEvent) -> None:
     """Ask a job's process what it is like.
 
     Raises:
         WorkFailed: It could not be started or pinned.
     """
-    raise_failed(executor.run([job], on_event), "try again")
+    raise_failed(executor.run([job], logs, on_event), "try again")
 
 
 @contextmanager

@@ -49,9 +49,8 @@ class Plan(NamedTuple):
     finished: tuple[Reported, ...]
     missing: tuple[int, ...]
 
-    def as_dict(self, slots: int) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """The plan for people and scripts; what a run takes is known to its command alone."""
-        del slots
         return {
             "folder": str(self.folder),
             "finished": [entry.seed for entry in self.finished],
@@ -163,8 +162,8 @@ def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> l
         run = SeedRun(seed, streams(seed, section.seeds.vary), str(place))
         start = str(plan.start.absolute())
         jobs.append(ReportJob(section.train, section.evaluate, section.determinism, run, start, plan.files))
-    with executors.make("local", slots=slots, offline=offline, logs=logs) as executor:
-        failed = [outcome for outcome in executor.run(jobs, on_event) if outcome.exit_code != 0]
+    with executors.make("local", slots=slots, offline=offline) as executor:
+        failed = [outcome for outcome in executor.run(jobs, logs, on_event) if outcome.exit_code != 0]
     _record(plan, [outcome for outcome in failed if told_of(outcome) is None])
     return failed
 

@@ -123,7 +123,7 @@ def reproduce(
     run = _run(folder, seed)
     prepared = _prepared(run, config, offline=offline)
     with jobs.workspace("reproduce") as work, store.locked(folder):
-        with executors.make("local", slots=1, offline=offline, logs=work) as executor:
+        with executors.make("local", slots=1, offline=offline) as executor:
             rescored = _score_again(run, prepared, work, executor, on_event)
             again = _train_again(run, prepared, work, executor, on_event)
         result = _compare(folder, run, again, rescored)
@@ -175,7 +175,7 @@ def _train_again(run: Run, prepared: Prepared, work: Path, executor: Executor, o
     target = SeedRun(run.seed, run.record["streams"], str(folders.seed_folder(work, run.seed)))
     path, provenance = str(prepared.train_items.path), prepared.provenance
     job = TrainJob(prepared.recipe, prepared.scoring, path, (target,), provenance)
-    crashed = jobs.train([job], executor, [], prepared.recipe.seeds.vary, on_event)
+    crashed = jobs.train([job], executor, work, [], prepared.recipe.seeds.vary, on_event)
     jobs.raise_failed(crashed, "reproduce again")
     return folders.read_run(Path(target.folder))
 
@@ -188,7 +188,7 @@ def _score_again(
         return None
     target = ScoreTarget(recognise(run.folder, str(run.folder)), str(work / "rescored"))
     pinned_to = recorded_recipe(run.record, run.folder).recipe.determinism
-    jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, on_event)
+    jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, work, on_event)
     found = store.read_json(work / "rescored" / SCORES, "scores")
     if found["checkpoint_sha256"] != run.record["checkpoint_sha256"]:
         raise Refused(

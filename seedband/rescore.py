@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import bases, executors, jobs, recorded_rows, row_changes, slices, store
+from seedband import bases, jobs, recorded_rows, row_changes, slices, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
-from seedband.executors import OnEvent
+from seedband.executors import Executor, OnEvent
 from seedband.items import ITEMS, read_table
 from seedband.preflight import columns_of, scoring_for
 from seedband.provenance import on_hub
@@ -39,6 +39,7 @@ class Rescorer:
         labels: Label of each output of the candidates, where that is not the band's order.
         base: The base that the candidates were trained on, where their own record of it leads nowhere.
         strict: Refuse another environment or method, too.
+        executor: Where jobs go.
         offline: Whether model hubs must not be asked.
         on_event: Called with everything that happens.
     """
@@ -48,6 +49,7 @@ class Rescorer:
     labels: tuple[str, ...] | None
     base: str | None
     strict: bool
+    executor: Executor
     offline: bool
     on_event: OnEvent
 
@@ -78,8 +80,7 @@ class Rescorer:
             if targets:
                 section = parse_recipe(self.band.provenance["recipe"], "the band's recipe").determinism
                 job = ScoreJob(self.scoring, targets, section)
-                with executors.make("local", slots=1, offline=self.offline, logs=work) as executor:
-                    jobs.score(job, executor, self.on_event)
+                jobs.score(job, self.executor, work, self.on_event)
             return [self._candidate(entry, place) for entry, place in zip(found, places, strict=True)]
 
     def _candidate(self, entry: Found, out: Path) -> Candidate:

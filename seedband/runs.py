@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import environment, evaluators, executors, folders, provenance, signature, store
+from seedband import environment, evaluators, folders, provenance, signature, store
 from seedband.cost import estimate
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
@@ -38,6 +38,7 @@ class Plan(NamedTuple):
         jobs: Jobs for the missing ones.
         stale: Of the finished runs those that were scored otherwise than the recipe asks for now.
         unscored: Seeds among the missing that are trained already, and wait to be scored.
+        slots: Jobs at a time.
     """
 
     prepared: Prepared
@@ -47,12 +48,13 @@ class Plan(NamedTuple):
     jobs: tuple[TrainJob, ...]
     stale: tuple[Run, ...] = ()
     unscored: tuple[int, ...] = ()
+    slots: int = 1
 
-    def as_dict(self, slots: int) -> dict[str, Any]:
-        """The plan for people and scripts, with what it will take, `slots` jobs at a time."""
+    def as_dict(self) -> dict[str, Any]:
+        """The plan for people and scripts, with what it will take."""
         seeds = [run.seed for job in self.jobs for run in job.runs if run.seed not in self.unscored]
         cost = estimate(self.prepared, [run.record["train_seconds"] for run in self.finished])
-        at_a_time = max(1, min(slots, len(self.jobs)))
+        at_a_time = max(1, min(self.slots, len(self.jobs)))
         return {
             "folder": str(self.folder),
             "finished": [run.seed for run in self.finished],
@@ -91,7 +93,7 @@ def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | Non
         _check_same_versions(finished)
     unscored = tuple(seed for seed in missing if (folders.seed_folder(target, seed) / TRAINED).is_file())
     jobs = tuple(train_jobs(prepared, target, missing, slots))
-    return Plan(prepared, target, tuple(seeds), finished, jobs, stale_runs(prepared, finished), unscored)
+    return Plan(prepared, target, tuple(seeds), finished, jobs, stale_runs(prepared, finished), unscored, slots)
 
 
 def stale_runs(prepared: Prepared, finished: Sequence[Run]) -> tuple[Run, ...]:
@@ -137,9 +139,8 @@ def _backend(described: object) -> str:
 
 def carry_out(
     plan: Plan,
+    executor: Executor,
     *,
-    jobs: int,
-    offline: bool,
     on_event: OnEvent,
     announce: bool = True,
     keep_going: bool = False,
@@ -148,8 +149,7 @@ def carry_out(
 
     Args:
         plan: What is wanted.
-        jobs: Jobs at a time.
-        offline: Whether model hubs must not be asked.
+        executor: Where jobs go.
         on_event: Called with everything that happens.
         announce: Put the seeds on record before they are trained, so that a sweep that is cut short says what it lacks.
         keep_going: Go on without runs that crash.
@@ -161,7 +161,7 @@ def carry_out(
     on_event = each_warning_once(on_event)
     folders.clear(plan.folder)
     # Another sweep may have finished runs before the lock was ours.
-    plan = make_plan(plan.prepared, plan.seeds, plan.folder, slots=jobs)
+    plan = make_plan(plan.prepared, plan.seeds, plan.folder, slots=plan.slots)
     recipe = plan.prepared.recipe
     for text in plan.prepared.warnings:
         on_event(Event("warning", content={"text": text}))
@@ -171,13 +171,12 @@ def carry_out(
     on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
     logs = plan.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    with executors.make("local", slots=jobs, offline=offline, logs=logs) as executor:
-        crashed = train(plan.jobs, executor, plan.finished, recipe.seeds.vary, on_event)
-        if crashed and announce:
-            record(plan, crashed=[outcome for outcome in crashed if told_of(outcome) is None])
-        raise_told(crashed)
-        # Further seeds of a candidate are no occasion to touch the other runs of its folder.
-        _score_anew(plan, [run for run in plan.stale if announce or run.seed in plan.seeds], executor, on_event)
+    crashed = train(plan.jobs, executor, logs, plan.finished, recipe.seeds.vary, on_event)
+    if crashed and announce:
+        record(plan, crashed=[outcome for outcome in crashed if told_of(outcome) is None])
+    raise_told(crashed)
+    # Further seeds of a candidate are no occasion to touch the other runs of its folder.
+    _score_anew(plan, [run for run in plan.stale if announce or run.seed in plan.seeds], executor, on_event)
     if not keep_going:
         leaving = "; --keep-going leaves it out" if announce else ""
         raise_crashes(crashed, f"sweep again to train it: what is finished is kept{leaving}")
@@ -205,7 +204,7 @@ def _score_anew(plan: Plan, stale: Sequence[Run], executor: Executor, on_event: 
 
     targets = [ScoreTarget(recognise(run.folder, name), str(run.folder / ANEW)) for name, run in names.items()]
     job = ScoreJob(plan.prepared.scoring, tuple(targets), plan.prepared.recipe.determinism)
-    score(job, executor, watched, "sweep again to score it: what is finished is kept")
+    score(job, executor, plan.folder / "logs", watched, "sweep again to score it: what is finished is kept")
 
 
 def _take_over(run: Run, prepared: Prepared) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from seedband import band as bands
 from seedband import (
     evaluators,
+    executors,
     folders,
     own_scores,
     provenance,
@@ -65,7 +66,8 @@ def sweep(
         return own_scores.sweep(loaded, listed, out=out, band=band, **options)
     plan = make_plan(loaded, listed, out=out, band=band, jobs=jobs, offline=offline)
     with store.locked(plan.folder):
-        finished = runs.carry_out(plan, jobs=jobs, offline=offline, on_event=on_event, keep_going=keep_going)
+        with executors.make("local", slots=jobs, offline=offline) as executor:
+            finished = runs.carry_out(plan, executor, on_event=on_event, keep_going=keep_going)
         try:
             done = _finish(plan, finished, None if band is None else Path(band))
         except Refused:

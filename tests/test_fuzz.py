@@ -241,7 +241,7 @@ def test_sealed_run(docs, data):
         lambda: jobs.check_distinct([other, run], docs.prepared.recipe, ["init", "order", "dropout"]),
         lambda: runs._check_same_recipe(docs.prepared, docs.sweep, [run]),
         lambda: runs._check_same_versions([run]),
-        lambda: Plan(docs.prepared, docs.sweep, (0,), (run, other), ()).as_dict(1),
+        lambda: Plan(docs.prepared, docs.sweep, (0,), (run, other), ()).as_dict(),
         lambda: prepare(recorded_recipe(run.record, run.folder), offline=True),
         lambda: folders.scores_table([run, other]),
         lambda: candidates.check_one_recipe(two),
@@ -473,7 +473,7 @@ def test_recipe(docs, data):
     if loaded is not None:
         ask_all(
             lambda: recipes.parse_recipe(recipes.tomllib.loads(recipes.dump_recipe(loaded.recipe)), "there"),
-            lambda: Plan(prepare(loaded, offline=True), docs.sweep, (0,), (), ()).as_dict(1),
+            lambda: Plan(prepare(loaded, offline=True), docs.sweep, (0,), (), ()).as_dict(),
             lambda: runs.make_plan(replace_recipe(docs, loaded), [0]),
             lambda: _history(replace_recipe(docs, loaded)),
         )

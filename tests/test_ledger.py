@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from seedband import Refused, UsageError, WorkFailed, fit_band, ledger, store
 from seedband.check import _Gate
+from seedband.executors import make
 from seedband.further import Trainer
 from seedband.ledger import Entry, key_of, opened
 from seedband.preflight import prepare
@@ -53,7 +54,7 @@ def call(prepared, path):
 
     def judge(*candidates, band=None, recipe=prepared, to=path):
         band = fit_band({"accuracy": WORKED}) if band is None else band
-        trainer = Trainer(recipe, Path())
+        trainer = Trainer(recipe, Path(), make("local", slots=1, offline=True))
         verdict = _Gate(band, band.rule, band.alpha, None, to, trainer).judge([], list(candidates))
         return verdict.status, verdict.metrics["accuracy"].scores, verdict
 
@@ -155,7 +156,7 @@ def test_candidates_given_together_join_the_earlier_ones_once(call):
 @settings(max_examples=60)
 def test_no_order_of_calls_gives_a_recipe_more_chances_than_one_call(prepared, tmp_path_factory, series):
     path, band = tmp_path_factory.mktemp("calls") / "ledger.json", fit_band({"accuracy": WORKED})
-    gate = _Gate(band, "retest", 0.05, None, path, Trainer(prepared, Path()))
+    gate = _Gate(band, "retest", 0.05, None, path, Trainer(prepared, Path(), make("local", slots=1, offline=True)))
     since_pass, failed = [], False
     for number, score in enumerate(series):
         told = gate.judge([], [candidate(score, number)]).status

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import load_band, runs, store, sweep
+from seedband import executors, load_band, runs, store, sweep
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.folders import finished_runs, read_run, read_sweep
 from seedband.preflight import prepare
@@ -77,7 +77,7 @@ class Scribe:
     def __exit__(self, *_):
         pass
 
-    def run(self, jobs, on_event):
+    def run(self, jobs, logs, on_event):
         for target in jobs[0].targets:
             run, place = read_run(Path(target.checkpoint.path)), Path(target.out)
             place.mkdir(exist_ok=True)
@@ -99,7 +99,7 @@ class Scribe:
 @pytest.fixture
 def scribe(monkeypatch):
     made = Scribe()
-    monkeypatch.setattr(runs.executors, "make", lambda *_, **__: made)
+    monkeypatch.setattr(executors, "make", lambda *_, **__: made)
     monkeypatch.setattr(runs.folders, "scores_table", lambda _: pd.DataFrame())
     return made
 
@@ -109,7 +109,8 @@ def plan_of(heads, seeds=range(3)):
 
 
 def carry(heads, seeds=range(3), **options):
-    return carry_out(plan_of(heads, seeds), jobs=1, offline=True, on_event=lambda _: None, **options)
+    with executors.make("local", slots=1, offline=True) as executor:
+        return carry_out(plan_of(heads, seeds), executor, on_event=lambda _: None, **options)
 
 
 def without_log_loss():
@@ -161,10 +162,10 @@ def test_other_evaluators_and_scoring_settings_score_anew_and_train_nothing(head
 
 
 def test_a_dry_run_says_which_runs_are_scored_anew_and_writes_nothing(heads):
-    assert plan_of(heads).as_dict(1)["seeds_to_score"] == []
+    assert plan_of(heads).as_dict()["seeds_to_score"] == []
     files = sorted(heads.folder.rglob("*"))
     heads.config.write_text(without_log_loss())
-    told = plan_of(heads, range(4)).as_dict(1)
+    told = plan_of(heads, range(4)).as_dict()
     assert (told["seeds_to_score"], told["seeds_to_train"]) == ([0, 1, 2], [3])
     done = run_cli("sweep", "--seeds", "3", "--out", "runs", "--dry-run", cwd=heads.folder)
     assert "to score, not to train: seeds 0, 1, 2" in done.out
@@ -280,7 +281,7 @@ def end_while_scoring(tiny, seeds, end):
         sweep(tiny.config, seeds, out=tiny.runs, band=None, offline=True)
     assert not list(tiny.runs.rglob("run.json"))
     assert len(list(tiny.runs.rglob(TRAINED))) == len(seeds)
-    plan = plan_of(tiny, seeds).as_dict(1)
+    plan = plan_of(tiny, seeds).as_dict()
     assert (plan["seeds_to_train"], plan["seeds_to_score"]) == ([], list(seeds))
     (tiny.folder / "own_metric.py").write_text(MENDED)
     return caught.value.message

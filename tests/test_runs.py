@@ -9,6 +9,7 @@ from tiny import Tiny, recipe_text
 from seedband import load_band, store, sweep
 from seedband.candidates import resolve
 from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.executors import make
 from seedband.folders import finished_runs, read_run, read_sweep
 from seedband.jobs import each_warning_once, train
 from seedband.preflight import prepare
@@ -46,12 +47,12 @@ def test_an_interrupted_further_seed_leaves_the_sweep_a_candidate(heads):
             raise KeyboardInterrupt
 
     plan = make_plan(prepare(load_recipe(heads.config), offline=True), [9], heads.runs)
-    with pytest.raises(KeyboardInterrupt):
-        carry_out(plan, jobs=1, offline=True, on_event=interrupt, announce=False)
+    with make("local", slots=1, offline=True) as executor, pytest.raises(KeyboardInterrupt):
+        carry_out(plan, executor, on_event=interrupt, announce=False)
     assert read_sweep(heads.runs)["seeds"] == [0, 1, 2]
     assert [entry.record["seed"] for entry in resolve(heads.runs)] == [0, 1, 2]
-    with pytest.raises(KeyboardInterrupt):
-        carry_out(plan, jobs=1, offline=True, on_event=interrupt)
+    with make("local", slots=1, offline=True) as executor, pytest.raises(KeyboardInterrupt):
+        carry_out(plan, executor, on_event=interrupt)
     assert read_sweep(heads.runs)["seeds"] == [0, 1, 2, 9]
 
 
@@ -136,7 +137,8 @@ def test_runs_that_another_sweep_finished_before_the_lock_was_ours_are_kept(head
     assert [run.seed for run in plan.jobs[0].runs] == [2]
     (heads.folder / "aside").rename(last)
     events = []
-    carry_out(plan, jobs=1, offline=True, on_event=events.append)
+    with make("local", slots=1, offline=True) as executor:
+        carry_out(plan, executor, on_event=events.append)
     assert [event.content["jobs"] for event in events if event.kind == "plan"] == [0]
 
 
@@ -157,7 +159,7 @@ class Script:
     def __init__(self, *acts):
         self.acts, self.asked = list(acts), []
 
-    def run(self, jobs, on_event):
+    def run(self, jobs, logs, on_event):
         self.asked.append([[run.seed for run in job.runs] for job in jobs])
         return [self.acts.pop(0)(job, on_event) for job in jobs]
 
@@ -184,7 +186,8 @@ def ends_well(job, on_event):
 def script(heads, tmp_path, seeds, *acts, before=()):
     prepared = prepare(load_recipe(heads.config), offline=True)
     executor = Script(*acts)
-    crashed = train(train_jobs(prepared, tmp_path / "new", seeds), executor, before, ("init", "order"), lambda _: None)
+    jobs = train_jobs(prepared, tmp_path / "new", seeds)
+    crashed = train(jobs, executor, tmp_path, before, ("init", "order"), lambda _: None)
     return executor.asked, [[run.seed for run in outcome.job.runs] for outcome in crashed]
 
 

@@ -36,7 +36,7 @@ def sweep(
             if loaded.recipe.reports
             else make_plan(loaded, listed, out=out, band=target, jobs=jobs, offline=offline)
         )
-        console.print_sweep_plan(plan.as_dict(jobs), as_json=as_json)
+        console.print_sweep_plan(plan.as_dict(), as_json=as_json)
         return 0
     with console.Reporter(quiet=quiet, verbose=verbose) as report:
         done = run_sweep(

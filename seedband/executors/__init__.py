@@ -18,24 +18,28 @@ class Executor(AbstractContextManager["Executor"], Protocol):
     Entered by the command that has work for it; left, it keeps no process.
     """
 
-    def run(self, jobs: Sequence[Job], on_event: OnEvent) -> list[Outcome]:
+    def run(self, jobs: Sequence[Job], logs: Path, on_event: OnEvent) -> list[Outcome]:
         """Run all jobs; one that crashes leaves the others running.
 
         An exception out of `on_event` ends every job and goes on to the caller.
+
+        Args:
+            jobs: In the order in which they begin.
+            logs: Folder for what their libraries print.
+            on_event: Called with everything that happens.
         """
         ...
 
 
-def make(name: str, *, slots: int, offline: bool, logs: Path) -> Executor:
+def make(name: str, *, slots: int, offline: bool) -> Executor:
     """An executor by name.
 
     Args:
         name: Of the table.
         slots: Jobs that run at the same time.
         offline: Whether model hubs must not be asked.
-        logs: Folder for what the jobs' libraries print.
     """
     module, _, attribute = BUILT_IN[name].partition(":")
     factory: Any = getattr(import_module(module), attribute)
-    executor: Executor = factory(slots=slots, offline=offline, logs=logs)
+    executor: Executor = factory(slots=slots, offline=offline)
     return executor

@@ -46,10 +46,9 @@ class LocalExecutor:
     What jobs import is imported once, for all of them, until the executor is left.
     """
 
-    def __init__(self, *, slots: int, offline: bool, logs: Path) -> None:
+    def __init__(self, *, slots: int, offline: bool) -> None:
         self._slots = slots
         self._offline = offline
-        self._logs = logs
         self._launchers: dict[tuple[tuple[str, str], ...], Launcher] = {}
 
     def __enter__(self) -> Self:
@@ -62,7 +61,7 @@ class LocalExecutor:
             launcher.close()
         self._launchers.clear()
 
-    def run(self, jobs: Sequence[Job], on_event: OnEvent) -> list[Outcome]:
+    def run(self, jobs: Sequence[Job], logs: Path, on_event: OnEvent) -> list[Outcome]:
         """Run all jobs, in order, `slots` at a time."""
         pins = [pinned_environment(job.determinism, offline=self._offline) for job in jobs]
         for name, found, value in dict.fromkeys(entry for pinned in pins for entry in overridden(pinned, os.environ)):
@@ -72,7 +71,7 @@ class LocalExecutor:
         try:
             while waiting or running:
                 while waiting and len(running) < self._slots:
-                    child = self._start(waiting.pop(0), lines)
+                    child = self._start(waiting.pop(0), logs, lines)
                     running.append(child)
                     told = {"name": child.job.name, "log": str(child.log), "forked": isinstance(child.process, Forked)}
                     on_event(Event("job", content=told))
@@ -91,10 +90,10 @@ class LocalExecutor:
                 _end(child)
         return outcomes
 
-    def _start(self, job: Job, lines: "queue.Queue[tuple[_Child, str | None]]") -> _Child:
+    def _start(self, job: Job, logs: Path, lines: "queue.Queue[tuple[_Child, str | None]]") -> _Child:
         environment = {**os.environ, **pinned_environment(job.determinism, offline=self._offline)}
         name = re.sub(r"[^\w-]+", "-", job.name).strip("-")[:80]
-        file, log = self._logs / f"{name}.job.json", self._logs / f"{name}.log"
+        file, log = logs / f"{name}.job.json", logs / f"{name}.log"
         write_job(file, job)
         try:
             with log.open("w", encoding="utf-8") as output:
@@ -112,7 +111,7 @@ class LocalExecutor:
             return None
         pinned = tuple(sorted(environment.items()))
         if pinned not in self._launchers:
-            self._launchers[pinned] = Launcher(environment, self._logs / "launcher.log")
+            self._launchers[pinned] = Launcher(environment, file.with_name("launcher.log"))
         return self._launchers[pinned].start(file, device_of(job), log)
 
 

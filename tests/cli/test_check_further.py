@@ -4,13 +4,15 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny import LABELS, Tiny, recipe_text, run_cli
 
-from seedband import fit_band, load_band, store
+from seedband import check, fit_band, load_band, store
+from seedband.executors import local, processes
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}
 WORKED = {"accuracy": [0.871, 0.884, 0.879, 0.892]}
@@ -64,7 +66,25 @@ def suspect(wrong, tmp_path):
     return Tiny(Path(shutil.copytree(wrong.folder, tmp_path / "tiny")))
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux only")
+def test_what_jobs_import_is_imported_once_for_all_seeds_that_a_check_asks_for(suspect, monkeypatch):
+    started, events = [], []
+
+    class Counted(local.Launcher):
+        def __init__(self, *args):
+            started.append(self)
+            super().__init__(*args)
+
+    monkeypatch.setattr(local, "Launcher", Counted)
+    monkeypatch.setattr(processes, "GPUS", ())
+    verdict = check([suspect.folder / "wrong" / "seed-3"], suspect.band, more_seeds=1, on_event=events.append)
+    assert len(verdict.candidates) == 2
+    forked = [event.content["forked"] for event in events if event.kind == "job"]
+    assert forked == [True, True, True]  # scored, trained, scored
+    assert len(started) == 1
+    assert not Path(f"/proc/{started[0]._process.pid}").exists()
+
+
 @pytest.mark.slow
 def test_hint_of_a_suspect_settles_it_and_nothing_is_trained_twice(suspect):
     band = load_band(suspect.band)

@@ -31,8 +31,8 @@ def jobs(tiny):
 def test_a_crash_leaves_the_other_job_running(tiny, jobs):
     first = replace(jobs[0], train_path=str(tiny.folder / "gone.jsonl"))
     events = []
-    with make("local", slots=2, offline=True, logs=tiny.folder / "logs") as executor:
-        outcomes = executor.run([first, jobs[1]], events.append)
+    with make("local", slots=2, offline=True) as executor:
+        outcomes = executor.run([first, jobs[1]], tiny.folder / "logs", events.append)
     by_name = {outcome.job.name: outcome for outcome in outcomes}
     assert by_name["seed 0"].exit_code == 2
     assert "gone.jsonl: no such file" in by_name["seed 0"].message
@@ -50,8 +50,8 @@ def test_an_exception_of_the_listener_ends_every_job(tiny, jobs):
         if event.kind == "witness":
             raise StopNowError
 
-    with make("local", slots=2, offline=True, logs=tiny.folder / "logs") as executor, pytest.raises(StopNowError):
-        executor.run(jobs, stop)
+    with make("local", slots=2, offline=True) as executor, pytest.raises(StopNowError):
+        executor.run(jobs, tiny.folder / "logs", stop)
     assert not list(tiny.runs.rglob("run.json"))
     assert not list((tiny.folder / "logs").glob("*.job.json"))
 

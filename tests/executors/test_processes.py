@@ -222,12 +222,12 @@ def carry_out(tiny, prepared, place, seeds):
     runs = [run for job in jobs for run in job.runs]
     for run in runs:
         Path(run.folder).mkdir(parents=True)
-    with make("local", slots=1, offline=True, logs=folder / "logs") as executor:
-        outcomes = executor.run(jobs, events.append)
+    with make("local", slots=1, offline=True) as executor:
+        outcomes = executor.run(jobs, folder / "logs", events.append)
         files = recognise(Path(runs[-1].folder), "the last")
         target = ScoreTarget(files, str(folder / "again"))
         section = prepared.recipe.determinism
-        outcomes += executor.run([ScoreJob(prepared.scoring, (target,), section)], events.append)
+        outcomes += executor.run([ScoreJob(prepared.scoring, (target,), section)], folder, events.append)
         launchers = len(executor._launchers)
     assert [outcome.message for outcome in outcomes] == [""] * len(outcomes)
     return {event.content["forked"] for event in events if event.kind == "job"}, launchers
