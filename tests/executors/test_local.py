@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seedband.determinism import overridden, pinned_environment
-from seedband.executors import make
+from seedband.executors import local, make
 from seedband.executors.local import _Child, _message
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
@@ -53,6 +53,18 @@ def test_an_exception_of_the_listener_ends_every_job(tiny, jobs):
     with make("local", slots=2, offline=True) as executor, pytest.raises(StopNowError):
         executor.run(jobs, tiny.folder / "logs", stop)
     assert not list(tiny.runs.rglob("run.json"))
+    assert not list((tiny.folder / "logs").glob("*.job.json"))
+
+
+def test_an_interruption_during_imports_leaves_no_job_behind(tiny, jobs, monkeypatch):
+    class Importing(local.Launcher):
+        def hear(self, timeout=None):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "Launcher", Importing)
+    monkeypatch.setattr(local, "may_fork", lambda _: True)
+    with make("local", slots=1, offline=True) as executor, pytest.raises(KeyboardInterrupt):
+        executor.run(jobs, tiny.folder / "logs", lambda _: None)
     assert not list((tiny.folder / "logs").glob("*.job.json"))
 
 

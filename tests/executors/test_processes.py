@@ -14,6 +14,7 @@ import pytest
 from tiny import ROOT, Tiny, gone, recipe_text
 
 from seedband import store
+from seedband.determinism import pinned_environment
 from seedband.executors import local, make, processes
 from seedband.executors.processes import Launcher, may_fork
 from seedband.folders import read_run
@@ -22,7 +23,7 @@ from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import DeterminismSection, ProbeJob, ScoreJob, ScoreTarget
 from seedband.runs import train_jobs
-from seedband.worker import SCORES
+from seedband.worker import SCORES, write_job
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux only")
 
@@ -36,7 +37,8 @@ def work(arguments):
     exec(Path(arguments[0]).read_text(), {"parent": int(arguments[1])})
     return 0
 
-launcher._import_libraries = lambda: __import__('numpy')
+launcher._import_libraries = lambda: (__import__('numpy'), os.environ.update(TORCH_IMPORTED="1"))
+launcher._finds_gpu = lambda: True
 launcher.why_not = lambda: os.environ.get("WHY_NOT", "")
 launcher.worker.main = work
 if __name__ == "__main__":
@@ -183,6 +185,7 @@ def test_a_launcher_that_cannot_import_forks_nothing(tmp_path):
 
 def test_a_launcher_ends_while_it_imports(tmp_path):
     slow = LAUNCHER.replace("__import__('numpy')", "__import__('time').sleep(600)")
+    assert slow != LAUNCHER
     bench = Bench(tmp_path)
     bench.launcher.close()
     (tmp_path / "own_launcher.py").write_text(slow)
@@ -190,6 +193,18 @@ def test_a_launcher_ends_while_it_imports(tmp_path):
     before = time.monotonic()
     bench.launcher.close()
     assert time.monotonic() - before < processes.GRACE_S
+
+
+def test_a_job_that_finds_a_gpu_goes_on_in_a_python_of_its_own(tmp_path):
+    section = DeterminismSection()
+    bench = Bench(tmp_path, **pinned_environment(section, offline=True))
+    write_job(tmp_path / "job.json", ProbeJob("cpu", section))
+    with (tmp_path / "job.log").open("w") as log:
+        process = bench.launcher.start(tmp_path / "job.json", "auto", log)
+    probed, done = map(json.loads, read(process).splitlines())
+    assert (process.wait(), done["kind"]) == (0, "done"), (tmp_path / "job.log").read_text()
+    assert "TORCH_IMPORTED" not in probed["content"]["pins"]["environment"]
+    bench.launcher.close()
 
 
 @pytest.fixture
