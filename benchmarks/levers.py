@@ -14,25 +14,15 @@ WITHOUT = Path(__file__).parent / "without"
 #: Module → attribute → the source that replaces it, run in the module's namespace.
 Patches = Mapping[str, Mapping[str, str]]
 
-HEADS_ALONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.head", 1)}'
-
-FEATURES_EVERY_STEP = """
-def _pooled_head(network, lesson, context, pooling):
-    modules = network.module
-    modules["dropout"].train()
-
-    def logits(rows):
-        batch = lesson.batch(rows, torch.device(context.device))
-        with torch.no_grad():
-            states = modules["backbone"](**batch).last_hidden_state
-            features = pool(states, batch.get("attention_mask"), pooling)
-        return modules["classifier"](modules["dropout"](features))
-
-    return logits
-"""
+ONE_BY_ONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.head", 1)}'
+NO_LINEAR_HEAD = "linear_head = lambda *_: None"
+NO_KNOWN_END = "Scorer._end = lambda *_: None"
+NO_STACK = "MAX_STACK = 1"
+WHOLE_BATCHES = "split_by_length = lambda rows, lengths: [list(rows)]"
+NO_FORK = "may_fork = lambda job: False"
 
 BERNOULLI_MASKS = """
-def _draw_kept(values, p, seeds, generator):
+def draw_kept(values, p, seeds, generator):
     kept = torch.empty((len(seeds), values.numel() // len(seeds)), device=values.device)
     for row, seed in zip(kept, seeds, strict=True):
         row.bernoulli_(1 - p, generator=generator.manual_seed(seed))
@@ -69,13 +59,39 @@ class Lever:
 
 
 LEVERS: Mapping[str, Lever] = {
-    "heads-in-one-job": Lever(
-        "a job trains up to 64 heads", "head-mean-4", patches={"seedband.trainers": {"BUILT_IN": HEADS_ALONE}}
-    ),
     "features-once": Lever(
-        "pooled features are computed once",
+        "features of a frozen backbone are computed once for all epochs and seeds, in training and in scoring",
         "head-mean-4",
-        patches={"seedband.trainers.head": {"_pooled_head": FEATURES_EVERY_STEP}},
+        patches={
+            "seedband.trainers.head": {"linear_head": NO_LINEAR_HEAD},
+            "seedband.scoring": {"Scorer": NO_KNOWN_END},
+        },
+    ),
+    "features-for-scoring": Lever(
+        "the same, in scoring alone", "head-32", patches={"seedband.scoring": {"Scorer": NO_KNOWN_END}}
+    ),
+    "heads-stacked": Lever(
+        "up to 16 heads are one batched product",
+        "head-256",
+        patches={"seedband.trainers.stack": {"MAX_STACK": NO_STACK}},
+    ),
+    "heads-in-one-job": Lever(
+        "a job trains up to 128 heads", "head-32", patches={"seedband.trainers": {"BUILT_IN": ONE_BY_ONE}}
+    ),
+    "imports-once": Lever(
+        "jobs are forked from a process that has imported all",
+        "lora-4-jobs-2",
+        patches={"seedband.executors.local": {"may_fork": NO_FORK}},
+    ),
+    "split-by-length": Lever(
+        "rows of a batch are computed in passes of like length",
+        "lora-4-jobs-2",
+        patches={"seedband.trainers.steps": {"split_by_length": WHOLE_BATCHES}},
+    ),
+    "frozen-prefix": Lever(
+        "frozen layers that do not drop out are replayed",
+        "last-two-4-jobs-2",
+        recipe={"train": {"frozen_dropout": True}},
     ),
     "jobs-of-one-thread": Lever(
         "two jobs of one thread, not one job of two",
@@ -86,6 +102,6 @@ LEVERS: Mapping[str, Lever] = {
     "masks-from-words": Lever(
         "dropout masks are read from random 64-bit words",
         "lora-4-jobs-2",
-        patches={"seedband.trainers.dropout": {"_draw_kept": BERNOULLI_MASKS}},
+        patches={"seedband.trainers.dropout": {"draw_kept": BERNOULLI_MASKS}},
     ),
 }

@@ -10,8 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 #: Seconds between two looks at the memory of a tree of processes.
 LOOK_S = 0.1
-#: Threads are for whoever is measured to choose.
-UNSET = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+#: Threads are for whoever is measured to choose, and caches are empty.
+UNSET = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TOKENIZERS_PARALLELISM",
+    "SEEDBAND_CACHE_DIR",
+)
 
 
 def environment(cache: Path, **more: str) -> dict[str, str]:

@@ -11,10 +11,10 @@ CHECK = ("{seedband}", "check", "--scores", "{folder}/scores.csv", "--band", "{f
 #: In the order in which a repeat measures them: what others are compared with stands before them.
 TRAININGS: Mapping[str, TrainerRun | Sweep] = {
     "trainer-head": TrainerRun("head"),
-    "head-4": Sweep("head", 4),
-    "head-mean-4": Sweep("head-mean", 4),
-    "head-32": Sweep("head", 32),
-    "head-256": Sweep("head", 256),
+    "head-4": Sweep("head", 4, jobs=2),
+    "head-mean-4": Sweep("head-mean", 4, jobs=2),
+    "head-32": Sweep("head", 32, jobs=2),
+    "head-256": Sweep("head", 256, jobs=2),
     "trainer-lora": TrainerRun("lora"),
     "lora-4-jobs-2": Sweep("lora", 4, jobs=2),
     "lora-4-jobs-1": Sweep("lora", 4),
@@ -76,17 +76,25 @@ class Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "head-4": Row("`head`, the architecture's own, 4 seeds", "head-4", "trainer-head", 12, runs=4),
-    "head-mean-4": Row("`head`, mean pooling, 4 seeds", "head-mean-4", "trainer-head", 12, runs=4),
-    "head-32": Row("`head`, 32 seeds", "head-32", "trainer-head", 100, runs=32),
-    "head-256": Row("`head`, 256 seeds against 4", "head-256", "head-4", 3),
+    "head-4": Row("`head`, the architecture's own, 4 seeds, `--jobs 2`", "head-4", "trainer-head", 12, runs=4),
+    "head-mean-4": Row("`head`, mean pooling, 4 seeds, `--jobs 2`", "head-mean-4", "trainer-head", 12, runs=4),
+    "head-32": Row("`head`, 32 seeds, `--jobs 2`", "head-32", "trainer-head", 100, runs=32),
+    "head-256": Row("`head`, 256 seeds against 4, `--jobs 2`", "head-256", "head-4", 3),
     "lora-4": Row("`lora` on all layers, 4 seeds, `--jobs 2`", "lora-4-jobs-2", "trainer-lora", 2, runs=4),
     "lora-4-jobs-1": Row("`lora` on all layers, 4 seeds, `--jobs 1`", "lora-4-jobs-1", "trainer-lora", 2, runs=4),
     "last-two-4": Row(
-        "`lora` on the last two layers, 4 seeds, `--jobs 2`", "last-two-4-jobs-2", "trainer-last-two", 5, runs=4
+        "`lora` on the last two layers, frozen ones without dropout, 4 seeds, `--jobs 2`",
+        "last-two-4-jobs-2",
+        "trainer-last-two",
+        5,
+        runs=4,
     ),
     "last-two-4-jobs-1": Row(
-        "`lora` on the last two layers, 4 seeds, `--jobs 1`", "last-two-4-jobs-1", "trainer-last-two", 5, runs=4
+        "`lora` on the last two layers, frozen ones without dropout, 4 seeds, `--jobs 1`",
+        "last-two-4-jobs-1",
+        "trainer-last-two",
+        5,
+        runs=4,
     ),
     "memory": Row("peak memory of a `lora` sweep, `--jobs 1`", "lora-memory", "trainer-memory", 1.2),
     "help": Row("`seedband --help` against `python -c pass`", "help", "python", 16),

@@ -18,7 +18,7 @@ RECIPES: Mapping[str, Sections] = {
     "head": {"head": {"pooling": "model"}},
     "head-mean": {"head": {"pooling": "mean"}},
     "lora": {"lora": LORA},
-    "lora-last-two": {"lora": {**LORA, "target_modules": LAST_TWO}},
+    "lora-last-two": {"lora": {**LORA, "target_modules": LAST_TWO}, "train": {"frozen_dropout": False}},
 }
 
 

@@ -31,6 +31,7 @@ MAX_MESSAGE, FILES = 64 * 1024, 2
 #: What jobs import sooner or later, the slowest of it. What a recipe alone names is left to its job.
 LIBRARIES = (
     "torch",
+    "torch._inductor.config",  # by torch itself, when it is told to be deterministic
     "transformers",
     "peft",
     "pandas",
