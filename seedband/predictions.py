@@ -57,7 +57,7 @@ class Predictions:
 
     def columns(self, labels: Sequence[str]) -> dict[str, Any]:
         """What items.parquet holds of them."""
-        return {"prediction": [labels[index] for index in self.predicted], "logits": list(self.logits)}
+        return {"prediction": [labels[index] for index in self.predicted], "logits": self.logits}
 
 
 @dataclass(frozen=True)
