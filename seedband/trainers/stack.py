@@ -90,8 +90,9 @@ def fit_stack(context: TrainContext, fixed: Fixed, heads: Sequence[Drawn], repor
         seats = [_seat(context, fixed, head, report, opened) for head in heads]
         for done in sorted({seat.journal.done for seat in seats}):
             level = [seat for seat in seats if seat.journal.done == done]
-            # Several threads would share a stack otherwise than one head.
-            size = MAX_STACK if torch.get_num_threads() == 1 else 1
+            # Several threads, and a GPU, may share a stack out otherwise than one head.
+            alike = torch.get_num_threads() == 1 and fixed.features.device.type == "cpu"
+            size = MAX_STACK if alike else 1
             for start in range(0, len(level), size):
                 yield from _train(context, fixed, level[start : start + size])
 
