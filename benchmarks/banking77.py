@@ -12,7 +12,7 @@ from typing import NamedTuple
 TRAIN, EVAL = 1500, 800
 MAX_LENGTH, BATCH_SIZE, EPOCHS = 64, 16, 3
 #: By method; the last two layers are `lora`'s.
-LEARNING_RATES = {"head": 2e-2, "lora": 2e-3}
+LEARNING_RATES = {"head": 2e-2, "lora": 5e-3}
 LORA = {"r": 8, "alpha": 16, "dropout": 0.1, "target_modules": ["query", "value"]}
 
 

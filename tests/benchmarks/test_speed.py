@@ -209,7 +209,7 @@ def test_a_tiny_table_is_measured(work, tmp_path):
     found = speed.run(work._replace(base=six_layers(tmp_path / "base")), rows, 1, "speed.py")
     assert {*found.values} == {*table.needed(table.selected(rows), 1)}
     assert found.values["lora-memory"][0] > 2**27
-    assert found.accuracies["trainer-head"][0] > 0.6
-    assert found.accuracies["head-4"][0] > 0.6
+    assert found.accuracies["trainer-head"][0] > 0.4
+    assert found.accuracies["head-4"][0] > 0.4
     assert found.accuracies["head-mean-4"] == found.accuracies["without-heads-in-one-job"]
-    assert len(speed.report(found, rows).splitlines()) == 13
+    assert len(speed.report(found, rows).splitlines()) == 14
