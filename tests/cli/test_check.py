@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -325,13 +326,22 @@ def test_interrupt_exits_130_and_ends_the_job(swept):
 
 
 def child_of(pid: int) -> int:
-    """The job of a seedband process, as soon as it runs."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    for _ in range(600):
-        if path.exists() and path.read_text().split():
-            return int(path.read_text().split()[0])
+    """The job of a seedband process, as soon as it runs: what below it writes a job's log."""
+    for _ in range(1200):
+        for child in below(pid):
+            with suppress(OSError):
+                log = Path(f"/proc/{child}/fd/2").readlink()
+                if log.suffix == ".log" and log.stem != "launcher":
+                    return child
         time.sleep(0.05)
     raise AssertionError("no job was started")
+
+
+def below(pid: int) -> list[int]:
+    with suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [found for child in map(int, children) for found in (child, *below(child))]
+    return []
 
 
 def test_baseline_weights_with_another_scale_are_no_baseline(swept, tmp_path):
