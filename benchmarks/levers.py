@@ -60,7 +60,7 @@ class Lever:
 
 LEVERS: Mapping[str, Lever] = {
     "features-once": Lever(
-        "features of a frozen backbone are computed once for all epochs and seeds, in training and in scoring",
+        "features of a frozen backbone are computed once, in training and in scoring",
         "head-mean-4",
         patches={
             "seedband.trainers.head": {"linear_head": NO_LINEAR_HEAD},

@@ -137,7 +137,7 @@ def test_a_run_that_was_cut_off_goes_on(work, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "`first`, `second`" in printed
     assert (
-        "| `head`, the architecture's own, 4 seeds | 4 × 1.5 s | 1.5 s | ≥ 12× | 4× | 4× | 4× | no (0 of 2) |"
+        "| `head`, the architecture's own, 4 seeds, `--jobs 2` | 4 × 1.5 s | 1.5 s | ≥ 12× | 4× | 4× | 4× | no (0 of 2) |"
         in printed
     )
     assert "| 4.0 ms | ≤ 50 ms | 1 ms | 4 ms | 7 ms | yes (7 of 7) |" in printed
@@ -158,7 +158,8 @@ def test_measurements_of_other_code_are_not_mixed(tmp_path):
 def test_a_lever_is_shown_with_it_and_without():
     values = {"head-mean-4": {0: 10.0}, "without-features-once": {0: 25.0}}
     shown = table.printed(table.selected([]), values)
-    assert shown.splitlines()[2] == "| pooled features are computed once | 10.0 s | 25.0 s | 2.5× | 2.5× | 2.5× |"
+    what = table.LEVERS["features-once"].what
+    assert shown.splitlines()[2] == f"| {what} | 10.0 s | 25.0 s | 2.5× | 2.5× | 2.5× |"
 
 
 def test_who_is_measured_chooses_its_threads(tmp_path, monkeypatch):
