@@ -137,8 +137,8 @@ def test_a_run_that_was_cut_off_goes_on(work, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "`first`, `second`" in printed
     assert (
-        "| `head`, the architecture's own, 4 seeds, `--jobs 2` | 4 × 1.5 s | 1.5 s | ≥ 12× | 4× | 4× | 4× | no (0 of 2) |"
-        in printed
+        "| `head`, the architecture's own, 4 seeds, `--jobs 2` "
+        "| 4 × 1.5 s | 1.5 s | ≥ 12× | 4× | 4× | 4× | no (0 of 2) |" in printed
     )
     assert "| 4.0 ms | ≤ 50 ms | 1 ms | 4 ms | 7 ms | yes (7 of 7) |" in printed
     assert "trainer-head 0.5000" in printed
