@@ -57,7 +57,7 @@ class KeyedDropout(TorchFunctionMode):
         self._rows = [row_key(epoch, item) for item in items]
         self._calls.clear()
         # What draws in another way (feature dropout, layer drop) is at least the same in every run of this seed.
-        torch.manual_seed(derive(self._seed, self._pass))
+        _seed_generators(derive(self._seed, self._pass))
 
     def checkpointed(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         """Contexts for a part of the forward pass and for its recomputation: torch's checkpoint asks for both."""
@@ -111,7 +111,7 @@ class KeyedDropout(TorchFunctionMode):
             seed = derive(self._seed, self._pass, *self._next_call())
             self._note(str(seed).encode())
             # The kernel draws its mask inside, from the default generator of the device.
-            torch.manual_seed(seed)
+            _seed_generators(seed)
         return func(*args, **kwargs)
 
     def _dropout(self, values: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:  # noqa: FBT001, FBT002
@@ -155,6 +155,13 @@ class KeyedDropout(TorchFunctionMode):
 
     def _leave_module(self, _module: nn.Module, _inputs: Any, _output: Any) -> None:
         self._inside.pop()
+
+
+def _seed_generators(seed: int) -> None:
+    """What `torch.manual_seed` does, but for the record of the stack that it keeps for devices that are not there."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
 
 
 def row_key(epoch: int, item: str) -> str:

@@ -206,3 +206,15 @@ def test_what_is_computed_again_meets_its_own_masks():
 
 def test_without_its_place_a_recomputation_would_draw_other_masks():
     assert not torch.equal(gradients(None)[0], gradients(lambda _: noop_context_fn)[0])
+
+
+def test_seeding_the_kernels_keeps_no_record_for_devices_that_are_not_there(monkeypatch):
+    """torch.manual_seed formats the whole stack three times for each call where there is no GPU: a millisecond."""
+    monkeypatch.setattr(torch, "manual_seed", lambda _: pytest.fail("seeds what is not there, too"))
+    torch.random.default_generator.manual_seed(0)
+    keyed = KeyedDropout(Block(), 1)
+    drawn = []
+    for _ in range(2):
+        keyed.start_pass(0, 0, 0, ITEMS)
+        drawn.append(torch.rand(3))
+    assert torch.equal(*drawn)
