@@ -18,15 +18,17 @@ ONE_BY_ONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.head", 1
 NO_LINEAR_HEAD = "linear_head = lambda *_: None"
 NO_KNOWN_END = "Scorer._end = lambda *_: None"
 NO_STACK = "MAX_STACK = 1"
-WHOLE_BATCHES = "split_by_length = lambda rows, lengths: [list(rows)]"
+PADDED_ROWS = "pack_rows = lambda *_: False"
+ALL_TOKENS = 'keep_first_token = lambda *_: ""'
+SCORED_WHOLE = "Scorer._above_the_base = lambda *_: None"
 NO_FORK = "may_fork = lambda job: False"
 
 BERNOULLI_MASKS = """
-def draw_kept(values, p, seeds, generator):
-    kept = torch.empty((len(seeds), values.numel() // len(seeds)), device=values.device)
-    for row, seed in zip(kept, seeds, strict=True):
-        row.bernoulli_(1 - p, generator=generator.manual_seed(seed))
-    return kept.bool().reshape(values.shape)
+def draw_kept(sizes, p, seeds, generator):
+    kept = torch.empty(sum(sizes), device=generator.device)
+    for part, seed in zip(kept.split(sizes), seeds, strict=True):
+        part.bernoulli_(1 - p, generator=generator.manual_seed(seed))
+    return kept.bool()
 """
 
 
@@ -83,15 +85,23 @@ LEVERS: Mapping[str, Lever] = {
         "lora-4-jobs-2",
         patches={"seedband.executors.local": {"may_fork": NO_FORK}},
     ),
-    "split-by-length": Lever(
-        "rows of a batch are computed in passes of like length",
+    "rows-packed": Lever(
+        "rows of a batch are packed without padding",
         "lora-4-jobs-2",
-        patches={"seedband.trainers.steps": {"split_by_length": WHOLE_BATCHES}},
+        patches={"seedband.trainers.forward": {"pack_rows": PADDED_ROWS}},
+    ),
+    "first-token": Lever(
+        "the last layer goes on with the one token that the head reads",
+        "last-two-4-jobs-2",
+        patches={"seedband.trainers.forward": {"keep_first_token": ALL_TOKENS}},
     ),
     "frozen-prefix": Lever(
         "frozen layers that do not drop out are replayed",
         "last-two-4-jobs-2",
         recipe={"train": {"frozen_dropout": True}},
+    ),
+    "prefix-for-scoring": Lever(
+        "the same, in scoring alone", "last-two-4-jobs-2", patches={"seedband.scoring": {"Scorer": SCORED_WHOLE}}
     ),
     "jobs-of-one-thread": Lever(
         "two jobs of one thread, not one job of two",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seedband import tasks
 from seedband.adapters import check_adapter, lora_modules
 from seedband.errors import Problem, Refused, WorkFailed
+from seedband.initializers import is_lora, plain_name
 from seedband.models import (
     ADAPTER_WEIGHTS,
     HEAD_WEIGHTS,
@@ -72,6 +73,16 @@ def open_checkpoint(
         network = load(files, base, labels, tasks.find(task))
     network.module.eval()
     return network
+
+
+def own_parameters(files: CheckpointFiles, network: Network) -> "list[torch.nn.Parameter]":
+    """What an adapter brings along; everything else of its network is the base's."""
+    saved = {plain_name(name) for name in checkpoint_shapes(files)}
+    return [
+        parameter
+        for name, parameter in network.module.named_parameters()
+        if is_lora(name) or plain_name(name).replace(".base_layer.", ".") in saved
+    ]
 
 
 def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: str) -> None:

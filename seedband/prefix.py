@@ -4,16 +4,15 @@ What enters the first trained layer is computed once per row and replayed in eve
 below are taken out of the model, so nothing is left that could be run by mistake.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from seedband.feature_cache import FeatureCache
-from seedband.tasks import Lesson
+from seedband.layers import in_eval, layers_of
+from seedband.tasks import Lesson, probe_rows
 from seedband.tasks.classes import by_length
 
 #: Rows of which states are computed in one forward pass.
@@ -24,22 +23,25 @@ BYTES = 4
 
 
 class Prefix:
-    """The lower layers of a model, replayed.
+    """The lower layers of a model, replayed: a lesson of which each batch says what they would say of its rows.
 
     Args:
         layers: All layers of the model.
         depth: How many are replayed.
-        left_padded: Whether a batch is padded on the left.
+        lesson: The rows.
 
     Attributes:
         states: What enters the first that is not, of every row, shape (tokens of the row, width).
-        batch: That of the rows which the next forward pass is of, shape (rows, tokens, width).
+        entering: That of the last batch, shape (rows, tokens, width).
     """
 
-    def __init__(self, layers: nn.ModuleList, depth: int, *, left_padded: bool) -> None:
-        self._layers, self._taken, self._left_padded = layers, list(layers)[:depth], left_padded
+    def __init__(self, layers: nn.ModuleList, depth: int, lesson: Lesson) -> None:
+        self._layers, self._taken, self._lesson = layers, list(layers)[:depth], lesson
+        self.lengths, self.left_padded, self.truncated = lesson.lengths, lesson.left_padded, lesson.truncated
+        self.loss, self.units = lesson.loss, lesson.units
+        self.targets: Any = getattr(lesson, "targets", None)  # of rows with classes
         self.states: Sequence[torch.Tensor] = ()
-        self.batch = torch.empty(0)
+        self.entering = torch.empty(0)
 
     def replay(self) -> None:
         """Put the replay in place of the layers."""
@@ -51,15 +53,16 @@ class Prefix:
         for index, layer in enumerate(self._taken):
             self._layers[index] = layer
 
-    def show(self, rows: Sequence[int], device: torch.device) -> None:
-        """Have the next forward pass be of these rows."""
+    def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
+        """Some rows as the model reads them, of which the next forward pass is."""
         states = [self.states[row] for row in rows]
         longest = max(len(state) for state in states)
         batch = torch.zeros(len(rows), longest, states[0].shape[1])
         for place, state in zip(batch, states, strict=True):
-            start = longest - len(state) if self._left_padded else 0
+            start = longest - len(state) if self.left_padded else 0
             place[start : start + len(state)] = state
-        self.batch = batch.to(device)
+        self.entering = batch.to(device)
+        return self._lesson.batch(rows, device)
 
 
 class _Replay(nn.Module):
@@ -70,7 +73,7 @@ class _Replay(nn.Module):
         self._prefix = prefix
 
     def forward(self, _hidden: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        return self._prefix.batch
+        return self._prefix.entering
 
 
 class _Skip(nn.Module):
@@ -93,10 +96,10 @@ def freeze_prefix(
         key: What they depend on beside their depth: base, rows, how they are read.
         drop_out: Whether frozen layers drop out, as the recipe says; those that would cannot be replayed.
     """
-    layers = _layers(model)
+    layers = layers_of(model)
     if layers is None:
         return None
-    probe = _shown_first(lesson, device)
+    probe = lesson.batch(probe_rows(lesson), device)
     below, depth = _reach(model, layers, probe)
     if depth == 0:
         return None
@@ -104,18 +107,18 @@ def freeze_prefix(
         for module in below:
             module.eval()
     states = [_entering(model, layers[depth], probe) for _ in range(2)]
-    with _in_eval(model):
+    with in_eval(model):
         calm, whole = _entering(model, layers[depth], probe), _logits(model, probe)
     if calm is None or not all(state is not None and torch.equal(state, calm) for state in states):
         return None
-    counted = calm.shape[1] == max(lesson.lengths[row] for row in _first_rows(lesson))
+    counted = calm.shape[1] == max(lesson.lengths[row] for row in probe_rows(lesson))
     tokens = sum(lesson.lengths) if counted else len(lesson.lengths) * calm.shape[1]
     if tokens * calm.shape[2] * BYTES > MAX_BYTES:
         return None
-    prefix = Prefix(layers, depth, left_padded=lesson.left_padded)
+    prefix = Prefix(layers, depth, lesson)
     prefix.replay()
-    prefix.batch = calm
-    with _in_eval(model):
+    prefix.entering = calm
+    with in_eval(model):
         same = torch.equal(_logits(model, probe), whole)
     prefix.restore()
     if not same:
@@ -123,13 +126,6 @@ def freeze_prefix(
     prefix.states = _states(model, layers[depth], lesson, device, cache, [*key, "prefix", depth])
     prefix.replay()
     return prefix
-
-
-def _layers(model: nn.Module) -> nn.ModuleList | None:
-    """The one list of layers of a model, whichever library wrapped it."""
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
-    found = [layers for layers in lists if all(isinstance(layer, GradientCheckpointingLayer) for layer in layers)]
-    return found[0] if len(found) == 1 else None
 
 
 def _reach(model: nn.Module, layers: nn.ModuleList, probe: Mapping[str, Any]) -> tuple[list[nn.Module], int]:
@@ -207,7 +203,7 @@ def _states(
 
     def compute(index: int) -> torch.Tensor:
         rows = batches[index]
-        with _in_eval(model):
+        with in_eval(model):
             states = _entering(model, layer, lesson.batch(rows, device))
         assert states is not None
         longest = max(lesson.lengths[row] for row in rows)
@@ -220,24 +216,3 @@ def _states(
         for row, state in zip(rows, torch.split(part, sizes), strict=True):
             known[row] = state
     return known
-
-
-def _first_rows(lesson: Lesson) -> list[int]:
-    return sorted({0, len(lesson.lengths) - 1})
-
-
-def _shown_first(lesson: Lesson, device: torch.device) -> dict[str, Any]:
-    """The first and the last row: two are of different lengths as a rule, so padding is tried, too."""
-    return lesson.batch(_first_rows(lesson), device)
-
-
-@contextmanager
-def _in_eval(model: nn.Module) -> Iterator[None]:
-    """Eval mode, and every module's own mode again."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import determinism, signature, store, tasks
-from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint
+from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
 from seedband.dataset import Items, load_items
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from seedband.features import FeatureRows
+    from seedband.prefix import Prefix
 
 
 def checkpoint_sha256(files: CheckpointFiles, tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
@@ -101,7 +102,22 @@ class Scorer:
         rows = self._lesson
         if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
             network, rows = end
+        if files.kind == "adapter" and tasks.BUILT_IN[scoring.task].outputs == "classes":
+            rows = self._above_the_base(files, network) or rows
         return self._task.predict(network, rows, scoring, self._device)
+
+    def _above_the_base(self, files: CheckpointFiles, network: Network) -> "Prefix | None":
+        """The items, with what enters the first layer that an adapter changes; None where it changes the first."""
+        import torch
+
+        from seedband.prefix import freeze_prefix
+
+        brought = set(own_parameters(files, network))
+        for parameter in network.module.parameters():
+            parameter.requires_grad_(parameter in brought)
+        device = torch.device(self._device)
+        key = rows_key(self._scoring, self._items.contents)
+        return freeze_prefix(network.module.to(device), self._lesson, device, self._cache, key, drop_out=True)
 
     def _end(self, network: Network, pooling: str) -> "tuple[Network, FeatureRows] | None":
         """The end of a network with a linear head, and what it reads; None where it is another kind of head."""
@@ -109,7 +125,7 @@ class Scorer:
 
         if pooling not in self._ends:
             network.module.to(self._device)
-            probe = self._lesson.batch([0, len(self._items) - 1], self._device)
+            probe = self._lesson.batch(tasks.probe_rows(self._lesson), self._device)
             head, found = linear_heads.linear_head(network, probe, network.module.eval), None
             if head is not None:
                 key = [*rows_key(self._scoring, self._items.contents), pooling]

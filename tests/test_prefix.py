@@ -12,7 +12,7 @@ from seedband.feature_cache import FeatureCache
 from seedband.prefix import freeze_prefix
 from seedband.records import SeedRun
 from seedband.seeding import streams
-from seedband.trainers import lora
+from seedband.trainers import forward, lora
 
 UPPER = {
     "tiny_recipe": ("layer.1.attention.self.query", "layer.1.attention.self.value"),
@@ -61,7 +61,7 @@ def test_replayed_layers_say_what_the_layers_say(context):
         whole = model.eval()(**batch).logits
     prefix = frozen(model.train(), lesson)
     assert prefix is not None
-    prefix.show(rows, CPU)
+    prefix.batch(rows, CPU)
     replayed = model.eval()(**batch).logits
     assert torch.allclose(replayed, whole, atol=2e-6)
     lesson.loss(replayed, rows).backward()
@@ -104,7 +104,7 @@ def test_training_on_a_replayed_prefix_is_training_on_the_whole_model(context, t
         run = SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))
         list(lora.train(given, [run], lambda *_: None))
         tensors[name] = load_file(folder / "adapter_model.safetensors")
-        monkeypatch.setattr(lora, "freeze_prefix", calmed)
+        monkeypatch.setattr(forward, "freeze_prefix", calmed)
     for name, tensor in tensors["whole"].items():
         assert torch.allclose(tensors["replayed"][name], tensor, atol=1e-4), name
 

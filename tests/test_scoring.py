@@ -1,16 +1,26 @@
 """What an evaluator may leave behind, and what becomes of it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
+from training import context_of
 
+from seedband.checkpoints import open_checkpoint
+from seedband.dataset import load_items
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build
-from seedband.records import Base, CheckpointFiles
-from seedband.scoring import _told, evaluate
+from seedband.feature_cache import FeatureCache
+from seedband.models import recognise
+from seedband.records import Base, CheckpointFiles, SeedRun
+from seedband.scoring import Scorer, _told, evaluate
+from seedband.seeding import streams
+from seedband.tasks import text_classification
 from seedband.testing import make_items
+from seedband.trainers import lora
 
 N = 200
 ITEMS = make_items([str(n % 3) for n in range(N)])
@@ -210,3 +220,48 @@ def test_what_nobody_should_have_to_look_for_is_told():
     assert told[1] == [("warning", "1 of 200 items have no score, and are left out")]
     assert told[2][0][0] == "warning"
     assert told[3] == [("note", "calls 3, cost 0.5")]
+
+
+def adapter_on(context, module, folder):
+    """An adapter trained on one module."""
+    section = replace(context.recipe.lora, target_modules=(module,))
+    folder.mkdir()
+    run = SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))
+    list(lora.train(replace(context, recipe=replace(context.recipe, lora=section)), [run], lambda *_: None))
+    return recognise(folder, "run")
+
+
+def scorer_of(context):
+    return Scorer(context.scoring, "cpu", {}, FeatureCache(), lambda *_: None)
+
+
+def logits_of(context, files):
+    """What the whole network of a checkpoint says."""
+    scoring = context.scoring
+    lesson = text_classification.encode(load_items(Path(scoring.eval_path), scoring.columns), scoring)
+    network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
+    return text_classification.predict(network, lesson, scoring, "cpu").logits
+
+
+@pytest.mark.parametrize(("layer", "known"), [(1, True), (0, False)])
+def test_layers_below_an_adapter_are_replayed_in_scoring(tiny_recipe, tmp_path, layer, known):
+    context = context_of(tiny_recipe)
+    files = adapter_on(context, f"layer.{layer}.attention.self.query", tmp_path / "run")
+    scoring, scorer = context.scoring, scorer_of(context)
+    network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
+    assert (scorer._above_the_base(files, network) is not None) == known
+    np.testing.assert_allclose(scorer._predict(files).logits, logits_of(context, files), atol=1e-5)
+
+
+def test_what_an_adapter_brings_along_is_never_taken_from_the_base(tiny_recipe, tmp_path):
+    context = context_of(tiny_recipe)
+    files = adapter_on(context, "layer.1.attention.self.query", tmp_path / "run")
+    weights = Path(files.path) / "adapter_model.safetensors"
+    before, tensors = logits_of(context, files), load_file(weights)
+    name = "bert.encoder.layer.0.output.dense.weight"
+    base = load_file(Path(context.scoring.base.path) / "model.safetensors")
+    found = next(base[key] for key in base if key.endswith(name.removeprefix("bert.")))
+    save_file({**tensors, f"base_model.model.{name}": found * 3}, weights, metadata={"format": "pt"})
+    after = logits_of(context, files)
+    assert abs(after - before).max() > 0.01
+    np.testing.assert_allclose(scorer_of(context)._predict(files).logits, after, atol=1e-5)

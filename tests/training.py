@@ -1,5 +1,7 @@
 """What a trainer is given: made up, thirty rows of three classes; or by a recipe."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,9 @@ from seedband.recipe import load_recipe
 from seedband.records import Base, DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection
 from seedband.seeding import item_keys
 from seedband.trainers import TrainContext
+
+#: What configs call the dropout of attention.
+RATES = ("attention_dropout", "attention_probs_dropout_prob")
 
 
 def make_context(**section):
@@ -30,3 +35,13 @@ def context_of(tiny, **train):
     prepared = prepare(loaded._replace(recipe=recipe), offline=True)
     items = prepared.train_items
     return TrainContext(recipe, prepared.scoring, items, tuple(item_keys(items.contents)), "cpu", "tests")
+
+
+def without_attention_dropout(context, folder):
+    """The same on a base whose attention keeps all: its masks are drawn for a batch, not for an item."""
+    base = folder / "still"
+    if not base.exists():
+        shutil.copytree(context.scoring.base.path, base)
+        config = json.loads((base / "config.json").read_text())
+        (base / "config.json").write_text(json.dumps({**config, **dict.fromkeys(RATES, 0.0)}))
+    return replace(context, scoring=replace(context.scoring, base=replace(context.scoring.base, path=str(base))))

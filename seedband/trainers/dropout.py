@@ -17,7 +17,11 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from seedband.packing import STATES, Layout
 from seedband.seeding import derive
+
+#: 16-bit numbers in a 64-bit word.
+WORD = 4
 
 
 class KeyedDropout(TorchFunctionMode):
@@ -28,10 +32,20 @@ class KeyedDropout(TorchFunctionMode):
         seed: Seed of the stream `dropout`.
         name_of: Turns a module's name into one that does not depend on wrappers.
         left_padded: Whether batches are padded on the left, so that an item's tokens are counted from the last.
+        layout: Where the tokens of the batch at hand lie, where its rows may be packed.
     """
 
-    def __init__(self, model: nn.Module, seed: int, name_of: Any = str, *, left_padded: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        seed: int,
+        name_of: Any = str,
+        *,
+        left_padded: bool = False,
+        layout: Layout | None = None,
+    ) -> None:
         super().__init__()
+        self._layout = layout or Layout()
         self._seed = seed
         self._left_padded = left_padded
         self._names = {module: name_of(name) for name, module in model.named_modules()}
@@ -118,15 +132,28 @@ class KeyedDropout(TorchFunctionMode):
         if not training or p == 0.0:
             return functional.dropout(values, p, training=False, inplace=inplace)
         place = self._next_call()
-        by_row = values.dim() > 0 and len(values) == len(self._rows)
-        keys = self._rows if by_row else [self._pass]
-        seeds = [derive(self._seed, key, *place) for key in keys]
-        kept = draw_kept(values, p, seeds, self._generator(values.device))
-        if by_row and self._left_padded and values.dim() == 3:  # noqa: PLR2004  (rows, tokens, width)
-            kept = kept.flip(1)
+        seeds = [derive(self._seed, key, *place) for key in self._keys(values)]
+        kept = self._kept(values, p, seeds)
         self._note(kept)
         scaled = kept.to(values.dtype).mul_(1.0 / (1.0 - p))
         return values.mul_(scaled) if inplace else values * scaled
+
+    def _keys(self, values: torch.Tensor) -> list[str]:
+        """What the masks of some values are keyed by: their items where they are of rows, else the pass."""
+        if self._layout.is_packed(values):
+            return [self._rows[row] for row in self._layout.order]
+        return self._rows if values.dim() > 0 and len(values) == len(self._rows) else [self._pass]
+
+    def _kept(self, values: torch.Tensor, p: float, seeds: Sequence[int]) -> torch.Tensor:
+        """Which elements are kept: a mask for every seed, of as many rows, packed or padded."""
+        generator, turned = self._generator(values.device), self._left_padded and values.dim() == STATES
+        if self._layout.is_packed(values):
+            sizes = [length * values.shape[-1] for length in self._layout.lengths]
+            kept = draw_kept(sizes, p, seeds, generator).view(-1, values.shape[-1])
+            parts = torch.split(kept, self._layout.lengths)
+            return torch.cat([part.flip(0) for part in parts] if turned else parts)[None]
+        kept = draw_kept([values.numel() // len(seeds)] * len(seeds), p, seeds, generator).view(values.shape)
+        return kept.flip(1) if turned and len(seeds) == len(values) else kept
 
     def _next_call(self) -> tuple[str, int]:
         """The module that asks for a mask, and how often it did so before in this pass."""
@@ -169,18 +196,22 @@ def row_key(epoch: int, item: str) -> str:
     return f"{epoch}|{item}"
 
 
-def draw_kept(values: torch.Tensor, p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-    """Which elements are kept, as a boolean mask: drawn for as many equal parts of the first axis as there are seeds.
+def draw_kept(sizes: Sequence[int], p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Which elements are kept, as one row of booleans: for every seed as many as its size says, one behind the other.
 
     Random 64-bit words are read as four 16-bit numbers each and compared with a threshold, in half the time of
-    `bernoulli_`; so the rate is rounded to a multiple of 1/65536. A shorter part has the beginning of a longer one's
-    mask, so that padding does not change it.
+    `bernoulli_`; so the rate is rounded to a multiple of 1/65536. A shorter mask is the beginning of a longer one of
+    its seed, so that padding does not change it.
     """
-    n = values.numel() // len(seeds)
-    words = torch.empty((len(seeds), (n + 3) // 4), dtype=torch.int64, device=values.device)
-    for row, seed in zip(words, seeds, strict=True):
-        row.random_(-(2**63), None, generator=generator.manual_seed(seed))
-    return (words.view(torch.int16)[:, :n] >= min(round(p * 2**16), 2**16 - 1) - 2**15).reshape(values.shape)
+    counts = [-(-size // WORD) for size in sizes]
+    words = torch.empty(sum(counts), dtype=torch.int64, device=generator.device)
+    for part, seed in zip(torch.split(words, counts), seeds, strict=True):
+        part.random_(-(2**63), None, generator=generator.manual_seed(seed))
+    numbers = words.view(torch.int16)
+    if any(size % WORD for size in sizes):
+        parts = torch.split(numbers, [WORD * count for count in counts])
+        numbers = torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+    return numbers >= min(round(p * 2**16), 2**16 - 1) - 2**15
 
 
 def _attention_rate(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:

@@ -5,7 +5,7 @@ the heads of a group are trained side by side. Any other head is trained under i
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +19,10 @@ from seedband.initializers import as_dicts, draw_new
 from seedband.linear_heads import LinearHead, linear_head
 from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
 from seedband.networks import Network, pooled
+from seedband.packing import Layout
 from seedband.records import SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
+from seedband.trainers.forward import Forward
 from seedband.trainers.journal import Course, Named
 from seedband.trainers.loop import Trainable, fit
 from seedband.trainers.stack import Drawn, Fixed, fit_stack
@@ -62,18 +64,22 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
 def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str) -> "_Stacked | _Alone":
     """The way in which these heads are trained."""
     new = [(name, p) for name, p in network.module.named_parameters() if p.requires_grad]
-    probe = lesson.batch([0, len(lesson.lengths) - 1], torch.device(context.device))
+    probe = lesson.batch(tasks.probe_rows(lesson), torch.device(context.device))
     head = linear_head(network, probe, lambda: _set_mode(network))
     if head is None:
         _set_mode(network)
-        return _Alone(context, network, new, lesson, lesson.lengths)
+        forward = Forward(network.module, lesson, context, drop_out=True)
+        return _Alone(context, network, new, lesson.units, forward.loss, forward.layout)
     key = [*rows_key(context.scoring, context.items.contents), pooling]
     features = compute_features(head, lesson, FEATURE_BATCH, context.device, context.features, key)
     if context.recipe.train.precision == "fp32":
         return _Stacked(context, network, new, lesson.targets, head, features)
     end = on_features(network, head)
     end.module.train()
-    return _Alone(context, end, new, FeatureRows(lesson, features))
+    rows, device = FeatureRows(lesson, features), torch.device(context.device)
+    return _Alone(
+        context, end, new, rows.units, lambda chosen: rows.loss(end.forward(rows.batch(chosen, device)), chosen)
+    )
 
 
 @dataclass(frozen=True)
@@ -110,19 +116,14 @@ class _Alone:
     context: TrainContext
     network: Network
     new: Sequence[Named]
-    lesson: Any
-    lengths: Sequence[int] | None = None
+    units: Callable[[Sequence[int]], int]
+    loss: Callable[[Sequence[int]], torch.Tensor]
+    layout: Layout | None = None
 
     def train(self, runs: Sequence[SeedRun], report: Report) -> Iterator[_Trained]:
-        lesson, device = self.lesson, torch.device(self.context.device)
-
-        def loss(rows: Sequence[int]) -> torch.Tensor:
-            summed: torch.Tensor = lesson.loss(self.network.forward(lesson.batch(rows, device)), rows)
-            return summed
-
         for run in runs:
             initializers = _draw(self.new, run, self.context, self.network)
-            trainable = Trainable(self.network.module, loss, lesson.units, self.new, self.new, self.lengths)
+            trainable = Trainable(self.network.module, self.loss, self.units, self.new, self.new, self.layout)
             course = fit(self.context, trainable, run, report)
             yield _Trained(run, course, initializers, dict(self.new))
 

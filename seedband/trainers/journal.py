@@ -78,9 +78,9 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._trace.close()
 
-    def steps(self, lengths: Sequence[int] | None = None) -> Iterator[Step]:
-        """The steps that are left; `lengths` as in `plan_steps`."""
-        return itertools.islice(plan_steps(self._orders, self._section, self.total, lengths), self.done, None)
+    def steps(self) -> Iterator[Step]:
+        """The steps that are left."""
+        return itertools.islice(plan_steps(self._orders, self._section, self.total), self.done, None)
 
     def began(self, dropout: str | None) -> None:
         """The first masks were drawn; their hash is the last witness of the run's draws."""

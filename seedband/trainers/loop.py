@@ -13,6 +13,7 @@ import torch
 
 from seedband.errors import UsageError
 from seedband.initializers import plain_name
+from seedband.packing import Layout
 from seedband.records import SeedRun, TrainSection
 from seedband.trainers import Report, TrainContext
 from seedband.trainers.dropout import KeyedDropout
@@ -33,7 +34,7 @@ class Trainable:
         units: How many units they have, over which the loss is averaged.
         parameters: The trainable tensors with their names.
         new: Those among them that were drawn, not loaded.
-        lengths: Tokens of every row, where they differ.
+        layout: Where the tokens of the batch at hand lie, where its rows may be packed.
         left_padded: Whether batches are padded on the left.
     """
 
@@ -42,7 +43,7 @@ class Trainable:
     units: Callable[[Sequence[int]], int]
     parameters: Sequence[Named]
     new: Sequence[Named]
-    lengths: Sequence[int] | None = None
+    layout: Layout | None = None
     left_padded: bool = False
 
 
@@ -50,15 +51,18 @@ def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Repor
     """Train one run to its end, or to the step at which its loss or weights stop being finite."""
     section = context.recipe.train
     optimizer = _optimizer(trainable, section)
-    stream, left_padded = run.streams["dropout"], trainable.left_padded
-    masks = KeyedDropout(trainable.module, stream, _module_name, left_padded=left_padded)
+    masks = KeyedDropout(
+        trainable.module,
+        run.streams["dropout"],
+        _module_name,
+        left_padded=trainable.left_padded,
+        layout=trainable.layout,
+    )
     if section.gradient_checkpointing:
         _recompute(trainable.module, masks)
-    # A GPU waits for calls, not for tokens.
-    lengths = trainable.lengths if context.device == "cpu" else None
     with Journal(context, run, trainable.parameters, trainable.new, optimizer, report) as journal, masks:
         schedule = schedule_of(optimizer, section, journal.total, journal.done)
-        for step in journal.steps(lengths):
+        for step in journal.steps():
             loss, norm = _backward(trainable, masks, step, context)
             if step.number == 0:
                 journal.began(masks.witness())

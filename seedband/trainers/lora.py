@@ -4,19 +4,17 @@ import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 
 from seedband import store, tasks
-from seedband.feature_cache import rows_key
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models import ADAPTER_WEIGHTS, save_tensors
 from seedband.networks import Network
-from seedband.prefix import Prefix, freeze_prefix
 from seedband.records import LoraSection, SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
+from seedband.trainers.forward import Forward
 from seedband.trainers.loop import Trainable, fit
 
 #: What PEFT writes to adapter_config.json in the order of a set.
@@ -25,7 +23,7 @@ UNORDERED = {"target_modules", "modules_to_save"}
 
 def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
     """Train one adapter after the other, each on a base loaded anew."""
-    task, scoring, device = tasks.find(context.scoring.task), context.scoring, torch.device(context.device)
+    task, scoring = tasks.find(context.scoring.task), context.scoring
     lesson = task.encode(context.items, scoring)
     for run in runs:
         network = task.load(scoring.base.path, scoring.labels)
@@ -35,17 +33,10 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         init = context.recipe.init
         records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std)
         model.to(context.device).train()
-        prefix = _prefix(model, lesson, context)
-
-        def loss(rows: Sequence[int], model: Any = model, prefix: Prefix | None = prefix) -> torch.Tensor:
-            if prefix is not None:
-                prefix.show(rows, device)
-            summed: torch.Tensor = lesson.loss(model(**lesson.batch(rows, device)).logits, rows)
-            return summed
-
+        forward = Forward(model, lesson, context, drop_out=context.recipe.train.frozen_dropout)
         edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
-        trainee = Trainable(model, loss, lesson.units, trainable, new, lesson.lengths, lesson.left_padded)
+        trainee = Trainable(model, forward.loss, lesson.units, trainable, new, forward.layout, lesson.left_padded)
         course = fit(context, trainee, run, report)
         if not course.failure:
             _save(model, Path(run.folder), context, start)
@@ -71,16 +62,6 @@ def _with_adapter(network: Network, context: TrainContext) -> PeftModel:
     )
     model: PeftModel = get_peft_model(network.module, config)
     return model
-
-
-def _prefix(model: PeftModel, lesson: Any, context: TrainContext) -> Prefix | None:
-    """Layers that training leaves alone, computed once; in half precision they are run each time."""
-    section = context.recipe.train
-    if section.precision != "fp32":
-        return None
-    key = rows_key(context.scoring, context.items.contents)
-    device = torch.device(context.device)
-    return freeze_prefix(model, lesson, device, context.features, key, drop_out=section.frozen_dropout)
 
 
 def _adapter_tensors(model: PeftModel) -> dict[str, torch.Tensor]:

@@ -255,7 +255,7 @@ class _Masks:
             for stream, step in zip(self._streams, steps, strict=True)
             for row in step.rows
         ]
-        kept = draw_kept(features, self._rate, seeds, self._generator)
+        kept = draw_kept([features.shape[2]] * len(seeds), self._rate, seeds, self._generator).view(features.shape)
         if steps[0].number == 0:
             self._first = [hashlib.sha256(mask.cpu().numpy().tobytes()).hexdigest() for mask in kept]
         return features * kept.to(features.dtype).mul_(1.0 / (1.0 - self._rate))

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint, noop_context_fn
 
+from seedband.packing import Layout
 from seedband.trainers.dropout import KeyedDropout
 
 
@@ -62,6 +63,23 @@ def test_an_item_keeps_its_mask_whichever_side_its_batch_is_padded_on(left_padde
     short, long = drawn
     assert torch.equal(short, long[:, -5:] if left_padded else long[:, :5])
     assert not torch.equal(short, long[:, :5] if left_padded else long[:, -5:])
+
+
+@pytest.mark.parametrize("width", [16, 15])
+@pytest.mark.parametrize("left_padded", [False, True])
+def test_an_item_keeps_its_mask_when_its_batch_is_packed(left_padded, width):
+    lengths = [5, 9, 2, 7]
+    padding = torch.arange(9) >= torch.tensor(lengths)[:, None]
+    mask = (~padding.flip(1) if left_padded else ~padding).long()
+    layout, model = Layout(), nn.Dropout(0.5)
+    keyed = KeyedDropout(model, 1, left_padded=left_padded, layout=layout)
+    with keyed:
+        keyed.start_pass(0, 0, 0, ITEMS[:4])
+        padded = model(torch.ones(4, 9, width))
+        keyed.start_pass(0, 0, 0, ITEMS[:4])
+        layout.take(mask)
+        packed = model(torch.ones(1, sum(lengths), width))
+    assert torch.equal(layout.unpack(packed), padded * mask[..., None])
 
 
 def test_an_item_keeps_its_mask_in_a_smaller_batch_in_another_place():

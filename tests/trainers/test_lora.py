@@ -1,7 +1,6 @@
 """LoRA training in this process, where its inside can be seen."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import SAID
-from training import context_of
+from training import context_of, without_attention_dropout
 from transformers import AutoModelForSequenceClassification, BertForSequenceClassification
 
 from seedband.checkpoints import open_checkpoint
@@ -22,7 +21,7 @@ from seedband.records import SeedRun, Truncation
 from seedband.seeding import streams
 from seedband.tasks import causal_lm
 from seedband.tasks.text_classification import encode, predict
-from seedband.trainers import lora
+from seedband.trainers import forward, lora
 from seedband.trainers.dropout import KeyedDropout
 
 
@@ -137,6 +136,8 @@ def test_diverging_run_is_a_result_not_a_crash(context, tmp_path):
 
 
 def test_gradient_checkpointing_trains_the_same_bits(either, tmp_path, monkeypatch):
+    """As without it on padded rows: what is computed again knows of no packing."""
+    monkeypatch.setattr(forward, "pack_rows", lambda *_: False)
     parts, checkpointed = [], KeyedDropout.checkpointed
     monkeypatch.setattr(KeyedDropout, "checkpointed", lambda masks: (parts.append(masks), checkpointed(masks))[1])
     kept, _ = trained(context_of(either), tmp_path / "kept")
@@ -166,16 +167,6 @@ def test_accumulated_completions_weigh_by_their_tokens(tiny_generation, tmp_path
         np.testing.assert_allclose(traced(tmp_path / "large", name), traced(tmp_path / "small", name), rtol=1e-3)
 
 
-def without_attention_dropout(context, folder):
-    """The same on a base whose attention keeps all: its masks are drawn for a batch, not for an item."""
-    base = folder / "still"
-    if not base.exists():
-        shutil.copytree(context.scoring.base.path, base)
-        config = json.loads((base / "config.json").read_text())
-        (base / "config.json").write_text(json.dumps({**config, "attention_dropout": 0.0}))
-    return replace(context, scoring=replace(context.scoring, base=replace(context.scoring.base, path=str(base))))
-
-
 def test_half_precision_trains_a_language_model_a_little_otherwise(tiny_generation, tmp_path):
     full, _ = trained(context_of(tiny_generation), tmp_path / "full")
     half, _ = trained(context_of(tiny_generation, precision="bf16", gradient_checkpointing=True), tmp_path / "half")
@@ -192,7 +183,7 @@ def test_all_linear_is_every_projection_of_a_decoder_but_its_output(tiny_generat
 
 
 def test_a_language_model_learns_what_it_is_shown(tiny_generation, tmp_path):
-    context = context_of(tiny_generation, max_steps=24)
+    context = context_of(tiny_generation, epochs=12, max_steps=72)
     run, _ = trained(context, tmp_path / "run")
     assert not run.failure
     course = traced(tmp_path / "run")

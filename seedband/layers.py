@@ -1,0 +1,44 @@
+"""Layers: the stack that a model of transformers is built of, whichever library wrapped it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+#: How far logits may lie apart, beside how far two rows do: what rounds otherwise, and nothing that a token adds.
+TOLERANCE = 1e-3
+
+
+def layers_of(model: nn.Module) -> nn.ModuleList | None:
+    """The one list of layers of a model; None where there are several, or none.
+
+    It is known by its last layer, which nothing is ever put in place of.
+    """
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
+    found = [layers for layers in lists if isinstance(layers[-1], GradientCheckpointingLayer)]
+    return found[0] if len(found) == 1 else None
+
+
+@contextmanager
+def in_eval(model: nn.Module) -> Iterator[None]:
+    """Eval mode, and every module's own mode again."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def agree(logits: torch.Tensor, others: torch.Tensor) -> bool:
+    """Whether the same logits were computed in two ways; False, too, where both rows have the same: that shows nothing.
+
+    Args:
+        logits: Of two rows or more that differ, shape (rows, ...).
+        others: Those computed in the other way.
+    """
+    spread = (others[0] - others[-1]).abs().max()
+    return logits.shape == others.shape and bool((logits - others).abs().max() < TOLERANCE * spread)

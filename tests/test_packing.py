@@ -1,0 +1,147 @@
+"""Packing: no token is lost, none is computed for nothing, and training is that of padded rows."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from test_prefix import CPU, built
+from training import context_of, without_attention_dropout
+
+from seedband.packing import OVERHEAD, Layout, group_sizes, pack_rows
+from seedband.records import SeedRun
+from seedband.seeding import streams
+from seedband.trainers import forward, lora
+
+LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=12)
+
+
+def mask_of(lengths, *, left_padded):
+    tokens = torch.arange(max(lengths)).expand(len(lengths), -1)
+    mask = (tokens < torch.tensor(lengths)[:, None]).long()
+    return mask.flip(1) if left_padded else mask
+
+
+def taken(lengths, *, left_padded=False):
+    layout = Layout()
+    layout.take(mask_of(lengths, left_padded=left_padded))
+    return layout
+
+
+@given(LENGTHS)
+def test_groups_hold_every_row_and_never_cost_more(lengths):
+    lengths.sort()
+    sizes = group_sizes(lengths)
+    ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
+    assert sum(sizes) == len(lengths)
+    cost = sum(n * lengths[end - 1] ** 2 + OVERHEAD for n, end in zip(sizes, ends, strict=True))
+    assert cost <= len(lengths) * lengths[-1] ** 2 + OVERHEAD
+
+
+@given(LENGTHS.filter(lambda lengths: len(set(lengths)) > 1), st.booleans())
+def test_states_are_packed_without_padding_and_unpacked_into_their_places(lengths, left_padded):
+    layout, mask = taken(lengths, left_padded=left_padded), mask_of(lengths, left_padded=left_padded)
+    states = torch.arange(mask.numel() * 2.0).add(1).view(*mask.shape, 2)
+    packed = layout.pack(states)
+    assert packed.shape == (1, sum(lengths), 2)
+    assert layout.is_packed(packed)
+    assert torch.equal(layout.unpack(packed), states * mask[..., None])
+    assert layout.lengths == sorted(lengths)
+    own = [state[row.bool()] for state, row in zip(states, mask, strict=True)]
+    assert torch.equal(packed[0], torch.cat([own[row] for row in layout.order]))
+    assert torch.equal(layout.first(packed)[:, 0], torch.stack([state[0] for state in own]))
+
+
+@given(LENGTHS.filter(lambda lengths: len(set(lengths)) > 1), st.booleans())
+def test_groups_pad_their_own_tokens_and_take_them_back(lengths, left_padded):
+    layout = taken(lengths, left_padded=left_padded)
+    heads = torch.randn(1, 2, sum(lengths), 3)
+    back = torch.cat([group.pack(group.pad(heads)) for group in layout.groups], dim=2)
+    assert torch.equal(back, heads)
+    assert sorted(row for group in layout.groups for row in group.rows) == list(range(len(lengths)))
+    for group in layout.groups:
+        padded, mask = group.pad(heads), mask_of(lengths, left_padded=left_padded)[list(group.rows), group.seen]
+        assert padded.shape == (len(group.rows), 2, group.longest, 3)
+        assert bool((padded.abs().sum((1, 3)) > 0).long().eq(mask).all())
+
+
+def test_rows_of_one_length_are_left_alone():
+    layout = taken([7, 7, 7])
+    assert layout.order == layout.groups == []
+    assert not layout.is_packed(torch.ones(1, 21, 2))
+
+
+@pytest.fixture(params=["tiny_recipe", "tiny_generation"])
+def context(request):
+    """An encoder padded on the right, or a decoder padded on the left."""
+    return context_of(request.getfixturevalue(request.param))
+
+
+def test_packed_rows_say_what_padded_rows_say(context):
+    model, lesson = built(context)
+    rows, layout = list(range(12)), Layout()
+    batch = lesson.batch(rows, CPU)
+    real = batch["attention_mask"].bool()
+    with torch.no_grad():
+        whole = model.eval()(**batch).logits
+        assert pack_rows(model, lesson, CPU, layout)
+        seen = []
+        watched = next(module for name, module in model.named_modules() if name.endswith(("query", "q_proj")))
+        watched.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[:2]))
+        packed = model(**batch).logits
+    if packed.dim() == 3:
+        last = real[:, -packed.shape[1] :]
+        packed, whole = packed[last], whole[last]
+    assert torch.allclose(packed, whole, atol=2e-5)
+    assert seen[-1] == (1, int(real.sum()))
+    assert layout.order == []
+
+
+def test_a_batch_that_fails_leaves_nothing_packed(context):
+    model, lesson = built(context)
+    layout = Layout()
+    assert pack_rows(model, lesson, CPU, layout)
+    batch = lesson.batch([0, 1, 2, 3], CPU)
+    with pytest.raises(IndexError):
+        model(**batch | {"input_ids": batch["input_ids"] + 10**6})
+    assert layout.order == []
+    assert len(torch.overrides._get_current_function_mode_stack()) == 0
+
+
+def test_attention_that_would_see_all_rows_at_once_is_not_packed(context):
+    model, lesson = built(context)
+    model.set_attn_implementation("eager")
+    batch = lesson.batch([0, 1, 2, 3], CPU)
+    with torch.no_grad():
+        before = model.eval()(**batch).logits
+        assert not pack_rows(model, lesson, CPU, Layout())
+        assert torch.equal(model(**batch).logits, before)
+
+
+def test_a_head_that_says_nothing_of_the_rows_proves_nothing(tiny_recipe):
+    model, lesson = built(context_of(tiny_recipe))
+    for name, parameter in model.named_parameters():
+        if "classifier.modules_to_save" in name:
+            torch.nn.init.zeros_(parameter)
+    assert not pack_rows(model, lesson, CPU, Layout())
+
+
+def test_training_on_packed_rows_is_training_on_padded_rows(context, tmp_path, monkeypatch):
+    """Masks, too: every item keeps its own. Only sums are rounded otherwise."""
+    still = without_attention_dropout(context, tmp_path)
+    given = replace(still, recipe=replace(still.recipe, lora=replace(still.recipe.lora, dropout=0.1)))
+    tensors, packed = {}, []
+    for name in ("packed", "padded"):
+        folder = tmp_path / name
+        folder.mkdir()
+        if name == "padded":
+            monkeypatch.setattr(forward, "pack_rows", lambda *_: None)
+        else:
+            monkeypatch.setattr(forward, "pack_rows", lambda *how: packed.append(pack_rows(*how)))
+        list(lora.train(given, [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))], lambda *_: None))
+        tensors[name] = load_file(folder / "adapter_model.safetensors")
+    assert packed == [True]
+    for name, tensor in tensors["padded"].items():
+        assert torch.allclose(tensors["packed"][name], tensor, atol=1e-4), name
