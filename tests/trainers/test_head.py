@@ -1,21 +1,29 @@
 """Head training: groups, pooling, and the small folder it leaves."""
 
 import json
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from tiny import recipe_text, run_cli
+from training import context_of
+from transformers.models.bert.modeling_bert import BertLayer
 
 from seedband import load_band
 from seedband.folders import read_run
+from seedband.records import SeedRun
+from seedband.seeding import streams
+from seedband.trainers import forward, head
 
 
 def test_head_folder_holds_the_new_tensors_only(tiny_heads):
     folder = tiny_heads.runs / "seed-0"
     assert set(load_file(folder / "head.safetensors")) == {"classifier.weight", "classifier.bias"}
-    head = json.loads((folder / "head.json").read_text())
-    assert head["pooling"] == "mean"
-    assert head["labels"] == ["fruit", "metal", "river"]
+    record = json.loads((folder / "head.json").read_text())
+    assert record["pooling"] == "mean"
+    assert record["labels"] == ["fruit", "metal", "river"]
     assert not (folder / "model.safetensors").exists()
 
 
@@ -54,3 +62,40 @@ def test_other_poolings_train_and_are_scored_from_their_folder(tiny, pooling):
     assert (
         tuple(json.loads(again.out)["metrics"]["accuracy"]["scores"]) == load_band(tiny.band).metrics["accuracy"].scores
     )
+
+
+def test_a_head_of_another_kind_is_trained_on_what_its_backbone_always_says(tiny_recipe, tmp_path, monkeypatch):
+    context = context_of(tiny_recipe, method="head")
+    context = replace(context, recipe=replace(context.recipe, head=replace(context.recipe.head, pooling="model")))
+    monkeypatch.setattr(head, "linear_head", lambda *_: None)
+    runs_of_a_layer, tensors = {}, {}
+    for name in ("known", "computed"):
+        (tmp_path / name).mkdir()
+        runs = [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(tmp_path / name))]
+        with counting(BertLayer) as called:
+            assert not next(iter(head.train(context, runs, lambda *_: None))).failure
+        runs_of_a_layer[name] = len(called)
+        tensors[name] = load_file(tmp_path / name / "head.safetensors")
+        for lever in ("keep_first_token", "freeze_prefix", "pack_rows"):
+            monkeypatch.setattr(forward, lever, lambda *_, **__: None)
+    assert runs_of_a_layer["known"] == 4, "only the last layer"
+    assert runs_of_a_layer["computed"] == 8, "two layers in each of four steps"
+    for name, tensor in tensors["computed"].items():
+        assert torch.allclose(tensors["known"][name], tensor, atol=1e-5), name
+
+
+@contextmanager
+def counting(kind):
+    """Calls of modules of a kind that are trained on: those under gradients."""
+    called, forward_of = [], kind.forward
+
+    def watched(module, *given, **how):
+        if torch.is_grad_enabled():
+            called.append(module)
+        return forward_of(module, *given, **how)
+
+    kind.forward = watched
+    try:
+        yield called
+    finally:
+        kind.forward = forward_of
