@@ -18,6 +18,13 @@ ONE_BY_ONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.head", 1
 NO_LINEAR_HEAD = "linear_head = lambda *_: None"
 NO_KNOWN_END = "Scorer._end = lambda *_: None"
 NO_STACK = "MAX_STACK = 1"
+RUN_EACH_TIME = """
+def freeze_prefix(network, lesson, device, cache, key, *, drop_out):
+    from seedband import prefix
+    layers, batch = prefix.layers_of(network.module), lesson.batch(prefix.probe_rows(lesson), device)
+    for module in [] if drop_out or layers is None else prefix._reach(network, layers, batch)[0]:
+        module.eval()
+"""
 PADDED_ROWS = "pack_rows = lambda *_: False"
 ALL_TOKENS = 'keep_first_token = lambda *_: ""'
 SCORED_WHOLE = "Scorer._above_the_base = lambda *_: None"
@@ -66,6 +73,7 @@ LEVERS: Mapping[str, Lever] = {
         "head-mean-4",
         patches={
             "seedband.trainers.head": {"linear_head": NO_LINEAR_HEAD},
+            "seedband.trainers.forward": {"freeze_prefix": RUN_EACH_TIME},
             "seedband.scoring": {"Scorer": NO_KNOWN_END},
         },
     ),
@@ -98,7 +106,7 @@ LEVERS: Mapping[str, Lever] = {
     "frozen-prefix": Lever(
         "frozen layers that do not drop out are replayed",
         "last-two-4-jobs-2",
-        recipe={"train": {"frozen_dropout": True}},
+        patches={"seedband.trainers.forward": {"freeze_prefix": RUN_EACH_TIME}},
     ),
     "prefix-for-scoring": Lever(
         "the same, in scoring alone", "last-two-4-jobs-2", patches={"seedband.scoring": {"Scorer": SCORED_WHOLE}}

@@ -8,10 +8,12 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import determinism, store
+from seedband.dataset import IMAGES, Items
 from seedband.records import Scoring
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 #: Folder of the cache.
 FOLDER = "features"
 #: Raised whenever what is kept is computed in another way.
-VERSION = 1
+VERSION = 2
 #: Bytes that are kept; what was not used for longest goes first.
 MAX_KEPT_BYTES = 4 * 1024**3
 
@@ -68,10 +70,14 @@ class FeatureCache:
         return [part for number in range(len(shares)) for part in found[number]]
 
 
-def rows_key(scoring: Scoring, contents: Sequence[str]) -> tuple[Any, ...]:
-    """What is kept depends on beside where it is taken: the base, the rows, and how they are read."""
-    base = scoring.base
-    return base.sha256, base.files_sha256, scoring.task, scoring.max_length, store.digest(list(contents))
+def rows_key(scoring: Scoring, items: Items) -> tuple[Any, ...]:
+    """What is kept depends on beside where it is taken: the base, the rows, and how they are read.
+
+    Of a row all is taken that may be read of it: a language model sees a completion behind its prompt.
+    """
+    base, read = scoring.base, [list(items.contents), list(items.targets), items.chat]
+    read += [version("pillow")] if scoring.task == IMAGES else []  # it decides pixels
+    return base.sha256, base.files_sha256, scoring.task, scoring.max_length, store.digest(read)
 
 
 def trim(folder: Path, limit: int = MAX_KEPT_BYTES) -> None:

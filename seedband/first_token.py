@@ -10,52 +10,53 @@ from typing import Any
 import torch
 from torch import nn
 
-from seedband.layers import agree, in_eval, layers_of
+from seedband.layers import agree, in_eval, layers_of, said
+from seedband.networks import Network
 from seedband.packing import STATES, Layout
 from seedband.tasks import Lesson, probe_rows
 
 
-def keep_first_token(model: nn.Module, lesson: Lesson, device: torch.device, layout: Layout) -> str:
-    """Have the last layer of a model go on with the first token of a row as early as the logits stay the same.
+def keep_first_token(network: Network, lesson: Lesson, device: torch.device, layout: Layout) -> str:
+    """Have the last layer of a network go on with the first token of a row as early as the logits stay the same.
 
     Found by trying: what enters a module is cut to the first token, and nothing behind it may miss the others.
 
     Args:
-        model: Called with a batch as keywords. With a head of zeros nothing shows what it reads: it is left as it is.
+        network: With a head of zeros nothing shows what it reads: it is left as it is.
         lesson: The rows that it will be trained on.
         device: Where it is.
         layout: Where the tokens of a batch lie.
 
     Returns:
-        Name of the module from which on it does; empty where there is none, and the model is as it was.
+        Name of the module from which on it does; empty where there is none, and the network is as it was.
     """
-    layers = layers_of(model)
+    layers = layers_of(network.module)
     if layers is None or lesson.left_padded:
         return ""
-    batch = lesson.batch(probe_rows(lesson), device)
-    last: nn.Module = layers[-1]
-    names: dict[nn.Module, str] = {module: name for name, module in model.named_modules()}
-    with in_eval(model), torch.no_grad():
-        whole, cut = model(**batch).logits, _cut(layout)
-        for module in _called(model, last, batch):
+    batch, last, cut = lesson.batch(probe_rows(lesson), device), layers[-1], _cut(layout)
+    names: dict[nn.Module, str] = {module: name for name, module in network.module.named_modules()}
+    with in_eval(network.module):
+        called, whole = _called(network, last, batch)
+        for module in called:
             handle = module.register_forward_pre_hook(cut, with_kwargs=True)
-            if _is_same(model, last, batch, whole):
+            if _is_same(network, last, batch, whole):
                 return names[module]
             handle.remove()
     return ""
 
 
-def _called(model: nn.Module, layer: nn.Module, batch: Mapping[str, Any]) -> list[nn.Module]:
-    """The modules inside a layer, in the order in which they run."""
+def _called(network: Network, layer: nn.Module, batch: Mapping[str, Any]) -> tuple[list[nn.Module], torch.Tensor]:
+    """The modules inside a layer, in the order in which they run, and the logits."""
     called: dict[nn.Module, None] = {}
     inner = [module for module in layer.modules() if module is not layer]
     handles = [module.register_forward_pre_hook(lambda m, _: called.setdefault(m)) for module in inner]
     try:
-        model(**batch)
+        with torch.no_grad():
+            logits = network.forward(batch)
     finally:
         for handle in handles:
             handle.remove()
-    return list(called)
+    return list(called), logits
 
 
 def _cut(layout: Layout) -> Any:
@@ -68,15 +69,13 @@ def _cut(layout: Layout) -> Any:
     return cut
 
 
-def _is_same(model: nn.Module, layer: nn.Module, batch: Mapping[str, Any], whole: torch.Tensor) -> bool:
-    """Whether the layer now says one token's state a row, and the model the logits that it said before."""
-    said: list[Any] = []
-    handle = layer.register_forward_hook(lambda _module, _given, output: said.append(output))
-    try:
-        logits = model(**batch).logits
-    except (RuntimeError, ValueError, IndexError):
-        return False  # the module cannot go on without the others
-    finally:
-        handle.remove()
-    state = said[0][0] if isinstance(said[0], tuple) else said[0]
-    return len(said) == 1 and state.dim() == STATES and state.shape[1] == 1 and agree(logits, whole)
+def _is_same(network: Network, layer: nn.Module, batch: Mapping[str, Any], whole: torch.Tensor) -> bool:
+    """Whether the layer now says one token's state a row, and the network the logits that it said before."""
+    states: list[Any] = []
+    handle = layer.register_forward_hook(lambda _module, _given, output: states.append(output))
+    logits = said(network, batch)
+    handle.remove()
+    if logits is None or len(states) != 1:
+        return False
+    state = states[0][0] if isinstance(states[0], tuple) else states[0]
+    return state.dim() == STATES and state.shape[1] == 1 and agree(logits, whole)

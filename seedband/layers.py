@@ -1,24 +1,29 @@
 """Layers: the stack that a model of transformers is built of, whichever library wrapped it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
+
+from seedband.networks import Network
 
 #: How far logits may lie apart, beside how far two rows do: what rounds otherwise, and nothing that a token adds.
 TOLERANCE = 1e-3
 
 
 def layers_of(model: nn.Module) -> nn.ModuleList | None:
-    """The one list of layers of a model; None where there are several, or none.
-
-    It is known by its last layer, which nothing is ever put in place of.
-    """
+    """The one list of layers of a model; None where there are several, or none, or where training leaves some out."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
-    found = [layers for layers in lists if isinstance(layers[-1], GradientCheckpointingLayer)]
-    return found[0] if len(found) == 1 else None
+    found = [layers for layers in lists if all(isinstance(layer, GradientCheckpointingLayer) for layer in layers)]
+    return found[0] if len(found) == 1 and not any(map(_drops_layers, model.modules())) else None
+
+
+def _drops_layers(module: nn.Module) -> bool:
+    places = (module, getattr(module, "config", None))
+    return any(getattr(place, "layerdrop", 0.0) or 0.0 for place in places)
 
 
 @contextmanager
@@ -31,6 +36,15 @@ def in_eval(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def said(network: Network, batch: Mapping[str, Any]) -> torch.Tensor | None:
+    """Logits of a batch while something is tried on a network; None where it cannot go on so, whatever it raises."""
+    try:
+        with torch.no_grad():
+            return network.forward(batch)
+    except Exception:  # noqa: BLE001  architectures differ in what they ask of their layers
+        return None
 
 
 def agree(logits: torch.Tensor, others: torch.Tensor) -> bool:

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from seedband.layers import agree, in_eval, layers_of
+from seedband.layers import agree, in_eval, layers_of, said
+from seedband.networks import Network
 from seedband.tasks import Lesson, probe_rows
 
 #: Dimensions of what holds a state per token: (rows, tokens, width).
@@ -58,9 +59,11 @@ class Layout:
         order: Rows of the batch in the order in which they are packed, by length; empty while they are not.
         lengths: Their tokens.
         groups: The same rows as attention sees them.
+        overhead: As in `group_sizes`.
     """
 
     def __init__(self) -> None:
+        self.overhead = OVERHEAD
         self.order: list[int] = []
         self.lengths: list[int] = []
         self.groups: list[Group] = []
@@ -108,7 +111,7 @@ class Layout:
 
     def _grouped(self, *, left_padded: bool) -> Iterator[Group]:
         done = start = 0
-        for size in group_sizes(self.lengths):
+        for size in group_sizes(self.lengths, self.overhead):
             lengths, rows = self.lengths[done : done + size], self.order[done : done + size]
             longest, tokens = lengths[-1], slice(start, start + sum(lengths))
             seen = slice(self._tokens - longest, self._tokens) if left_padded else slice(0, longest)
@@ -118,11 +121,12 @@ class Layout:
             done, start = done + size, tokens.stop
 
 
-def group_sizes(lengths: Sequence[int]) -> list[int]:
+def group_sizes(lengths: Sequence[int], overhead: int = OVERHEAD) -> list[int]:
     """How many rows at a time attention sees, where rows of other lengths would cost more than another call.
 
     Args:
         lengths: Tokens of every row, ascending.
+        overhead: What a call costs beside its pairs of tokens, in those.
 
     Examples:
         >>> group_sizes([10, 12, 60, 64])
@@ -132,9 +136,9 @@ def group_sizes(lengths: Sequence[int]) -> list[int]:
     """
     saved = {n: n * (lengths[-1] ** 2 - lengths[n - 1] ** 2) for n in range(1, len(lengths))}
     at = max(saved, key=saved.__getitem__, default=0)
-    if not at or saved[at] <= OVERHEAD:
+    if not at or saved[at] <= overhead:
         return [len(lengths)]
-    return [*group_sizes(lengths[:at]), *group_sizes(lengths[at:])]
+    return [*group_sizes(lengths[:at], overhead), *group_sizes(lengths[at:], overhead)]
 
 
 class _GroupedAttention(TorchFunctionMode):
@@ -150,7 +154,7 @@ class _GroupedAttention(TorchFunctionMode):
         if func is not functional.scaled_dot_product_attention or not self._layout.groups:
             return func(*args, **(kwargs or {}))
         attend: Any = func
-        given = dict(zip(("query", "key", "value", "attn_mask", "dropout_p"), args, strict=False))
+        given = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False))
         given |= kwargs or {}
         states, mask = [given.pop(name) for name in ("query", "key", "value")], given.pop("attn_mask", None)
         said = []
@@ -161,33 +165,36 @@ class _GroupedAttention(TorchFunctionMode):
 
 
 def _of_group(mask: torch.Tensor, group: Group) -> torch.Tensor:
-    """Which tokens of the group see which, shape (rows, heads or 1, tokens, tokens)."""
+    """Which tokens of the group see which, shape (rows, heads, tokens, tokens); 1 stands for all of a kind."""
     rows = mask if mask.shape[0] == 1 else mask[list(group.rows)]
-    return rows[:, :, group.seen, group.seen]
+    one = slice(None)
+    return rows[:, :, group.seen if mask.shape[2] > 1 else one, group.seen if mask.shape[3] > 1 else one]
 
 
-def pack_rows(model: nn.Module, lesson: Lesson, device: torch.device, layout: Layout) -> bool:
-    """Have the layers of a model compute no padding, if what it says stays the same.
+def pack_rows(network: Network, lesson: Lesson, device: torch.device, layout: Layout) -> bool:
+    """Have the layers of a network compute no padding, if what it says stays the same.
 
     Args:
-        model: Called with a batch as keywords, `attention_mask` among them. With a head of zeros nothing shows what
-            changes: it is left as it is.
+        network: Its module is called with a batch as keywords, `attention_mask` among them. With a head of zeros
+            nothing shows what changes: it is left as it is.
         lesson: The rows that it will be trained on.
         device: Where it is.
         layout: Follows every batch from now on.
 
     Returns:
-        Whether they do; otherwise the model is as it was.
+        Whether they do; otherwise the network is as it was.
     """
-    layers, batch = layers_of(model), lesson.batch(probe_rows(lesson), device)
+    layers, batch = layers_of(network.module), lesson.batch(probe_rows(lesson), device)
     mask = batch.get("attention_mask")
     if layers is None or mask is None or bool(mask.all()):
         return False
-    with in_eval(model), torch.no_grad():
-        whole = model(**batch).logits
-        handles = _install(model, layers, layout)
-        packed = _logits(model, batch)
-    if packed is not None and agree(_read(packed, mask), _read(whole, mask)):
+    with in_eval(network.module), torch.no_grad():
+        whole = network.forward(batch)
+        handles = _install(network.module, layers, layout)
+        layout.overhead = 0  # rows of every length by themselves: all that is done to them is tried
+        packed = said(network, batch)
+    layout.overhead = OVERHEAD
+    if packed is not None and packed.shape == whole.shape and agree(_read(packed, mask), _read(whole, mask)):
         return True
     for handle in handles:
         handle.remove()
@@ -220,15 +227,6 @@ def _install(model: nn.Module, layers: nn.ModuleList, layout: Layout) -> list[An
         model.register_forward_pre_hook(begin, with_kwargs=True),
         model.register_forward_hook(end, always_call=True),
     ]
-
-
-def _logits(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor | None:
-    """What a model says of a batch; None where it cannot do without padding."""
-    try:
-        logits: torch.Tensor = model(**batch).logits
-    except (RuntimeError, ValueError, IndexError):
-        return None
-    return logits
 
 
 def _read(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

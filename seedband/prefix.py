@@ -1,7 +1,7 @@
 """Frozen prefix: layers below the first that is trained, where nothing drops out, say the same of a row every time.
 
-What enters the first trained layer is computed once per row and replayed in every epoch, under every seed. The layers
-below are taken out of the model, so nothing is left that could be run by mistake.
+What enters the first trained layer is computed once per row and replayed in every epoch, under every seed, as far as
+the architecture lets it: what is replayed must give the logits of the whole network, bit for bit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from seedband.feature_cache import FeatureCache
-from seedband.layers import in_eval, layers_of
+from seedband.layers import in_eval, layers_of, said
+from seedband.networks import Network
 from seedband.tasks import Lesson, probe_rows
 from seedband.tasks.classes import by_length
 
@@ -20,6 +21,8 @@ BATCH = 64
 #: Bytes of states that are kept; with more, the layers are run each time.
 MAX_BYTES = 4 * 1024**3
 BYTES = 4
+#: How far states may lie apart, beside the largest.
+NEAR = 1e-5
 
 
 class Prefix:
@@ -40,18 +43,21 @@ class Prefix:
         self.lengths, self.left_padded, self.truncated = lesson.lengths, lesson.left_padded, lesson.truncated
         self.loss, self.units = lesson.loss, lesson.units
         self.targets: Any = getattr(lesson, "targets", None)  # of rows with classes
-        self.states: Sequence[torch.Tensor] = ()
+        self.states: Mapping[int, torch.Tensor] = {}
         self.entering = torch.empty(0)
 
     def replay(self) -> None:
-        """Put the replay in place of the layers."""
-        for index in range(len(self._taken)):
-            self._layers[index] = _Skip() if index else _Replay(self)
+        """Have the layers say what is known."""
+        for index, layer in enumerate(self._taken):
+            layer.forward = _skip if index else self._say
 
     def restore(self) -> None:
-        """Put the layers back."""
-        for index, layer in enumerate(self._taken):
-            self._layers[index] = layer
+        """Have the layers compute again."""
+        for layer in self._taken:
+            vars(layer).pop("forward", None)
+
+    def _say(self, *_: Any, **__: Any) -> torch.Tensor:
+        return self.entering
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Some rows as the model reads them, of which the next forward pass is."""
@@ -65,105 +71,107 @@ class Prefix:
         return self._lesson.batch(rows, device)
 
 
-class _Replay(nn.Module):
-    """In place of the first layer: says what the last replayed layer would."""
-
-    def __init__(self, prefix: Prefix) -> None:
-        super().__init__()
-        self._prefix = prefix
-
-    def forward(self, _hidden: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        return self._prefix.entering
-
-
-class _Skip(nn.Module):
-    """In place of any other replayed layer."""
-
-    def forward(self, hidden: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        return hidden
+def _skip(*given: Any, **keywords: Any) -> Any:
+    return given[0] if given else keywords["hidden_states"]
 
 
 def freeze_prefix(
-    model: nn.Module, lesson: Lesson, device: torch.device, cache: FeatureCache, key: Sequence[Any], *, drop_out: bool
+    network: Network, lesson: Lesson, device: torch.device, cache: FeatureCache, key: Sequence[Any], *, drop_out: bool
 ) -> Prefix | None:
-    """Replay as many layers of a model as training leaves alone; None where there are none.
+    """Replay as many layers of a network as training leaves alone; None where there are none.
 
     Args:
-        model: In train mode; called with a batch as keywords.
-        lesson: The rows that it will be trained on.
+        network: In the mode in which it is used; what requires no gradient is the base's.
+        lesson: The rows that it will be used on.
         device: Where it is.
         cache: Where states are kept.
         key: What they depend on beside their depth: base, rows, how they are read.
         drop_out: Whether frozen layers drop out, as the recipe says; those that would cannot be replayed.
     """
-    layers = layers_of(model)
-    if layers is None:
-        return None
-    probe = lesson.batch(probe_rows(lesson), device)
-    below, depth = _reach(model, layers, probe)
-    if depth == 0:
+    layers, rows = layers_of(network.module), probe_rows(lesson)
+    probe = lesson.batch(rows, device)
+    below, depth = ([], 0) if layers is None else _reach(network, layers, probe)
+    if layers is None or depth == 0:
         return None
     if not drop_out:
         for module in below:
             module.eval()
-    states = [_entering(model, layers[depth], probe) for _ in range(2)]
-    with in_eval(model):
-        calm, whole = _entering(model, layers[depth], probe), _logits(model, probe)
+    states = [_entering(network, layers[depth], probe) for _ in range(2)]
+    with in_eval(network.module), torch.no_grad():
+        calm, whole = _entering(network, layers[depth], probe), network.forward(probe)
     if calm is None or not all(state is not None and torch.equal(state, calm) for state in states):
         return None
-    counted = calm.shape[1] == max(lesson.lengths[row] for row in probe_rows(lesson))
+    tried = {row: _without_padding(lesson, state, row, rows) for row, state in zip(rows, calm, strict=True)}
+    counted = all(len(state) == lesson.lengths[row] for row, state in tried.items())
     tokens = sum(lesson.lengths) if counted else len(lesson.lengths) * calm.shape[1]
     if tokens * calm.shape[2] * BYTES > MAX_BYTES:
         return None
     prefix = Prefix(layers, depth, lesson)
-    prefix.replay()
-    prefix.entering = calm
-    with in_eval(model):
-        same = torch.equal(_logits(model, probe), whole)
-    prefix.restore()
-    if not same:
+    prefix.states = tried
+    if not _says(network, prefix, rows, device, whole):
         return None
-    prefix.states = _states(model, layers[depth], lesson, device, cache, [*key, "prefix", depth])
+    for place in (cache, FeatureCache()):
+        prefix.states = _known(network, layers[depth], lesson, device, place, [*key, "prefix", depth])
+        if all(_is_near(prefix.states[row], state) for row, state in tried.items()):
+            prefix.replay()
+            return prefix
+    return None  # what a row's tokens say hangs on the batch that it is padded in
+
+
+def _says(network: Network, prefix: Prefix, rows: Sequence[int], device: torch.device, whole: torch.Tensor) -> bool:
+    """Whether a network says the same of some rows, bit for bit, with its prefix replayed."""
     prefix.replay()
-    return prefix
+    with in_eval(network.module):
+        logits = said(network, prefix.batch(rows, device))
+    prefix.restore()
+    return logits is not None and torch.equal(logits, whole)
 
 
-def _reach(model: nn.Module, layers: nn.ModuleList, probe: Mapping[str, Any]) -> tuple[list[nn.Module], int]:
+def _is_near(state: torch.Tensor, tried: torch.Tensor) -> bool:
+    """Whether what is known of a row is what was tried: another batch may move but its last digits."""
+    same = state.shape == tried.shape
+    return same and bool((state.to(tried.device) - tried).abs().max() <= NEAR * tried.abs().max())
+
+
+def _reach(network: Network, layers: nn.ModuleList, probe: Mapping[str, Any]) -> tuple[list[nn.Module], int]:
     """Modules that run before the first layer that is trained, and how many layers are among them.
 
-    None of them where something that is trained runs before the first layer.
+    None of them where something that is trained may be read before that layer, by whichever way.
     """
-    called: list[nn.Module] = []
-    handles = [module.register_forward_pre_hook(lambda m, _: called.append(m)) for module in model.modules()]
+    called = _called(network, probe)
+    depth = next((n for n, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers))
+    depth = min(depth, len(layers) - 1)  # the last is run, so that what it says has the form that the model expects
+    if any(layer not in called for layer in layers):
+        return [], 0
+    first = called.index(layers[depth])
+    above = {inner for layer in layers[depth:] for inner in layer.modules()} | set(called[first:])
+    for module in network.module.modules():
+        if module not in above and any(p.requires_grad for p in module.parameters(recurse=False)):
+            return [], 0
+    # Modules that hold the layers began before them, and are not over.
+    whole = {module for module in called[:first] if any(inner is layers[depth] for inner in module.modules())}
+    return [module for module in called[:first] if module not in whole], depth
+
+
+def _called(network: Network, batch: Mapping[str, Any]) -> list[nn.Module]:
+    """Modules in the order in which they run first."""
+    called: dict[nn.Module, None] = {}
+    modules = list(network.module.modules())
+    handles = [module.register_forward_pre_hook(lambda m, _: called.setdefault(m)) for module in modules]
     try:
-        with torch.no_grad():
-            model(**probe)
+        with in_eval(network.module), torch.no_grad():
+            network.forward(batch)
     finally:
         for handle in handles:
             handle.remove()
-    depth = 0
-    while depth < len(layers) and not _is_trained(layers[depth]):
-        depth += 1
-    if depth == len(layers):
-        depth -= 1  # the last is run, so that what it says has the form that the model expects
-    first = next((index for index, module in enumerate(called) if module is layers[0]), 0)
-    # Modules that hold the layers began before them, and are not over.
-    whole = {module for module in called[:first] if any(inner is layers[0] for inner in module.modules())}
-    before = [module for module in called[:first] if module not in whole]
-    if any(_is_trained(module) for module in before):
-        return [], 0
-    return [*before, *(layers[index] for index in range(depth))], depth
-
-
-def _is_trained(module: nn.Module) -> bool:
-    return any(parameter.requires_grad for parameter in module.parameters())
+    return list(called)
 
 
 class _Reached(Exception):
     """A forward pass came to the layer that was waited for: the rest of it is of no use."""
 
 
-def _entering(model: nn.Module, layer: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor | None:
+def _entering(network: Network, layer: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor | None:
     """What enters a layer, shape (rows, tokens, width); None where that is something else."""
     found: list[Any] = []
 
@@ -174,7 +182,7 @@ def _entering(model: nn.Module, layer: nn.Module, batch: Mapping[str, Any]) -> t
     handle = layer.register_forward_pre_hook(stop, with_kwargs=True)
     try:
         with torch.no_grad():
-            model(**batch)
+            network.forward(batch)
     except _Reached:
         pass
     finally:
@@ -183,36 +191,31 @@ def _entering(model: nn.Module, layer: nn.Module, batch: Mapping[str, Any]) -> t
     return state if isinstance(state, torch.Tensor) and state.dim() == 3 else None  # noqa: PLR2004
 
 
-def _logits(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor:
-    with torch.no_grad():
-        logits: torch.Tensor = model(**batch).logits
-    return logits
-
-
-def _states(
-    model: nn.Module, layer: nn.Module, lesson: Lesson, device: torch.device, cache: FeatureCache, key: Sequence[Any]
-) -> list[torch.Tensor]:
+def _known(
+    network: Network, layer: nn.Module, lesson: Lesson, device: torch.device, cache: FeatureCache, key: Sequence[Any]
+) -> dict[int, torch.Tensor]:
     """What enters a layer of every row, without padding."""
     order = by_length(lesson.lengths)
     batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
 
-    def own(state: torch.Tensor, row: int, longest: int) -> torch.Tensor:
-        """The tokens of a row; all of them where they are not counted by its length, as those of images."""
-        padding = longest - lesson.lengths[row] if state.shape[0] == longest else 0
-        return state[padding:] if lesson.left_padded else state[: state.shape[0] - padding]
-
     def compute(index: int) -> torch.Tensor:
         rows = batches[index]
-        with in_eval(model):
-            states = _entering(model, layer, lesson.batch(rows, device))
+        with in_eval(network.module):
+            states = _entering(network, layer, lesson.batch(rows, device))
         assert states is not None
-        longest = max(lesson.lengths[row] for row in rows)
-        return torch.cat([own(state, row, longest) for state, row in zip(states, rows, strict=True)]).cpu()
+        own = [_without_padding(lesson, state, row, rows) for state, row in zip(states, rows, strict=True)]
+        return torch.cat(own).cpu()
 
-    known: list[torch.Tensor] = [torch.empty(0)] * len(order)
+    known: dict[int, torch.Tensor] = {}
     for rows, part in zip(batches, cache.parts(key, len(batches), compute), strict=True):
         lengths = [lesson.lengths[row] for row in rows]
         sizes = lengths if sum(lengths) == len(part) else [len(part) // len(rows)] * len(rows)
-        for row, state in zip(rows, torch.split(part, sizes), strict=True):
-            known[row] = state
+        known |= zip(rows, torch.split(part, sizes), strict=True)
     return known
+
+
+def _without_padding(lesson: Lesson, state: torch.Tensor, row: int, rows: Sequence[int]) -> torch.Tensor:
+    """The tokens of a row of a batch; all of them where its length does not count them, as that of an image."""
+    longest = max(lesson.lengths[other] for other in rows)
+    padding = longest - lesson.lengths[row] if len(state) == longest else 0
+    return state[padding:] if lesson.left_padded else state[: len(state) - padding]

@@ -115,9 +115,9 @@ class Scorer:
         brought = set(own_parameters(files, network))
         for parameter in network.module.parameters():
             parameter.requires_grad_(parameter in brought)
-        device = torch.device(self._device)
-        key = rows_key(self._scoring, self._items.contents)
-        return freeze_prefix(network.module.to(device), self._lesson, device, self._cache, key, drop_out=True)
+        device, key = torch.device(self._device), rows_key(self._scoring, self._items)
+        network.module.to(device)
+        return freeze_prefix(network, self._lesson, device, self._cache, key, drop_out=True)
 
     def _end(self, network: Network, pooling: str) -> "tuple[Network, FeatureRows] | None":
         """The end of a network with a linear head, and what it reads; None where it is another kind of head."""
@@ -128,7 +128,7 @@ class Scorer:
             probe = self._lesson.batch(tasks.probe_rows(self._lesson), self._device)
             head, found = linear_heads.linear_head(network, probe, network.module.eval), None
             if head is not None:
-                key = [*rows_key(self._scoring, self._items.contents), pooling]
+                key = [*rows_key(self._scoring, self._items), pooling]
                 size = self._scoring.batch_size
                 known = features.compute_features(head, self._lesson, size, self._device, self._cache, key)
                 found = features.on_features(network, head), features.FeatureRows(self._lesson, known)

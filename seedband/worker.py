@@ -194,8 +194,9 @@ def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any]) -> FeatureC
     """Where features of a frozen backbone are kept, apart for every class of numerics."""
     folder = store.cache_folder() / FOLDER
     trim(folder)
-    apart = [facts["fingerprint"], facts["versions"], facts["hardware"], facts["device"], pins["threads"]]
-    return FeatureCache(folder, store.digest(apart))
+    apart = [facts[name] for name in ("fingerprint", "versions", "hardware", "device")]
+    instructions = [os.environ.get(name) for name in determinism.PORTABLE]
+    return FeatureCache(folder, store.digest([*apart, pins["threads"], instructions]))
 
 
 def resolve_device(asked: str) -> str:

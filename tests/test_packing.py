@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from test_prefix import CPU, built
+from test_prefix import CPU, built, classifier, network_of
 from training import context_of, without_attention_dropout
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from seedband.packing import OVERHEAD, Layout, group_sizes, pack_rows
+from seedband.packing import OVERHEAD, Layout, _of_group, group_sizes, pack_rows
 from seedband.records import SeedRun
 from seedband.seeding import streams
 from seedband.trainers import forward, lora
@@ -86,7 +87,7 @@ def test_packed_rows_say_what_padded_rows_say(context):
     real = batch["attention_mask"].bool()
     with torch.no_grad():
         whole = model.eval()(**batch).logits
-        assert pack_rows(model, lesson, CPU, layout)
+        assert pack_rows(network_of(model), lesson, CPU, layout)
         seen = []
         watched = next(module for name, module in model.named_modules() if name.endswith(("query", "q_proj")))
         watched.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[:2]))
@@ -102,7 +103,7 @@ def test_packed_rows_say_what_padded_rows_say(context):
 def test_a_batch_that_fails_leaves_nothing_packed(context):
     model, lesson = built(context)
     layout = Layout()
-    assert pack_rows(model, lesson, CPU, layout)
+    assert pack_rows(network_of(model), lesson, CPU, layout)
     batch = lesson.batch([0, 1, 2, 3], CPU)
     with pytest.raises(IndexError):
         model(**batch | {"input_ids": batch["input_ids"] + 10**6})
@@ -116,7 +117,7 @@ def test_attention_that_would_see_all_rows_at_once_is_not_packed(context):
     batch = lesson.batch([0, 1, 2, 3], CPU)
     with torch.no_grad():
         before = model.eval()(**batch).logits
-        assert not pack_rows(model, lesson, CPU, Layout())
+        assert not pack_rows(network_of(model), lesson, CPU, Layout())
         assert torch.equal(model(**batch).logits, before)
 
 
@@ -125,7 +126,7 @@ def test_a_head_that_says_nothing_of_the_rows_proves_nothing(tiny_recipe):
     for name, parameter in model.named_parameters():
         if "classifier.modules_to_save" in name:
             torch.nn.init.zeros_(parameter)
-    assert not pack_rows(model, lesson, CPU, Layout())
+    assert not pack_rows(network_of(model), lesson, CPU, Layout())
 
 
 def test_training_on_packed_rows_is_training_on_padded_rows(context, tmp_path, monkeypatch):
@@ -145,3 +146,37 @@ def test_training_on_packed_rows_is_training_on_padded_rows(context, tmp_path, m
     assert packed == [True]
     for name, tensor in tensors["padded"].items():
         assert torch.allclose(tensors["packed"][name], tensor, atol=1e-4), name
+
+
+@pytest.mark.parametrize("shape", ["each", "keys"])
+@pytest.mark.parametrize("left_padded", [False, True])
+def test_a_group_sees_its_part_of_the_mask(left_padded, shape):
+    lengths = [3, 40, 5, 41]
+    layout, mask = taken(lengths, left_padded=left_padded), mask_of(lengths, left_padded=left_padded).bool()
+    seen = mask[:, None, None, :]
+    whole = seen.expand(-1, -1, 41, -1) if shape == "each" else seen
+    assert len(layout.groups) == 2
+    for group in layout.groups:
+        own = _of_group(whole, group).expand(-1, -1, group.longest, -1)
+        assert torch.equal(own[:, 0, 0], mask[list(group.rows), group.seen])
+
+
+@pytest.mark.parametrize("kind", ["falcon", "bloom"])
+def test_layers_of_another_form_are_not_packed(tiny_generation, kind):
+    _, lesson = built(context_of(tiny_generation))
+    config = AutoConfig.for_model(kind, vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2)
+    model = AutoModelForCausalLM.from_config(config).train()
+    batch = {name: value for name, value in lesson.batch([0, 1, 2, 3], CPU).items() if name != "position_ids"}
+    plain = lesson.batch
+    lesson.batch = lambda *which: {name: value for name, value in plain(*which).items() if name != "position_ids"}
+    with torch.no_grad():
+        before = model.eval()(**batch).logits
+        assert not pack_rows(network_of(model), lesson, CPU, Layout())
+        assert torch.equal(model(**batch).logits, before)
+
+
+def test_a_network_that_leaves_layers_out_in_training_is_not_packed(tiny_recipe):
+    _, lesson = built(context_of(tiny_recipe))
+    model = classifier("roberta")
+    model.roberta.encoder.layerdrop = 0.1
+    assert not pack_rows(network_of(model), lesson, CPU, Layout())

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from training import context_of
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from seedband import tasks
-from seedband.feature_cache import FeatureCache
+from seedband.feature_cache import FeatureCache, rows_key
+from seedband.networks import Network, pooled
 from seedband.prefix import freeze_prefix
 from seedband.records import SeedRun
 from seedband.seeding import streams
@@ -48,8 +50,12 @@ def built(context):
     return model.train(), task.encode(context.items, context.scoring)
 
 
-def frozen(model, lesson, *, drop_out=False):
-    return freeze_prefix(model, lesson, CPU, FeatureCache(), ["key"], drop_out=drop_out)
+def network_of(model):
+    return Network(model, lambda batch: model(**batch).logits, (), 0.02, "sdpa")
+
+
+def frozen(model, lesson, *, drop_out=False, cache=None):
+    return freeze_prefix(network_of(model), lesson, CPU, cache or FeatureCache(), ["key"], drop_out=drop_out)
 
 
 def test_replayed_layers_say_what_the_layers_say(context):
@@ -114,3 +120,89 @@ def calmed(model, *given, **how):
     prefix = freeze_prefix(model, *given, **how)
     assert prefix is not None
     prefix.restore()
+
+
+SMALL = {"vocab_size": 2000, "num_labels": 3, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+def classifier(kind, **config):
+    """A small classifier of another architecture, of which only the last layer is trained, and its head."""
+    configured = AutoConfig.for_model(kind, **{**SMALL, "num_hidden_layers": 3, "pad_token_id": 0, **config})
+    model = AutoModelForSequenceClassification.from_config(configured, attn_implementation="eager").train()
+    for name, parameter in model.named_parameters():
+        head = "classifier" in name
+        parameter.requires_grad_(head or "layers.2." in name or "layer.2." in name)
+        if head:
+            torch.nn.init.normal_(parameter)
+    return model
+
+
+def without_types(model):
+    """For a lesson whose tokenizer says of which text a token is, and a model that does not ask."""
+    inner = model.forward
+    model.forward = lambda token_type_ids=None, **batch: inner(**batch)
+    return model
+
+
+@pytest.mark.parametrize("kind", ["roberta", "modernbert", "deberta-v2", "convbert", "rembert"])
+def test_another_architecture_is_replayed_or_left_as_it_is(tiny_recipe, kind):
+    _, lesson = built(context_of(tiny_recipe))
+    model = without_types(classifier(kind, num_hidden_layers=3))
+    rows = list(range(12))
+    with torch.no_grad():
+        whole = model.eval()(**lesson.batch(rows, CPU)).logits
+        prefix = frozen(model.train(), lesson)
+        said = model.eval()(**(prefix or lesson).batch(rows, CPU)).logits
+    assert (prefix is not None) == (kind in {"roberta", "modernbert"})
+    assert torch.allclose(said, whole, atol=1e-5)
+
+
+def test_what_is_trained_may_be_read_without_its_module_being_called(tiny_recipe):
+    _, lesson = built(context_of(tiny_recipe))
+    model = classifier("roberta")
+    model.roberta.beside = torch.nn.Embedding(2, 32)
+    assert frozen(model, lesson) is None
+
+
+def test_a_network_that_leaves_layers_out_in_training_is_left_as_it_is(tiny_recipe):
+    _, lesson = built(context_of(tiny_recipe))
+    model = classifier("roberta")
+    assert frozen(model, lesson) is not None
+    dropping = classifier("roberta")
+    dropping.roberta.encoder.layerdrop = 0.1
+    assert frozen(dropping, lesson) is None
+
+
+def test_a_pooled_backbone_is_replayed(tiny_recipe):
+    context = context_of(tiny_recipe)
+    _, lesson = built(context)
+    network = pooled(context.scoring.base.path, context.scoring.labels, "mean", 0.0)
+    network.module.requires_grad_(requires_grad=False)
+    rows = list(range(12))
+    with torch.no_grad():
+        whole = network.forward(lesson.batch(rows, CPU))
+        prefix = freeze_prefix(network, lesson, CPU, FeatureCache(), [], drop_out=True)
+        assert prefix is not None
+        assert torch.allclose(network.forward(prefix.batch(rows, CPU)), whole, atol=1e-5)
+
+
+def test_states_of_other_rows_are_never_taken_for_these(context, tmp_path):
+    cache = FeatureCache(tmp_path / "features", "here")
+    model, lesson = built(context)
+    own = frozen(model, lesson, cache=cache).states
+    for file in (tmp_path / "features").rglob("*.safetensors"):
+        tensors = load_file(file)
+        save_file({name: tensor.flip(0) for name, tensor in tensors.items()}, file)
+    model, lesson = built(context)
+    states = frozen(model, lesson, cache=cache).states
+    assert all(torch.equal(states[row], state) for row, state in own.items())
+
+
+@pytest.mark.parametrize("what", ["contents", "targets"])
+def test_rows_are_known_by_all_that_a_network_may_read_of_them(tiny_generation, what):
+    context = context_of(tiny_generation)
+    others = (*getattr(context.items, what)[1:], "another")
+    assert rows_key(context.scoring, context.items) == rows_key(context.scoring, replace(context.items))
+    assert rows_key(context.scoring, context.items) != rows_key(
+        context.scoring, replace(context.items, **{what: others})
+    )

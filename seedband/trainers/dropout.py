@@ -122,7 +122,7 @@ class KeyedDropout(TorchFunctionMode):
         if func is functional.dropout:
             return self._dropout(*args, **kwargs)
         if func is functional.scaled_dot_product_attention and _attention_rate(args, kwargs) > 0:
-            seed = derive(self._seed, self._pass, *self._next_call())
+            seed = derive(self._seed, self._pass, *self._next_call("attention"))
             self._note(str(seed).encode())
             # The kernel draws its mask inside, from the default generator of the device.
             _seed_generators(seed)
@@ -155,11 +155,14 @@ class KeyedDropout(TorchFunctionMode):
         kept = draw_kept([values.numel() // len(seeds)] * len(seeds), p, seeds, generator).view(values.shape)
         return kept.flip(1) if turned and len(seeds) == len(values) else kept
 
-    def _next_call(self) -> tuple[str, int]:
-        """The module that asks for a mask, and how often it did so before in this pass."""
+    def _next_call(self, what: str = "") -> tuple[str, int]:
+        """The module that asks for a mask, and how often it did so before in this pass; attention is counted apart.
+
+        How often attention asks depends on the groups of its batch, and no other mask shall.
+        """
         module = self._inside[-1] if self._inside else ""
-        call = self._calls.get(module, 0)
-        self._calls[module] = call + 1
+        call = self._calls.get(what + module, 0)
+        self._calls[what + module] = call + 1
         return module, call
 
     def _note(self, drawn: "torch.Tensor | bytes") -> None:

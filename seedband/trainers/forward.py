@@ -1,15 +1,17 @@
-"""The forward pass of training: the one place where levers are put on a model, each only where it says the same.
+"""The forward pass of training: the one place where levers are put on a network, each only where it says the same.
 
 Layers that nothing trains are replayed, tokens that nobody reads are left out, padding is not computed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from seedband.feature_cache import rows_key
 from seedband.first_token import keep_first_token
+from seedband.networks import Network
 from seedband.packing import Layout, pack_rows
 from seedband.prefix import freeze_prefix
 from seedband.tasks import Lesson
@@ -17,10 +19,11 @@ from seedband.trainers import TrainContext
 
 
 class Forward:
-    """The loss of some rows under a model of transformers.
+    """The loss of some rows under a network.
 
     Args:
-        model: In the mode in which it is trained, with its new tensors drawn.
+        network: In the mode in which it is trained.
+        heads: Its new tensors beside adapters.
         lesson: The rows that it is trained on.
         context: What they are trained with.
         drop_out: Whether layers that nothing trains drop out.
@@ -29,18 +32,36 @@ class Forward:
         layout: Where the tokens of the batch at hand lie.
     """
 
-    def __init__(self, model: nn.Module, lesson: Lesson, context: TrainContext, *, drop_out: bool) -> None:
-        self._model, self._lesson, self._device = model, lesson, torch.device(context.device)
+    def __init__(
+        self, network: Network, heads: Sequence[nn.Parameter], lesson: Lesson, context: TrainContext, *, drop_out: bool
+    ) -> None:
+        self._network, self._lesson, self._device = network, lesson, torch.device(context.device)
         self.layout, section = Layout(), context.recipe.train
-        if section.precision == "fp32":  # in half precision what is kept would not be what is computed
-            key = rows_key(context.scoring, context.items.contents)
-            cache = context.features
-            self._lesson = freeze_prefix(model, lesson, self._device, cache, key, drop_out=drop_out) or lesson
-        keep_first_token(model, self._lesson, self._device, self.layout)
-        # A GPU waits for calls, not for tokens; what is computed again in a backward pass knows no layout.
-        if context.device == "cpu" and not section.gradient_checkpointing:
-            pack_rows(model, self._lesson, self._device, self.layout)
+        with _drawn_alike(heads):
+            if section.precision == "fp32":  # in half precision what is kept would not be what is computed
+                key, cache = rows_key(context.scoring, context.items), context.features
+                self._lesson = freeze_prefix(network, lesson, self._device, cache, key, drop_out=drop_out) or lesson
+            keep_first_token(network, self._lesson, self._device, self.layout)
+            # A GPU waits for calls, not for tokens; what is computed again in a backward pass knows no layout.
+            if context.device == "cpu" and not section.gradient_checkpointing:
+                pack_rows(network, self._lesson, self._device, self.layout)
 
     def loss(self, rows: Sequence[int]) -> torch.Tensor:
         """Sum of the losses of some rows, given their indices."""
-        return self._lesson.loss(self._model(**self._lesson.batch(rows, self._device)).logits, rows)
+        return self._lesson.loss(self._network.forward(self._lesson.batch(rows, self._device)), rows)
+
+
+@contextmanager
+def _drawn_alike(heads: Sequence[nn.Parameter]) -> Iterator[None]:
+    """While levers are tried all seeds have the same head: they decide alike, and one of zeros would show nothing."""
+    own = [head.detach().clone() for head in heads]
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for head in heads:
+            head.copy_(torch.randn(head.shape, generator=generator))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for head, values in zip(heads, own, strict=True):
+                head.copy_(values)

@@ -68,9 +68,9 @@ def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str) ->
     head = linear_head(network, probe, lambda: _set_mode(network))
     if head is None:
         _set_mode(network)
-        forward = Forward(network.module, lesson, context, drop_out=True)
+        forward = Forward(network, [parameter for _, parameter in new], lesson, context, drop_out=True)
         return _Alone(context, network, new, lesson.units, forward.loss, forward.layout)
-    key = [*rows_key(context.scoring, context.items.contents), pooling]
+    key = [*rows_key(context.scoring, context.items), pooling]
     features = compute_features(head, lesson, FEATURE_BATCH, context.device, context.features, key)
     if context.recipe.train.precision == "fp32":
         return _Stacked(context, network, new, lesson.targets, head, features)

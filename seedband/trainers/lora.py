@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -33,7 +34,9 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         init = context.recipe.init
         records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std)
         model.to(context.device).train()
-        forward = Forward(model, lesson, context, drop_out=context.recipe.train.frozen_dropout)
+        whole = replace(network, module=model, forward=lambda batch, model=model: model(**batch).logits)
+        heads = [parameter for name, parameter in new if not is_lora(name)]
+        forward = Forward(whole, heads, lesson, context, drop_out=context.recipe.train.frozen_dropout)
         edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
         trainee = Trainable(model, forward.loss, lesson.units, trainable, new, forward.layout, lesson.left_padded)
