@@ -58,9 +58,9 @@ def train_with_trainer(config: Path, seed: int) -> dict[str, float]:
             parameter.requires_grad_(name.startswith("classifier"))
 
     def rows(items):
-        encoded = tokenizer(list(items.texts), truncation=True, max_length=recipe.model.max_length)
+        encoded = tokenizer(list(items.inputs), truncation=True, max_length=recipe.model.max_length)
         return [
-            {name: encoded[name][row] for name in encoded} | {"labels": labels.index(items.labels[row])}
+            {name: encoded[name][row] for name in encoded} | {"labels": labels.index(items.targets[row])}
             for row in range(len(items))
         ]
 
@@ -87,7 +87,7 @@ def train_with_trainer(config: Path, seed: int) -> dict[str, float]:
         trainer.train()
         output = trainer.predict(rows(prepared.eval_items))
     logits = torch.tensor(output.predictions)
-    truth = [labels.index(label) for label in prepared.eval_items.labels]
+    truth = [labels.index(label) for label in prepared.eval_items.targets]
     return {
         "accuracy": float(accuracy_score(truth, logits.argmax(1))),
         "log_loss": float(log_loss(truth, torch.softmax(logits.double(), 1), labels=range(len(labels)))),

@@ -212,5 +212,5 @@ def test_a_tiny_table_is_measured(work, tmp_path):
     assert found.values["lora-memory"][0] > 2**27
     assert found.accuracies["trainer-head"][0] > 0.4
     assert found.accuracies["head-4"][0] > 0.4
-    assert found.accuracies["head-mean-4"] == found.accuracies["without-heads-in-one-job"]
+    assert found.accuracies["head-32"] == found.accuracies["without-heads-in-one-job"]
     assert len(speed.report(found, rows).splitlines()) == 14
