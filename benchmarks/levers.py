@@ -19,7 +19,7 @@ NO_LINEAR_HEAD = "linear_head = lambda *_: None"
 NO_KNOWN_END = "Scorer._end = lambda *_: None"
 NO_STACK = "MAX_STACK = 1"
 RUN_EACH_TIME = """
-def freeze_prefix(network, lesson, device, cache, key, *, drop_out):
+def freeze_prefix(network, lesson, device, cache, key, emit, *, drop_out):
     from seedband import prefix
     layers, batch = prefix.layers_of(network.module), lesson.batch(prefix.probe_rows(lesson), device)
     for module in [] if drop_out or layers is None else prefix._reach(network, layers, batch)[0]:

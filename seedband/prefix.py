@@ -13,12 +13,13 @@ from torch import nn
 from seedband.feature_cache import FeatureCache
 from seedband.layers import in_eval, layers_of, said
 from seedband.networks import Network
+from seedband.records import Emit
 from seedband.tasks import Lesson, probe_rows
 from seedband.tasks.classes import by_length
 
 #: Rows of which states are computed in one forward pass.
 BATCH = 64
-#: Bytes of states that are kept; with more, the layers are run each time.
+#: Bytes of states that are kept; with more, the layers are run each time, and that is told.
 MAX_BYTES = 4 * 1024**3
 BYTES = 4
 #: How far states may lie apart, beside the largest.
@@ -76,7 +77,14 @@ def _skip(*given: Any, **keywords: Any) -> Any:
 
 
 def freeze_prefix(
-    network: Network, lesson: Lesson, device: torch.device, cache: FeatureCache, key: Sequence[Any], *, drop_out: bool
+    network: Network,
+    lesson: Lesson,
+    device: torch.device,
+    cache: FeatureCache,
+    key: Sequence[Any],
+    emit: Emit,
+    *,
+    drop_out: bool,
 ) -> Prefix | None:
     """Replay as many layers of a network as training leaves alone; None where there are none.
 
@@ -86,6 +94,7 @@ def freeze_prefix(
         device: Where it is.
         cache: Where states are kept.
         key: What they depend on beside their depth: base, rows, how they are read.
+        emit: Told where they would take more than `MAX_BYTES`, and the layers are run each time.
         drop_out: Whether frozen layers drop out, as the recipe says; those that would cannot be replayed.
     """
     layers, rows = layers_of(network.module), probe_rows(lesson)
@@ -104,7 +113,11 @@ def freeze_prefix(
     tried = {row: _without_padding(lesson, state, row, rows) for row, state in zip(rows, calm, strict=True)}
     counted = all(len(state) == lesson.lengths[row] for row, state in tried.items())
     tokens = sum(lesson.lengths) if counted else len(lesson.lengths) * calm.shape[1]
-    if tokens * calm.shape[2] * BYTES > MAX_BYTES:
+    if (size := tokens * calm.shape[2] * BYTES) > MAX_BYTES:
+        text = (
+            f"what enters layer {depth} takes {size / 2**30:.1f} GiB, and {MAX_BYTES / 2**30:.0f} GiB at most is kept"
+        )
+        emit("warning", None, {"text": f"{text}: the layers below are run each time"})
         return None
     prefix = Prefix(layers, depth, lesson)
     prefix.states = tried

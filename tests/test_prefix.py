@@ -50,12 +50,16 @@ def built(context):
     return model.train(), task.encode(context.items, context.scoring)
 
 
+def silent(*_):
+    pass
+
+
 def network_of(model):
     return Network(model, lambda batch: model(**batch).logits, (), 0.02, "sdpa")
 
 
-def frozen(model, lesson, *, drop_out=False, cache=None):
-    return freeze_prefix(network_of(model), lesson, CPU, cache or FeatureCache(), ["key"], drop_out=drop_out)
+def frozen(model, lesson, *, drop_out=False, cache=None, emit=silent):
+    return freeze_prefix(network_of(model), lesson, CPU, cache or FeatureCache(), ["key"], emit, drop_out=drop_out)
 
 
 def test_replayed_layers_say_what_the_layers_say(context):
@@ -173,6 +177,15 @@ def test_a_network_that_leaves_layers_out_in_training_is_left_as_it_is(tiny_reci
     assert frozen(dropping, lesson) is None
 
 
+def test_states_that_would_take_too_much_are_computed_each_time_and_that_is_told(context, monkeypatch):
+    told = []
+    monkeypatch.setattr("seedband.prefix.MAX_BYTES", 1000)
+    assert frozen(*built(context), emit=lambda *event: told.append(event)) is None
+    ((kind, seed, content),) = told
+    assert (kind, seed) == ("warning", None)
+    assert content["text"].startswith("what enters layer 1 takes 0.0 GiB, and 0 at most is kept")
+
+
 def test_a_pooled_backbone_is_replayed(tiny_recipe):
     context = context_of(tiny_recipe)
     _, lesson = built(context)
@@ -181,7 +194,7 @@ def test_a_pooled_backbone_is_replayed(tiny_recipe):
     rows = list(range(12))
     with torch.no_grad():
         whole = network.forward(lesson.batch(rows, CPU))
-        prefix = freeze_prefix(network, lesson, CPU, FeatureCache(), [], drop_out=True)
+        prefix = freeze_prefix(network, lesson, CPU, FeatureCache(), [], silent, drop_out=True)
         assert prefix is not None
         assert torch.allclose(network.forward(prefix.batch(rows, CPU)), whole, atol=1e-5)
 

@@ -15,7 +15,7 @@ from seedband.networks import Network
 from seedband.packing import Layout, pack_rows
 from seedband.prefix import freeze_prefix
 from seedband.tasks import Lesson
-from seedband.trainers import TrainContext
+from seedband.trainers import Report, TrainContext
 
 
 class Forward:
@@ -26,6 +26,7 @@ class Forward:
         heads: Its new tensors beside adapters.
         lesson: The rows that it is trained on.
         context: What they are trained with.
+        report: Told of a lever that would take too much memory.
         drop_out: Whether layers that nothing trains drop out.
 
     Attributes:
@@ -33,14 +34,22 @@ class Forward:
     """
 
     def __init__(
-        self, network: Network, heads: Sequence[nn.Parameter], lesson: Lesson, context: TrainContext, *, drop_out: bool
+        self,
+        network: Network,
+        heads: Sequence[nn.Parameter],
+        lesson: Lesson,
+        context: TrainContext,
+        report: Report,
+        *,
+        drop_out: bool,
     ) -> None:
         self._network, self._lesson, self._device = network, lesson, torch.device(context.device)
         self.layout, section = Layout(), context.recipe.train
         with _drawn_alike(heads):
             if section.precision == "fp32":  # in half precision what is kept would not be what is computed
-                key, cache = rows_key(context.scoring, context.items), context.features
-                self._lesson = freeze_prefix(network, lesson, self._device, cache, key, drop_out=drop_out) or lesson
+                key, kept = rows_key(context.scoring, context.items), context.features
+                known = freeze_prefix(network, lesson, self._device, kept, key, report, drop_out=drop_out)
+                self._lesson = known or lesson
             keep_first_token(network, self._lesson, self._device, self.layout)
             # A GPU waits for calls, not for tokens; what is computed again in a backward pass knows no layout.
             if context.device == "cpu" and not section.gradient_checkpointing:

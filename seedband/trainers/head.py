@@ -53,7 +53,7 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
     for name, parameter in network.module.named_parameters():
         parameter.requires_grad_(name in network.new)
     lesson = task.encode(context.items, scoring)
-    for trained in _ways(context, network, lesson, pooling).train(runs, report):
+    for trained in _ways(context, network, lesson, pooling, report).train(runs, report):
         if not trained.course.failure:
             _save(trained.tensors, Path(trained.run.folder), context, pooling)
         course = trained.course
@@ -61,14 +61,14 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         yield TrainedRun(trained.run, *told, lesson.truncated, trained.seconds)
 
 
-def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str) -> "_Stacked | _Alone":
+def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str, report: Report) -> "_Stacked | _Alone":
     """The way in which these heads are trained."""
     new = [(name, p) for name, p in network.module.named_parameters() if p.requires_grad]
     probe = lesson.batch(tasks.probe_rows(lesson), torch.device(context.device))
     head = linear_head(network, probe, lambda: _set_mode(network))
     if head is None:
         _set_mode(network)
-        forward = Forward(network, [parameter for _, parameter in new], lesson, context, drop_out=True)
+        forward = Forward(network, [parameter for _, parameter in new], lesson, context, report, drop_out=True)
         return _Alone(context, network, new, lesson.units, forward.loss, forward.layout)
     key = [*rows_key(context.scoring, context.items), pooling]
     features = compute_features(head, lesson, FEATURE_BATCH, context.device, context.features, key)

@@ -36,7 +36,7 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         model.to(context.device).train()
         whole = replace(network, module=model, forward=lambda batch, model=model: model(**batch).logits)
         heads = [parameter for name, parameter in new if not is_lora(name)]
-        forward = Forward(whole, heads, lesson, context, drop_out=context.recipe.train.frozen_dropout)
+        forward = Forward(whole, heads, lesson, context, report, drop_out=context.recipe.train.frozen_dropout)
         edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
         trainee = Trainable(model, forward.loss, lesson.units, trainable, new, forward.layout, lesson.left_padded)

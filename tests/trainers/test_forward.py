@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_prefix import built, network_of
+from test_prefix import built, network_of, silent
 from training import context_of
 
 from seedband.trainers import forward
@@ -19,6 +19,6 @@ def test_levers_do_not_depend_on_what_the_head_was_drawn_as(tiny_recipe, monkeyp
     for name in ("keep_first_token", "pack_rows"):
         lever = getattr(forward, name)
         monkeypatch.setattr(forward, name, lambda *given, lever=lever: decided.append(lever(*given)))
-    Forward(network_of(model), heads, lesson, context, drop_out=True)
+    Forward(network_of(model), heads, lesson, context, silent, drop_out=True)
     assert decided == ["base_model.model.bert.encoder.layer.1.attention.output", True]
     assert all(bool((head == value).all()) for head in heads)
