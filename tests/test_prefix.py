@@ -183,7 +183,7 @@ def test_states_that_would_take_too_much_are_computed_each_time_and_that_is_told
     assert frozen(*built(context), emit=lambda *event: told.append(event)) is None
     ((kind, seed, content),) = told
     assert (kind, seed) == ("warning", None)
-    assert content["text"].startswith("what enters layer 1 takes 0.0 GiB, and 0 at most is kept")
+    assert content["text"].startswith("what enters layer 1 takes 0.0 GiB, and 0 GiB at most is kept")
 
 
 def test_a_pooled_backbone_is_replayed(tiny_recipe):
