@@ -1,10 +1,11 @@
 """Does seedband train what users train today? Its scores against the Hugging Face Trainer's, seed for seed count.
 
-    python benchmarks/parity.py [--config seedband.toml] [--seeds 16] [--jobs 2] [--out runs/parity]
+    python benchmarks/parity.py [--config seedband.toml] [--seeds 16] [--jobs 2] [--out runs/parity] [--still]
 
 Both sides train the recipe under N seeds: seedband as `sweep` does, the Trainer seeded before its model is built, one
 process a seed, one thread each. Printed are the difference of means and the ratio of standard deviations with their
-95 % intervals (Welch's t; F). Finished runs are kept, so the script can be stopped and called again.
+95 % intervals (Welch's t; F). With --still the Trainer's backbone does not drop out, only its head. Finished runs are
+kept, so the script can be stopped and called again.
 """
 
 import argparse
@@ -20,7 +21,11 @@ import numpy as np
 from scipy import stats
 
 
-def train_with_trainer(config: Path, seed: int) -> dict[str, float]:
+#: BERT's config for a backbone that does not drop out under a head that does, as seedband trains a head.
+STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "classifier_dropout": 0.1}
+
+
+def train_with_trainer(config: Path, seed: int, still: bool) -> dict[str, float]:
     """One run of the recipe by transformers.Trainer and PEFT; returns its scores."""
     import torch
     from peft import LoraConfig, TaskType, get_peft_model
@@ -42,7 +47,9 @@ def train_with_trainer(config: Path, seed: int) -> dict[str, float]:
     recipe, labels = prepared.recipe, prepared.scoring.labels
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(prepared.scoring.base.path)
-    model = AutoModelForSequenceClassification.from_pretrained(prepared.scoring.base.path, num_labels=len(labels))
+    model = AutoModelForSequenceClassification.from_pretrained(
+        prepared.scoring.base.path, num_labels=len(labels), **(STILL if still else {})
+    )
     if recipe.train.method == "lora":
         targets = recipe.lora.target_modules
         adapter = LoraConfig(
@@ -94,14 +101,15 @@ def train_with_trainer(config: Path, seed: int) -> dict[str, float]:
     }
 
 
-def trainer_scores(config: Path, seeds: int, jobs: int, out: Path) -> list[dict[str, float]]:
+def trainer_scores(config: Path, seeds: int, jobs: int, out: Path, still: bool) -> list[dict[str, float]]:
     out.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
     def one(seed: int) -> dict[str, float]:
-        file = out / f"trainer-{seed}.json"
+        file = out / f"{'still' if still else 'trainer'}-{seed}.json"
         if not file.is_file():
             command = [sys.executable, __file__, "--config", str(config), "--one", str(seed)]
+            command += ["--still"] if still else []
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SystemExit(done.stderr)
@@ -141,12 +149,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/parity"))
+    parser.add_argument("--still", action="store_true", help="the Trainer's backbone does not drop out")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one is not None:
-        print(json.dumps(train_with_trainer(args.config, args.one)))
+        print(json.dumps(train_with_trainer(args.config, args.one, args.still)))
         return
-    theirs = trainer_scores(args.config, args.seeds, args.jobs, args.out)
+    theirs = trainer_scores(args.config, args.seeds, args.jobs, args.out, args.still)
     ours = seedband_scores(args.config, args.seeds, args.jobs, args.out)
     print(f"\n{args.config}, {args.seeds} seeds a side\n")
     print("| metric | Trainer mean (sd) | seedband mean (sd) | difference [95 %] | ratio of sds [95 %] |")
