@@ -20,12 +20,11 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-
 #: BERT's config for a backbone that does not drop out under a head that does, as seedband trains a head.
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "classifier_dropout": 0.1}
 
 
-def train_with_trainer(config: Path, seed: int, still: bool) -> dict[str, float]:
+def train_with_trainer(config: Path, seed: int, *, still: bool) -> dict[str, float]:
     """One run of the recipe by transformers.Trainer and PEFT; returns its scores."""
     import torch
     from peft import LoraConfig, TaskType, get_peft_model
@@ -101,7 +100,7 @@ def train_with_trainer(config: Path, seed: int, still: bool) -> dict[str, float]
     }
 
 
-def trainer_scores(config: Path, seeds: int, jobs: int, out: Path, still: bool) -> list[dict[str, float]]:
+def trainer_scores(config: Path, seeds: int, jobs: int, out: Path, *, still: bool) -> list[dict[str, float]]:
     out.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -153,9 +152,9 @@ def main() -> None:
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one is not None:
-        print(json.dumps(train_with_trainer(args.config, args.one, args.still)))
+        print(json.dumps(train_with_trainer(args.config, args.one, still=args.still)))
         return
-    theirs = trainer_scores(args.config, args.seeds, args.jobs, args.out, args.still)
+    theirs = trainer_scores(args.config, args.seeds, args.jobs, args.out, still=args.still)
     ours = seedband_scores(args.config, args.seeds, args.jobs, args.out)
     print(f"\n{args.config}, {args.seeds} seeds a side\n")
     print("| metric | Trainer mean (sd) | seedband mean (sd) | difference [95 %] | ratio of sds [95 %] |")
