@@ -30,14 +30,6 @@ ALL_TOKENS = 'keep_first_token = lambda *_: ""'
 SCORED_WHOLE = "Scorer._above_the_base = lambda *_: None"
 NO_FORK = "may_fork = lambda job: False"
 
-BERNOULLI_MASKS = """
-def draw_kept(sizes, p, seeds, generator):
-    kept = torch.empty(sum(sizes), device=generator.device)
-    for part, seed in zip(kept.split(sizes), seeds, strict=True):
-        part.bernoulli_(1 - p, generator=generator.manual_seed(seed))
-    return kept.bool()
-"""
-
 
 @dataclass(frozen=True)
 class Lever:
@@ -90,7 +82,7 @@ LEVERS: Mapping[str, Lever] = {
     ),
     "imports-once": Lever(
         "jobs are forked from a process that has imported all",
-        "lora-4-jobs-2",
+        "last-two-4-jobs-2",
         patches={"seedband.executors.local": {"may_fork": NO_FORK}},
     ),
     "rows-packed": Lever(
@@ -104,9 +96,12 @@ LEVERS: Mapping[str, Lever] = {
         patches={"seedband.trainers.forward": {"keep_first_token": ALL_TOKENS}},
     ),
     "frozen-prefix": Lever(
-        "frozen layers that do not drop out are replayed",
+        "frozen layers that do not drop out are replayed, in training and in scoring",
         "last-two-4-jobs-2",
-        patches={"seedband.trainers.forward": {"freeze_prefix": RUN_EACH_TIME}},
+        patches={
+            "seedband.trainers.forward": {"freeze_prefix": RUN_EACH_TIME},
+            "seedband.scoring": {"Scorer": SCORED_WHOLE},
+        },
     ),
     "prefix-for-scoring": Lever(
         "the same, in scoring alone", "last-two-4-jobs-2", patches={"seedband.scoring": {"Scorer": SCORED_WHOLE}}
@@ -116,10 +111,5 @@ LEVERS: Mapping[str, Lever] = {
         "lora-4-jobs-2",
         recipe={"determinism": {"threads": 2}},
         jobs=1,
-    ),
-    "masks-from-words": Lever(
-        "dropout masks are read from random 64-bit words",
-        "lora-4-jobs-2",
-        patches={"seedband.trainers.dropout": {"draw_kept": BERNOULLI_MASKS}},
     ),
 }

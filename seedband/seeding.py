@@ -15,7 +15,7 @@ from seedband.records import Stream
 
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 #: Part of the signature: raised whenever a key or a draw changes.
-SEEDING_VERSION = 4
+SEEDING_VERSION = 5
 MAX_ROOT_SEED = 2**63 - 1
 #: More root seeds than anybody means.
 MAX_SEEDS = 100_000

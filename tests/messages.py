@@ -21,9 +21,11 @@ def write_messages(folder: Path) -> None:
 
 def six_layers(folder: Path) -> Path:
     """The tiny encoder with as many layers as MiniLM has."""
+    import torch
     from tiny_encoder import make_tiny_encoder
     from transformers import BertConfig, BertModel
 
+    torch.manual_seed(0)
     make_tiny_encoder(folder, pooling=True)
     BertModel(BertConfig.from_pretrained(folder, num_hidden_layers=6)).save_pretrained(folder)
     return folder

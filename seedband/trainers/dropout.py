@@ -20,9 +20,6 @@ from torch.overrides import TorchFunctionMode
 from seedband.packing import STATES, Layout
 from seedband.seeding import derive
 
-#: 16-bit numbers in a 64-bit word.
-WORD = 4
-
 
 class KeyedDropout(TorchFunctionMode):
     """Draws the dropout masks of one model.
@@ -202,19 +199,12 @@ def row_key(epoch: int, item: str) -> str:
 def draw_kept(sizes: Sequence[int], p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """Which elements are kept, as one row of booleans: for every seed as many as its size says, one behind the other.
 
-    Random 64-bit words are read as four 16-bit numbers each and compared with a threshold, in half the time of
-    `bernoulli_`; so the rate is rounded to a multiple of 1/65536. A shorter mask is the beginning of a longer one of
-    its seed, so that padding does not change it.
+    A shorter mask is the beginning of a longer one of its seed, so that padding does not change it.
     """
-    counts = [-(-size // WORD) for size in sizes]
-    words = torch.empty(sum(counts), dtype=torch.int64, device=generator.device)
-    for part, seed in zip(torch.split(words, counts), seeds, strict=True):
-        part.random_(-(2**63), None, generator=generator.manual_seed(seed))
-    numbers = words.view(torch.int16)
-    if any(size % WORD for size in sizes):
-        parts = torch.split(numbers, [WORD * count for count in counts])
-        numbers = torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
-    return numbers >= min(round(p * 2**16), 2**16 - 1) - 2**15
+    kept = torch.empty(sum(sizes), dtype=torch.bool, device=generator.device)
+    for part, seed in zip(torch.split(kept, list(sizes)), seeds, strict=True):
+        part.bernoulli_(1.0 - p, generator=generator.manual_seed(seed))
+    return kept
 
 
 def _attention_rate(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
