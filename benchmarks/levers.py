@@ -18,13 +18,7 @@ ONE_BY_ONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.head", 1
 NO_LINEAR_HEAD = "linear_head = lambda *_: None"
 NO_KNOWN_END = "Scorer._end = lambda *_: None"
 NO_STACK = "MAX_STACK = 1"
-RUN_EACH_TIME = """
-def freeze_prefix(network, lesson, device, cache, key, emit, *, drop_out):
-    from seedband import prefix
-    layers, batch = prefix.layers_of(network.module), lesson.batch(prefix.probe_rows(lesson), device)
-    for module in [] if drop_out or layers is None else prefix._reach(network, layers, batch)[0]:
-        module.eval()
-"""
+RUN_EACH_TIME = "freeze_prefix = lambda *_: None"
 PADDED_ROWS = "pack_rows = lambda *_: False"
 ALL_TOKENS = 'keep_first_token = lambda *_: ""'
 SCORED_WHOLE = "Scorer._above_the_base = lambda *_: None"

@@ -82,7 +82,8 @@ def config_page(schema: Mapping[str, Any]) -> str:
                 default = "**needed**"
             elif key in recipe.NEEDED.get(name, ()):
                 default = "**needed**, but where a command reports its own scores"
-            lines.append(f"| `{key}` | {value_of(told)} | {default} | {escape(told['description'], quote=False)} |")
+            text = escape(" ".join(told["description"].split()), quote=False)
+            lines.append(f"| `{key}` | {value_of(told)} | {default} | {text} |")
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,8 @@ Jobs that need the same at one time share the work: a part that another job comp
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import determinism, store
 from seedband.dataset import IMAGES, Items
+from seedband.errors import WorkFailed
 from seedband.records import Scoring
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ FOLDER = "features"
 VERSION = 2
 #: Bytes that are kept; what was not used for longest goes first.
 MAX_KEPT_BYTES = 4 * 1024**3
-
+#: Seconds since its last use for which a job may still be at work with what is kept.
+IN_USE = 3600.0
+#: Seconds that a part is waited for while another job computes it; what that one is stopped in is then computed here.
+MAX_WAIT = 600.0
 #: Files that features are kept in, at most: each is written as soon as it is whole.
 MAX_FILES = 64
 
@@ -42,32 +47,64 @@ class FeatureCache:
     folder: Path | None = None
     identity: str = ""
 
-    def parts(self, key: Sequence[Any], n: int, compute: "Callable[[int], torch.Tensor]") -> "list[torch.Tensor]":
-        """All parts of some features: read, computed, or waited for while another job computes them.
+    def parts(
+        self, key: Sequence[Any], n: int, compute: "Callable[[int], torch.Tensor]"
+    ) -> "Iterator[tuple[int, torch.Tensor]]":
+        """All parts of some features, each with its number, as they come.
+
+        A part is read, computed, or waited for while another job computes it.
 
         Args:
             key: What they depend on.
             n: Number of parts.
             compute: Makes one.
         """
-        if self.folder is None:
-            return [compute(index) for index in range(n)]
-        place = self.folder / store.digest([VERSION, self.identity, list(key), n])
+        place = None if self.folder is None else self._place([*key, n])
+        if place is None:
+            yield from ((index, compute(index)) for index in range(n))
+            return
+        size = -(-n // MAX_FILES)
+        left = {number: range(number * size, min((number + 1) * size, n)) for number in range(-(-n // size))}
+        for wait in (0, MAX_WAIT):
+            for number, share in list(left.items()):
+                parts = _share(place / f"{number}.safetensors", share, compute, wait)
+                if parts is not None:
+                    yield from zip(share, parts, strict=True)
+                    del left[number]
+
+    def _place(self, key: list[Any]) -> Path | None:
+        """The folder of some features; None where nothing can be kept, and nothing needs to be."""
+        assert self.folder is not None
+        place = self.folder / store.digest([VERSION, self.identity, key])
         try:
-            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            place.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
+            place.mkdir(exist_ok=True)
             os.utime(place)
         except OSError:
-            return [compute(index) for index in range(n)]  # nothing can be kept here, and nothing needs to be
-        size = -(-n // MAX_FILES)
-        shares = [range(start, min(start + size, n)) for start in range(0, n, size)]
-        found: dict[int, list[torch.Tensor]] = {}
-        for wait in (False, True):
-            for number, share in enumerate(shares):
-                file = place / f"{number}.safetensors"
-                if number not in found and (parts := _share(file, share, compute, wait=wait)) is not None:
-                    found[number] = parts
-        return [part for number in range(len(shares)) for part in found[number]]
+            return None
+        return place
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the cache: what lies there decides scores, so nobody else may write in it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def distrust(folder: Path) -> str:
+    """Why what lies in a folder cannot be believed; empty where it can, and where there is no folder.
+
+    What is kept decides scores, and its hashes show damage, not intent: only this user may write it.
+    """
+    try:
+        found = folder.stat()
+    except OSError:
+        return ""
+    if not hasattr(os, "getuid"):
+        return ""
+    if found.st_uid != os.getuid():
+        return "belongs to another user"
+    return "can be written by other users" if found.st_mode & 0o022 else ""
 
 
 def rows_key(scoring: Scoring, items: Items) -> tuple[Any, ...]:
@@ -81,34 +118,46 @@ def rows_key(scoring: Scoring, items: Items) -> tuple[Any, ...]:
 
 
 def trim(folder: Path, limit: int = MAX_KEPT_BYTES) -> None:
-    """Remove what was not used for longest until the rest keeps within a limit, in bytes."""
+    """Remove what was not used for longest until the rest keeps within a limit, in bytes.
+
+    What was used within the last hour stays: a job at work may need it again, or be filling it.
+    """
     with suppress(OSError):
-        kept = 0
-        for place in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
+        kept, now = 0, time.time()
+        for used, place in sorted(((path.stat().st_mtime, path) for path in folder.iterdir()), reverse=True):
             kept += sum(file.stat().st_size for file in place.iterdir())
-            if kept > limit:
+            if kept > limit and now - used > IN_USE:
                 shutil.rmtree(place, ignore_errors=True)
 
 
 def _share(
-    file: Path, indices: Sequence[int], compute: "Callable[[int], torch.Tensor]", *, wait: bool
+    file: Path, indices: Sequence[int], compute: "Callable[[int], torch.Tensor]", wait: float
 ) -> "list[torch.Tensor] | None":
-    """The parts of one file, read or made; None where another job is making them and shall not be waited for."""
+    """The parts of one file, read or made; None where another job is making them and has some seconds left for it."""
     from filelock import FileLock, Timeout
 
     kept = _read(file, len(indices))
     if kept is not None:
         return kept
     try:
-        with FileLock(file.with_suffix(".lock"), timeout=-1 if wait else 0):
-            kept = _read(file, len(indices))
-            if kept is None:
-                kept = [compute(index) for index in indices]
-                with suppress(OSError):  # a full disk costs time, no results
-                    _write(file, kept)
+        with FileLock(file.with_suffix(".lock"), timeout=wait):
+            return _read(file, len(indices)) or _made(file, [compute(index) for index in indices])
     except Timeout:
-        return None
-    return kept
+        if not wait:
+            return None
+    except OSError:  # no locks on this file system, or no space for one
+        pass
+    return [compute(index) for index in indices]
+
+
+def _made(file: Path, parts: "list[torch.Tensor]") -> "list[torch.Tensor]":
+    """Parts that were computed, written, and mapped into memory; a full disk costs time, no results."""
+    with suppress(OSError, WorkFailed):
+        for left in file.parent.glob(f".{file.name}.*.part"):  # by a process that was killed; the lock is ours
+            left.unlink()
+        _write(file, parts)
+        return _read(file, len(parts)) or parts
+    return parts
 
 
 def _read(file: Path, n: int) -> "list[torch.Tensor] | None":
@@ -125,12 +174,11 @@ def _read(file: Path, n: int) -> "list[torch.Tensor] | None":
 
 
 def _write(file: Path, parts: "Sequence[torch.Tensor]") -> None:
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
     tensors = {str(index): part.contiguous() for index, part in enumerate(parts)}
-    whole = file.with_suffix(f".{os.getpid()}.part")
-    whole.write_bytes(save(tensors, metadata={"sha256": _sha256(parts)}))
-    whole.replace(file)
+    with store.replacing(file) as whole:
+        save_file(tensors, whole, metadata={"sha256": _sha256(parts)})
 
 
 def _sha256(parts: "Sequence[torch.Tensor]") -> str:

@@ -31,9 +31,9 @@ def compute_features(
     def compute(index: int) -> torch.Tensor:
         return head.features(lesson.batch(batches[index], torch.device(device))).cpu()
 
-    parts = cache.parts([*key, batch_size], len(batches), compute)
-    features = torch.empty(len(order), parts[0].shape[1])
-    features[order] = torch.cat(parts)
+    features = torch.empty(len(order), head.layer.in_features)
+    for index, part in cache.parts([*key, batch_size], len(batches), compute):
+        features[batches[index]] = part
     return features.to(device)
 
 

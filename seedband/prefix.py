@@ -5,11 +5,13 @@ the architecture lets it: what is replayed must give the logits of the whole net
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
 from torch import nn
 
+from seedband.errors import UsageError
 from seedband.feature_cache import FeatureCache
 from seedband.layers import in_eval, layers_of, said
 from seedband.networks import Network
@@ -83,8 +85,6 @@ def freeze_prefix(
     cache: FeatureCache,
     key: Sequence[Any],
     emit: Emit,
-    *,
-    drop_out: bool,
 ) -> Prefix | None:
     """Replay as many layers of a network as training leaves alone; None where there are none.
 
@@ -95,16 +95,12 @@ def freeze_prefix(
         cache: Where states are kept.
         key: What they depend on beside their depth: base, rows, how they are read.
         emit: Told where they would take more than `MAX_BYTES`, and the layers are run each time.
-        drop_out: Whether frozen layers drop out, as the recipe says; those that would cannot be replayed.
     """
     layers, rows = layers_of(network.module), probe_rows(lesson)
     probe = lesson.batch(rows, device)
-    below, depth = ([], 0) if layers is None else _reach(network, layers, probe)
+    depth = 0 if layers is None else _reach(network, layers, probe)
     if layers is None or depth == 0:
         return None
-    if not drop_out:
-        for module in below:
-            module.eval()
     states = [_entering(network, layers[depth], probe) for _ in range(2)]
     with in_eval(network.module), torch.no_grad():
         calm, whole = _entering(network, layers[depth], probe), network.forward(probe)
@@ -146,24 +142,52 @@ def _is_near(state: torch.Tensor, tried: torch.Tensor) -> bool:
     return same and bool((state.to(tried.device) - tried).abs().max() <= NEAR * tried.abs().max())
 
 
-def _reach(network: Network, layers: nn.ModuleList, probe: Mapping[str, Any]) -> tuple[list[nn.Module], int]:
-    """Modules that run before the first layer that is trained, and how many layers are among them.
+def still_prefix(network: Network, lesson: Lesson, device: torch.device) -> None:
+    """Have nothing drop out of what runs before the first layer that is trained: it says what it says in scoring.
 
-    None of them where something that is trained may be read before that layer, by whichever way.
+    Args:
+        network: In training mode; what requires no gradient is the base's.
+        lesson: The rows that it will be trained on.
+        device: Where it is.
+
+    Raises:
+        UsageError: What runs below cannot be told.
+    """
+    layers, called = layers_of(network.module), _called(network, lesson.batch(probe_rows(lesson), device))
+    if layers is None or any(layer not in called for layer in layers):
+        raise UsageError(
+            "train.frozen_dropout: false asks for layers below the first that is trained to be as in scoring, and of"
+            f" {type(network.module).__name__} it cannot be told which those are",
+            hint="leave frozen_dropout out: all layers drop out then",
+        )
+    for module in _below(layers, called):
+        module.eval()
+
+
+def _reach(network: Network, layers: nn.ModuleList, probe: Mapping[str, Any]) -> int:
+    """How many layers run before the first that is trained.
+
+    None where something that is trained may be read before that layer, by whichever way.
     """
     called = _called(network, probe)
-    depth = next((n for n, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())), len(layers))
-    depth = min(depth, len(layers) - 1)  # the last is run, so that what it says has the form that the model expects
     if any(layer not in called for layer in layers):
-        return [], 0
+        return 0
+    below = _below(layers, called)
+    # The last is run, so that what it says has the form that the model expects.
+    depth = min(sum(layer in below for layer in layers), len(layers) - 1)
     first = called.index(layers[depth])
     above = {inner for layer in layers[depth:] for inner in layer.modules()} | set(called[first:])
-    for module in network.module.modules():
-        if module not in above and any(p.requires_grad for p in module.parameters(recurse=False)):
-            return [], 0
-    # Modules that hold the layers began before them, and are not over.
-    whole = {module for module in called[:first] if any(inner is layers[depth] for inner in module.modules())}
-    return [module for module in called[:first] if module not in whole], depth
+    trained = (m for m in network.module.modules() if any(p.requires_grad for p in m.parameters(recurse=False)))
+    return depth if all(module in above for module in trained) else 0
+
+
+def _below(layers: nn.ModuleList, called: Sequence[nn.Module]) -> list[nn.Module]:
+    """Modules that run before the first that is trained, given all in the order in which they run.
+
+    What holds the layers begins before them, and is not over.
+    """
+    inside = [module for module in called if all(inner is not layers for inner in module.modules())]
+    return list(takewhile(lambda module: not any(p.requires_grad for p in module.parameters()), inside))
 
 
 def _called(network: Network, batch: Mapping[str, Any]) -> list[nn.Module]:
@@ -220,7 +244,8 @@ def _known(
         return torch.cat(own).cpu()
 
     known: dict[int, torch.Tensor] = {}
-    for rows, part in zip(batches, cache.parts(key, len(batches), compute), strict=True):
+    for index, part in cache.parts(key, len(batches), compute):
+        rows = batches[index]
         lengths = [lesson.lengths[row] for row in rows]
         sizes = lengths if sum(lengths) == len(part) else [len(part) // len(rows)] * len(rows)
         known |= zip(rows, torch.split(part, sizes), strict=True)

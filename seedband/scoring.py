@@ -117,7 +117,7 @@ class Scorer:
             parameter.requires_grad_(parameter in brought)
         device, key = torch.device(self._device), rows_key(self._scoring, self._items)
         network.module.to(device)
-        return freeze_prefix(network, self._lesson, device, self._cache, key, self._emit, drop_out=True)
+        return freeze_prefix(network, self._lesson, device, self._cache, key, self._emit)
 
     def _end(self, network: Network, pooling: str) -> "tuple[Network, FeatureRows] | None":
         """The end of a network with a linear head, and what it reads; None where it is another kind of head."""

@@ -21,7 +21,7 @@ from seedband import commands, determinism, environment, provenance, reported, s
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
-from seedband.feature_cache import FOLDER, FeatureCache, trim
+from seedband.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.models import recognise
 from seedband.records import Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
@@ -102,7 +102,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         item_keys=tuple(item_keys(train_items.contents)),
         device=device,
         identity=store.digest([signature.training_identity(known), facts["fingerprint"], facts["versions"], device]),
-        features=feature_cache(facts, pins),
+        features=feature_cache(facts, pins, emit),
     )
     scorer = Scorer(job.scoring, device, facts, context.features, emit)
     emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
@@ -167,7 +167,7 @@ def run_score(job: ScoreJob, emit: Emit) -> None:
     determinism.pin(job.determinism)
     device = resolve_device(job.scoring.device)
     facts = environment.describe(device)
-    scorer = Scorer(job.scoring, device, facts, feature_cache(facts, determinism.read_back()), emit)
+    scorer = Scorer(job.scoring, device, facts, feature_cache(facts, determinism.read_back(), emit), emit)
     for target in job.targets:
         result = scorer.score(target)
         store.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
@@ -190,9 +190,13 @@ def run_probe(job: ProbeJob, emit: Emit) -> None:
     emit("probed", None, {"environment": environment.describe(device), "pins": determinism.read_back()})
 
 
-def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any]) -> FeatureCache:
+def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], emit: Emit) -> FeatureCache:
     """Where features of a frozen backbone are kept, apart for every class of numerics."""
     folder = store.cache_folder() / FOLDER
+    if why := distrust(folder):
+        hint = f"remove it, make it yours alone, or set {store.CACHE} to another folder"
+        emit("warning", None, {"text": f"{folder} {why}: nothing is kept there, nor read ({hint})"})
+        return FeatureCache()
     trim(folder)
     apart = [facts[name] for name in ("fingerprint", "versions", "hardware", "device")]
     instructions = [os.environ.get(name) for name in determinism.PORTABLE]

@@ -1,13 +1,18 @@
 """Features on disk: read, made anew where damaged, made once by jobs at the same time, trimmed."""
 
+import errno
 import os
 import threading
 import time
+from pathlib import Path
 
+import filelock
 import pytest
+import safetensors.torch
 import torch
 
-from seedband.feature_cache import FeatureCache, trim
+from seedband import feature_cache
+from seedband.feature_cache import FeatureCache, distrust, make_folder, trim
 
 KEY = ["base", "rows"]
 
@@ -20,10 +25,19 @@ def counted(calls):
     return compute
 
 
+def read(cache, key, n, compute):
+    """All parts in their order."""
+    return [part for _, part in sorted(cache.parts(key, n, compute), key=lambda pair: pair[0])]
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_what_was_computed_is_read_again(tmp_path):
     calls = []
     for _ in range(2):
-        parts = FeatureCache(tmp_path / "features", "here").parts(KEY, 3, counted(calls))
+        parts = read(FeatureCache(tmp_path / "features", "here"), KEY, 3, counted(calls))
         assert [float(part[0, 0]) for part in parts] == [0.0, 1.0, 2.0]
     assert calls == [0, 1, 2]
 
@@ -31,19 +45,19 @@ def test_what_was_computed_is_read_again(tmp_path):
 @pytest.mark.parametrize(("identity", "key"), [("there", KEY), ("here", ["base", "other rows"])])
 def test_other_rows_models_or_numerics_are_computed_anew(tmp_path, identity, key):
     calls = []
-    FeatureCache(tmp_path, "here").parts(KEY, 1, counted(calls))
-    FeatureCache(tmp_path, identity).parts(key, 1, counted(calls))
+    read(FeatureCache(tmp_path, "here"), KEY, 1, counted(calls))
+    read(FeatureCache(tmp_path, identity), key, 1, counted(calls))
     assert calls == [0, 0]
 
 
 @pytest.mark.parametrize("content", [b"", b"half", None])
 def test_a_damaged_part_is_made_anew(tmp_path, content):
     cache, calls = FeatureCache(tmp_path, "here"), []
-    cache.parts(KEY, 1, counted(calls))
+    read(cache, KEY, 1, counted(calls))
     (file,) = tmp_path.glob("*/0.safetensors")
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]) if content is None else content)
-    assert torch.equal(cache.parts(KEY, 1, counted(calls))[0], torch.zeros(2, 3))
+    assert torch.equal(read(cache, KEY, 1, counted(calls))[0], torch.zeros(2, 3))
     assert calls == [0, 0]
 
 
@@ -57,7 +71,7 @@ def test_jobs_at_the_same_time_share_the_work(tmp_path):
 
     found = {}
     threads = [
-        threading.Thread(target=lambda n=n: found.update({n: FeatureCache(tmp_path, "x").parts(KEY, 8, slow)}))
+        threading.Thread(target=lambda n=n: found.update({n: read(FeatureCache(tmp_path, "x"), KEY, 8, slow)}))
         for n in range(2)
     ]
     for thread in threads:
@@ -72,20 +86,92 @@ def test_without_a_folder_or_where_nothing_can_be_written_all_is_computed(tmp_pa
     (tmp_path / "file").write_text("")
     for cache in (FeatureCache(), FeatureCache(tmp_path / "file" / "below", "x")):
         calls = []
-        assert len(cache.parts(KEY, 2, counted(calls))) == 2
+        assert len(read(cache, KEY, 2, counted(calls))) == 2
         assert calls == [0, 1]
 
 
-def test_what_was_not_used_for_longest_goes_first(tmp_path):
+def test_a_disk_that_is_full_costs_time_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    calls = []
+    written = safetensors.torch.save_file
+
+    def half(tensors, path, metadata):
+        written(tensors, path, metadata)
+        full()
+
+    monkeypatch.setattr(safetensors.torch, "save_file", half)
+    for _ in range(2):
+        assert len(read(FeatureCache(tmp_path, "here"), KEY, 2, counted(calls))) == 2
+    assert calls == [0, 1, 0, 1]
+    assert {file.suffix for file in tmp_path.glob("*/*")} <= {".lock"}
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_write(tmp_path):
     cache = FeatureCache(tmp_path, "here")
-    for age, key in enumerate(["new", "old", "oldest"]):
-        cache.parts([key], 1, counted([]))
-        for place in tmp_path.iterdir():
-            if place.stat().st_mtime > time.time() - 50:
-                os.utime(place, (time.time() - 100 * (age + 1),) * 2)
+    read(cache, KEY, 1, counted([]))
+    (file,) = tmp_path.glob("*/0.safetensors")
+    file.rename(file.with_name(".0.safetensors.xyz.part"))
+    read(cache, KEY, 1, counted([]))
+    assert {found.name for found in file.parent.iterdir()} - {"0.lock"} == {"0.safetensors"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSPC])
+def test_where_no_lock_can_be_had_all_is_computed(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", refuse)
+    calls = []
+    assert len(read(FeatureCache(tmp_path, "here"), KEY, 2, counted(calls))) == 2
+    assert calls == [0, 1]
+
+
+def test_a_part_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_cache, "MAX_WAIT", 0.01)
+    cache, calls = FeatureCache(tmp_path, "here"), []
+    read(cache, KEY, 1, counted([]))
+    (file,) = tmp_path.glob("*/0.safetensors")
+    file.unlink()
+    with filelock.FileLock(file.with_suffix(".lock")):
+        assert torch.equal(read(cache, KEY, 1, counted(calls))[0], torch.zeros(2, 3))
+    assert calls == [0]
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions of this kind")
+def test_a_folder_that_others_can_write_is_not_believed(tmp_path, monkeypatch):
+    folder = tmp_path / "cache" / "features"
+    assert distrust(folder) == ""
+    before = os.umask(0o002)
+    try:
+        make_folder(folder)
+    finally:
+        os.umask(before)
+    assert distrust(folder) == ""
+    folder.chmod(0o770)
+    assert distrust(folder) == "can be written by other users"
+    monkeypatch.setattr(os, "getuid", lambda: Path(folder).stat().st_uid + 1)
+    assert distrust(folder) == "belongs to another user"
+
+
+def test_what_was_not_used_for_longest_goes_first_and_what_may_be_in_use_stays(tmp_path):
+    cache, hour = FeatureCache(tmp_path, "here"), feature_cache.IN_USE
+
+    def aged():
+        for age, key in [(2 * hour, "new"), (3 * hour, "old"), (4 * hour, "oldest")]:
+            before = set(tmp_path.iterdir())
+            read(cache, [key], 1, counted([]))
+            for place in set(tmp_path.iterdir()) - before:
+                os.utime(place, (time.time() - age,) * 2)
+
+    def kept():
+        return len(list(tmp_path.iterdir()))
+
+    aged()
     size = sum(file.stat().st_size for file in next(tmp_path.iterdir()).iterdir())
     trim(tmp_path, limit=2 * size)
+    assert kept() == 2
     calls = []
-    for key in ["new", "old", "oldest"]:
-        cache.parts([key], 1, counted(calls))
-    assert len(calls) == 1
+    read(cache, ["new"], 1, counted(calls))
+    read(cache, ["old"], 1, counted(calls))
+    assert calls == []
+    trim(tmp_path, limit=1)
+    assert kept() == 2

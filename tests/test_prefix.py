@@ -9,9 +9,10 @@ from training import context_of
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from seedband import tasks
+from seedband.errors import UsageError
 from seedband.feature_cache import FeatureCache, rows_key
 from seedband.networks import Network, pooled
-from seedband.prefix import freeze_prefix
+from seedband.prefix import freeze_prefix, still_prefix
 from seedband.records import SeedRun
 from seedband.seeding import streams
 from seedband.trainers import forward, lora
@@ -59,7 +60,9 @@ def network_of(model):
 
 
 def frozen(model, lesson, *, drop_out=False, cache=None, emit=silent):
-    return freeze_prefix(network_of(model), lesson, CPU, cache or FeatureCache(), ["key"], emit, drop_out=drop_out)
+    if not drop_out:
+        still_prefix(network_of(model), lesson, CPU)
+    return freeze_prefix(network_of(model), lesson, CPU, cache or FeatureCache(), ["key"], emit)
 
 
 def test_replayed_layers_say_what_the_layers_say(context):
@@ -84,6 +87,33 @@ def test_layers_that_drop_out_are_run_each_time_unless_the_recipe_says_otherwise
     assert frozen(model, lesson, drop_out=True) is None
     assert all(module.training for module in model.modules())
     assert frozen(model, lesson, drop_out=False) is not None
+
+
+@pytest.mark.parametrize(
+    ("targets", "still"),
+    [
+        (("layer.1.attention.self.query",), {"embeddings", "layer.0"}),
+        (("layer.0.attention.self.query", "layer.1.attention.self.query"), {"embeddings"}),
+        (("pooler.dense",), {"embeddings", "layer.0", "layer.1"}),
+        (("word_embeddings",), set()),
+    ],
+)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_all_below_the_first_trained_layer_is_as_in_scoring_where_the_recipe_says_so(
+    tiny_recipe, tmp_path, monkeypatch, targets, still, precision
+):
+    """In every precision, and whether or not there is a layer to replay."""
+    given = without_dropout(with_targets(context_of(tiny_recipe), targets))
+    given = replace(given, recipe=replace(given.recipe, train=replace(given.recipe.train, precision=precision)))
+    seen = []
+    monkeypatch.setattr(lora, "fit", lambda _, trainable, *rest: seen.append(trainable.module))
+    run = SeedRun(0, streams(0, ["init", "order", "dropout"]), str(tmp_path))
+    with pytest.raises(AttributeError):  # nothing was trained
+        next(iter(lora.train(given, [run], silent)))
+    for name, module in seen[0].named_modules():
+        if isinstance(module, torch.nn.Dropout):
+            below = any(f"{place}." in name for place in still)
+            assert module.training != below, name
 
 
 @pytest.mark.parametrize("target", ["layer.0.attention.self.query", "embeddings.word_embeddings"])
@@ -119,9 +149,9 @@ def test_training_on_a_replayed_prefix_is_training_on_the_whole_model(context, t
         assert torch.allclose(tensors["replayed"][name], tensor, atol=1e-4), name
 
 
-def calmed(model, *given, **how):
+def calmed(*given):
     """Frozen layers in eval mode, and run each time."""
-    prefix = freeze_prefix(model, *given, **how)
+    prefix = freeze_prefix(*given)
     assert prefix is not None
     prefix.restore()
 
@@ -168,13 +198,18 @@ def test_what_is_trained_may_be_read_without_its_module_being_called(tiny_recipe
     assert frozen(model, lesson) is None
 
 
-def test_a_network_that_leaves_layers_out_in_training_is_left_as_it_is(tiny_recipe):
+def test_of_a_network_that_leaves_layers_out_in_training_nothing_is_replayed_and_nothing_is_known_to_lie_below(
+    tiny_recipe,
+):
     _, lesson = built(context_of(tiny_recipe))
-    model = classifier("roberta")
-    assert frozen(model, lesson) is not None
-    dropping = classifier("roberta")
+    model = classifier("roberta", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    assert frozen(model, lesson, drop_out=True) is not None
+    dropping = classifier("roberta", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     dropping.roberta.encoder.layerdrop = 0.1
-    assert frozen(dropping, lesson) is None
+    assert frozen(dropping, lesson, drop_out=True) is None
+    with pytest.raises(UsageError, match=r"train\.frozen_dropout") as refused:
+        still_prefix(network_of(dropping), lesson, CPU)
+    assert refused.value.hint == "leave frozen_dropout out: all layers drop out then"
 
 
 def test_states_that_would_take_too_much_are_computed_each_time_and_that_is_told(context, monkeypatch):
@@ -194,7 +229,7 @@ def test_a_pooled_backbone_is_replayed(tiny_recipe):
     rows = list(range(12))
     with torch.no_grad():
         whole = network.forward(lesson.batch(rows, CPU))
-        prefix = freeze_prefix(network, lesson, CPU, FeatureCache(), [], silent, drop_out=True)
+        prefix = freeze_prefix(network, lesson, CPU, FeatureCache(), [], silent)
         assert prefix is not None
         assert torch.allclose(network.forward(prefix.batch(rows, CPU)), whole, atol=1e-5)
 

@@ -199,7 +199,8 @@ def row_key(epoch: int, item: str) -> str:
 def draw_kept(sizes: Sequence[int], p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """Which elements are kept, as one row of booleans: for every seed as many as its size says, one behind the other.
 
-    A shorter mask is the beginning of a longer one of its seed, so that padding does not change it.
+    On a CPU a shorter mask is the beginning of a longer one of its seed, so that padding does not change it; on a GPU
+    the length decides which thread draws which element.
     """
     kept = torch.empty(sum(sizes), dtype=torch.bool, device=generator.device)
     for part, seed in zip(torch.split(kept, list(sizes)), seeds, strict=True):

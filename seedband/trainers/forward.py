@@ -1,6 +1,6 @@
 """The forward pass of training: the one place where levers are put on a network, each only where it says the same.
 
-Layers that nothing trains are replayed, tokens that nobody reads are left out, padding is not computed.
+Layers that nothing trains are replayed; on a CPU tokens that nobody reads are left out, and padding is not computed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from seedband.feature_cache import rows_key
 from seedband.first_token import keep_first_token
 from seedband.networks import Network
 from seedband.packing import Layout, pack_rows
-from seedband.prefix import freeze_prefix
+from seedband.prefix import freeze_prefix, still_prefix
 from seedband.tasks import Lesson
 from seedband.trainers import Report, TrainContext
 
@@ -27,7 +27,10 @@ class Forward:
         lesson: The rows that it is trained on.
         context: What they are trained with.
         report: Told of a lever that would take too much memory.
-        drop_out: Whether layers that nothing trains drop out.
+        drop_out: Whether layers below the first that is trained drop out.
+
+    Raises:
+        UsageError: They shall not, and cannot be told.
 
     Attributes:
         layout: Where the tokens of the batch at hand lie.
@@ -46,13 +49,16 @@ class Forward:
         self._network, self._lesson, self._device = network, lesson, torch.device(context.device)
         self.layout, section = Layout(), context.recipe.train
         with _drawn_alike(heads):
+            if not drop_out:
+                still_prefix(network, lesson, self._device)
             if section.precision == "fp32":  # in half precision what is kept would not be what is computed
                 key, kept = rows_key(context.scoring, context.items), context.features
-                known = freeze_prefix(network, lesson, self._device, kept, key, report, drop_out=drop_out)
+                known = freeze_prefix(network, lesson, self._device, kept, key, report)
                 self._lesson = known or lesson
+            if context.device != "cpu":
+                return  # a GPU waits for calls, not for tokens, and draws another mask where it is shorter
             keep_first_token(network, self._lesson, self._device, self.layout)
-            # A GPU waits for calls, not for tokens; what is computed again in a backward pass knows no layout.
-            if context.device == "cpu" and not section.gradient_checkpointing:
+            if not section.gradient_checkpointing:  # what is computed again in a backward pass knows no layout
                 pack_rows(network, self._lesson, self._device, self.layout)
 
     def loss(self, rows: Sequence[int]) -> torch.Tensor:

@@ -25,7 +25,7 @@ from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.journal import Course, Named
 from seedband.trainers.loop import Trainable, fit
-from seedband.trainers.stack import Drawn, Fixed, fit_stack
+from seedband.trainers.stack import Drawn, Fixed, fit_stack, stack_size
 
 #: Rows of which features are computed in one forward pass.
 FEATURE_BATCH = 64
@@ -94,19 +94,22 @@ class _Stacked:
     features: torch.Tensor
 
     def train(self, runs: Sequence[SeedRun], report: Report) -> Iterator[_Trained]:
-        started = time.monotonic()
         fixed = Fixed(
             self.features, self.targets.to(self.features.device), self.head.name, self.head.dropout, self.head.rate
         )
-        heads, initializers = [], {}
-        for run in runs:
-            initializers[run.seed] = _draw(self.new, run, self.context, self.network)
-            layer = self.head.layer
-            bias = None if layer.bias is None else layer.bias.detach().clone()
-            heads.append(Drawn(run, layer.weight.detach().clone(), bias))
-        for done in list(fit_stack(self.context, fixed, heads, report)):
-            seconds = (time.monotonic() - started) / len(runs)
-            yield _Trained(done.run, done.course, initializers[done.run.seed], done.tensors, seconds)
+        layer, section = self.head.layer, self.context.recipe.train
+        size = stack_size(layer.weight, section, len(self.targets), biased=layer.bias is not None)
+        for start in range(0, len(runs), size):
+            started, stack = time.monotonic(), runs[start : start + size]
+            initializers, heads = {}, []
+            for run in stack:
+                initializers[run.seed] = _draw(self.new, run, self.context, self.network)
+                bias = None if layer.bias is None else layer.bias.detach().clone()
+                heads.append(Drawn(run, layer.weight.detach().clone(), bias))
+            fitted = list(fit_stack(self.context, fixed, heads, report))
+            seconds = (time.monotonic() - started) / len(stack)
+            for done in fitted:
+                yield _Trained(done.run, done.course, initializers[done.run.seed], done.tensors, seconds)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
-from seedband.records import SeedRun
+from seedband.records import SeedRun, TrainSection
 from seedband.seeding import derive
 from seedband.trainers import Report, TrainContext
 from seedband.trainers.dropout import draw_kept, row_key
@@ -27,6 +27,8 @@ from seedband.trainers.steps import Step
 ALIGN = 16
 #: Heads that are stepped together: with their moments they stay in a processor's cache.
 MAX_STACK = 16
+#: What weights, gradients and moments of a stack take at most, where heads are large.
+MAX_STACK_BYTES = 256 * 1024**2
 #: How often a seed tells how far it is, over a run.
 TOLD = 20
 
@@ -82,19 +84,58 @@ class _Views:
 
 
 def fit_stack(context: TrainContext, fixed: Fixed, heads: Sequence[Drawn], report: Report) -> Iterator[Fitted]:
-    """Train heads side by side.
+    """Train heads side by side: no more than `stack_size`.
 
     Seeds that a kill left at different steps are trained in stacks of their own.
     """
     with ExitStack() as opened:
         seats = [_seat(context, fixed, head, report, opened) for head in heads]
         for done in sorted({seat.journal.done for seat in seats}):
-            level = [seat for seat in seats if seat.journal.done == done]
-            # Several threads, and a GPU, may share a stack out otherwise than one head.
-            alike = torch.get_num_threads() == 1 and fixed.features.device.type == "cpu"
-            size = MAX_STACK if alike else 1
-            for start in range(0, len(level), size):
-                yield from _train(context, fixed, level[start : start + size])
+            yield from _train(context, fixed, [seat for seat in seats if seat.journal.done == done])
+
+
+def stack_size(weight: torch.Tensor, section: TrainSection, n_rows: int, *, biased: bool) -> int:
+    """How many heads are stepped together: one wherever that would not give each the bits that it has alone.
+
+    Args:
+        weight: Of one of them, shape (classes, width).
+        section: How they are trained.
+        n_rows: Training rows.
+        biased: Whether they have biases.
+    """
+    # Several threads, and a GPU, may share a stack out otherwise than one head.
+    if torch.get_num_threads() > 1 or weight.device.type != "cpu":
+        return 1
+    size = min(MAX_STACK, MAX_STACK_BYTES // (4 * weight.nbytes))  # with gradient and two moments
+    return size if size > 1 and _alike(weight.shape, section, size, n_rows, biased=biased) else 1
+
+
+def _alike(shape: torch.Size, section: TrainSection, size: int, n_rows: int, *, biased: bool) -> bool:
+    """Whether heads take a step together as each does alone: a library may multiply many otherwise than one."""
+    classes, width = shape
+    drawn = torch.Generator().manual_seed(0)
+    n = min(section.batch_size * section.gradient_accumulation, n_rows)
+    features = torch.randn(size, n, width, generator=drawn)
+    targets = torch.randint(classes, (size, n), generator=drawn)
+    weights = torch.randn(size, classes, width, generator=drawn)
+
+    def stepped(seeds: range) -> _Stack:
+        stack = _Stack(len(seeds), shape, features.device, section, biased=biased)
+        for index, seed in enumerate(seeds):
+            stack.part(stack.weight, index).copy_(weights[seed])
+        with torch.no_grad():
+            stack.differentiate(features[seeds.start : seeds.stop], targets[seeds.start : seeds.stop])
+            stack.optimizer.step()
+        return stack
+
+    for number in {2, size}:
+        together = stepped(range(number))
+        for seed in {0, number // 2, number - 1}:
+            alone = stepped(range(seed, seed + 1))
+            pairs = (alone.weight[0], together.weight[seed]), (alone.bias[0], together.bias[seed])
+            if not all(torch.equal(*pair) for pair in pairs):
+                return False
+    return True
 
 
 @dataclass
@@ -133,24 +174,20 @@ def _often(steps: int) -> int:
 class _Stack:
     """Weights, biases and moments of some seeds, padded; each seed's own tensors are views of them."""
 
-    def __init__(self, seats: Sequence[_Seat], section: Any) -> None:
-        first = seats[0].head
-        self.classes, self.width = first.weight.shape
+    def __init__(self, n: int, shape: torch.Size, device: torch.device, section: TrainSection, *, biased: bool) -> None:
+        (self.classes, self.width), self.biased = shape, biased
         rows, columns = _padded(self.classes), _padded(self.width)
-        device = first.weight.device
-        self.weight = torch.zeros(len(seats), rows, columns, device=device)
-        self.bias = torch.zeros(len(seats), rows, device=device)
-        self.biased = first.bias is not None
+        self.weight = torch.zeros(n, rows, columns, device=device)
+        self.bias = torch.zeros(n, rows, device=device)
         self.weight.grad, self.bias.grad = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
         self.optimizer = adamw([self.weight], [self.bias], section, fused=True)
-        self._seat(seats)
 
     def part(self, stacked: torch.Tensor, index: int) -> torch.Tensor:
         """One seed's part of the weights or of the biases, or of their moments."""
         own = stacked[index, : self.classes]
         return own[:, : self.width] if own.dim() > 1 else own
 
-    def _seat(self, seats: Sequence[_Seat]) -> None:
+    def seat(self, seats: Sequence[_Seat]) -> None:
         """Bring in what every seed has; from here on its tensors lie in the stack."""
         stacks = (self.weight, self.bias)
         for stacked in stacks:
@@ -169,10 +206,43 @@ class _Stack:
                         moment.copy_(left[name])
                 seat.views.state[parameter] = {"step": state["step"], **moments}
 
+    def differentiate(self, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Gradients of every seed's mean cross-entropy; returns that of each row, shape (seeds, rows).
+
+        The gradient by the logits is what softmax says less what is true.
+
+        Args:
+            features: What the heads read, shape (seeds, rows, width).
+            targets: Class of each row, shape (seeds, rows).
+        """
+        n, features = features.shape[1], functional.pad(features, (0, self.weight.shape[2] - self.width))
+        targets = targets.unsqueeze(2)
+        products = torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
+        logits = products[:, :, : self.classes]
+        found = -torch.log_softmax(logits, 2).gather(2, targets).squeeze(2)
+        wrong = torch.zeros_like(products)
+        wrong[:, :, : self.classes] = torch.softmax(logits, 2).scatter_add_(
+            2, targets, torch.full_like(found, -1.0).unsqueeze(2)
+        )
+        wrong.div_(n)
+        weight, bias = self.gradients()
+        torch.bmm(wrong.transpose(1, 2), features, out=weight)
+        if self.biased:
+            torch.bmm(wrong.new_ones(len(features), 1, n), wrong, out=bias.unsqueeze(1))
+        return found
+
+    def gradients(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of the weights and of the biases."""
+        weight, bias = self.weight.grad, self.bias.grad
+        assert weight is not None
+        assert bias is not None
+        return weight, bias
+
 
 def _train(context: TrainContext, fixed: Fixed, seats: Sequence[_Seat]) -> Iterator[Fitted]:
-    section = context.recipe.train
-    stack = _Stack(seats, section)
+    section, first = context.recipe.train, seats[0].head
+    stack = _Stack(len(seats), first.weight.shape, first.weight.device, section, biased=first.bias is not None)
+    stack.seat(seats)
     schedule = schedule_of(stack.optimizer, section, seats[0].journal.total, seats[0].journal.done)
     masks = _Masks(context, fixed, seats)
     ended: dict[int, Fitted] = {}
@@ -208,33 +278,15 @@ def _fitted(seat: _Seat) -> Fitted:
 def _gradients(
     fixed: Fixed, stack: _Stack, masks: "_Masks", steps: Sequence[Step], max_norm: float
 ) -> tuple[list[float], list[float]]:
-    """Gradients of one step, clipped for each seed; returns every seed's mean loss and norm before clipping.
-
-    Of cross-entropy the gradient by the logits is what softmax says less what is true.
-    """
+    """Gradients of one step, clipped for each seed; returns every seed's mean loss and norm before clipping."""
     rows = torch.tensor([step.rows for step in steps], device=fixed.features.device)
-    features = functional.pad(masks.drop(fixed.features[rows], steps), (0, stack.weight.shape[2] - stack.width))
-    targets = fixed.targets[rows].unsqueeze(2)
-    products = torch.baddbmm(stack.bias.unsqueeze(1), features, stack.weight.transpose(1, 2))
-    logits = products[:, :, : stack.classes]
-    found = -torch.log_softmax(logits, 2).gather(2, targets).squeeze(2)
-    n = rows.shape[1]
-    wrong = torch.zeros_like(products)
-    wrong[:, :, : stack.classes] = torch.softmax(logits, 2).scatter_add_(
-        2, targets, torch.full_like(found, -1.0).unsqueeze(2)
-    )
-    wrong.div_(n)
-    weight, bias = stack.weight.grad, stack.bias.grad
-    assert weight is not None
-    assert bias is not None
-    torch.bmm(wrong.transpose(1, 2), features, out=weight)
-    if stack.biased:
-        torch.bmm(wrong.new_ones(len(steps), 1, n), wrong, out=bias.unsqueeze(1))
+    found = stack.differentiate(masks.drop(fixed.features[rows], steps), fixed.targets[rows])
+    weight, bias = stack.gradients()
     norms = [math.hypot(float(weight[index].norm()), float(bias[index].norm())) for index in range(len(steps))]
     scales = [min(1.0, max_norm / (norm + 1e-6)) for norm in norms]
     for gradient in (weight, bias):
         gradient.mul_(torch.tensor(scales, device=gradient.device).reshape(-1, *[1] * (gradient.dim() - 1)))
-    return [math.fsum(row) / n for row in found.tolist()], norms
+    return [math.fsum(row) / rows.shape[1] for row in found.tolist()], norms
 
 
 class _Masks:

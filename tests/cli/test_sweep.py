@@ -1,6 +1,7 @@
 """`seedband sweep` through the real command line, on the tiny model."""
 
 import json
+import os
 import shutil
 
 import pandas as pd
@@ -275,6 +276,20 @@ def test_band_path_that_is_a_folder_is_told_before_training(tiny):
     done = run_cli("sweep", "--seeds", "2", "--band", "base", cwd=tiny.folder)
     assert done.code == 2
     assert not tiny.runs.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions of this kind")
+def test_a_cache_that_others_can_write_is_left_alone_and_that_is_told(tiny, tmp_path):
+    folder = tmp_path / "cache" / "features"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    tiny.config.write_text(recipe_text(train_method='"head"', train_epochs="4", train_learning_rate="5e-2"))
+    given = {"SEEDBAND_CACHE_DIR": str(folder.parent)}
+    done = run_cli("sweep", "--seeds", "2", "--out", "runs", cwd=tiny.folder, env=given)
+    assert done.code == 0, done.err
+    assert " ".join(done.err.split()).count("can be written by other users: nothing is kept there, nor read") == 1
+    assert "set SEEDBAND_CACHE_DIR to another folder" in " ".join(done.err.split())
+    assert not list(folder.iterdir())
 
 
 def test_base_without_a_tokenizer_is_told_before_training(tiny):

@@ -15,7 +15,7 @@ from seedband import load_band
 from seedband.folders import read_run
 from seedband.records import SeedRun
 from seedband.seeding import streams
-from seedband.trainers import forward, head
+from seedband.trainers import forward, head, stack
 
 
 def test_head_folder_holds_the_new_tensors_only(tiny_heads):
@@ -40,6 +40,19 @@ def test_a_seed_alone_equals_the_same_seed_in_a_group(tiny_heads, tmp_path):
     alone, grouped = read_run(tmp_path / "alone" / "seed-2"), read_run(tiny_heads.runs / "seed-2")
     assert alone.witnesses == grouped.witnesses
     assert alone.evaluations == grouped.evaluations
+
+
+def test_heads_are_kept_as_soon_as_those_of_their_stack_are_trained(tiny_recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(stack, "MAX_STACK", 2)
+    runs = []
+    for seed in range(4):
+        (tmp_path / str(seed)).mkdir()
+        runs.append(SeedRun(seed, streams(seed, ["init", "order", "dropout"]), str(tmp_path / str(seed))))
+    trained = head.train(context_of(tiny_recipe, method="head"), runs, lambda *_: None)
+    assert [next(trained).run.seed for _ in range(2)] == [0, 1]
+    assert [(tmp_path / str(seed) / "head.safetensors").exists() for seed in range(4)] == [True, True, False, False]
+    assert not any((tmp_path / "2").iterdir())
+    assert [done.run.seed for done in trained] == [2, 3]
 
 
 def test_head_is_checked_like_any_checkpoint(tiny_heads):

@@ -10,8 +10,9 @@ from training import make_context
 
 from seedband.records import SeedRun
 from seedband.seeding import streams
+from seedband.trainers import stack
 from seedband.trainers.loop import Trainable, fit
-from seedband.trainers.stack import MAX_STACK, Drawn, Fixed, fit_stack
+from seedband.trainers.stack import MAX_STACK, Drawn, Fixed, fit_stack, stack_size
 
 ROWS, ALL = 30, ["init", "order", "dropout"]
 
@@ -66,10 +67,36 @@ def test_a_stack_trains_as_the_shared_loop_does(tmp_path, bias, section):
     named = list(model.named_parameters())
     course = fit(context, Trainable(model, loss, len, named, named), head.run, lambda *_: None)
     assert ours.course.steps == course.steps
-    for witness in ("init", "order", *([] if "gradient_accumulation" in section else ["dropout"])):
+    for witness in ("init", "order", "dropout"):
         assert ours.course.witnesses[witness] == course.witnesses[witness]
     for name, parameter in named:
         assert torch.allclose(ours.tensors[name], parameter, atol=1e-5)
+
+
+def size_of(classes, width, **section):
+    context = make_context(**section)
+    return stack_size(torch.zeros(classes, width), biased=True, section=context.recipe.train, n_rows=ROWS)
+
+
+def test_heads_are_stacked_as_far_as_memory_goes(monkeypatch):
+    assert size_of(12, 64) == MAX_STACK
+    monkeypatch.setattr(stack, "MAX_STACK_BYTES", 5 * 16 * 12 * 64)
+    assert size_of(12, 64) == 5
+    monkeypatch.setattr(stack, "MAX_STACK_BYTES", 1)
+    assert size_of(12, 64) == 1
+
+
+def test_where_products_of_many_seeds_round_otherwise_than_those_of_one_none_are_stacked(monkeypatch):
+    """As a library may that shares batched products out among threads, whatever torch says of threads."""
+    batched = torch.baddbmm
+    off = torch.tensor(1 + 2**-20)
+    monkeypatch.setattr(torch, "baddbmm", lambda *given: batched(*given) * (off if len(given[1]) > 1 else 1.0))
+    assert size_of(12, 64) == 1
+
+
+def test_with_several_threads_none_are_stacked(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert size_of(12, 64) == 1
 
 
 def test_without_dropout_there_is_no_dropout_witness(tmp_path):
