@@ -5,7 +5,6 @@ Jobs that need the same at one time share the work: a part that another job comp
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -123,7 +122,8 @@ def trim(folder: Path, limit: int = MAX_KEPT_BYTES) -> None:
     What was used within the last hour stays: a job at work may need it again, or be filling it.
     """
     with suppress(OSError):
-        kept, now = 0, time.time()
+        os.utime(folder)
+        kept, now = 0, folder.stat().st_mtime  # by the clock that uses are told by
         for used, place in sorted(((path.stat().st_mtime, path) for path in folder.iterdir()), reverse=True):
             kept += sum(file.stat().st_size for file in place.iterdir())
             if kept > limit and now - used > IN_USE:

@@ -1,6 +1,8 @@
 """A tiny recipe on a tiny encoder, swept once for the whole session; tests copy what they change."""
 
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +24,14 @@ def _cache(shared_folder: Path) -> Iterator[None]:
     """No test reads what a user's own work left in the cache, and none adds to it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEEDBAND_CACHE_DIR", str(shared_folder / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _activated() -> Iterator[None]:
+    """Scripts are run by the `python` of the environment under test, whichever comes first on the PATH of who tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         yield
 
 

@@ -40,7 +40,13 @@ def run_pages():
 @pytest.mark.parametrize("page", VERBATIM)
 def test_a_page_shows_what_its_commands_print(page, run_pages, tmp_path):
     text = (DOCS / page).read_text(encoding="utf-8")
-    assert run_pages.reprinted(text, tmp_path) == text
+    assert on_any_processor(run_pages.reprinted(text, tmp_path)) == on_any_processor(text)
+
+
+def on_any_processor(text):
+    """Without the last digits, and the hashes of them, that hang on a processor's instructions."""
+    text = re.sub(r"^(│ (?:losses|final|predictions) ).*", r"\1", text, flags=re.MULTILINE)
+    return re.sub(r"(\.\d{6})\d+", r"\1", text)
 
 
 def test_a_page_that_shows_something_else_is_found(run_pages, tmp_path):
