@@ -66,7 +66,8 @@ def test_no_report_takes_the_place_of_what_the_call_reads(tmp_path):
 
 
 def test_a_report_replaces_a_report_of_its_kind_and_nothing_else(tmp_path):
-    assert reports.write(told(0.88, 0), every_kind(tmp_path)) == (told(0.88, 0), [])
+    report = told(0.88, 0)
+    assert reports.write(report, every_kind(tmp_path)) == (report, [])
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "pipe")
     for kind, path in every_kind(tmp_path):
