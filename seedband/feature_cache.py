@@ -51,7 +51,8 @@ class FeatureCache:
     ) -> "Iterator[tuple[int, torch.Tensor]]":
         """All parts of some features, each with its number, as they come.
 
-        A part is read, computed, or waited for while another job computes it.
+        A part is read, computed, or waited for while another job computes it. The last come first: rows are ordered by
+        length, and jobs that share the work end together where the least of it is left to the end.
 
         Args:
             key: What they depend on.
@@ -65,7 +66,7 @@ class FeatureCache:
         size = -(-n // MAX_FILES)
         left = {number: range(number * size, min((number + 1) * size, n)) for number in range(-(-n // size))}
         for wait in (0, MAX_WAIT):
-            for number, share in list(left.items()):
+            for number, share in reversed(list(left.items())):
                 parts = _share(place / f"{number}.safetensors", share, compute, wait)
                 if parts is not None:
                     yield from zip(share, parts, strict=True)

@@ -1,6 +1,8 @@
 """The process that imports once: what forbids it to fork."""
 
+import os
 import re
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -39,3 +41,28 @@ def test_a_system_that_does_not_tell_forbids_forking(monkeypatch):
 
     monkeypatch.setattr("os.pidfd_open", refuse)
     assert "does not tell what forking takes: [Errno 38]" in why_not()
+
+
+def test_a_fork_ends_with_all_that_a_python_process_does_at_its_end(tmp_path):
+    script = tmp_path / "ends.py"
+    script.write_text(
+        """
+import atexit, ctypes, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from seedband.launcher import leave
+
+def slow(word):
+    time.sleep(0.2)
+    print(word)
+
+atexit.register(print, "registered")
+threading.Thread(target=slow, args=["thread"]).start()
+ThreadPoolExecutor(1).submit(slow, "pool")
+ctypes.CDLL(None).printf(b"library\\n")
+leave(7)
+"""
+    )
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    ended = subprocess.run([sys.executable, script], env=buffered, capture_output=True, text=True, check=False)
+    assert ended.returncode == 7
+    assert sorted(ended.stdout.split()) == ["library", "pool", "registered", "thread"]
