@@ -1,5 +1,6 @@
 """Folders of sweeps: where a run lies, what it left on record, and what makes two runs one recipe."""
 
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -303,22 +304,33 @@ def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
     """All seeds in one long table: seed, item, slice columns, label, prediction, evaluator, score."""
     import pandas as pd
 
-    parts = []
+    alike: defaultdict[tuple[str, ...], list[pd.DataFrame]] = defaultdict(list)
     for run in runs:
-        if not run.evaluations:
-            continue
-        items = read_items(run).drop(columns=[*PREDICTED, "slice:label"], errors="ignore")
-        scored = [name for name in items.columns if name.startswith("score:")]
-        kept = [name for name in items.columns if not name.startswith("score:")]
-        long = items.melt(id_vars=kept, value_vars=scored, var_name="evaluator", value_name="score")
-        long["evaluator"] = long["evaluator"].str.removeprefix("score:")
-        long.insert(0, "seed", run.seed)
-        parts.append(long.rename(columns=lambda name: name.removeprefix("slice:")))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        if run.evaluations:
+            items = read_items(run, without={*PREDICTED, "slice:label"})
+            items.insert(0, "seed", run.seed)
+            alike[tuple(items.columns)].append(items)
+    if not alike:
+        return pd.DataFrame()
+    # Seeds are melted together: pandas takes as long for one as for a hundred.
+    parts = [_melted(pd.concat(tables, ignore_index=True)) for tables in alike.values()]
+    return pd.concat(parts, ignore_index=True).sort_values("seed", kind="stable", ignore_index=True)
 
 
-def read_items(run: Run) -> "pd.DataFrame":
+def _melted(items: "pd.DataFrame") -> "pd.DataFrame":
+    scored = [name for name in items.columns if name.startswith("score:")]
+    kept = [name for name in items.columns if not name.startswith("score:")]
+    long = items.melt(id_vars=kept, value_vars=scored, var_name="evaluator", value_name="score")
+    long["evaluator"] = long["evaluator"].str.removeprefix("score:")
+    return long.rename(columns=lambda name: name.removeprefix("slice:"))
+
+
+def read_items(run: Run, *, without: Container[str] = ()) -> "pd.DataFrame":
     """items.parquet of a run, which must be the one that its record names.
+
+    Args:
+        run: Whose.
+        without: Columns that are left out.
 
     Raises:
         Refused: It is not there, is another one, or holds no items as scoring writes them.
@@ -326,7 +338,7 @@ def read_items(run: Run) -> "pd.DataFrame":
     path = run.folder / ITEMS
     if not path.is_file() or store.file_sha256(path) != run.record.get("items_sha256"):
         raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
-    return read_table(path)
+    return read_table(path, without=without)
 
 
 def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:

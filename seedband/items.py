@@ -1,6 +1,6 @@
 """items.parquet: what a checkpoint predicted for every item, and how every evaluator scored it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,12 @@ def _as_column(values: Any) -> Any:
     return pa.ListArray.from_arrays(np.arange(0, (n_items + 1) * n, n, dtype=np.int32), pa.array(values.ravel()))
 
 
-def read_table(path: Path) -> "pd.DataFrame":
+def read_table(path: Path, *, without: Container[str] = ()) -> "pd.DataFrame":
     """items.parquet; the size that it will have in memory is known before it is read.
+
+    Args:
+        path: The file.
+        without: Columns that are left out.
 
     Raises:
         Refused: Too large, or no items as scoring writes them.
@@ -80,9 +84,10 @@ def read_table(path: Path) -> "pd.DataFrame":
             if strange or ITEM_COLUMNS - set(names) or len(set(names)) < len(names):
                 found = brief(strange or sorted(names))
                 raise Refused(f"{path}: found columns {found}, expected those of items as scoring writes them")
-        table = _read_bounded(path, fields)
+        table = _read_bounded(path, [field for field in fields if field.name not in without])
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(f"{path}: cannot be read as Parquet: {error}") from error
+    names = table.column_names
     holes = [name for name in names if not name.startswith("score:") and table[name].null_count]
     if not holes and "logits" in names and compute.list_flatten(table["logits"]).null_count:
         holes = ["logits"]
@@ -117,9 +122,10 @@ def _read_bounded(path: Path, fields: "Sequence[pa.Field]") -> "pa.Table":
     from pyarrow import parquet
 
     texts = [field.name for field in fields if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    size, batches = 0, []
+    names, size, batches = [field.name for field in fields], 0, []
     with parquet.ParquetFile(path, read_dictionary=texts) as file:
-        for batch in file.iter_batches():
+        for found in file.iter_batches(columns=names):
+            batch = found.select(names)  # a name with a dot brings what begins with it along
             size += sum(_unpacked_bytes(column) for column in batch.columns)
             _check_bytes(path, size)
             batches.append([_unpacked(column, field.type) for column, field in zip(batch.columns, fields, strict=True)])
