@@ -23,6 +23,12 @@ PADDED_ROWS = "pack_rows = lambda *_: False"
 ALL_TOKENS = 'keep_first_token = lambda *_: ""'
 SCORED_WHOLE = "Scorer._above_the_base = lambda *_: None"
 NO_FORK = "may_fork = lambda job: False"
+#: The launcher imports the worker before it tells the garbage collector to rest.
+TIDY = """
+import gc
+gc.disable, _main = lambda: None, main
+main = lambda arguments: sys.exit(_main(arguments))
+"""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,11 @@ LEVERS: Mapping[str, Lever] = {
         "jobs are forked from a process that has imported all",
         "last-two-4-jobs-2",
         patches={"seedband.executors.local": {"may_fork": NO_FORK}},
+    ),
+    "untidied": Lever(
+        "imports without garbage collection, forks that end without taking their modules apart",
+        "head-4",
+        patches={"seedband.worker": {"main": TIDY}},
     ),
     "rows-packed": Lever(
         "rows of a batch are packed without padding",
