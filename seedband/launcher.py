@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
 def _import_libraries() -> None:
     given = os.environ.get(ALLOCATOR)
     os.environ[ALLOCATOR] = "background_thread:false" + ("" if given is None else f",{given}")
-    gc.disable()  # next to nothing of what imports make is garbage, and looking for it takes an eighth of their time
+    gc.disable()  # next to nothing of what imports make is garbage, and looking for it takes long
     for method in trainers.BUILT_IN.values():
         importlib.import_module(method.module)
     for kind in tasks.BUILT_IN.values():
@@ -208,7 +208,7 @@ def _be_job(order: Order, launcher: int, environment: Mapping[str, str]) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End as Python does, but for taking apart what was imported: half a second, in which nothing happens.
+    """End as Python does, but for taking apart what was imported, which takes long and is of no use.
 
     Threads are waited for, what was registered for the end is called, and what was printed is written, as
     `multiprocessing` does at the end of its children.
