@@ -312,7 +312,7 @@ def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
             alike[tuple(items.columns)].append(items)
     if not alike:
         return pd.DataFrame()
-    # Seeds are melted together: pandas takes as long for one as for a hundred.
+    # Seeds are melted together: of a call on one seed's items most is not about their number.
     parts = [_melted(pd.concat(tables, ignore_index=True)) for tables in alike.values()]
     return pd.concat(parts, ignore_index=True).sort_values("seed", kind="stable", ignore_index=True)
 

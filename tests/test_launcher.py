@@ -1,4 +1,4 @@
-"""The process that imports once: what forbids it to fork."""
+"""The process that imports once: what forbids it to fork, and how its forks end."""
 
 import os
 import re
