@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import store
+from seedband import store, units
 from seedband.errors import Refused, UsageError
 from seedband.evidence import (
     DEFAULT_ALPHA,
@@ -79,11 +79,13 @@ class Band:
         seeds: Sequence[int] = (),
         tolerance: float | None = None,
         pair_floors: Mapping[str, float] | None = None,
+        same_evaluators: bool = False,
     ) -> Verdict:
         """Judge the candidate seeds of one recipe.
 
         Args:
-            scores: For every metric of the band, one score per candidate seed in the order trained.
+            scores: For every metric of the band, one score per candidate seed in the order trained. Metrics that the
+                band lacks are left out.
             rule: Another rule than the band's.
             alpha: Another level than the band's, from .001 to .2.
             failure: Why a candidate failed to train, if one did: a fail, whatever the scores.
@@ -91,10 +93,11 @@ class Band:
             tolerance: For rule `paired`, the drop of the primary metric that nobody minds, in its unit and >= 0; one
                 standard deviation of the band unless said, as for every other metric.
             pair_floors: For rule `paired`, the smallest standard deviation of a difference that the items allow.
+            same_evaluators: The band's own evaluators made the scores, so that their unit is known to be the band's.
 
         Raises:
-            Refused: Other metrics than the band's, different counts of scores, NaN or infinity, seeds that the band
-                does not share.
+            Refused: A metric of the band without scores, different counts of scores, NaN or infinity, percent beside
+                fractions, seeds that the band does not share.
             UsageError: Unknown rule, alpha out of range, a tolerance that is none.
 
         Examples:
@@ -112,6 +115,8 @@ class Band:
         verdicts = {}
         for name, band in self.metrics.items():
             own, judged_at = candidates[name], level if name in self.gates else alpha
+            if not same_evaluators:
+                units.check_candidates(name, band.scores, own, higher_is_better=band.higher_is_better)
             if rule == "paired":
                 floor = (pair_floors or {}).get(name, band.resolution)
                 allowed = tolerance if name == self.primary else None
@@ -191,7 +196,8 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
         provenance: Where the scores come from; see `Band`.
 
     Raises:
-        Refused: Fewer than 2 seeds, no metric, different n, NaN or infinity, a history that is not comparable.
+        Refused: Fewer than 2 seeds, no metric, different n, NaN or infinity, percent beside fractions, a history that
+            is not comparable.
         UsageError: Unknown rule or metric, alpha out of range, several metrics and no primary.
 
     Examples:
@@ -234,6 +240,8 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
         for name, values in scores.items()
     }
     provenance = dict(provenance or {})
+    for band in metrics.values() if "signature" not in provenance else ():
+        units.check_baseline(band.name, band.scores, band.seeds, higher_is_better=band.higher_is_better)
     if history:
         _check_metrics(metrics, history)
         sources = [_source(metrics, seeds, provenance), *(_source(b.metrics, b.seeds, b.provenance) for b in history)]

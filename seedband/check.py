@@ -82,6 +82,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     if ledger_path is not None and rule == "paired":
         raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
     tolerance = valid_tolerance(tolerance, rule)
+    if ledger_path is not None:
+        ledger.check_usable(Path(ledger_path))
     reported_sweep.refuse_parts([Path(path) for path in listed])
     if len(listed) == 1 and reported_sweep.is_reported(Path(listed[0])):
         if any((data, labels, base, recipe, more_seeds, out, ledger_path)):
@@ -232,7 +234,13 @@ class _Gate:
             seeds = [candidate.seed for candidate in candidates]
             paired = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
         verdict = self.band.judge(
-            scores, rule=self.rule, alpha=self.alpha, failure=reason, tolerance=self.tolerance, **paired
+            scores,
+            rule=self.rule,
+            alpha=self.alpha,
+            failure=reason,
+            tolerance=self.tolerance,
+            same_evaluators=True,
+            **paired,
         )
         known = [candidate.baseline_seed for candidate in candidates if candidate.baseline_seed is not None]
         if known and not failed:

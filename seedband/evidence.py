@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from numbers import Integral, Real
+from typing import Any
 
 from seedband.errors import Refused, UsageError
 from seedband.stats import looks, rules
@@ -91,11 +92,11 @@ def baseline_scores(name: str, values: Sequence[float], seeds: Sequence[int]) ->
 def candidate_scores(
     scores: Mapping[str, float | Sequence[float]], expected: Collection[str]
 ) -> dict[str, tuple[float, ...]]:
-    """One score per candidate for every metric of the band; Refused for other metrics or counts."""
-    if set(scores) != set(expected):
-        missing, extra = sorted(set(expected) - set(scores)), sorted(set(scores) - set(expected))
-        raise Refused(f"metrics differ from the band's: missing {missing or 'none'}, unknown {extra or 'none'}")
-    listed = {name: list(value) if isinstance(value, Iterable) else [value] for name, value in scores.items()}
+    """One score per candidate for every metric of the band, others left out; Refused for missing ones or counts."""
+    if missing := sorted(set(expected) - set(scores)):
+        extra = sorted(set(scores) - set(expected))
+        raise Refused(f"metrics differ from the band's: missing {missing}, unknown {extra or 'none'}")
+    listed = {name: _listed(scores[name]) for name in expected}
     counts = {name: len(values) for name, values in listed.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         raise Refused(f"different counts of candidate scores: {counts}")
@@ -117,6 +118,12 @@ def seeds_of(
         if seed in healthy or list(failed).count(seed) > 1:
             raise UsageError(f"failed seed {seed} is named twice, or is one of the healthy seeds")
     return healthy
+
+
+def _listed(value: Any) -> list[Any]:
+    """Scores as a list: of one, of a list, of an array or a tensor of either."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return list(plain) if isinstance(plain, Iterable) and not isinstance(plain, str) else [plain]
 
 
 def _is_list(values: object) -> bool:

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,26 +61,28 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
     """
     whole = read_scores(path, failed)
     file = whole if seeds is None else whole.of(seeds)
-    _refuse_other_units(file)
     mistakes = [*_direction_mistakes(file.scores, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
     if primary is None and len(file.scores) > 1:
         mistakes.append(Problem("--primary", "nothing", f"the metric that gates: {', '.join(file.scores)}"))
     if mistakes:
         raise UsageError(f"{path}: {count(mistakes, 'mistake')} in what was said of it", problems=mistakes[:MAX_LISTED])
     means = {name: table for name, table in file.items.items() if _are_means(file.scores[name], table)}
-    band = fit_band(
-        file.scores,
-        alpha=alpha,
-        rule=rule,
-        primary=primary,
-        gates=gates,
-        lower_is_better=[name for name in file.scores if name in lower_is_better or _higher_is_better(name) is False],
-        items=means,
-        seeds=file.seeds,
-        failed_seeds=file.failed_seeds,
-        history=history,
-        provenance=_provenance(file, band_path),
-    )
+    with _about(path):
+        band = fit_band(
+            file.scores,
+            alpha=alpha,
+            rule=rule,
+            primary=primary,
+            gates=gates,
+            lower_is_better=[
+                name for name in file.scores if name in lower_is_better or _higher_is_better(name) is False
+            ],
+            items=means,
+            seeds=file.seeds,
+            failed_seeds=file.failed_seeds,
+            history=history,
+            provenance=_provenance(file, band_path),
+        )
     return band, (*_failure_notes(band), *_floor_notes(file, means))
 
 
@@ -99,7 +102,9 @@ def check_scores(
         Refused: Other metrics or items than the band's, NaN, duplicates, gaps.
     """
     file = read_scores(scores)
-    _refuse_other_units(file)
+    if extra := [name for name in file.scores if name not in band.metrics]:
+        text = f"{scores}: {few(extra)}: left out, for the band has {few(band.metrics)}"
+        on_event(Event("note", content={"text": text}))
     ours = band.provenance.get("items_sha256")
     if ours is not None and file.items_sha256 is not None and ours != file.items_sha256:
         raise Refused(f"{scores}: its items are not those of the band", hint="score the band's own items")
@@ -112,13 +117,8 @@ def check_scores(
             raise Refused(f"{scores}: JSON names no seeds, and rule paired compares seed by seed", hint="give a CSV")
         text = f"that the seeds of {scores} share their draws with the band's is vouched for by whoever trained them"
         on_event(Event("note", content={"text": text}))
-    return band.judge(
-        file.scores,
-        rule=chosen,
-        alpha=alpha,
-        seeds=file.seeds,
-        tolerance=tolerance,
-    )
+    with _about(scores):
+        return band.judge(file.scores, rule=chosen, alpha=alpha, seeds=file.seeds, tolerance=tolerance)
 
 
 def check_target(band_path: Path, scores_path: Path) -> None:
@@ -176,17 +176,13 @@ def _higher_is_better(metric: str) -> bool | None:
     return None if evaluator is None else evaluator.higher_is_better
 
 
-def _refuse_other_units(file: ScoreFile) -> None:
-    """Refuse scores that a built-in evaluator cannot give: percent for a share would pass every gate."""
-    for metric, scores in file.scores.items():
-        evaluator = evaluators.built_in(metric)
-        low, high = (-math.inf, math.inf) if evaluator is None else evaluator.bounds
-        for seed, score in zip(file.seeds, scores, strict=True):
-            if not low <= score <= high:
-                raise Refused(
-                    f"{file.path}: {metric} of seed {seed} is {score:.6g}, expected {low:g} to {high:g}",
-                    hint="give the scores in the metric's own unit (.86, not 86), or call the metric by another name",
-                )
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """A refusal of scores names the file that they come from."""
+    try:
+        yield
+    except Refused as error:
+        raise Refused(f"{path}: {error.message}", problems=error.problems, hint=error.hint) from error
 
 
 def _failed_mistakes(file: ScoreFile, failed: Collection[int]) -> Iterator[Problem]:

@@ -1,5 +1,7 @@
 """Jobs: train, score or probe in processes of their own, and tell what came of it."""
 
+import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,6 +17,8 @@ from seedband.initializers import LORA
 from seedband.records import Evaluation, Event, Outcome, ProbeJob, Recipe, Run, ScoreJob, TrainJob
 from seedband.worker import RUN
 
+#: Names of temporary folders begin with it.
+WORKSPACE = "seedband-work-"
 #: Stream → the witnesses that must differ between two seeds under which it varies.
 WITNESSES_OF: Mapping[str, tuple[str, ...]] = {
     "init": ("init_adapter", "init_head"),
@@ -146,16 +150,44 @@ def probe(job: ProbeJob, executor: Executor, logs: Path, on_event: OnEvent) -> N
 
 @contextmanager
 def workspace(what: str) -> Iterator[Path]:
-    """A temporary folder that is kept when the work crashed: its logs say why."""
-    work = Path(tempfile.mkdtemp(prefix=f"seedband-{what}-"))
-    try:
-        yield work
-    except WorkFailed:
-        raise
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    shutil.rmtree(work, ignore_errors=True)
+    """A temporary folder that is kept when the work crashed, for its logs say why.
+
+    One that a killed process left is removed by the next call: nobody holds the lock beside it any more.
+    """
+    from filelock import FileLock
+
+    parent = Path(tempfile.gettempdir())
+    remove_abandoned(parent)
+    work = parent / f"{WORKSPACE}{what}-{secrets.token_hex(8)}"
+    lock = work.with_name(f"{work.name}.lock")
+    with FileLock(lock):
+        work.mkdir(mode=0o700)
+        try:
+            yield work
+        except WorkFailed:
+            raise
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        else:
+            shutil.rmtree(work, ignore_errors=True)
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the workspaces of this user's killed processes."""
+    from filelock import FileLock, Timeout
+
+    for lock in parent.glob(f"{WORKSPACE}*.lock"):
+        try:
+            if lock.is_symlink() or lock.stat().st_uid != getattr(os, "getuid", int)():
+                continue
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+        except (OSError, Timeout):  # in use, or gone meanwhile
+            continue
 
 
 def check_distinct(runs: Sequence[Run], recipe: Recipe, vary: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ Without it, a pipeline that trains a suspect recipe again and checks the new che
 look, and a regression gets as many chances to pass as there are reruns.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -102,6 +103,18 @@ def opened(path: Path) -> Iterator[Ledger]:
         raise WorkFailed.from_os(error, f"write {path}") from error
     except Timeout as error:
         raise UsageError(f"{path} is in use by another process", hint=f"remove {path}.lock if there is none") from error
+
+
+def check_usable(path: Path) -> None:
+    """Find out that a ledger can be read and written before hours of scoring rest on it.
+
+    Raises:
+        Refused, UsageError, WorkFailed: As `opened`, or its folder or the file cannot be written.
+    """
+    with opened(path):
+        target = path.resolve()
+        if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+            raise WorkFailed(f"cannot write {path}: permission denied", hint="name another --ledger")
 
 
 def _read(path: Path) -> dict[str, Entry]:

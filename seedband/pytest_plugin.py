@@ -196,6 +196,7 @@ def assert_within(
     __tracebackhide__ = True
     name = str(band) if isinstance(band, str | Path) else "the band"
     with _told("scores", name, on_suspect):
+        from seedband import units
         from seedband.band import load_band
         from seedband.errors import UsageError
         from seedband.evidence import candidate_scores, rule_of_band, valid_alpha
@@ -209,6 +210,7 @@ def assert_within(
             raise UsageError(f"metric {metric!r} is not in {name}; there are {', '.join(fitted.metrics)}")
         own = fitted.metrics[metric]
         given = candidate_scores({metric: scores}, [metric])[metric]
+        units.check_candidates(metric, own.scores, given, higher_is_better=own.higher_is_better)
         level = own.alpha if alpha is None else valid_alpha(alpha)
         verdict = judged(own, given, rule_of_band(rule or fitted.rule), level, gates=True)
         whole = Verdict(verdict.status, {metric: verdict}, metric, verdict.reason)

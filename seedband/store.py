@@ -10,7 +10,7 @@ import math
 import os
 import re
 import reprlib
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,16 +54,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved over it when the block ends well and removed when it does not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+        temporary.touch(exist_ok=False)  # as readable as the umask has it
     except OSError as error:
         raise WorkFailed.from_os(error, f"write {path}") from error
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
         raise WorkFailed.from_os(error, f"write {path}") from error

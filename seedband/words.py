@@ -3,6 +3,7 @@
 Nothing here is escaped: who prints a line escapes it for where it goes.
 """
 
+import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from seedband.metric_band import MetricBand
 from seedband.stats.rules import Decision
 from seedband.verdict import MetricVerdict, SliceVerdict, Verdict
 
+#: Scores below this are written with an exponent.
+SMALL = 1e-4
 #: Slices told one by one, the clearest first; a candidate that collapsed is worse on all of them.
 TOLD_SLICES = 5
 
@@ -48,24 +51,34 @@ def clean(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
-def digits(metric: MetricBand) -> int:
-    """Decimals that show a hundredth of the metric's noise, at least 4."""
-    sd = metric.noise_sd
-    return next((d for d in range(4, 12) if sd >= 10.0 ** (1 - d)), 12) if sd > 0 else 4
+def score_format(metric: MetricBand) -> str:
+    """The format specification that shows a hundredth of the metric's noise, in 4 decimals or more.
+
+    Examples:
+        >>> format(0.5, score_format(MetricBand("f1", (0.51, 0.53), (0, 1))))
+        '0.5000'
+        >>> format(2e-12, score_format(MetricBand("mse", (1.1e-12, 1.3e-12), (0, 1))))
+        '2.000e-12'
+    """
+    sd, largest = metric.noise_sd, max(map(abs, metric.scores))
+    if 0 < largest < SMALL:
+        significant = math.ceil(math.log10(largest / sd)) + 2 if sd > 0 else 4
+        return f".{min(max(significant, 2), 15)}e"
+    return f".{next((d for d in range(4, 12) if sd >= 10.0 ** (1 - d)), 12) if sd > 0 else 4}f"
 
 
 def verdict_line(name: str, m: MetricVerdict, band: MetricBand) -> str:
     """One greppable line for one metric."""
-    d = digits(band)
+    d = score_format(band)
     parts = [
         f"{name}: {m.status.upper()}",
         f"score={_listed(m.scores, d)}",
-        f"band=[{band.lower:.{d}f},{band.upper:.{d}f}]",
+        f"band=[{band.lower:{d}},{band.upper:{d}}]",
         f"rule={m.rule}",
-        *([f"differences={_listed(m.differences, d)}", f"tolerance={m.tolerance:.{d}f}"] if m.differences else []),
+        *([f"differences={_listed(m.differences, d)}", f"tolerance={m.tolerance:{d}}"] if m.differences else []),
         f"p={'unknown' if m.p_value is None else format(m.p_value, '.3g')}",
         f"false_alarm_rate={m.false_alarm_rate:.3g}",
-        f"detectable_drop={'unknown' if m.detectable_drop is None else format(m.detectable_drop, f'.{d}f')}",
+        f"detectable_drop={'unknown' if m.detectable_drop is None else format(m.detectable_drop, d)}",
     ]
     if m.candidates_needed:
         parts.append(f"more_seeds={m.candidates_needed}..{m.candidates_at_most}")
@@ -87,9 +100,9 @@ def slice_lines(verdict: Verdict, band: Band) -> list[str]:
         return [f"slices: on none of {n} is it worse than chance explains (Holm-corrected; slices advise)"]
     lines = []
     for entry in worse[:TOLD_SLICES]:
-        d = digits(band.metrics[entry.metric])
+        d = score_format(band.metrics[entry.metric])
         name = f"{entry.metric} on {entry.column} = {entry.value} ({entry.n_items} items)"
-        edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:.{d}f},{entry.upper:.{d}f}]"
+        edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:{d}},{entry.upper:{d}}]"
         lines.append(f"{name}: {edges} p={entry.p_adjusted:.3g} after Holm advises")
     more = len(worse) - len(lines)
     return [*lines, *([f"… and {more} more slices like these (--json has them)"] if more else [])]
@@ -162,8 +175,8 @@ def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:
     """False-alarm rate and detectable drop of the metrics that gate, and failed seeds, as sentences."""
     lines = []
     for name, m in verdict.gating.items():
-        d = digits(band.metrics[name])
-        drop = "unknown: no spread" if m.detectable_drop is None else f"{m.detectable_drop:.{d}f}"
+        d = score_format(band.metrics[name])
+        drop = "unknown: no spread" if m.detectable_drop is None else f"{m.detectable_drop:{d}}"
         prefix = f"{name}: " if len(verdict.gating) > 1 else ""
         lines.append(f"{prefix}{_rate(m, d)}; drop that it stops with 80 % power: {drop}")
     if len(verdict.gating) > 1:
@@ -177,11 +190,11 @@ def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:
     return lines
 
 
-def _rate(m: MetricVerdict, d: int) -> str:
+def _rate(m: MetricVerdict, d: str) -> str:
     if m.rule == "paired":
         return (
             f"false alarms: at most {m.false_alarm_rate:.1%} of recipes that are no worse than the tolerance "
-            f"{m.tolerance:.{d}f} are stopped"
+            f"{m.tolerance:{d}} are stopped"
         )
     again = f" ({m.screen_rate:.0%} are looked at again)" if m.screen_rate else ""
     most = "at most " if m.rate_is_bound else ""
@@ -196,8 +209,8 @@ def _at_most(verdict: Verdict) -> str:
     return f"{left} left in the band" if verdict.metrics[verdict.primary].rule == "paired" else f"{left} at most"
 
 
-def _listed(scores: Sequence[float], d: int) -> str:
-    return ",".join(f"{score:.{d}f}" for score in scores)
+def _listed(scores: Sequence[float], d: str) -> str:
+    return ",".join(f"{score:{d}}" for score in scores)
 
 
 def band_sentences(band: Band) -> list[str]:
@@ -236,10 +249,10 @@ def _accepted(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def _history(metric: MetricBand, band: Band) -> str:
     """What earlier bands are worth."""
-    d, history = digits(metric), band.provenance["history"]
+    d, history = score_format(metric), band.provenance["history"]
     return (
         f"{metric.name}: history of {history['bands']} bands, worth {metric.prior.df:.1f} degrees of freedom beside "
-        f"{metric.n - 1} of its own: sd {metric.noise_sd:.{d}f} instead of {metric.sd:.{d}f}; that they share "
+        f"{metric.n - 1} of its own: sd {metric.noise_sd:{d}} instead of {metric.sd:{d}}; that they share "
         f"evaluator and eval set is {history['comparability']}"
     )
 
@@ -258,4 +271,4 @@ def _stopped(metric: MetricBand, sight: Decision) -> str:
     """Which drop of one candidate a rule stops; without a scale nobody knows."""
     if sight.detectable_drop is None:
         return "which drop is stopped is unknown: no spread"
-    return f"a drop of {sight.detectable_drop:.{digits(metric)}f} is stopped with 80 % power"
+    return f"a drop of {sight.detectable_drop:{score_format(metric)}} is stopped with 80 % power"

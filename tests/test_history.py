@@ -280,7 +280,7 @@ def test_history_of_a_history_is_not_counted_twice():
 def settled(band, candidates, rule):
     """Candidates are drawn while the verdict is suspect."""
     for k in (1, 2, 3):
-        status = band.judge({"m": candidates[:k]}, rule=rule).status
+        status = band.judge({"m": candidates[:k]}, rule=rule, same_evaluators=True).status
         if status != "suspect":
             return status
     raise AssertionError(status)

@@ -274,3 +274,14 @@ def test_another_rule_or_level_neither_settles_nor_condemns(call, path):
     assert call(candidate(0.869), band=fit_band({"accuracy": WORKED}, rule="t"))[0] == "pass"
     assert call(candidate(0.869))[0] == "suspect"
     assert call(candidate(0.868, number=1))[1] == (0.869, 0.868)
+
+
+def test_a_ledger_that_cannot_be_written_is_told_before_anything_is_scored(path):
+    path.mkdir()
+    with pytest.raises(UsageError, match="is a folder, not a ledger"):
+        ledger.check_usable(path)
+    (path / "file").write_text("")
+    with pytest.raises(WorkFailed, match="make"):
+        ledger.check_usable(path / "file" / "ledger.json")
+    ledger.check_usable(path / "new" / "ledger.json")
+    assert not (path / "new" / "ledger.json").exists()

@@ -56,8 +56,17 @@ def shuffled(value, draw):
 
 def test_reads_what_it_wrote(sealed):
     assert store.read_json(sealed, "run") == {"format": "seedband.run", "version": 1, **CONTENT}
-    assert sealed.stat().st_mode & 0o777 == 0o644
     assert only(sealed)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_files_are_as_readable_as_the_umask_has_it(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        store.write_text(tmp_path / "new.json", "{}")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.json").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 @given(tables)

@@ -45,7 +45,7 @@ def check(
     ] = "stop",
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="One line: the verdict.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
@@ -109,14 +109,14 @@ def check(
             hint = after_fail(verdict, fitted, str(band))
         told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
         if not as_json:
-            console.print_verdict(verdict, fitted)
+            console.print_verdict(verdict, fitted, quiet=quiet)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  whatever ended it, reports say so
         failure = as_error(error)
         told = reports.of_error(failure, band=fitted, **call)
     told, unwritten = reports.write(told, wanted, as_error)
     if as_json:
         console.print_json(told.as_dict())
-    if hint:
+    if hint and not quiet:
         console.print_hint(hint)
     for missing in unwritten:
         console.print_error(missing)

@@ -17,7 +17,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a model hub.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="One line: the band.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Train a recipe under several seeds and write its noise band."""
@@ -52,5 +52,5 @@ def sweep(
     if done.band_path is None:
         console.print_runs(done, as_json=as_json)
         return 0
-    console.print_sweep(done, load_band(done.band_path), as_json=as_json)
+    console.print_sweep(done, load_band(done.band_path), as_json=as_json, quiet=quiet)
     return 0

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from seedband.console.output import print_hint, print_json, print_lines
-from seedband.words import digits
+from seedband.words import score_format
 
 if TYPE_CHECKING:
     from seedband.accept import Accepted
@@ -37,8 +37,8 @@ def print_accepted(accepted: "Accepted", *, as_json: bool) -> None:
 def _moved(name: str, accepted: "Accepted") -> str:
     """Where a metric's band lay, and where it lies."""
     new, old = accepted.band.metrics[name], accepted.old.metrics.get(name)
-    d = digits(new)
-    told = f"[{new.lower:.{d}f}, {new.upper:.{d}f}] mean={new.mean:.{d}f}"
+    d = score_format(new)
+    told = f"[{new.lower:{d}}, {new.upper:{d}}] mean={new.mean:{d}}"
     if old is None:
         return f"band {name}: {told} (new)"
-    return f"band {name}: [{old.lower:.{d}f}, {old.upper:.{d}f}] mean={old.mean:.{d}f}, now {told}"
+    return f"band {name}: [{old.lower:{d}}, {old.upper:{d}}] mean={old.mean:{d}}, now {told}"

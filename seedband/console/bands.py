@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from seedband.console.output import plain, print_json, print_lines, rich_console
-from seedband.words import band_sentences, digits
+from seedband.words import band_sentences, score_format
 
 if TYPE_CHECKING:
     from seedband.band import Band
@@ -44,8 +44,8 @@ def strip(metric: "MetricBand", candidates: Sequence[float] = (), width: int | N
     dots[place[median]] = "◆"
     for score in candidates:
         dots[place[score]] = "×"
-    d = digits(metric)
-    left, right = f"{low:.{d}f}", f"{high:.{d}f}"
+    d = score_format(metric)
+    left, right = f"{low:{d}}", f"{high:{d}}"
     margin = " " * (len(name) + 2)
     return [
         f"{name}  {''.join(edges).rstrip()} band",
@@ -63,12 +63,14 @@ def print_band(band: "Band", *, as_json: bool = False) -> None:
     for line in strip(band.metrics[band.primary]):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     print_whole(_seed_table(band))
-    for metric in band.metrics.values():
-        role = "gates" if metric.name in band.gates else "advises"
-        d = digits(metric)
-        edges = f"[{metric.lower:.{d}f}, {metric.upper:.{d}f}] n={metric.n} mean={metric.mean:.{d}f}"
-        print_lines([f"band {metric.name}: {edges} sd={metric.sd:.{d}f} spread={metric.spread:.{d}f} {role}"])
-    print_lines(band_sentences(band))
+    print_lines([*(band_line(metric, band) for metric in band.metrics.values()), *band_sentences(band)])
+
+
+def band_line(metric: "MetricBand", band: "Band") -> str:
+    """One greppable line for one metric."""
+    role, d = "gates" if metric.name in band.gates else "advises", score_format(metric)
+    edges = f"[{metric.lower:{d}}, {metric.upper:{d}}] n={metric.n} mean={metric.mean:{d}}"
+    return f"band {metric.name}: {edges} sd={metric.sd:{d}} spread={metric.spread:{d}} {role}"
 
 
 def print_whole(table: Any) -> None:
@@ -113,7 +115,7 @@ def _seed_table(band: "Band") -> Any:
     for column in table.columns[: 1 + len(band.metrics)]:
         column.justify = "right"
     for index, seed in enumerate(first.seeds):
-        scores = [f"{metric.scores[index]:.{digits(metric)}f}" for metric in band.metrics.values()]
+        scores = [f"{metric.scores[index]:{score_format(metric)}}" for metric in band.metrics.values()]
         table.add_row(str(seed), *scores, "median run" if seed == first.median_seed else "")
     for seed in first.failed_seeds:
         table.add_row(str(seed), *["–"] * len(band.metrics), "failed to train")

@@ -12,12 +12,22 @@ if TYPE_CHECKING:
 STYLES = {"equal": "green", "different": "red", "not comparable": "yellow"}
 
 
-def print_reproduction(result: "Reproduction", *, as_json: bool = False) -> None:
-    """What agrees and what does not, the first step at which the runs part, and why."""
+def print_reproduction(result: "Reproduction", *, as_json: bool = False, quiet: bool = False) -> None:
+    """Print each witness, the first step at which the runs part, and the answer; quiet leaves the answer."""
     if as_json:
         comparisons = [{**asdict(entry), "equal": entry.equal} for entry in result.comparisons]
         print_json({**asdict(result), "folder": str(result.folder), "comparisons": comparisons})
         return
+    if not quiet:
+        _print_witnesses(result)
+    from rich.text import Text
+
+    answer = Text(result.status.upper(), style=f"bold {STYLES[result.status]}")
+    tail = f": {plain(result.cause)}" if result.cause else f": seed {result.seed} came out the same, witness by witness"
+    rich_console().print(Text.assemble(answer, tail), soft_wrap=True)
+
+
+def _print_witnesses(result: "Reproduction") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -35,9 +45,6 @@ def print_reproduction(result: "Reproduction", *, as_json: bool = False) -> None
         print_lines([f"noise of {noise.metric}: {', '.join(told)}"])
     if result.first_step is not None:
         print_lines([f"the runs part at step {result.first_step}"])
-    answer = Text(result.status.upper(), style=f"bold {STYLES[result.status]}")
-    tail = f": {plain(result.cause)}" if result.cause else f": seed {result.seed} came out the same, witness by witness"
-    rich_console().print(Text.assemble(answer, tail), soft_wrap=True)
 
 
 def _brief(entry: "Comparison", *, again: bool) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from seedband.console.bands import band_json, print_band
+from seedband.console.bands import band_json, band_line, print_band
 from seedband.console.output import print_hint, print_json, print_lines
 
 if TYPE_CHECKING:
@@ -30,10 +30,13 @@ def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     )
 
 
-def print_sweep(sweep: "Sweep", band: "Band", *, as_json: bool) -> None:
-    """A finished sweep: its band, its median run, and what to do with them."""
+def print_sweep(sweep: "Sweep", band: "Band", *, as_json: bool, quiet: bool = False) -> None:
+    """A finished sweep: its band, its median run, and what to do with them; quiet leaves the gating band's line."""
     if as_json:
         print_json({**_runs_json(sweep), "band": str(sweep.band_path), **band_json(band)})
+        return
+    if quiet:
+        print_lines([band_line(band.metrics[band.primary], band)])
         return
     print_band(band)
     median = f"seed-{sweep.median_seed}"

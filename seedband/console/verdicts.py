@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 
 
-def print_verdict(verdict: "Verdict", band: "Band") -> None:
-    """The strip with the candidates, a line per metric, and what it means in words."""
+def print_verdict(verdict: "Verdict", band: "Band", *, quiet: bool = False) -> None:
+    """The strip with the candidates, a line per metric, and what it means in words; quiet leaves the last line."""
     console = rich_console()
-    if verdict.metrics:
+    if verdict.metrics and not quiet:
         for line in strip(band.metrics[band.primary], verdict.metrics[band.primary].scores):
             console.print(line, highlight=False, soft_wrap=True, markup=False)
         ordered = sorted(verdict.metrics.items(), key=lambda pair: (pair[0] != band.primary, not pair[1].gates))

@@ -11,7 +11,7 @@ from seedband.metric_band import MetricBand
 from seedband.records import Candidate
 from seedband.reports import Report
 from seedband.verdict import MetricVerdict, Verdict
-from seedband.words import clean, digits, slice_lines, verdict_sentences
+from seedband.words import clean, score_format, slice_lines, verdict_sentences
 
 #: Rows and mistakes that are told one by one, and letters of one text; what is more, the JSON report has.
 MAX_ROWS = 50
@@ -119,25 +119,25 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _metric(name: str, m: MetricVerdict, band: MetricBand) -> list[str]:
-    d = digits(band)
-    scores = ", ".join(f"{score:.{d}f}" for score in m.scores[:MAX_ROWS])
+    d = score_format(band)
+    scores = ", ".join(f"{score:{d}}" for score in m.scores[:MAX_ROWS])
     if m.differences:
-        scores += f" (differences {', '.join(f'{gap:+.{d}f}' for gap in m.differences[:MAX_ROWS])})"
+        scores += f" (differences {', '.join(f'{gap:+{d}}' for gap in m.differences[:MAX_ROWS])})"
     return [
         escaped(name),
         m.status.upper(),
         scores,
-        f"{band.lower:.{d}f} to {band.upper:.{d}f}",
+        f"{band.lower:{d}} to {band.upper:{d}}",
         "unknown" if m.p_value is None else f"{m.p_value:.3g}",
         f"{'≤ ' if m.rate_is_bound else ''}{m.false_alarm_rate:.1%}",
-        "unknown" if m.detectable_drop is None else f"{m.detectable_drop:.{d}f}",
+        "unknown" if m.detectable_drop is None else f"{m.detectable_drop:{d}}",
         "gates" if m.gates else "advises",
     ]
 
 
 def _candidate(candidate: Candidate, band: Band) -> list[str]:
     scores = [
-        f"{candidate.scores[name]:.{digits(band.metrics[name])}f}" if name in candidate.scores else "none"
+        f"{candidate.scores[name]:{score_format(band.metrics[name])}}" if name in candidate.scores else "none"
         for name in band.gates
     ]
     notes = [f"failed to train: {candidate.failure}"] if candidate.failure else []

@@ -113,7 +113,7 @@ def test_what_nobody_expects_is_reported_too(folder, monkeypatch, capsys, raised
 
 @pytest.mark.parametrize("place", ["seedband.reports.junit.render", "seedband.console.print_verdict"])
 def test_a_bug_in_telling_it_leaves_no_report_that_passes(folder, check, monkeypatch, place):
-    def broken(*_):
+    def broken(*_, **__):
         raise ZeroDivisionError("half")
 
     monkeypatch.setattr(place, broken)

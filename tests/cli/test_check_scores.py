@@ -83,8 +83,7 @@ def test_pairs_are_found_by_their_seeds(worked):
     ("text", "told"),
     [
         ("seed,accuracy\n9,nan\n", "row 2: found accuracy of seed 9 is nan, expected a finite score"),
-        ("seed,accuracy,f1_macro\n9,.88,.9\n", "unknown ['f1_macro']"),
-        ("seed,f1_macro\n9,.9\n", "missing ['accuracy']"),
+        ("seed,f1_macro\n9,.9\n", "missing ['accuracy'], unknown ['f1_macro']"),
         ("", "new.csv: is empty"),
         ("seed,accuracy\n", "holds no score"),
         ("seed,accuracy\n9,.88\n9,.88\n", "again, after row 2"),
@@ -94,6 +93,39 @@ def test_scores_that_allow_no_verdict_are_refused(worked, text, told):
     done = check(worked, text)
     assert (done.code, done.out) == (3, "")
     assert told in done.err
+
+
+def test_a_metric_that_the_band_lacks_is_left_out_and_said(worked):
+    done = check(worked, "seed,accuracy,f1_macro\n9,.88,.9\n")
+    assert done.code == 0, done.err
+    assert done.err == "note: new.csv: f1_macro: left out, for the band has accuracy\n"
+    assert "f1_macro" not in done.out
+
+
+def test_quiet_prints_one_line(worked):
+    for score, code in ((0.88, 0), (0.869, 4), (0.80, 1)):
+        done = check(worked, f"seed,accuracy\n9,{score}\n", "-q")
+        assert (done.code, done.err, done.out.count("\n")) == (code, "", 1)
+    assert done.out == "FAIL: candidate 1 of 1 collapsed\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_leaves_the_verdicts_exit_code(worked, closed):
+    (worked / "new.csv").write_text("seed,accuracy\n9,.80\n")
+    line = f'"{sys.executable}" -m seedband check --scores new.csv --report json=told.json {closed}'
+    done = subprocess.run(["sh", "-c", line], cwd=worked, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert json.loads((worked / "told.json").read_text())["status"] == "fail"
+    assert (worked / "new.csv").read_text() == "seed,accuracy\n9,.80\n"
+
+
+def test_tiny_scores_are_printed_with_an_exponent(tmp_path):
+    (tmp_path / "baseline.csv").write_text("seed,mse\n0,1.1e-12\n1,1.3e-12\n2,1.2e-12\n")
+    done = run_cli("band", "baseline.csv", "--lower-is-better", "mse", cwd=tmp_path)
+    assert "band mse: [1.1000e-12, 1.3000e-12]" in done.out
+    fail = check(tmp_path, "seed,mse\n9,5e-12\n")
+    assert fail.code == 1
+    assert "score=5.0000e-12 band=[1.1000e-12,1.3000e-12]" in fail.out
 
 
 def test_what_is_wrongly_typed_is_a_usage_error(worked):

@@ -211,13 +211,13 @@ def _shown(metric: MetricBand, told: MetricVerdict | None, verdict: Verdict | No
     """Candidates as they stand on the axis."""
     if told is None or verdict is None:
         return []
-    d, named = words.digits(metric), verdict.candidates
+    d, named = words.score_format(metric), verdict.candidates
     shown = []
     for index, score in enumerate(told.scores[:MAX_ROWS]):
         seed = named[index].seed if index < len(named) else None
         name = f" {isolated(visible(named[index].name, MAX_NAME))}" if index < len(named) else ""
         under = "" if seed is None else f", seed {seed}"
-        shown.append(Shown(score, f"candidate {index + 1}{name}{under}: {score:.{d}f}"))
+        shown.append(Shown(score, f"candidate {index + 1}{name}{under}: {score:{d}}"))
     return shown
 
 
@@ -240,18 +240,18 @@ def _noise(name: str, metric: MetricBand, found: Overview) -> tuple[str, Drawn |
     part = next((split for split in found.splits if split.metric == metric.name), None)
     proofs = [proof for proof in found.same_seed if proof.metric == metric.name]
     measured = [proof for proof in proofs if proof.distance is not None]
-    d = words.digits(metric)
+    d = words.score_format(metric)
     sources = [("seeds (sd)", metric.sd)]
     notes = []
     if part is not None:
         sources.append(("items (standard error)", part.item_se))
         p = part.parts
         notes.append(
-            f"Another seed has an sd of {p.same_items_sd:.{d}f} on these {p.n_items} items, and of "
-            f"{p.new_items_sd:.{d}f} on as many new ones"
+            f"Another seed has an sd of {p.same_items_sd:{d}} on these {p.n_items} items, and of "
+            f"{p.new_items_sd:{d}} on as many new ones"
         )
         if part.binary:
-            notes.append(f"Two seeds differ on {part.churn:.1%} of the items: by itself an sd of {part.floor:.{d}f}")
+            notes.append(f"Two seeds differ on {part.churn:.1%} of the items: by itself an sd of {part.floor:{d}}")
     if measured:
         worst = max(measured, key=lambda proof: proof.distance or 0.0)
         sources.append(("same seed again", worst.distance or 0.0))
@@ -266,7 +266,7 @@ def _noise(name: str, metric: MetricBand, found: Overview) -> tuple[str, Drawn |
         return None
     drawn = figures.noise(name, sources, d) if len(sources) > 1 else None
     if drawn is None:
-        notes.insert(0, f"Seeds: sd {metric.sd:.{d}f}")
+        notes.insert(0, f"Seeds: sd {metric.sd:{d}}")
     return metric.name, drawn, notes
 
 

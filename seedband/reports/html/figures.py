@@ -14,7 +14,7 @@ from seedband.metric_band import MetricBand
 from seedband.overview import Curve
 from seedband.reports.html.canvas import Canvas, Role
 from seedband.timeline import Entry
-from seedband.words import digits
+from seedband.words import score_format
 
 T = TypeVar("T")
 #: Pixels across: for a screen, and for a phone.
@@ -85,10 +85,10 @@ def losses(name: str, curves: Sequence[Curve]) -> Drawn:
     return _both(name, f"training loss of {len(curves)} runs", lambda width: _losses(curves, width))
 
 
-def noise(name: str, sources: Sequence[tuple[str, float]], decimals: int) -> Drawn:
+def noise(name: str, sources: Sequence[tuple[str, float]], form: str) -> Drawn:
     """Sources of noise side by side, as bars from zero."""
-    told = ", ".join(f"{source} {value:.{decimals}f}" for source, value in sources)
-    return _both(name, f"noise by source: {told}", lambda width: _noise(sources, decimals, width))
+    told = ", ".join(f"{source} {value:{form}}" for source, value in sources)
+    return _both(name, f"noise by source: {told}", lambda width: _noise(sources, form, width))
 
 
 def trend(name: str, metric: str, entries: Sequence[tuple[int, Entry]]) -> Drawn:
@@ -165,7 +165,8 @@ class _Strip:
         self, metric: MetricBand, candidates: Sequence[Shown], width: float, most: int, *, small: bool
     ) -> None:
         self.metric, self.candidates, self.width, self.small = metric, candidates, width, small
-        self.decimals = digits(metric)
+        self.form = score_format(metric)
+        self.letters = max(len(f"{score:{self.form}}") for score in [*metric.scores, *(c.score for c in candidates)])
         self.numbered = metric.n <= MAX_NUMBERED and not small
         self.size = 22.0 if self.numbered else 11.0
         self.limit = metric.collapse_limit if math.isfinite(metric.collapse_limit) else None
@@ -178,7 +179,7 @@ class _Strip:
         self.places = [min(max(self.axis(c.score), 12.0), width - 12.0) for c in candidates]
         # A label stands right of its mark: room for both, with the mark in the middle.
         self.labelled = len(candidates) <= 4  # noqa: PLR2004
-        room = 2 * (12 + DIGIT * (self.decimals + 3)) if self.labelled else self.size + 2
+        room = 2 * (12 + DIGIT * self.letters) if self.labelled else self.size + 2
         self.candidate_levels = _levels(self.places, [room] * len(candidates))
 
     def draw(self) -> Canvas:
@@ -200,10 +201,10 @@ class _Strip:
 
     def _band(self, canvas: Canvas, top: float, bottom: float) -> None:
         left, right = self.axis(self.metric.lower), self.axis(self.metric.upper)
-        told = f"band: {self.metric.lower:.{self.decimals}f} to {self.metric.upper:.{self.decimals}f}"
+        told = f"band: {self.metric.lower:{self.form}} to {self.metric.upper:{self.form}}"
         canvas.box(left - 3, top, right + 3, bottom, "tint", told=told)
-        lower, upper = (f"{edge:.{self.decimals}f}" for edge in (self.metric.lower, self.metric.upper))
-        y, room = top - 12, DIGIT * (self.decimals + 2)
+        lower, upper = (f"{edge:{self.form}}" for edge in (self.metric.lower, self.metric.upper))
+        y, room = top - 12, DIGIT * self.letters
         if self.metric.lower == self.metric.upper:
             canvas.text(min(max(left, room / 2), self.width - room / 2), y, lower, "ink", anchor="center")
             return
@@ -220,7 +221,7 @@ class _Strip:
         x = self.axis(self.limit)
         canvas.line([x, x], [20 if self.small else 22, bottom], "muted", width=1.5, dashed=True)
         if not self.small:
-            text = f"collapse limit {self.limit:.{self.decimals}f}"
+            text = f"collapse limit {self.limit:{self.form}}"
             anchor: tuple[float, str] = (x - 6, "left") if x < self.width / 2 else (x + 6, "right")
             canvas.text(anchor[0], 10, text, "muted", anchor="left" if anchor[1] == "left" else "right")
 
@@ -234,7 +235,7 @@ class _Strip:
 
     def _seed(self, canvas: Canvas, seed: int, score: float, y: float) -> None:
         median = seed == self.metric.median_seed
-        told = f"seed {seed}: {score:.{self.decimals}f}{' (median run)' if median else ''}"
+        told = f"seed {seed}: {score:{self.form}}{' (median run)' if median else ''}"
         canvas.mark(self.axis(score), y, "dot", "dot", size=self.size, ring=median, told=told)
         if self.numbered:
             size = 11 if seed < 100 else 9 if seed < 1000 else 6  # noqa: PLR2004
@@ -245,7 +246,7 @@ class _Strip:
         shape = "diamond" if abs(true - x) < 1 else "left" if true < x else "right"
         canvas.mark(x, y, shape, "accent", size=14 if shape == "diamond" else 16, told=shown.told)
         if self.labelled:
-            text = f"{shown.score:.{self.decimals}f}"
+            text = f"{shown.score:{self.form}}"
             fits = x + 14 + DIGIT * len(text) < self.width
             canvas.text(x + 14 if fits else x - 14, y, text, "accent", anchor="left" if fits else "right", bold=True)
 
@@ -286,12 +287,12 @@ def _thinned(curve: Curve, points: int) -> tuple[list[float], list[float]]:
     return [sum(s) / len(s) for s, _ in parts], [sum(v) / len(v) for _, v in parts]
 
 
-def _noise(sources: Sequence[tuple[str, float]], decimals: int, width: float) -> Canvas:
+def _noise(sources: Sequence[tuple[str, float]], form: str, width: float) -> Canvas:
     wide = width == WIDE
     row = 34.0 if wide else 48.0
     canvas = Canvas(width, row * len(sources) + 4)
     left = 190.0 if wide else 2.0
-    room = width - left - DIGIT * (decimals + 4)
+    room = width - left - DIGIT * (max(len(f"{value:{form}}") for _, value in sources) + 2)
     most = max(value for _, value in sources) or 1.0
     for number, (source, value) in enumerate(sources):
         y = row * number + (row / 2 if wide else 34)
@@ -299,8 +300,8 @@ def _noise(sources: Sequence[tuple[str, float]], decimals: int, width: float) ->
             left - 14 if wide else 2, y if wide else y - 20, source, "muted", anchor="right" if wide else "left"
         )
         end = left + max(2.0, room * value / most)
-        canvas.box(left, y - 7, end, y + 7, "dot", told=f"{source}: {value:.{decimals}f}")
-        canvas.text(end + 10, y, f"{value:.{decimals}f}", "ink")
+        canvas.box(left, y - 7, end, y + 7, "dot", told=f"{source}: {value:{form}}")
+        canvas.text(end + 10, y, f"{value:{form}}", "ink")
     return canvas
 
 

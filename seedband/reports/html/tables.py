@@ -66,10 +66,10 @@ def metric_table(band: Band, verdict: Verdict | None) -> Table:
 
 
 def _band_row(metric: MetricBand, band: Band) -> tuple[str, ...]:
-    d, sight = words.digits(metric), metric.prospect(band.rule)
+    d, sight = words.score_format(metric), metric.prospect(band.rule)
     role = "gates" if metric.name in band.gates else "advises"
     numbers = [metric.mean, metric.sd, metric.collapse_limit]
-    shown = [f"{number:.{d}f}" for number in numbers]
+    shown = [f"{number:{d}}" for number in numbers]
     return (
         metric.name,
         role,
@@ -81,12 +81,12 @@ def _band_row(metric: MetricBand, band: Band) -> tuple[str, ...]:
 
 
 def _verdict_row(metric: MetricBand, verdict: Verdict) -> tuple[str, ...]:
-    told, d = verdict.metrics[metric.name], words.digits(metric)
+    told, d = verdict.metrics[metric.name], words.score_format(metric)
     listed = told.differences or told.scores
-    scores = ", ".join(f"{score:.{d}f}" for score in listed[:MAX_COLUMNS])
+    scores = ", ".join(f"{score:{d}}" for score in listed[:MAX_COLUMNS])
     scores += f" and {len(listed) - MAX_COLUMNS} more" if len(listed) > MAX_COLUMNS else ""
     if told.differences:
-        scores = f"differences {scores}; tolerance {told.tolerance:.{d}f}"
+        scores = f"differences {scores}; tolerance {told.tolerance:{d}}"
     return (
         metric.name,
         "gates" if told.gates else "advises",
@@ -101,12 +101,12 @@ def _verdict_row(metric: MetricBand, verdict: Verdict) -> tuple[str, ...]:
 
 
 def _edges(metric: MetricBand) -> str:
-    d = words.digits(metric)
-    return f"{metric.lower:.{d}f} to {metric.upper:.{d}f}"
+    d = words.score_format(metric)
+    return f"{metric.lower:{d}} to {metric.upper:{d}}"
 
 
-def _known(value: float | None, d: int) -> str:
-    return "unknown" if value is None else f"{value:.{d}f}"
+def _known(value: float | None, d: str) -> str:
+    return "unknown" if value is None else f"{value:{d}}"
 
 
 def seed_table(band: Band, verdict: Verdict | None) -> Table:
@@ -116,11 +116,11 @@ def seed_table(band: Band, verdict: Verdict | None) -> Table:
     rows = []
     for index, seed in enumerate(first.seeds[:MAX_ROWS]):
         title = f"seed {seed}{', median run' if seed == first.median_seed else ''}"
-        rows.append((title, *(f"{m.scores[index]:.{words.digits(m)}f}" for m in metrics)))
+        rows.append((title, *(f"{m.scores[index]:{words.score_format(m)}}" for m in metrics)))
     if verdict is not None and verdict.metrics:
         scores = [verdict.metrics[m.name].scores for m in metrics]
         for index in range(min(len(scores[0]), MAX_ROWS)):
-            cells = (f"{own[index]:.{words.digits(m)}f}" for own, m in zip(scores, metrics, strict=True))
+            cells = (f"{own[index]:{words.score_format(m)}}" for own, m in zip(scores, metrics, strict=True))
             rows.append((f"candidate {index + 1}", *cells))
     more = f"and {len(first.seeds) - MAX_ROWS} more seeds" if len(first.seeds) > MAX_ROWS else ""
     return Table("Scores of every seed", ("", *(m.name for m in metrics)), tuple(rows), more)
