@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 SCORES = [0.871, 0.884, 0.879, 0.892]
 HOSTILE = '<script>document.title="taken"</script><img src=x onerror=document.title="taken">\u202edetrevni\u200f'
 SHOWN = HOSTILE.replace("\u202e", "\\u202e").replace("\u200f", "\\u200f")
-KINDS = ("sweep", "hostile", "refused", "trend", "wide")
+KINDS = ("sweep", "hostile", "refused", "trend", "wide", "narrow", "far")
 #: Contrast of every text that can be seen, against what is painted below its middle.
 CONTRAST = """() => {
   const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -51,6 +51,20 @@ CONTRAST = """() => {
   return found;
 }"""
 
+#: Labels of a drawing that lie on one another.
+COVERED = """() => {
+  const found = [];
+  for (const drawing of document.querySelectorAll("svg.drawing")) {
+    const texts = [...drawing.querySelectorAll("text")].filter((text) => text.checkVisibility());
+    const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    boxes.forEach(([one, a], index) => boxes.slice(index + 1).forEach(([other, b]) => {
+      const apart = a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 2 || b.bottom <= a.top + 2;
+      if (!apart) found.push([one, other]);
+    }));
+  }
+  return found;
+}"""
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -67,7 +81,10 @@ def pages(tmp_path_factory, tiny_swept):
         "check", *candidates, *seeds, "--report", f"html={folder / 'sweep.html'}", "-q", cwd=tiny_swept.folder
     )
     assert done.code in (0, 1, 4), done.err
-    texts = {"hostile": html.render(hostile()), "refused": html.render(refused()), "wide": html.render(wide())}
+    narrow = judged(0.7, [0.8710, 0.8712, 0.8711, 0.8713])
+    far = judged(0.5, [0.8710, 0.8920])
+    texts = {"narrow": html.render(narrow), "far": html.render(far)}
+    texts |= {"hostile": html.render(hostile()), "refused": html.render(refused()), "wide": html.render(wide())}
     for number, score in enumerate((0.88, 0.869, 0.2, 0.86)):
         fit_band({"accuracy": SCORES}).save(folder / "runs" / str(number) / "band.json")
         reports.write(judged(score), [("json", folder / "runs" / f"{number}.json")])
@@ -77,8 +94,8 @@ def pages(tmp_path_factory, tiny_swept):
     return {kind: folder / f"{kind}.html" for kind in KINDS}
 
 
-def judged(score):
-    band = fit_band({"accuracy": SCORES})
+def judged(score, scores=SCORES):
+    band = fit_band({"accuracy": scores})
     verdict = band.judge({"accuracy": score})
     call = {"band_path": "band.json", "candidates": ("runs/new",), "command": "seedband check runs/new"}
     return reports.of_verdict(verdict, band, 4, "1 more seed: seedband check runs/new --more-seeds 2", **call)
@@ -151,6 +168,9 @@ def test_page_is_quiet_fits_and_can_be_read(look, pages, kind, width, scheme):
     assert any(entry.get("svg") for entry in texts) == (kind != "refused")
     dim = [entry for entry in texts if entry["ratio"] < 4.5]
     assert not dim
+    clipped = page.evaluate("[...document.querySelectorAll('.whole')].map((e) => e.scrollWidth - e.clientWidth)")
+    assert clipped == ([0] if kind not in ("refused", "trend") else [])
+    assert page.evaluate(COVERED) == []
     page.wait_for_timeout(100)
     assert page.heard == []
     assert page.title() != "taken"

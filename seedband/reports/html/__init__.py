@@ -102,7 +102,9 @@ def render_overview(found: Overview) -> str:
     """The page of a band without a verdict."""
     band = found.band
     sentence = f"{len(band.seeds)} seeds of one recipe, and how far apart their scores lie"
-    step = Step("Hold a checkpoint against it", command=f"seedband check CHECKPOINT --band {shlex.quote(found.path)}")
+    given = "CHECKPOINT" if "recipe" in band.provenance else "--scores FILE"
+    what = "a checkpoint" if "recipe" in band.provenance else "further scores"
+    step = Step(f"Hold {what} against it", command=f"seedband check {given} --band {shlex.quote(found.path)}")
     return _page(Head("band", "Noise band", sentence, (step,)), found, None, call={"band": found.path}, problems=())
 
 

@@ -31,6 +31,8 @@ MAX_POINTS = 4000
 DIGIT = 7.8
 #: Candidates so far from everything else are an arrow at the edge: within, the seeds would be a dot.
 MAX_REACH = 1.0
+#: Likewise a collapse limit: few seeds put it far away, and the picture is of the seeds.
+MAX_LIMIT_REACH = 4.0
 
 
 class Drawn(NamedTuple):
@@ -140,6 +142,12 @@ def _axis(values: Sequence[float], start: float, end: float) -> _Axis:
     return _Axis(low - room, high + room, start, end)
 
 
+def _near(core: Sequence[float], values: Sequence[float], reach: float) -> list[float]:
+    """The values that lie within so many spans of the core."""
+    room = (max(core) - min(core)) * reach
+    return [value for value in values if min(core) - room <= value <= max(core) + room]
+
+
 def _levels(places: Sequence[float], widths: Sequence[float]) -> list[int]:
     """On which level each mark lies, so that none covers another unless there are too many."""
     ends = [-math.inf] * MAX_LEVELS
@@ -170,10 +178,13 @@ class _Strip:
         self.numbered = metric.n <= MAX_NUMBERED and not small
         self.size = 22.0 if self.numbered else 11.0
         self.limit = metric.collapse_limit if math.isfinite(metric.collapse_limit) else None
-        core = [*metric.scores, metric.lower, metric.upper, *([] if self.limit is None else [self.limit])]
-        reach = (max(core) - min(core)) * MAX_REACH
-        near = [c.score for c in candidates if min(core) - reach <= c.score <= max(core) + reach]
-        self.axis = _axis([*core, *near], 16, width - 16)
+        core = [*metric.scores, metric.lower, metric.upper]
+        core += _near(core, [] if self.limit is None else [self.limit], MAX_LIMIT_REACH)
+        shown = [*core, *_near(core, [c.score for c in candidates], MAX_REACH)]
+        # An arrow at the edge has its label beside it, where nothing else is drawn.
+        aside = 16 + 20 + DIGIT * self.letters
+        start = aside if any(c.score < min(shown) for c in candidates) else 16
+        self.axis = _axis(shown, start, width - (aside if any(c.score > max(shown) for c in candidates) else 16))
         self.seeds = _sampled(sorted(zip(metric.seeds, metric.scores, strict=True), key=lambda pair: pair[1]), most)
         self.seed_levels = _levels([self.axis(score) for _, score in self.seeds], [self.size + 2] * len(self.seeds))
         self.places = [min(max(self.axis(c.score), 12.0), width - 12.0) for c in candidates]
@@ -208,22 +219,33 @@ class _Strip:
         if self.metric.lower == self.metric.upper:
             canvas.text(min(max(left, room / 2), self.width - room / 2), y, lower, "ink", anchor="center")
             return
-        apart = right - left > 2 * room + 12
-        canvas.text(left - 3 if apart else max(left - 6, room), y, lower, "ink", anchor="left" if apart else "right")
-        end = right + 3 if apart else min(right + 6, self.width - room)
-        canvas.text(end, y, upper, "ink", anchor="right" if apart else "left")
+        if right - left <= 2 * room + 12:
+            half = room + 2 * DIGIT
+            middle = min(max((left + right) / 2, half), self.width - half)
+            canvas.text(middle, y, f"{lower} to {upper}", "ink", anchor="center")
+            return
+        canvas.text(left - 3, y, lower, "ink", anchor="left")
+        canvas.text(right + 3, y, upper, "ink", anchor="right")
         if right - left > 2 * room + 60:
             canvas.text((left + right) / 2, y, "band", "muted", anchor="center")
 
     def _limit(self, canvas: Canvas, bottom: float) -> None:
         if self.limit is None:
             return
-        x = self.axis(self.limit)
-        canvas.line([x, x], [20 if self.small else 22, bottom], "muted", width=1.5, dashed=True)
+        x = min(max(self.axis(self.limit), 6.0), self.width - 6.0)
+        text = f"collapse limit {self.limit:{self.form}}"
+        if self.axis.low <= self.limit <= self.axis.high:
+            canvas.line([x, x], [20 if self.small else 22, bottom], "muted", width=1.5, dashed=True)
+        else:
+            text = f"← {text}" if self.limit < self.axis.low else f"{text} →"
         if not self.small:
-            text = f"collapse limit {self.limit:{self.form}}"
-            anchor: tuple[float, str] = (x - 6, "left") if x < self.width / 2 else (x + 6, "right")
-            canvas.text(anchor[0], 10, text, "muted", anchor="left" if anchor[1] == "left" else "right")
+            canvas.text(
+                x - 6 if x < self.width / 2 else x + 6,
+                10,
+                text,
+                "muted",
+                anchor="left" if x < self.width / 2 else "right",
+            )
 
     def _ticks(self, canvas: Canvas, y: float) -> None:
         canvas.line([16, self.width - 16], [y, y], "line")
