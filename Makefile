@@ -6,7 +6,7 @@ JOBS ?= 2
 # Folder of Banking77's train.csv and test.csv.
 BANKING77 ?= ../shared/data/banking77
 
-.PHONY: install demo test test-full browser check docs format bench clean
+.PHONY: install demo test test-full browser check docs format bench mutants clean
 
 install: $(VENV)/.installed
 
@@ -51,6 +51,10 @@ browser:
 bench: install
 	$(BIN)/python benchmarks/speed.py --data $(BANKING77) --keep runs/speed-$$(git describe --always --dirty)
 	$(BIN)/python benchmarks/parity.py
+
+# An hour or two on two cores: do the tests fall over when the code is changed? Goes on where it was left.
+mutants: install
+	$(BIN)/python scripts/mutants.py --jobs $(JOBS)
 
 format: install
 	$(BIN)/ruff check --fix .

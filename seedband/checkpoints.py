@@ -77,7 +77,7 @@ def open_checkpoint(
 
 def own_parameters(files: CheckpointFiles, network: Network) -> "list[torch.nn.Parameter]":
     """What an adapter brings along; everything else of its network is the base's."""
-    saved = {plain_name(name) for name in checkpoint_shapes(files)}
+    saved = {plain_name(name).replace(".base_layer.", ".") for name in checkpoint_shapes(files)}
     return [
         parameter
         for name, parameter in network.module.named_parameters()

@@ -103,7 +103,7 @@ class Runner:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=600,
         )
         job.ran.append(step["name"])
         job.green = job.green and done.returncode == 0

@@ -7,7 +7,11 @@ from math import prod
 from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModel, AutoModelForSequenceClassification
 
+from seedband import store
 from seedband.bases import locate_base
 from seedband.checkpoints import check_fits, open_checkpoint
 from seedband.errors import Refused
@@ -78,6 +82,29 @@ def test_names_dropout_and_ids_of_tokens_may_differ(base, model):
     own = {"hidden_dropout_prob": 0.3, "pad_token_id": 1, "problem_type": "single_label_classification", **named}
     path.write_text(json.dumps({**json.loads(path.read_text()), **own}))
     assert open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification").new == ()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "model"])
+def test_a_head_is_put_on_what_it_was_trained_on(base, tmp_path, pooling):
+    """By hand: what transformers' own model says of a row, through the layer that was saved."""
+    tensors = {"classifier.weight": torch.randn(3, 32), "classifier.bias": torch.randn(3)}
+    save_file(tensors, tmp_path / "head.safetensors")
+    content = {"pooling": pooling, "labels": LABELS, "base": "base", "base_sha256": base.sha256}
+    store.write_json(tmp_path / "head.json", "head", content)
+    network = open_checkpoint(recognise(tmp_path, "head"), base, LABELS, "text-classification")
+    rows = {"input_ids": torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])}
+    rows["attention_mask"] = (rows["input_ids"] > 0).long()
+    with torch.no_grad():
+        if pooling == "model":
+            whole = AutoModelForSequenceClassification.from_pretrained(base.path, num_labels=3).eval()
+            whole.load_state_dict(tensors, strict=False)
+            expected = whole(**rows).logits
+        else:
+            hidden = AutoModel.from_pretrained(base.path).eval()(**rows).last_hidden_state
+            mask = rows["attention_mask"][..., None]
+            pooled = hidden[:, 0] if pooling == "cls" else (hidden * mask).sum(1) / mask.sum(1)
+            expected = pooled @ tensors["classifier.weight"].T + tensors["classifier.bias"]
+        assert torch.allclose(network.forward(rows), expected, atol=1e-5)
 
 
 def sparse(file, tensors) -> None:

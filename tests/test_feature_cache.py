@@ -62,18 +62,20 @@ def test_a_damaged_part_is_made_anew(tmp_path, content):
 
 
 def test_jobs_at_the_same_time_share_the_work(tmp_path):
-    calls = []
+    calls, begun = [], threading.Barrier(2)
 
-    def slow(index):
+    def counted_slowly(index):
         calls.append(index)
-        time.sleep(0.05)
+        time.sleep(0)  # lets the other one on
         return torch.full((1, 1), float(index))
 
     found = {}
-    threads = [
-        threading.Thread(target=lambda n=n: found.update({n: read(FeatureCache(tmp_path, "x"), KEY, 8, slow)}))
-        for n in range(2)
-    ]
+
+    def ask(number):
+        begun.wait()
+        found[number] = read(FeatureCache(tmp_path, "x"), KEY, 8, counted_slowly)
+
+    threads = [threading.Thread(target=ask, args=[number]) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

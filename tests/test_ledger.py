@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import PATIENCE_S
 
 from seedband import Refused, UsageError, WorkFailed, fit_band, ledger, store
 from seedband.check import _Gate
@@ -251,12 +252,15 @@ import sys, time
 from pathlib import Path
 from seedband.ledger import opened
 from seedband.records import Candidate
-with opened(Path({str(path)!r})) as book:
-    time.sleep(0.3)
+path = Path({str(path)!r})
+path.with_name(f"{{sys.argv[1]}} is at the door").touch()
+with opened(path) as book:
+    while len(list(path.parent.glob("* is at the door"))) < 3:
+        time.sleep(0.01)
     book.record(sys.argv[1], "suspect", [Candidate("c", {{"accuracy": 0.5}}, sys.argv[1])])
 """
     calls = [subprocess.Popen([sys.executable, "-c", code, key]) for key in "abc"]
-    assert [process.wait(timeout=60) for process in calls] == [0, 0, 0]
+    assert [process.wait(timeout=PATIENCE_S) for process in calls] == [0, 0, 0]
     assert sorted(json.loads(path.read_text())["entries"]) == ["a", "b", "c"]
 
 

@@ -1,6 +1,7 @@
 """Packing: no token is lost, none is computed for nothing, and training is that of padded rows."""
 
 from dataclasses import replace
+from math import prod
 
 import pytest
 import torch
@@ -159,6 +160,23 @@ def test_a_group_sees_its_part_of_the_mask(left_padded, shape):
     for group in layout.groups:
         own = _of_group(whole, group).expand(-1, -1, group.longest, -1)
         assert torch.equal(own[:, 0, 0], mask[list(group.rows), group.seen])
+
+
+@pytest.mark.parametrize("left_padded", [False, True])
+def test_a_mask_of_one_kind_stands_for_all_rows_and_for_all_tokens(left_padded):
+    layout = Layout()
+    layout.overhead = 0
+    layout.take(mask_of([1, 2], left_padded=left_padded))
+    assert [group.longest for group in layout.groups] == [1, 2]
+    causal = torch.ones(2, 2).tril().bool()[None, None]
+    for group in layout.groups:
+        assert torch.equal(_of_group(causal, group), causal[:, :, group.seen, group.seen])
+        for shape in ((2, 1, 1, 2), (2, 1, 2, 1), (2, 1, 1, 1), (2, 1, 2, 2)):
+            mask = torch.arange(8.0)[: prod(shape)].view(shape)
+            sizes = tuple(1 if size == 1 else group.longest for size in shape[2:])
+            assert _of_group(mask, group).shape == (1, 1, *sizes)
+            whole = mask.expand(2, 1, 2, 2)[list(group.rows)][:, :, group.seen, group.seen]
+            assert torch.equal(_of_group(mask, group).expand_as(whole), whole)
 
 
 @pytest.mark.parametrize("kind", ["falcon", "bloom"])

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedband.seeding import MAX_ROOT_SEED, SEEDING_VERSION, STREAMS, derive, epoch_order, item_keys, streams
+from seedband.errors import UsageError
+from seedband.seeding import (
+    MAX_ROOT_SEED,
+    MAX_SEEDS,
+    SEEDING_VERSION,
+    STREAMS,
+    derive,
+    epoch_order,
+    item_keys,
+    parse_seeds,
+    root_seeds,
+    streams,
+)
 
 KEYS = item_keys([f"text {n}" for n in range(40)])
 contents = st.lists(st.text("abc", max_size=2), max_size=30)
@@ -79,3 +91,58 @@ def test_equal_items_are_told_apart(texts):
     keys = item_keys(texts)
     assert len(set(keys)) == len(texts)
     assert [key.partition("#")[0] for key in keys] == [item_keys([text])[0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"),
+    [
+        (1, (0,)),
+        (3, (0, 1, 2)),
+        ([7], (7,)),
+        ([3, 0, 1], (3, 0, 1)),
+        ([0, 2**63 - 1], (0, 2**63 - 1)),
+        (iter([4, 5]), (4, 5)),
+    ],
+)
+def test_root_seeds_are_a_count_or_a_list_in_its_order(given, seeds):
+    assert root_seeds(given) == seeds
+
+
+def test_as_many_seeds_as_anybody_means_and_no_more():
+    assert MAX_SEEDS == 100_000
+    assert root_seeds(100_000) == tuple(range(100_000))
+    assert root_seeds(range(100_001))[-1] == 100_000  # a list says which
+    with pytest.raises(UsageError, match=r"^100001 seeds are more than 100000") as caught:
+        root_seeds(100_001)
+    assert caught.value.hint == "a single seed is a list: 7,"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (0, "no seed: give a count of at least 1"),
+        (-1, "no seed"),
+        ([], "no seed"),
+        ([5, 3, 7, 3], "seed 3 twice"),
+        ([-1], f"seeds lie between 0 and {2**63 - 1}"),
+        ([0, 2**63], "seeds lie between"),
+        ([2**63, 0], "seeds lie between"),
+    ],
+)
+def test_seeds_that_cannot_be_are_refused(given, told):
+    with pytest.raises(UsageError, match=f"^{told}"):
+        root_seeds(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("2", (0, 1)), (" 2 ", (0, 1)), ("2,", (2,)), (",2", (2,)), ("9, 2 ,,4", (9, 2, 4)), ("0,", (0,))],
+)
+def test_seeds_are_read_from_a_count_or_a_list(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", ",", "four", "-1", "1.5", "1,x", "x,1", "1 2", "\u00b2", "\u0663"])
+def test_what_is_neither_a_count_nor_a_list_is_refused(text):
+    with pytest.raises(UsageError, match="is neither a count nor a list"):
+        parse_seeds(text)

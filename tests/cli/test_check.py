@@ -6,12 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from holding import Held
 from safetensors.torch import load_file, save_file
 from tiny import LABELS, gone, recipe_text, run_cli, write_rows
 
@@ -299,49 +298,21 @@ def test_unfinished_run_is_refused(swept):
 
 
 def test_killed_score_job_exits_5(swept):
-    command = [sys.executable, "-m", "seedband", "check", str(median(swept)), "--band", str(swept.band)]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    os.kill(child_of(parent.pid), signal.SIGKILL)
-    _, err = parent.communicate(timeout=60)
-    assert parent.returncode == 5, err
-    assert "SIGKILL" in err
-    assert ".log" in err
+    held = Held(swept.folder, "check", median(swept), "--band", swept.band, opens="*.job.json")
+    os.kill(held.pid(), signal.SIGKILL)
+    done = held.result()
+    assert done.code == 5, done.err
+    assert "SIGKILL" in done.err
+    assert ".log" in done.err
 
 
 def test_interrupt_exits_130_and_ends_the_job(swept):
-    command = [sys.executable, "-m", "seedband", "check", str(median(swept)), "--band", str(swept.band)]
-    parent = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell ignores the signal for background jobs.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
-    child = child_of(parent.pid)
-    parent.send_signal(signal.SIGINT)
-    _, err = parent.communicate(timeout=60)
-    assert parent.returncode == 130, err
+    held = Held(swept.folder, "check", median(swept), "--band", swept.band, opens="*.job.json")
+    child = held.pid()
+    held.process.send_signal(signal.SIGINT)
+    done = held.result()
+    assert done.code == 130, done.err
     assert gone(child)
-
-
-def child_of(pid: int) -> int:
-    """The job of a seedband process, as soon as it runs: what below it writes a job's log."""
-    for _ in range(1200):
-        for child in below(pid):
-            with suppress(OSError):
-                log = Path(f"/proc/{child}/fd/2").readlink()
-                if log.suffix == ".log" and log.stem != "launcher":
-                    return child
-        time.sleep(0.05)
-    raise AssertionError("no job was started")
-
-
-def below(pid: int) -> list[int]:
-    with suppress(OSError):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [found for child in map(int, children) for found in (child, *below(child))]
-    return []
 
 
 def test_baseline_weights_with_another_scale_are_no_baseline(swept, tmp_path):

@@ -164,6 +164,6 @@ heavy = {"torch", "transformers", "peft", "pandas", "pyarrow", "sklearn"} & set(
 print("exit", code, "heavy", sorted(heavy))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=worked, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], cwd=worked, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.stdout.splitlines()[-1] == "exit 4 heavy []", done.stderr

@@ -2,16 +2,13 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
+from holding import Held
 from tiny import Tiny, gone, recipe_text, run_cli
 
 HEADS = recipe_text(train_method='"head"', train_epochs="10")
@@ -24,44 +21,15 @@ def heads(tiny: Tiny) -> Tiny:
     return tiny
 
 
-def job_of(folder: Path, seed: int) -> int | None:
-    """Process of the job that trains a seed in this folder: the one that writes its log."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            log = str((process / "fd" / "2").readlink())
-        except OSError:
-            continue
-        if re.fullmatch(rf"{folder}/logs/seed(-\d+)*-{seed}(-\d+)*\.log", log):
-            return int(process.name)
-    return None
-
-
-class Killing:
-    """Kills the job of a seed as soon as it runs, as the kernel does when memory runs out."""
-
-    def __init__(self, folder: Path, seed: int) -> None:
-        self._folder, self._seed, self._over = folder, seed, False
-        self._thread = threading.Thread(target=self._watch)
-
-    def _watch(self) -> None:
-        while not self._over:
-            if (pid := job_of(self._folder, self._seed)) is not None:
-                os.kill(pid, signal.SIGKILL)
-                return
-            time.sleep(0.02)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over = True
-        self._thread.join()
-
-
 def test_a_run_that_dies_leaves_the_others_and_no_band_unless_told_to_go_on(tiny):
     sweep = ["sweep", "--seeds", "3", "--out", tiny.runs]
-    with Killing(tiny.runs, 1):
-        done = run_cli(*sweep, cwd=tiny.folder)
+
+    def killed(*flags):
+        held = Held(tiny.folder, *sweep, *flags, opens="*/seed-1/trace.jsonl")
+        os.kill(held.pid(), signal.SIGKILL)
+        return held.result()
+
+    done = killed()
     assert done.code == 5, done.err
     assert "seed 1 crashed: killed by SIGKILL, which is how Linux ends a process when memory runs out" in done.err
     assert "logs/seed-1.log; sweep again to train it" in done.err
@@ -71,8 +39,7 @@ def test_a_run_that_dies_leaves_the_others_and_no_band_unless_told_to_go_on(tiny
     assert record["crashed"] == {"1": {"message": record["crashed"]["1"]["message"], "log": "logs/seed-1.log"}}
     assert "SIGKILL" in record["crashed"]["1"]["message"]
 
-    with Killing(tiny.runs, 1):
-        done = run_cli(*sweep, "--keep-going", cwd=tiny.folder)
+    done = killed("--keep-going")
     assert done.code == 0, done.err
     assert "seed 1 is no part of the band, for its run crashed: killed by SIGKILL" in done.out
     assert json.loads(tiny.band.read_text())["seeds"] == [0, 2]
@@ -86,17 +53,12 @@ def test_a_run_that_dies_leaves_the_others_and_no_band_unless_told_to_go_on(tiny
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_is_an_interruption(heads, number):
-    command = [sys.executable, "-m", "seedband", "sweep", "--seeds", "2", "--out", str(heads.runs)]
-    parent = subprocess.Popen(command, cwd=heads.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    child = None
-    while child is None:
-        assert parent.poll() is None
-        child = job_of(heads.runs, 0)
-        time.sleep(0.02)
-    parent.send_signal(number)
-    _, err = parent.communicate(timeout=60)
-    assert parent.returncode == 130, err
-    assert f"ended by {number.name}; what was finished is kept" in err
+    held = Held(heads.folder, "sweep", "--seeds", "2", "--out", heads.runs, opens="*/seed-0/trace.jsonl")
+    child = held.pid()
+    held.process.send_signal(number)
+    done = held.result()
+    assert done.code == 130, done.err
+    assert f"ended by {number.name}; what was finished is kept" in done.err
     assert gone(child)
     assert not list(heads.runs.rglob("*.part"))
 
@@ -145,14 +107,11 @@ def test_a_folder_that_cannot_be_made_is_told(heads):
 
 
 def test_training_data_that_vanish_during_a_sweep_are_named(heads):
-    def vanish() -> None:
-        while not (heads.runs / "logs" / "seed-0-1.job.json").is_file():
-            time.sleep(0.02)
-        (heads.folder / "train.jsonl").rename(heads.folder / "elsewhere.jsonl")
-
-    thread = threading.Thread(target=vanish, daemon=True)
-    thread.start()
-    done = run_cli("sweep", "--seeds", "2", "--out", "runs", cwd=heads.folder)
+    held = Held(heads.folder, "sweep", "--seeds", "2", "--out", "runs", opens="*.job.json")
+    held.pid()
+    (heads.folder / "train.jsonl").rename(heads.folder / "elsewhere.jsonl")
+    held.go_on()
+    done = held.result()
     assert done.code == 2, done.err
     assert "train.jsonl: no such file" in done.err
     assert not heads.band.exists()

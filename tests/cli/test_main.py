@@ -9,7 +9,7 @@ from seedband import fit_band
 
 
 def shell(command, cwd):
-    done = subprocess.run(["bash", "-c", command], cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(["bash", "-c", command], cwd=cwd, capture_output=True, text=True, check=False, timeout=600)
     return done.stdout.split()[-1]
 
 

@@ -5,13 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from holding import Held
 from own_scripts import command_text, make_command_recipe
-from tiny import Tiny, gone, run_cli
+from tiny import PATIENCE_S, Tiny, gone, run_cli
 
 from seedband.errors import Refused
 from seedband.jobs import check_distinct
@@ -231,27 +231,23 @@ def test_an_interrupted_sweep_ends_its_script_with_what_that_started_and_goes_on
         assert line, told
         told += [line] if "processes" in line else []
     parent.send_signal(signal.SIGTERM)
-    _, err = parent.communicate(timeout=60)
+    _, err = parent.communicate(timeout=PATIENCE_S)
     assert parent.returncode == 130, err
     assert all(gone(int(pid)) for line in told for pid in line.split()[-2:])
     done = run_cli("check", "runs/seed-0", "--band", "band.json", cwd=own.folder)
     assert done.code in (2, 3)
     (own.folder / "go-on").touch()
-    time.sleep(0.1)
     done = run_cli(*SWEEP, "2", cwd=own.folder)
     assert done.code == 0, done.err
 
 
 @pytest.mark.slow
 def test_a_kill_between_training_and_scoring_loses_no_training(own):
-    sweep = [sys.executable, "-m", "seedband", "sweep", "--seeds", "2", "--out", "runs"]
-    parent = subprocess.Popen(sweep, cwd=own.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    trained = own.runs / "seed-0" / "trained.json"
-    while not trained.is_file():
-        assert parent.poll() is None
-        time.sleep(0.005)
-    parent.kill()
-    parent.wait()
+    held = Held(own.folder, "sweep", "--seeds", "2", "--out", "runs", moved="*/seed-0/trained.json")
+    held.pid()
+    held.process.kill()
+    held.process.communicate()
+    assert not (own.runs / "seed-0" / "run.json").exists()
     log = own.runs / "logs" / "seed-0.log"
     done = run_cli(*SWEEP, "2", cwd=own.folder)
     assert done.code == 0, done.err

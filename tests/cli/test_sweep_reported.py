@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -436,7 +435,6 @@ def test_a_sweep_that_is_ended_leaves_nothing_that_counts_and_goes_on(own, numbe
     assert not (own.runs / "seed-1" / "reported.json").exists()
     assert not (own.folder / "band.json").exists()
     (own.folder / "go-on").touch()
-    time.sleep(0.1)
     done = own.cli(*SWEEP, "2")
     assert done.code == 0, done.err
     assert own.band()["seeds"] == [0, 1]

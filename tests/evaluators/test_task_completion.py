@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -18,8 +17,9 @@ from typing import get_args
 import httpx2
 import numpy as np
 import pytest
+from holding import wait_until
 from judging import KEY, MISBEHAVIOUR, MODEL, judging
-from tiny import ROOT, recipe_text, run_cli
+from tiny import PATIENCE_S, ROOT, recipe_text, run_cli
 from tiny_decoder import make_tiny_decoder
 
 from seedband import store
@@ -140,7 +140,10 @@ def test_what_goes_wrong_once_is_asked_again(judge, action):
     patience = 0.3 if action in ("slow", "drip") else 10.0
     scored = evaluator(judge, timeout=patience).score(*made(["x"]))
     assert scored.score == 0.75
-    assert (scored.details["calls"], scored.details["retries"], scored.details["unscored"]) == (2, 1, 0)
+    calls, retries = scored.details["calls"], scored.details["retries"]
+    # A busy machine may be slower than that patience once more.
+    assert retries == 1 or (patience < 1 and retries > 1)
+    assert (calls, scored.details["unscored"]) == (retries + 1, 0)
 
 
 def test_all_items_end_scored_and_none_is_graded_twice_where_three_replies_in_ten_fail(judge):
@@ -476,13 +479,6 @@ print(build("task_completion", args).score(*made(texts(30))).details)
 """
 
 
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def rows() -> int:
     if not cache_file().is_file():
         return 0
@@ -500,11 +496,13 @@ def test_nothing_is_graded_twice_after_a_kill(judge):
     command = [sys.executable, "-c", SCORE, judge.url, str(Path(__file__).parent)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     child = subprocess.Popen(command, env=environment, cwd=ROOT)
-    wait_for(lambda: len(judge.requests) == 16 and rows() == 12)  # four are on their way, and will not arrive
+    wait_until(lambda: len(judge.requests) == 16 and rows() == 12, child)  # four are on their way, and will not arrive
     child.send_signal(signal.SIGKILL)
-    assert child.wait(30) == -signal.SIGKILL
+    assert child.wait(PATIENCE_S) == -signal.SIGKILL
     judge.act = lambda *_: "ok"
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert "'calls': 18, 'from cache': 12" in done.stdout
     assert judge.graded == dict.fromkeys(texts(30), 1)
 

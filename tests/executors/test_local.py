@@ -82,7 +82,7 @@ def test_job_whose_parent_died_before_it_began_does_nothing(tiny, jobs):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     command = [sys.executable, "-P", "-m", "seedband.worker", str(tiny.folder / "job.json"), str(gone.pid)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert (done.returncode, done.stdout) == (-9, "")
     assert not list(Path(jobs[0].runs[0].folder).iterdir())
 

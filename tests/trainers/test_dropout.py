@@ -143,10 +143,13 @@ def test_eval_mode_draws_nothing():
     assert keyed.witness() is None
 
 
-def test_attention_dropout_is_keyed_too():
+@pytest.mark.parametrize(
+    ("mask_and_rate", "rate"), [((), {"dropout_p": 0.5}), ((None,), {"dropout_p": 0.5}), ((None, 0.5), {})]
+)
+def test_attention_dropout_is_keyed_too(mask_and_rate, rate):
     class Attention(nn.Module):
         def forward(self, q):
-            return functional.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
+            return functional.scaled_dot_product_attention(q, q, q, *mask_and_rate, **rate)
 
     q = torch.randn(1, 2, 16, 8)
     outs = []

@@ -1,15 +1,11 @@
 """A run that is killed goes on from its training checkpoint, bit for bit."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
-from tiny import recipe_text
+from holding import Held
+from tiny import recipe_text, run_cli
 
 from seedband.trainers import TRAINING, resume
 from seedband.trainers.steps import Step
@@ -123,19 +119,18 @@ def test_steps_that_were_done_stay_in_the_trace_while_it_goes_on(tmp_path):
 def test_killed_sweep_goes_on_to_the_same_bits(tiny):
     text = recipe_text(train_save_steps="10", train_warmup_ratio="0.2", train_schedule='"cosine"')
     tiny.config.write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "seedband", "sweep", "--seeds", "1", "--no-band", "-q", "--out"]
-    subprocess.run([*command, "whole"], cwd=tiny.folder, check=True, capture_output=True, timeout=300)
-    killed = subprocess.Popen([*command, "cut"], cwd=tiny.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    run, end = tiny.folder / "cut" / "seed-0", time.monotonic() + 200
-    while not list(run.glob("training-[3-9]0.safetensors")) and time.monotonic() < end:
-        time.sleep(0.02)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    sweep = ["sweep", "--seeds", "1", "--no-band", "-q", "--out"]
+    done = run_cli(*sweep, "whole", cwd=tiny.folder)
+    assert done.code == 0, done.err
+    run = tiny.folder / "cut" / "seed-0"
+    killed = Held(tiny.folder, *sweep, "cut", moved="*/training-30.safetensors")
+    killed.pid()
+    killed.process.kill()
+    killed.process.communicate()
     assert not (run / "run.json").is_file()
-    done = subprocess.run(
-        [*command[:-2], "--out", "cut"], cwd=tiny.folder, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert "goes on from step" in done.stderr
+    done = run_cli("sweep", "--seeds", "1", "--no-band", "--out", "cut", cwd=tiny.folder)
+    assert done.code == 0, done.err
+    assert "goes on from step 20 of 120" in done.err  # of step 30 the weights were there alone
     whole, cut = (json.loads((tiny.folder / name / "seed-0" / "run.json").read_text()) for name in ("whole", "cut"))
     for key in ("witnesses", "checkpoint_sha256", "evaluations", "steps"):
         assert whole[key] == cut[key]
