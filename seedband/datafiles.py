@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from seedband import store
-from seedband.errors import Problem, Refused, UsageError
+from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.hub import HUB_NAME, data_file
 from seedband.models import COMMIT
 from seedband.provenance import on_hub
@@ -19,6 +19,12 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 #: A larger file is not read into memory, nor is a longer line taken for a row.
 MAX_BYTES = 2 * 1024**3
 MAX_LINE = 16 * 1024**2
+#: What helps where a CSV has no header.
+NO_HEADER = "name its columns in [data]; a file without a line of names needs one, such as text,label"
+#: A name of a column has fewer words.
+WORDS_OF_A_TEXT = 5
+#: Bytes that are enough to know a JSON array by.
+PEEKED = 4096
 #: Rows of Parquet that are unpacked at a time.
 BATCH = 64
 #: A file of a hub's data set, of a format that holds no code.
@@ -58,7 +64,7 @@ def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int
     """The rows of a data file by their numbers, or what is wrong with one.
 
     Args:
-        path: JSONL, CSV, TSV or Parquet, or a folder with a folder of images for each label.
+        path: JSONL, a JSON array, CSV, TSV or Parquet, or a folder with a folder of images for each label.
         columns: Names that are asked for, to tell a separator that was not meant; None where nobody knows them yet.
 
     Raises:
@@ -71,8 +77,20 @@ def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int
         yield from _csv_rows(path, "\t" if suffix == ".tsv" else ",", columns)
     elif suffix == ".parquet":
         yield from enumerate(_parquet_rows(path), 1)
+    elif is_json_array(path):
+        yield from _array_rows(path)
     else:
         yield from _json_rows(path)
+
+
+def is_json_array(path: Path) -> bool:
+    """Whether a file begins as a JSON array does."""
+    store.check_size(path, MAX_BYTES)
+    try:
+        with path.open("rb") as file:
+            return file.read(PEEKED).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    except OSError as error:
+        raise WorkFailed.from_os(error, f"read {path}") from error
 
 
 def _labelled_images(folder: Path) -> Iterator[dict[str, Any]]:
@@ -106,11 +124,20 @@ def _check_header(path: Path, header: Sequence[str], separator: str, columns: Se
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UsageError(f"{path}: column {brief(twice[0])} stands twice in the header")
-    asked_for = set(header) & set(columns) if columns is not None else len(header) > 1
+    others = [other for other in (";", "\t", "|", ",") if other != separator and other in "".join(header)]
+    asked_for = set(header) & set(columns) if columns is not None else len(header) > 1 or not others
     if header and not asked_for:
-        others = [other for other in (";", "\t", "|", ",") if other != separator and other in "".join(header)]
-        hint = f"it looks separated by {others[0]!r}, which is not read" if others else "name its columns in [data]"
+        hint = f"it looks separated by {others[0]!r}, which is not read" if others else NO_HEADER
         raise UsageError(f"{path}: columns {brief(list(header))}, of which none is asked for", hint=hint)
+
+
+def headless(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The cell of a CSV's first line that shows it to be a row of data; empty where it can be names of columns."""
+    for name in header:
+        values = [str(row[name]).strip() for row in rows if name in row]
+        if len(name.split()) >= WORDS_OF_A_TEXT or (values.count(name.strip()) > 1 and not name.strip().isdigit()):
+            return name
+    return ""
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -150,6 +177,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _array_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
+    try:
+        values = store.loads(store.read_text(path, MAX_BYTES, "utf-8-sig"))
+    except ValueError as error:
+        raise UsageError(f"{path}: begins as a JSON array and is none: {error}") from error
+    for number, value in enumerate(values, 1):
+        problem = Problem(f"{path.name}, row {number}", f"a {type(value).__name__}", "a JSON object")
+        yield number, _as_json(value) if isinstance(value, dict) else problem
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:

@@ -3,7 +3,7 @@
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Items:
         sha256: Of the file, so of the order of rows, too; for images of what the rows give, wherever the images lie.
         contents: What tells each input from others: a text is its own, an image is its hash.
         chat: Whether the inputs are chats.
+        pairs: The second text of every row; None where the recipe names no column of it.
+        unread: Columns of text that the recipe does not name.
     """
 
     path: Path
@@ -45,6 +47,8 @@ class Items:
     contexts: tuple[str, ...] | None = None
     contents: tuple[str, ...] = ()
     chat: bool = False
+    pairs: tuple[str, ...] | None = None
+    unread: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,10 +65,10 @@ def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
     """Read and validate a data file.
 
     Args:
-        path: JSONL, CSV, TSV or Parquet; for images also a folder with a folder for each label. Blank lines of JSONL
-            are skipped, rows are counted from 1 as lines.
-        columns: The task, and the names of its columns: `text`, `image`, `prompt`, `completion`, `messages`,
-            `context`, `label`, `id`, and a list of `slices`.
+        path: JSONL, a JSON array, CSV, TSV or Parquet; for images also a folder with a folder for each label. Blank
+            lines of JSONL are skipped, rows are counted from 1 as lines.
+        columns: The task, and the names of its columns: `text`, `text_pair`, `image`, `prompt`, `input`, `completion`,
+            `messages`, `context`, `label`, `id`, and a list of `slices`.
 
     Raises:
         UsageError: No such file, or rows with mistakes: the first ten in `problems`.
@@ -72,20 +76,25 @@ def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
     problems: list[Problem] = []
     found: list[Row] = []
     lines_of_id: dict[str, int] = {}
-    for number, value in read_values(path, _names(columns)):
+    names, texts = _names(columns), dict[str, None]()
+    for number, value in read_values(path, names):
         where = f"{path.name}, row {number}"
         row, mistakes = (None, [value]) if isinstance(value, Problem) else read_row(value, where, columns, number)
         if row and (first := lines_of_id.setdefault(row.id, number)) != number:
             mistakes.append(Problem(where, f"id {row.id!r} of row {first} again", "another id"))
         problems += mistakes
         found += [row] if row else []
+        if not isinstance(value, Problem):
+            texts |= dict.fromkeys(
+                name for name, cell in value.items() if isinstance(cell, str) and " " in cell.strip()
+            )
     if problems:
         count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         more = f", the first {MAX_LISTED} of them here" if len(problems) > MAX_LISTED else ""
         raise UsageError(f"{path}: {count}{more}", problems=problems[:MAX_LISTED])
     if not found:
         raise UsageError(f"{path}: holds no row")
-    return _items(path, found, columns)
+    return replace(_items(path, found, columns), unread=tuple(name for name in texts if name not in names))
 
 
 def label_set(items: Items) -> tuple[str, ...]:
@@ -141,7 +150,8 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
         row = next(row for row in rows if row.context is None)
         raise UsageError(f"{path}: item {row.id} has no context, and others have one")
     inputs, sha256 = [row.given for row in rows], store.file_sha256(path) if path.is_file() else ""
-    contents = inputs
+    pairs = None if rows[0].pair is None else tuple(str(row.pair) for row in rows)
+    contents = inputs if pairs is None else [store.canonical(both) for both in zip(inputs, pairs, strict=True)]
     if columns.get("task") == IMAGES:
         folder = path if path.is_dir() else path.parent
         inputs = [str(_image(folder, row, path)) for row in rows]
@@ -158,6 +168,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
         contexts=None if contexts[0] is None else tuple(map(str, contexts)),
         contents=tuple(contents),
         chat=chats == {True},
+        pairs=pairs,
     )
 
 
@@ -176,7 +187,7 @@ def _image(folder: Path, row: Row, path: Path) -> Path:
 
 def _names(columns: Mapping[str, Any]) -> list[str]:
     """The columns that a task reads."""
-    single = [str(name) for key, name in columns.items() if key not in ("task", "slices")]
+    single = [str(name) for key, name in columns.items() if key not in ("task", "slices") and name is not None]
     return [*single, *columns["slices"]]
 
 

@@ -126,7 +126,9 @@ class _Draft:
         asked = "Data file (CSV, TSV, JSONL, Parquet, or a folder of images)"
         question = Question("--data", asked, str(likely[0]) if likely else "")
         self.data = self.interview.answer(self.answers.data, question, learnt)
-        scored = sorted((path for path in there if path not in learnt), key=eval_rank)
+        # What an earlier call split off this very file is no other data.
+        part = f"{Path(self.data).stem}-eval"
+        scored = sorted((path for path in there if path not in learnt and path.stem != part), key=eval_rank)
         likeliest = str(scored[0]) if scored else ""
         question = Question("--eval", "Eval file (nothing: part of the data)", likeliest, optional=True)
         self.eval = self.interview.answer(self.answers.eval, question)
@@ -145,12 +147,14 @@ class _Draft:
         self.task = task
         chat = said.get("messages") or (survey.column_of("messages") if task == "causal-lm" else None)
         roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else READINGS[task].roles
-        self.columns = said if set(roles) <= said.keys() else self.interview.columns(survey, roles, said)
+        said = self._with_second_text(survey, said)
+        self.columns = said if set(roles) <= said.keys() else said | self.interview.columns(survey, roles, said)
         for role, column in self.columns.items():
             if column not in survey.columns:
                 raise UsageError(f"--{role} {column}: no such column", hint=f"there are {', '.join(survey.columns)}")
         if task != IMAGES or Path(self.data).is_file():
             self.notes.append(f"{task}: {', '.join(f'{role} in {column!r}' for role, column in self.columns.items())}")
+        self._leave_unanswered(roles[-1])
         ids = survey.counts("id")
         self.row_names = (
             {"id": _unused("row", survey.columns)}
@@ -158,6 +162,25 @@ class _Draft:
             else {}
         )
         self.items = self._items(survey)
+
+    def _with_second_text(self, survey: Survey, said: Mapping[str, str]) -> dict[str, str]:
+        """The columns that are named, and those of a second text that goes with the first: no text is dropped."""
+        pair = survey.pair() if self.task == "text-classification" and not {"text", "text_pair"} & said.keys() else None
+        if pair is not None and pair[1] not in said.values():
+            return {"text": pair[0], "text_pair": pair[1], **said}
+        lower = {column.casefold(): column for column in survey.columns}
+        below = lower.get("input")
+        taken = {*said.values(), survey.column_of("prompt") if "prompt" not in said else ""}
+        if self.task == "causal-lm" and below is not None and below not in taken and "input" not in said:
+            return {**said, "input": below}
+        return dict(said)
+
+    def _leave_unanswered(self, role: str) -> None:
+        """Leave an eval file aside that nobody named and that says no answers, as those of competitions."""
+        column = self.columns[role]
+        if self.eval and self.answers.eval is None and self.surveys[1].lacks(column):
+            self.notes.append(f"left aside: {self.eval}, which has nothing in {column!r}: eval rows come from the data")
+            self.eval, self.surveys = "", self.surveys[:1]
 
     def choose_model(self) -> None:
         """The base model."""
@@ -220,8 +243,16 @@ class _Draft:
         return look_at(locate(reference, Path(), offline=self.offline))
 
     def _items(self, survey: Survey) -> Items:
-        names = {name: name for name in READINGS[self.task].columns}
-        columns = {"task": self.task, "id": "id", "slices": [], **names, **self.columns, **self.row_names}
+        reading = READINGS[self.task]
+        names = {name: None if name in reading.named else name for name in reading.columns}
+        columns: dict[str, Any] = {
+            "task": self.task,
+            "id": "id",
+            "slices": [],
+            **names,
+            **self.columns,
+            **self.row_names,
+        }
         return load_items(survey.path, columns)
 
     def _labels(self) -> tuple[str, int]:
@@ -265,6 +296,7 @@ class _Draft:
             key = self.columns["image"]
             rows = [{**row, key: relative_path(start / str(row[key]), self.folder)} for row in rows]
             suffix = ".jsonl"
+        suffix = ".jsonl" if suffix == ".json" else suffix
         targets = [self.folder / f"{survey.path.stem}-{what}{suffix or '.jsonl'}" for what in ("train", "eval")]
         for target, chosen in zip(targets, parts, strict=True):
             if write_part(survey.path, rows, chosen, target):
@@ -308,7 +340,8 @@ class _Draft:
 
     def _data_section(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
         slices = self.surveys[0].slices([*self.columns.values()], scored)
-        named = {role: column for role, column in self.columns.items() if role != column}
+        unless_named = READINGS[self.task].named  # these have no column by default
+        named = {role: column for role, column in self.columns.items() if role != column or role in unless_named}
         return {
             "name": self.answers.name or _name_of(self.data),
             "train": paths[0],

@@ -46,6 +46,8 @@ def lengths_of(items: Items, task: str, base: Path) -> Lengths:
     """How long the rows of a data set are, and how much of them is to be kept."""
     count, places = _counter(base), models.positions(base) or LENGTHS[-1]
     counts, answered = count([_plain(text, chat=items.chat) for text in items.inputs]), 0
+    if items.pairs is not None:
+        counts = [sum(both) for both in zip(counts, count(items.pairs), strict=True)]
     if task == "causal-lm":
         said = count(items.targets)
         answered = _enough(ANSWER_LENGTHS, [n + 1 for n in said], max(1, places // 2))

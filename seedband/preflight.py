@@ -1,7 +1,9 @@
 """A recipe against models, data and registries: every mistake at once, before any work."""
 
 import math
+import re
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from seedband import commands, evaluators, tasks, trainers
 from seedband.bases import check_reads, locate_base
 from seedband.datafiles import locate
-from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, overlap
+from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
 from seedband.errors import Problem, Refused, UsageError
 from seedband.images import check_images
 from seedband.initializers import HEAD, LORA
@@ -30,6 +32,8 @@ from seedband.targets import target_problems
 from seedband.trust import trusted_folder, trusted_start
 
 T = TypeVar("T")
+#: A label that is a number; so many whole numbers may be classes.
+NUMBER, MAX_WHOLE = re.compile(r"-?\d+(\.\d+)?"), 10
 
 
 class Repeats(NamedTuple):
@@ -84,7 +88,7 @@ class Prepared:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is no mistake but should be known."""
-        return tuple(_warnings(self.repeats, self.eval_items))
+        return (*_warnings(self.repeats, self.eval_items), *_data_warnings(self.recipe, self.train_items))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -326,6 +330,10 @@ def _label_problems(train: Items, evaluated: Items) -> list[Problem]:
     problems = []
     if len(labels) < 2:  # noqa: PLR2004
         problems.append(Problem(train.path.name, f"only label {labels[0]!r}", "at least two labels"))
+    if _on_a_scale(labels):
+        found = f"{len(labels)} labels that are numbers on a scale, from {min(labels, key=float)}"
+        expected = 'classes: put the numbers into a few classes, or train by a script of your own (method = "command")'
+        return [*problems, Problem(train.path.name, f"{found} to {max(labels, key=float)}", expected)]
     unseen = [label for label in label_set(evaluated) if label not in labels]
     for label in unseen:
         row = evaluated.targets.index(label)
@@ -337,6 +345,27 @@ def _label_problems(train: Items, evaluated: Items) -> list[Problem]:
             )
         )
     return problems
+
+
+def _data_warnings(recipe: Recipe, train: Items) -> Iterator[str]:
+    """Columns of text that are left out, and labels that may be one or none."""
+    if train.unread:
+        yield f"train: not read: {', '.join(train.unread)}; [data] names the columns that are"
+    if tasks.BUILT_IN[recipe.model.task].outputs != "classes":
+        return
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in label_set(train):
+        alike[normalised(label)].append(label)
+    for labels in alike.values():
+        if len(labels) > 1:
+            listed = " and ".join(map(repr, labels))
+            yield f"train: labels {listed} differ by case or space alone: as they are, these are {len(labels)} classes"
+
+
+def _on_a_scale(labels: Sequence[str]) -> bool:
+    """Whether labels are the values of a regression: many numbers, not all of them whole."""
+    numbers = [label for label in labels if NUMBER.fullmatch(label.strip())]
+    return len(numbers) == len(labels) > MAX_WHOLE and any(not float(number).is_integer() for number in numbers)
 
 
 def _repeats(train: Items, evaluated: Items) -> Repeats:

@@ -54,10 +54,14 @@ class DataSection:
     """Eval rows, likewise; part of what makes two scores comparable, row order included."""
     text: Text = "text"
     """Column that holds the text."""
+    text_pair: Text | None = None
+    """Column that holds a second text, of tasks on pairs: the tokenizer encodes both as its pair."""
     image: Text = "image"
     """Column that holds the path of an image, relative to the data file."""
     prompt: Text = "prompt"
     """Column that holds the prompt of a language model."""
+    input: Text | None = None
+    """Column whose text, where a row has any, goes below the prompt, as `input` in Alpaca's format."""
     completion: Text = "completion"
     """Column that holds what it shall say."""
     messages: Text = "messages"

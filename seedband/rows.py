@@ -8,6 +8,11 @@ from seedband import store
 from seedband.errors import Problem
 
 ROLES = ("system", "user", "assistant")
+#: What ShareGPT's format calls them.
+SHAREGPT_ROLES: Mapping[str, str] = {
+    "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bard": "assistant",
+    "assistant": "assistant", "system": "system",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Row:
         context: What the answer has to rest on, where the row has any.
         slices: Values of the slice columns, in their order.
         chat: Whether `given` is a chat.
+        pair: The second text, where the recipe names a column of it.
     """
 
     id: str
@@ -29,6 +35,7 @@ class Row:
     context: str | None
     slices: tuple[str, ...]
     chat: bool = False
+    pair: str | None = None
 
 
 class Reading(NamedTuple):
@@ -38,16 +45,18 @@ class Reading(NamedTuple):
         roles: What the input and the target are called; so are their columns, unless the recipe says otherwise.
         read: Reads these two, and whether the input is a chat.
         also: Columns that may stand beside them, or in their place.
+        named: Columns that are read only where the recipe names them.
     """
 
     roles: tuple[str, str]
     read: Callable[..., tuple[str, str, bool]]
     also: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that it reads."""
-        return (*self.roles, *self.also)
+        return (*self.roles, *self.also, *self.named)
 
 
 def read_row(
@@ -73,9 +82,11 @@ def read_row(
     slices = tuple(str(value.get(column)) for column in columns["slices"])
     has_context = "context" in reading.also and value.get(columns["context"]) is not None
     context = _text(value, where, str(columns["context"]), "context", problems) if has_context else None
-    row = Row(f"row-{number}" if name is None else str(name), given, target, context, slices, chat)
+    pair = _text(value, where, str(column), "second text", problems) if (column := columns.get("text_pair")) else None
+    row = Row(f"row-{number}" if name is None else str(name), given, target, context, slices, chat, pair)
     asked, answered = reading.roles
-    texts = {"id": row.id, asked: given, answered: target, "context": context or "", **_named(columns, slices)}
+    texts = {"id": row.id, asked: given, answered: target, "context": context or "", "text_pair": pair or ""}
+    texts |= _named(columns, slices)
     broken = [role for role, text in texts.items() if not _encodable(text)]
     problems += [Problem(where, f"half a surrogate pair in {role!r}", "text that UTF-8 can hold") for role in broken]
     return (None if problems else row), problems
@@ -100,7 +111,7 @@ def _completed(
 ) -> tuple[str, str, bool]:
     """A prompt and its completion, or a chat whose last word is the assistant's."""
     if value.get(columns["messages"]) is None:
-        prompt = _text(value, where, str(columns["prompt"]), "prompt", problems)
+        prompt = _with_input(value, where, columns, problems)
         return prompt, _text(value, where, str(columns["completion"]), "completion", problems), False
     messages = value[columns["messages"]]
     both = [columns[name] for name in ("prompt", "completion") if value.get(columns[name]) not in (None, "")]
@@ -109,21 +120,51 @@ def _completed(
         problems.append(Problem(where, found, "a chat, or a prompt with its completion: data.messages or data.prompt"))
         return "", "", True
     expected = f"a list of messages with role ({', '.join(ROLES)}) and content, the last one the assistant's"
-    if not is_chat(messages):
+    chat = as_chat(messages)
+    if chat is None:
         problems.append(Problem(where, f"another thing in {columns['messages']!r}", expected))
         return "", "", True
-    return store.canonical(messages[:-1]), str(messages[-1]["content"]), True
+    return store.canonical(chat[:-1]), str(chat[-1]["content"]), True
 
 
-def is_chat(messages: Any) -> bool:
-    """Whether a value is a chat whose last word is the assistant's."""
-    return (
-        isinstance(messages, list)
-        and len(messages) > 1
-        and all(isinstance(message, dict) and message.get("role") in ROLES for message in messages)
-        and all(isinstance(message.get("content"), str) and message["content"].strip() for message in messages)
-        and messages[-1]["role"] == "assistant"
-    )
+def _with_input(value: Mapping[str, Any], where: str, columns: Mapping[str, Any], problems: list[Problem]) -> str:
+    """The prompt, and below it the text of the column `input`, where the recipe names one and the row has any."""
+    prompt = _text(value, where, str(columns["prompt"]), "prompt", problems)
+    column = columns.get("input")
+    if column is None or value.get(column) in (None, ""):
+        return prompt
+    return f"{prompt}\n{_text(value, where, str(column), 'input', problems)}"
+
+
+def as_chat(messages: Any) -> list[dict[str, Any]] | None:
+    """A chat whose last message is the assistant's, as messages of text; None for anything else.
+
+    Content in parts of text is joined, and ShareGPT's `from` and `value` are role and content.
+    """
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        return None
+    chat = [_message(message) for message in messages]
+    whole = len(chat) > 1 and all(m["role"] in ROLES and isinstance(m["content"], str) for m in chat)
+    if not whole or chat[-1]["role"] != "assistant" or not all(m["content"].strip() for m in chat):
+        return None
+    return chat
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message with role and content; what else a plain one holds stays, for templates that read it."""
+    if "from" in message and "role" not in message:
+        role, content = SHAREGPT_ROLES.get(str(message["from"])), message.get("value")
+        return {"role": role, "content": content}
+    return {**message, "role": message.get("role"), "content": _joined(message.get("content"))}
+
+
+def _joined(content: Any) -> Any:
+    """Parts of text as one text; anything else as it is."""
+    if not isinstance(content, list) or not content:
+        return content
+    texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+    plain = len(texts) == len(content) and all(isinstance(text, str) for text in texts)
+    return "".join(map(str, texts)) if plain else content
 
 
 def _text(value: Mapping[str, Any], where: str, column: str, role: str, problems: list[Problem]) -> str:
@@ -152,7 +193,7 @@ def _encodable(text: str) -> bool:
 
 #: Task → what it reads of a row.
 READINGS: Mapping[str, Reading] = {
-    "text-classification": Reading(("text", "label"), _labelled("text")),
+    "text-classification": Reading(("text", "label"), _labelled("text"), named=("text_pair",)),
     "image-classification": Reading(("image", "label"), _labelled("image")),
-    "causal-lm": Reading(("prompt", "completion"), _completed, ("messages", "context")),
+    "causal-lm": Reading(("prompt", "completion"), _completed, ("messages", "context"), ("input",)),
 }

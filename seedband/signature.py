@@ -159,7 +159,8 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
         record: A table with a `recipe` and its `provenance`: run.json, sweep.json, or a prepared recipe's.
     """
     recipe = without_free_keys(record["recipe"])
-    recipe["train"] = {key: value for key, value in recipe["train"].items() if value is not None}
+    for section in ("train", "data"):  # a key that is not set was no key of earlier releases
+        recipe[section] = {key: value for key, value in recipe[section].items() if value is not None}
     base, data = record["provenance"]["base"], record["provenance"]["data"]
     files = record["provenance"].get("command", {})
     return {

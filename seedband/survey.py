@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seedband.datafiles import IMAGE_SUFFIXES, read_values
+from seedband.datafiles import IMAGE_SUFFIXES, headless, is_json_array, read_values
 from seedband.dataset import IMAGES
 from seedband.errors import Problem, UsageError
 from seedband.recipe import RESERVED
-from seedband.rows import is_chat
+from seedband.rows import as_chat
 
 #: Role → what columns of it are often called, the likeliest first.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +24,13 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "completion": ("completion", "response", "answer", "output", "target", "summary", "reply"),
     "messages": ("messages", "conversation", "conversations", "chat", "dialog", "dialogue"),
 }  # fmt: skip
+#: Names of two columns that hold the texts of a pair.
+PAIRS = (
+    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("sentence_1", "sentence_2"), ("text1", "text2"),
+    ("text_1", "text_2"), ("text_a", "text_b"), ("question1", "question2"), ("question", "sentence"),
+    ("query", "passage"), ("query", "document"), ("question", "passage"), ("question", "answer"),
+    ("anchor", "positive"), ("s1", "s2"), ("claim", "evidence"), ("text", "text_pair"),
+)  # fmt: skip
 #: Words in the name of a file that holds eval rows, the likeliest first.
 EVAL_WORDS = ("eval", "valid", "val", "dev", "test")
 #: More classes than this, or fewer rows a class, and a column is no label unless it is called one.
@@ -67,6 +74,16 @@ class Survey:
         named = [lower[name] for name in NAMES[role] if name in lower]
         return next((column for column in named if self._can_be(role, column)), None)
 
+    def pair(self) -> tuple[str, str] | None:
+        """The columns that hold the two texts of a pair, if their names say so."""
+        lower = {column.casefold(): column for column in reversed(self.columns)}
+        named = [(lower[one], lower[other]) for one, other in PAIRS if {one, other} <= lower.keys()]
+        return next((pair for pair in named if all(self._can_be("text", column) for column in pair)), None)
+
+    def lacks(self, column: str) -> bool:
+        """Whether no row has anything in a column."""
+        return not any(value not in (None, "") for value in self.values(column))
+
     def guessed_label(self, taken: Sequence[str] = ()) -> list[str]:
         """Columns of no telling name that hold few values, each of them often."""
         return [
@@ -97,7 +114,7 @@ class Survey:
     def _can_be(self, role: str, column: str) -> bool:
         values = [value for value in self.values(column) if value is not None]
         if role == "messages":
-            return bool(values) and all(is_chat(value) for value in values)
+            return bool(values) and all(as_chat(value) is not None for value in values)
         if role == "image":
             return bool(values) and all(_is_image(value) for value in values)
         if role == "label":
@@ -130,6 +147,11 @@ def look_at(path: Path) -> Survey:
         raise UsageError(f"{path}: {len(problems)} rows cannot be read", problems=problems[:MAX_LISTED])
     if not rows:
         raise UsageError(f"{path}: holds no row")
+    if path.suffix.lower() in (".csv", ".tsv") and (cell := headless(list(rows[0]), rows)):
+        raise UsageError(
+            f"{path}: row 1 looks like data, not like names of columns: {cell[:80]!r}",
+            hint="put a line with names of the columns above it, such as text,label",
+        )
     return Survey(path, tuple(rows))
 
 
@@ -138,7 +160,10 @@ def data_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        is_file = path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet")
+        suffix = path.suffix.lower()
+        is_file = path.is_file() and suffix in (".csv", ".tsv", ".jsonl", ".parquet", ".json")
+        if is_file and suffix == ".json" and not is_json_array(path):
+            continue  # settings and records are JSON, too
         if is_file or (path.is_dir() and any(image.suffix.lower() in IMAGE_SUFFIXES for image in path.glob("*/*"))):
             yield path
 

@@ -241,3 +241,74 @@ def test_a_sweep_on_data_of_a_hub_is_checked_from_its_cache(hub, tiny):
     assert done.code == 0, done.err
     done = run_cli("check", "runs/seed-0", "--data", FILE, cwd=tiny.folder, env=env)
     assert done.code == 0, done.err
+
+
+PLAIN = [{"role": "user", "content": "say gold"}, {"role": "assistant", "content": "gold"}]
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        [{"from": "human", "value": "say gold"}, {"from": "gpt", "value": "gold"}],
+        [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in PLAIN],
+        [{"role": "user", "content": [{"type": "text", "text": "say"}, {"type": "text", "text": " gold"}]}, PLAIN[1]],
+    ],
+)
+def test_chats_of_other_formats_are_the_same_chats(tmp_path, talk):
+    other = load_items(write_jsonl(tmp_path / "a.jsonl", [{"messages": talk}]), TALK)
+    plain = load_items(write_jsonl(tmp_path / "b.jsonl", [{"messages": PLAIN}]), TALK)
+    assert (other.inputs, other.targets, other.chat) == (plain.inputs, plain.targets, True)
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        [{"from": "human", "value": "say gold"}, {"from": "human", "value": "gold"}],
+        [{"from": "function", "value": "{}"}, {"from": "gpt", "value": "gold"}],
+        [{"role": "user", "content": [{"type": "image", "url": "x.png"}]}, PLAIN[1]],
+        [{"role": "user", "content": []}, PLAIN[1]],
+        ["say gold", "gold"],
+    ],
+)
+def test_chats_that_would_lose_something_are_refused_by_row(tmp_path, talk):
+    with pytest.raises(UsageError) as caught:
+        load_items(write_jsonl(tmp_path / "a.jsonl", [{"messages": PLAIN}, {"messages": talk}]), TALK)
+    assert caught.value.problems[0].where == "a.jsonl, row 2"
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", " \n"])
+def test_a_json_array_gives_the_rows_of_its_lines(tmp_path, start):
+    path = tmp_path / "a.json"
+    path.write_text(start + json.dumps(ROWS, indent=1), encoding="utf-8")
+    assert content(path) == content(write_jsonl(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize(("text", "told"), [("[1]", "1 mistake"), ("[{}", "begins as a JSON array and is none")])
+def test_a_json_array_that_is_none_is_told(tmp_path, text, told):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UsageError, match=told):
+        load_items(tmp_path / "a.json", COLUMNS)
+
+
+def test_a_second_text_is_part_of_the_row(tmp_path):
+    rows = [{"text": "it rains", "other": f"it is {what}", "label": what} for what in ("wet", "dry")]
+    path = write_jsonl(tmp_path / "a.jsonl", rows)
+    columns = {**COLUMNS, "slices": [], "text_pair": "other"}
+    items = load_items(path, columns)
+    assert items.pairs == ("it is wet", "it is dry")
+    assert len({*items.contents}) == len({*items.fingerprints}) == 2
+    assert items.unread == ()
+    alone = load_items(path, {**columns, "text_pair": None})
+    assert (alone.pairs, alone.unread) == (None, ("other",))
+    with pytest.raises(UsageError, match="1 mistake") as caught:
+        load_items(write_jsonl(tmp_path / "b.jsonl", [rows[0], {"text": "a", "label": "wet"}]), columns)
+    assert caught.value.problems[0].expected == "a second text that is not empty"
+
+
+def test_an_input_goes_below_its_prompt(tmp_path):
+    rows = [{"prompt": "Say it", "input": text, "completion": "gold"} for text in ("gold", "", None)]
+    columns = {"task": "causal-lm", "id": "id", "slices": [], "context": "context", "messages": "messages"}
+    columns |= {"prompt": "prompt", "completion": "completion", "input": "input"}
+    path = write_jsonl(tmp_path / "a.jsonl", rows)
+    assert load_items(path, columns).inputs == ("Say it\ngold", "Say it", "Say it")
+    assert load_items(path, {**columns, "input": None}).inputs == ("Say it",) * 3

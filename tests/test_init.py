@@ -212,6 +212,58 @@ def test_prompts_and_a_decoder_become_a_language_models_recipe(tmp_path, tiny_ge
         init(tmp_path, Answers(data=str(tmp_path / "data.jsonl"), model=encoder), yes, offline=True, force=True)
 
 
+def write_jsonl(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_second_text_of_a_pair_is_found(tmp_path, encoder):
+    rows = [{"premise": f"it rains {n}", "hypothesis": f"it is wet {n}", "label": n % 2} for n in range(60)]
+    write_jsonl(tmp_path / "pairs.jsonl", rows)
+    data = init(tmp_path, Answers(model=encoder), yes, offline=True).recipe.data
+    assert (data.text, data.text_pair, data.slices) == ("premise", "hypothesis", ())
+
+
+def test_an_input_of_alpaca_is_part_of_the_prompt_and_no_slice(tmp_path, tiny_generation):
+    rows = [{"instruction": f"say {n}", "input": "gold " * (n % 2), "output": f"{n}"} for n in range(60)]
+    (tmp_path / "alpaca.json").write_text(json.dumps(rows))
+    model = str(tiny_generation.folder / "base")
+    begun = init(tmp_path, Answers(model=model), yes, offline=True)
+    data = begun.recipe.data
+    assert (data.prompt, data.input, data.completion, data.slices) == ("instruction", "input", "output", ())
+    assert "say 1\ngold " in prepare(load_recipe(begun.config), offline=True).train_items.inputs
+    (tmp_path / "seedband.toml").unlink()
+    again = init(tmp_path, Answers(model=model, data=str(tmp_path / "alpaca.json")), yes, offline=True)
+    assert again.recipe.data == data
+
+
+def test_rows_without_answers_are_left_aside_and_named(tmp_path, encoder):
+    write_csv(tmp_path / "train.csv")
+    (tmp_path / "test.csv").write_text("text\nthe iron\nthe nile\n")
+    begun = init(tmp_path, Answers(model=encoder), yes, offline=True)
+    assert (begun.recipe.data.train, begun.recipe.data.eval) == ("train-train.csv", "train-eval.csv")
+    left = f"left aside: {tmp_path / 'test.csv'}, which has nothing in 'label': eval rows come from the data"
+    assert left in begun.notes
+    shutil.copy(tmp_path / "test.csv", tmp_path / "named.csv")
+    (tmp_path / "seedband.toml").unlink()
+    answers = Answers(model=encoder, data=str(tmp_path / "train.csv"), eval=str(tmp_path / "named.csv"))
+    with pytest.raises(UsageError, match="mistake"):
+        init(tmp_path, answers, yes, offline=True)
+
+
+@pytest.mark.parametrize("first", ["the iron is old and heavy,metal", "iron,metal"])
+def test_a_csv_without_names_of_columns_is_told(tmp_path, encoder, first):
+    body = "".join(f"the nile {n},river\nthe gold {n},metal\n" for n in range(30))
+    (tmp_path / "rows.csv").write_text(f"{first}\n{body}")
+    with pytest.raises(UsageError, match="row 1 looks like data, not like names of columns"):
+        init(tmp_path, Answers(model=encoder), yes, offline=True)
+
+
+def test_numbers_may_be_names_of_columns(tmp_path, encoder):
+    (tmp_path / "rows.csv").write_text("0,1\n" + "".join(f"the nile {n},{n % 2}\n" for n in range(60)))
+    answers = Answers(model=encoder, columns={"text": "0", "label": "1"})
+    assert init(tmp_path, answers, yes, offline=True).recipe.data.label == "1"
+
+
 def test_a_folder_of_images_becomes_two_lists(tmp_path, tmp_path_factory):
     from tiny_vit import make_tiny_vit
 

@@ -7,6 +7,7 @@ import pytest
 from tiny import Tiny, generation_text, recipe_text
 from tiny_decoder import make_tiny_decoder
 
+from seedband import signature
 from seedband.errors import UsageError
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
@@ -112,3 +113,51 @@ def test_an_evaluator_that_cannot_be_built_is_told_with_its_place_in_the_recipe(
     found = problems(tiny_recipe, tmp_path, recipe_text() + f"\n[[evaluate]]\n{section}\n")
     assert any(str(problem).startswith(told) for problem in found), [str(problem) for problem in found]
     assert not any("expected  " in str(problem) or "expected ," in str(problem) for problem in found)
+
+
+def relabelled(tiny_recipe, tmp_path, label):
+    folder = Tiny(shutil.copytree(tiny_recipe.folder, tmp_path / "labels"))
+    for name in ("train", "eval"):
+        path = folder.folder / f"{name}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps({**row, "label": label(row, n)}) + "\n" for n, row in enumerate(rows)))
+    return load_recipe(folder.config)
+
+
+def test_a_target_on_a_scale_is_no_class(tiny_recipe, tmp_path):
+    loaded = relabelled(tiny_recipe, tmp_path, lambda _, n: f"{(n % 30) / 10}")
+    with pytest.raises(UsageError) as told:
+        prepare(loaded, offline=True)
+    (problem,) = told.value.problems
+    assert problem.found == "30 labels that are numbers on a scale, from 0.0 to 2.9"
+    whole = relabelled(tiny_recipe, tmp_path / "whole", lambda _, n: n % 30)
+    assert len(prepare(whole, offline=True).scoring.labels) == 30
+
+
+def test_labels_that_differ_by_case_or_space_are_told(tiny_recipe, tmp_path):
+    loaded = relabelled(tiny_recipe, tmp_path, lambda row, n: row["label"].title() + " " * (n % 2))
+    told = [text for text in prepare(loaded, offline=True).warnings if "differ" in text]
+    assert (
+        told[0] == "train: labels 'Fruit' and 'Fruit ' differ by case or space alone: as they are, these are 2 classes"
+    )
+    assert len(told) == 3
+    assert not any("differ" in text for text in prepare(load_recipe(tiny_recipe.config), offline=True).warnings)
+
+
+def test_columns_of_text_that_are_not_read_are_told(tiny_recipe, tmp_path):
+    folder = Tiny(shutil.copytree(tiny_recipe.folder, tmp_path / "unread"))
+    path = folder.folder / "train.jsonl"
+    rows = [{**json.loads(line), "second": "a second text"} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert (
+        "train: not read: second; [data] names the columns that are"
+        in prepare(load_recipe(folder.config), offline=True).warnings
+    )
+
+
+def test_keys_that_are_not_set_are_no_part_of_a_recipes_identity(tiny_recipe):
+    record = prepare(load_recipe(tiny_recipe.config), offline=True).as_record()
+    before = {**record, "recipe": {**record["recipe"], "data": dict(record["recipe"]["data"])}}
+    for key in ("text_pair", "input"):
+        del before["recipe"]["data"][key]
+    assert signature.identity(before) == signature.identity(record)

@@ -23,9 +23,13 @@ def init(
     metric: Annotated[str | None, typer.Option(help="The metric that gates. [default: the task's usual one]")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set. [default: its file's]")] = None,
     text: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the text.")] = None,
+    text_pair: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of a second text.")] = None,
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the label.")] = None,
     image: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the image's path.")] = None,
     prompt: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the prompt.")] = None,
+    prompt_input: Annotated[
+        str | None, typer.Option("--input", metavar="COLUMN", help="Column of text that goes below the prompt.")
+    ] = None,
     completion: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of its completion.")] = None,
     messages: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of chats.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is found, and defaults.")] = False,
@@ -41,7 +45,8 @@ def init(
     from seedband.interview import Answers
 
     roles = {
-        "text": text, "label": label, "image": image, "prompt": prompt, "completion": completion, "messages": messages
+        "text": text, "text_pair": text_pair, "label": label, "image": image, "prompt": prompt, "input": prompt_input,
+        "completion": completion, "messages": messages,
     }  # fmt: skip
     answers = Answers(
         data=data,

@@ -32,10 +32,10 @@ class Lesson:
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
-        self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
+        self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length, items.pairs)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
         self.lengths = [len(row["input_ids"]) for row in self._rows]
-        self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length)
+        self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length, items.pairs)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Token ids and their mask, padded on the right to the longest row."""
@@ -61,18 +61,26 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Pr
     return Predictions(lesson.targets.numpy(), logits, lesson.truncated)
 
 
-def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[dict[str, list[int]]]:
-    """Token ids of every text, truncated and not yet padded."""
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
+def encode_texts(
+    tokenizer: Any, texts: Sequence[str], max_length: int, pairs: Sequence[str] | None = None
+) -> list[dict[str, list[int]]]:
+    """Token ids of every text, or of every pair of texts, truncated and not yet padded."""
+    given = [list(texts)] if pairs is None else [list(texts), list(pairs)]
+    encoded = tokenizer(*given, truncation=True, max_length=max_length, padding=False)
     return [{name: encoded[name][row] for name in encoded} for row in range(len(texts))]
 
 
 def truncation(
-    tokenizer: Any, texts: Sequence[str], rows: Sequence[dict[str, list[int]]], max_length: int
+    tokenizer: Any,
+    texts: Sequence[str],
+    rows: Sequence[dict[str, list[int]]],
+    max_length: int,
+    pairs: Sequence[str] | None = None,
 ) -> Truncation:
     """What `encode_texts` left out of the texts: those that fill the length are looked at once more, whole."""
-    full = [text for text, row in zip(texts, rows, strict=True) if len(row["input_ids"]) >= max_length]
-    whole = tokenizer(full, verbose=False)["input_ids"] if full else []
+    full = [number for number, row in enumerate(rows) if len(row["input_ids"]) >= max_length]
+    given = [[part[number] for number in full] for part in (texts, pairs) if part is not None]
+    whole = tokenizer(*given, verbose=False)["input_ids"] if full else []
     cut = [len(ids) - max_length for ids in whole if len(ids) > max_length]
     return Truncation(len(cut), sum(cut))
 
