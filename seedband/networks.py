@@ -21,6 +21,7 @@ class Network:
         new: Names in `module` of the tensors that the base lacks: they were drawn by chance while loading.
         head_std: The architecture's own standard deviation for new weights.
         attention: The attention implementation that is really in use.
+        pad_id: Id by which the architecture would look for padding; None where it does not.
     """
 
     module: "torch.nn.Module"
@@ -28,6 +29,7 @@ class Network:
     new: tuple[str, ...]
     head_std: float
     attention: str
+    pad_id: int | None = None
 
 
 def loading() -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Text classification: one label a text, from a sequence classifier of transformers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from seedband.dataset import Items
+from seedband.last_token import find_by_mask
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
@@ -20,26 +22,26 @@ def load(path: str, labels: Sequence[str]) -> Network:
     from transformers import AutoModelForSequenceClassification
 
     model, info = from_folder(AutoModelForSequenceClassification, path, **classes(labels))
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = 0
-    return network(model, info)
+    return replace(network(model, info), pad_id=find_by_mask(model))
 
 
 class Lesson:
     """Texts with their classes."""
 
     left_padded = False
+    equal_lengths = False
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
+        self.sides = (False, True) if self._tokenizer.padding_side == "left" else (False,)
         self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
         self.lengths = [len(row["input_ids"]) for row in self._rows]
         self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """Token ids and their mask, padded on the right to the longest row."""
-        return collate(self._tokenizer, [self._rows[row] for row in rows], device)
+        """Token ids and their mask, padded to the longest row."""
+        return collate(self._tokenizer, [self._rows[row] for row in rows], device, left=self.left_padded)
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""
@@ -48,6 +50,13 @@ class Lesson:
     def units(self, rows: Sequence[int]) -> int:
         """Rows."""
         return len(rows)
+
+    def misread(self, pad_id: int | None) -> bool:
+        """Whether a network that looks for padding by an id finds another last token than a row's own."""
+        if pad_id is None:
+            return False
+        filled = (self._tokenizer.pad_token_id or 0) != pad_id and len(set(self.lengths)) > 1
+        return filled or any(row["input_ids"][-1] == pad_id for row in self._rows)
 
 
 def encode(items: Items, scoring: Scoring) -> Lesson:
@@ -77,13 +86,15 @@ def truncation(
     return Truncation(len(cut), sum(cut))
 
 
-def collate(tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: torch.device) -> dict[str, torch.Tensor]:
-    """One batch, padded on the right to its longest row."""
+def collate(
+    tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: torch.device, *, left: bool
+) -> dict[str, torch.Tensor]:
+    """One batch, padded to its longest row."""
     length = max(len(row["input_ids"]) for row in rows)
-    padding = {"input_ids": tokenizer.pad_token_id or 0}
-    return {
-        name: torch.tensor(
-            [row[name] + [padding.get(name, 0)] * (length - len(row[name])) for row in rows], device=device
-        )
-        for name in rows[0]
-    }
+    padding = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
+
+    def padded(name: str, values: list[int]) -> list[int]:
+        fill = [padding.get(name, 0)] * (length - len(values))
+        return fill + values if left else values + fill
+
+    return {name: torch.tensor([padded(name, row[name]) for row in rows], device=device) for name in rows[0]}

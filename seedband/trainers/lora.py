@@ -13,6 +13,7 @@ from seedband import store, tasks
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models import ADAPTER_WEIGHTS, save_tensors
 from seedband.networks import Network
+from seedband.padding import version
 from seedband.records import LoraSection, SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
@@ -39,12 +40,13 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         forward = Forward(whole, heads, lesson, context, report, drop_out=context.recipe.train.frozen_dropout)
         edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
-        trainee = Trainable(model, forward.loss, lesson.units, trainable, new, forward.layout, lesson.left_padded)
+        how = forward.layout, lesson.left_padded, forward.parts
+        trainee = Trainable(model, forward.loss, lesson.units, trainable, new, *how)
         course = fit(context, trainee, run, report)
         if not course.failure:
             _save(model, Path(run.folder), context, start)
         told = course.failure, course.witnesses, as_dicts(records), course.steps, network.attention
-        yield TrainedRun(run, *told, lesson.truncated)
+        yield TrainedRun(run, *told, lesson.truncated, padding=version(lesson, context.ways["model"]))
 
 
 def _with_adapter(network: Network, context: TrainContext) -> PeftModel:
