@@ -135,9 +135,16 @@ def _alone(network: Network, lesson: Lesson, row: int, device: torch.device) -> 
         with torch.no_grad():
             return network.forward(batch)[0]
     except Exception as error:
-        text = f"{type(network.module).__name__} cannot read a row of {lesson.lengths[row]} tokens"
+        text = f"{_name(network.module)} cannot read a row of {lesson.lengths[row]} tokens"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{text}: {reason}", hint="leave such rows out, or take another base") from error
+
+
+def _name(module: "nn.Module") -> str:
+    """Class of the model that others may have been put around."""
+    return next(
+        (type(inner).__name__ for inner in module.modules() if hasattr(inner, "base_model_prefix")), "the model"
+    )
 
 
 def _agree(padded: torch.Tensor | None, alone: Sequence[torch.Tensor]) -> bool:

@@ -1,7 +1,8 @@
-"""A score is the one that plain transformers and PEFT give one row at a time, on every architecture that is accepted."""
+"""A score is the one that plain transformers and PEFT give one row at a time, on every architecture in the matrix."""
 
 import pytest
-from matrix import MATRIX, check, sweep
+from architectures import MATRIX
+from matrix import check, sweep
 
 ROWS = [pytest.param(row, id=row.key, marks=[] if row.fast else [pytest.mark.slow]) for row in MATRIX]
 

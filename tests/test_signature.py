@@ -51,7 +51,9 @@ def test_names_what_differs(path, value, key):
 def test_a_missing_record_forbids_only_where_it_must_match(key):
     for pair in ((FULL, changed(key, None)), (changed(key, None), FULL)):
         found = differences(*pair)
-        assert [difference.key for difference in found] == ([key] if COMPARED[key] == "must" and key not in IMPLIED else [])
+        assert [difference.key for difference in found] == (
+            [key] if COMPARED[key] == "must" and key not in IMPLIED else []
+        )
 
 
 def test_without_a_version_of_padding_it_is_the_first():
