@@ -310,7 +310,7 @@ DECODERS = [
 ]
 PICTURES = [
     Row("vit", IMAGES, "ViTConfig", pixels, PIXELS, targets=("q_proj", "v_proj")),
-    Row("dinov2", IMAGES, "Dinov2Config", pixels, PIXELS, targets=("query", "value")),
+    Row("dinov2", IMAGES, "Dinov2Config", pixels, PIXELS, targets=("q_proj", "v_proj")),
     Row(
         "swin",
         IMAGES,

@@ -10,8 +10,9 @@ import torch
 from architectures import EQUAL, MATRIX, make
 from matrix import scored
 from tiny import run_cli
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from seedband import tasks
+from seedband import store, tasks
 from seedband.dataset import load_items
 from seedband.errors import UsageError
 from seedband.padding import Way, equal_parts, is_unknown, settle, version
@@ -125,8 +126,6 @@ def test_batches_of_equal_lengths_hold_every_row_once():
 
 
 def test_a_whole_model_is_scored_alike_whatever_pad_token_it_names(tmp_path):
-    from transformers import AutoModelForSequenceClassification
-
     row = KINDS["qwen2-text-classification"]
     make(row, tmp_path)
     torch.manual_seed(1)
@@ -145,24 +144,22 @@ def test_a_whole_model_is_scored_alike_whatever_pad_token_it_names(tmp_path):
     items = load_items(
         tmp_path / "eval.jsonl", prepare(load_recipe(tmp_path / "seedband.toml"), offline=True).scoring.columns
     )
-    from transformers import AutoTokenizer
-
     tokenizer, model.config.pad_token_id = AutoTokenizer.from_pretrained(tmp_path / "base"), None
     with torch.no_grad():
         alone = [model.eval()(**tokenizer(text, return_tensors="pt")).logits[0].numpy() for text in items.inputs]
     np.testing.assert_allclose(logits[0], np.stack(alone), atol=1e-4)
 
 
-def without_versions(path, *inside):
-    """A record as earlier versions wrote it."""
-    content = json.loads(path.read_text())
+def as_before(path, kind, *inside):
+    """A record as earlier versions wrote it, without versions of padding."""
+    content = store.read_json(path, kind)
     inner = content
     for key in inside:
         inner = inner[key]
-    for key in ("padding", "trained_padding"):
-        inner.pop(key, None)
-    content.pop("padding", None)
-    path.write_text(json.dumps(content))
+    for table in (content, inner):
+        for key in ("padding", "trained_padding"):
+            table.pop(key, None)
+    store.write_json(path, kind, {key: value for key, value in content.items() if key not in ("format", "version")})
 
 
 @pytest.mark.slow
@@ -176,15 +173,13 @@ def test_an_old_band_is_refused_until_its_checkpoints_are_scored_anew(tmp_path, 
     assert done.code == 0, done.err
     shutil.copytree(folder / "runs" / "seed-0", folder / "candidate")
     for seed in range(3):
-        without_versions(folder / "runs" / f"seed-{seed}" / "run.json", "signature")
-    without_versions(folder / "band.json", "provenance", "signature")
-    record = json.loads((folder / "runs" / "sweep.json").read_text())
-    from seedband.store import file_sha256
-
-    (folder / "runs" / "sweep.json").write_text(
-        json.dumps({**record, "band_sha256": file_sha256(folder / "band.json")})
-    )
-    refused = run_cli("check", "band.json", "candidate", cwd=folder)
+        as_before(folder / "runs" / f"seed-{seed}" / "run.json", "run", "signature")
+    as_before(folder / "band.json", "band", "provenance", "signature")
+    record = store.read_json(folder / "runs" / "sweep.json", "sweep")
+    kept = {key: value for key, value in record.items() if key not in ("format", "version")}
+    sha256 = store.file_sha256(folder / "band.json")
+    store.write_json(folder / "runs" / "sweep.json", "sweep", {**kept, "band_sha256": sha256})
+    refused = run_cli("check", "candidate", cwd=folder)
     assert refused.code == 3, refused.out + refused.err
     assert "band was made with wrong padding: sweep again, or rescore its checkpoints" in refused.err
     again = run_cli("sweep", "--seeds", "3", "--offline", "--out", "runs", "--band", "band.json", cwd=folder)
@@ -193,6 +188,6 @@ def test_an_old_band_is_refused_until_its_checkpoints_are_scored_anew(tmp_path, 
     assert ("trained these seeds with wrong padding" in again.err) == (key != "llama-causal-lm")
     signature = json.loads((folder / "band.json").read_text())["provenance"]["signature"]
     assert (signature["padding"], signature["trained_padding"]) == (2, 1)
-    assert run_cli("check", "band.json", "candidate", cwd=folder).code in (0, 1)
+    assert run_cli("check", "candidate", cwd=folder).code in (0, 1)
     third = run_cli("sweep", "--seeds", "3", "--offline", "--out", "runs", "--band", "band.json", cwd=folder)
     assert "scored anew" not in third.err
