@@ -232,7 +232,10 @@ def _take_over(run: Run, prepared: Prepared) -> None:
     new = {key: result[key] for key in ("evaluations", "items_sha256", "failure")}
     new |= {
         "status": "failed" if result["failure"] else "finished",
-        "signature": {**result["signature"], **signature.of_training(prepared.recipe, run.record.get("padding", 1))},
+        "signature": {
+            **result["signature"],
+            **signature.of_training(prepared.recipe, run.record.get("padding", 1), run.record.get("initializers", ())),
+        },
         "truncated": {**run.record.get("truncated", {}), "eval": result["truncated"]},
         # Its weights are the same, so this recipe differs in how they are scored, and where things lie.
         "recipe": prepared.recipe.as_dict(),

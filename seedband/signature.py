@@ -1,7 +1,7 @@
 """What makes two scores comparable: one list, used by sweep (may this run join this band?), check and history."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal
@@ -14,6 +14,9 @@ from seedband.store import VERSIONS
 
 MISSING = object()
 Need = Literal["must", "recorded", "shown"]
+
+#: Follows what a tensor is drawn from where the base has one of that name and shape: it used to be kept.
+REPLACED = ", in place of the base's own"
 
 #: Key path in a signature → whether it must match, must match where both have a record, or is only shown.
 #: A parent's need holds for everything below it.
@@ -131,14 +134,18 @@ def of_scoring(
     }
 
 
-def of_training(recipe: Recipe, padding: int = 1) -> dict[str, Any]:
+def of_training(recipe: Recipe, padding: int = 1, drawn: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """What a checkpoint that seedband trained has on record beside it.
 
     Args:
         recipe: By which.
         padding: Version of how its rows were padded.
+        drawn: How every new tensor was drawn, as its run has it on record.
     """
-    new = {"head": recipe.init.head} | ({"lora": recipe.init.lora} if recipe.train.method == "lora" else {})
+    replaced = any(str(tensor.get("distribution")).endswith(REPLACED) for tensor in drawn)
+    new = {"head": recipe.init.head + REPLACED * replaced} | (
+        {"lora": recipe.init.lora} if recipe.train.method == "lora" else {}
+    )
     if recipe.train.command is not None:
         new = {}  # how a script draws is its own affair, and nobody has it on record
     return {

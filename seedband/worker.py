@@ -246,7 +246,7 @@ def _run_record(
         files = recognise(Path(run.folder), f"seed {run.seed}")
         scored = scorer.score(ScoreTarget(files, run.folder))
     if scored["signature"] is not None:
-        scored["signature"] |= signature.of_training(job.recipe, known["padding"])
+        scored["signature"] |= signature.of_training(job.recipe, known["padding"], known["initializers"])
     return {
         **known,
         "seed": run.seed,

@@ -15,6 +15,8 @@ from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
 PEFT = "SEQ_CLS"
 HEADS = frozenset({"classifier", "score"})
+#: Texts in one call of the tokenizer, which keeps far more of each than its tokens until the call ends.
+AT_ONCE = 1000
 
 
 def load(path: str, labels: Sequence[str]) -> Network:
@@ -72,8 +74,12 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Pr
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[dict[str, list[int]]]:
     """Token ids of every text, truncated and not yet padded."""
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
-    return [{name: encoded[name][row] for name in encoded} for row in range(len(texts))]
+    rows: list[dict[str, list[int]]] = []
+    for start in range(0, len(texts), AT_ONCE):
+        part = list(texts[start : start + AT_ONCE])
+        encoded = tokenizer(part, truncation=True, max_length=max_length, padding=False)
+        rows += [{name: encoded[name][row] for name in encoded} for row in range(len(part))]
+    return rows
 
 
 def truncation(
@@ -81,8 +87,12 @@ def truncation(
 ) -> Truncation:
     """What `encode_texts` left out of the texts: those that fill the length are looked at once more, whole."""
     full = [text for text, row in zip(texts, rows, strict=True) if len(row["input_ids"]) >= max_length]
-    whole = tokenizer(full, verbose=False)["input_ids"] if full else []
-    cut = [len(ids) - max_length for ids in whole if len(ids) > max_length]
+    whole = (
+        len(ids)
+        for start in range(0, len(full), AT_ONCE)
+        for ids in tokenizer(full[start : start + AT_ONCE], verbose=False)["input_ids"]
+    )
+    cut = [length - max_length for length in whole if length > max_length]
     return Truncation(len(cut), sum(cut))
 
 

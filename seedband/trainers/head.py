@@ -18,7 +18,7 @@ from seedband.features import FeatureRows, compute_features, on_features
 from seedband.initializers import as_dicts, draw_new
 from seedband.linear_heads import LinearHead, linear_head
 from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
-from seedband.networks import Network, pooled
+from seedband.networks import Network, pooled, with_new_head
 from seedband.padding import drawn_alike, settle, version
 from seedband.records import SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
@@ -46,7 +46,7 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
     scoring, task = context.scoring, tasks.find(context.scoring.task)
     pooling = resolve_pooling(context.recipe.head.pooling, Path(scoring.base.path))
     if pooling == "model":
-        network = task.load(scoring.base.path, scoring.labels)
+        network = with_new_head(task.load(scoring.base.path, scoring.labels))
     else:
         network = pooled(scoring.base.path, scoring.labels, pooling, context.recipe.head.dropout)
     network.module.to(context.device).eval()
@@ -138,7 +138,7 @@ class _Alone:
 
 def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> list[dict[str, Any]]:
     init = context.recipe.init
-    return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std))
+    return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std, network.replaced))
 
 
 def _set_mode(network: Network) -> None:
