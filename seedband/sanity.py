@@ -165,7 +165,7 @@ def _leaks(network: Network, rows: Sequence[Sequence[int]]) -> bool:
     other = text[:half] + [following[token] for token in text[half:]]
     device = next(network.module.parameters()).device
     ids = torch.tensor([text, other], device=device)
-    batch = {
+    batch: dict[str, Any] = {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         "position_ids": torch.arange(length, device=device).expand(2, -1),
