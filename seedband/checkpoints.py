@@ -21,7 +21,7 @@ from seedband.models import (
     tensor_names,
     weight_files,
 )
-from seedband.networks import Network, loaded_shapes, pooled
+from seedband.networks import Network, loaded_shapes, pooled, with_new_head
 from seedband.records import Base, CheckpointFiles
 from seedband.schema import MAX_PROBLEMS, brief
 from seedband.shapes import Shapes, check_shapes, checkpoint_shapes, in_base
@@ -169,12 +169,14 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], tas
 def _open_head(
     files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task", opened: dict[str, Network]
 ) -> Network:
-    pooling = read_head(Path(files.path)).pooling
+    pooling, tensors = read_head(Path(files.path)).pooling, dict(checkpoint_tensors(files))
     if pooling not in opened:
         load = partial(pooled, pooling=pooling, dropout=0.0) if pooling != "model" else task.load
-        opened[pooling] = load(base.path, labels)
+        # Heads made when the base's own was kept where it fits hold less.
+        network = load(base.path, labels)
+        whole = with_new_head(network) if pooling == "model" else network
+        opened[pooling] = network if set(tensors) == set(network.new) else whole
     network = opened[pooling]
-    tensors = dict(checkpoint_tensors(files))
     if set(tensors) != set(network.new):
         raise Refused(f"{files.name}: has tensors {brief(sorted(tensors))}, the head needs {sorted(network.new)}")
     try:

@@ -9,7 +9,7 @@ from seedband.feature_cache import FeatureCache
 from seedband.linear_heads import LinearHead
 from seedband.networks import Network
 from seedband.tasks import Lesson
-from seedband.tasks.classes import by_length
+from seedband.tasks.classes import batches
 
 
 def compute_features(
@@ -25,15 +25,16 @@ def compute_features(
         cache: Where they are kept.
         key: What they depend on beside that: base, rows, how they are read, pooling.
     """
-    order = by_length(lesson.lengths)
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    parts = batches(lesson.lengths, batch_size, equal=lesson.equal_lengths)
+    way = {"left": lesson.left_padded, "equal": lesson.equal_lengths}
+    key = [*key, batch_size, *([way] if any(way.values()) else [])]
 
     def compute(index: int) -> torch.Tensor:
-        return head.features(lesson.batch(batches[index], torch.device(device))).cpu()
+        return head.features(lesson.batch(parts[index], torch.device(device))).cpu()
 
-    features = torch.empty(len(order), head.layer.in_features)
-    for index, part in cache.parts([*key, batch_size], len(batches), compute):
-        features[batches[index]] = part
+    features = torch.empty(len(lesson.lengths), head.layer.in_features)
+    for index, part in cache.parts(key, len(parts), compute):
+        features[parts[index]] = part
     return features.to(device)
 
 
@@ -44,6 +45,7 @@ class FeatureRows:
         self._features = features
         self.targets: torch.Tensor = lesson.targets
         self.lengths, self.truncated, self.left_padded = lesson.lengths, lesson.truncated, False
+        self.equal_lengths, self.sides, self.misread = False, (False,), lesson.misread
         self.loss, self.units = lesson.loss, lesson.units
 
     def batch(self, rows: Sequence[int], _: torch.device) -> dict[str, torch.Tensor]:

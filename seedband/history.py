@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from seedband.errors import Refused
-from seedband.signature import at, in_words
+from seedband.signature import in_words, stated
 from seedband.stats.variance import MIN_BANDS, Prior, fit_prior
 
 #: What must be equal for two variances to be of one kind, by key path in a signature.
-SAME = ("task", "eval_data.sha256", "labels", "vary")
+SAME = ("task", "eval_data.sha256", "labels", "vary", "padding")
 
 
 class Past(NamedTuple):
@@ -108,6 +108,6 @@ def _difference(metric: str, own: Past, past: Past) -> str:
         items = [provenance.get("items_sha256") for provenance in (own.provenance, past.provenance)]
         return "the items differ" if None not in items and items[0] != items[1] else ""
     for key in (*SAME, f"evaluators.{metric}"):
-        if at(ours, key) != at(theirs, key):
-            return in_words(key, at(ours, key), at(theirs, key), "that one")
+        if stated(ours, key) != stated(theirs, key):
+            return in_words(key, stated(ours, key), stated(theirs, key), "that one")
     return ""

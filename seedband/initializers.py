@@ -6,11 +6,12 @@ pissa) are left to PEFT and say so; they draw nothing, so every seed gets the sa
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from seedband.seeding import derive
+from seedband.signature import REPLACED
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +130,12 @@ def is_lora(name: str) -> bool:
 
 
 def draw_new(
-    parameters: "Iterable[Named]", init_seed: int, lora: str, head: str, head_std: float
+    parameters: "Iterable[Named]",
+    init_seed: int,
+    lora: str,
+    head: str,
+    head_std: float,
+    replaced: Collection[str] = (),
 ) -> list[TensorRecord]:
     """Draw every new tensor anew, and say how.
 
@@ -139,6 +145,7 @@ def draw_new(
         lora: Name of the LoRA initializer.
         head: Name of the initializer of all other new tensors.
         head_std: The architecture's own standard deviation for new weights.
+        replaced: Names of those that the base has, too.
 
     Returns:
         One record per tensor, sorted by name.
@@ -149,7 +156,9 @@ def draw_new(
         distribution = _distribution(plain, parameter, lora, HEAD[head](head_std))
         if distribution is not None:
             _fill(parameter, distribution, derive(init_seed, "tensor", plain))
-        records.append(_record(plain, parameter, distribution, lora))
+        record = _record(plain, parameter, distribution, lora)
+        marked = replace(record, distribution=record.distribution + REPLACED)
+        records.append(marked if plain in replaced else record)
     return records
 
 

@@ -1,7 +1,7 @@
 """Networks: how models and tokenizers are loaded, whatever their task."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from seedband.errors import UsageError
@@ -21,6 +21,8 @@ class Network:
         new: Names in `module` of the tensors that the base lacks: they were drawn by chance while loading.
         head_std: The architecture's own standard deviation for new weights.
         attention: The attention implementation that is really in use.
+        pad_id: Id by which the architecture would look for padding; None where it does not.
+        replaced: Those of `new` that the base has, and that are drawn all the same.
     """
 
     module: "torch.nn.Module"
@@ -28,6 +30,8 @@ class Network:
     new: tuple[str, ...]
     head_std: float
     attention: str
+    pad_id: int | None = None
+    replaced: tuple[str, ...] = ()
 
 
 def loading() -> dict[str, Any]:
@@ -50,6 +54,8 @@ def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, A
     try:
         return _from_folder(auto, path, attn_implementation="sdpa", **given)
     except ValueError as error:
+        if "Unrecognized configuration class" in str(error):
+            raise UsageError(f"{path}: transformers has no {auto.__name__} for a model of its type") from error
         if "scaled_dot_product_attention" not in str(error):
             raise
         return _from_folder(auto, path, attn_implementation="eager", **given)
@@ -100,6 +106,21 @@ def network(model: Any, info: Mapping[str, Any]) -> Network:
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
     new = tuple(sorted({*info["missing_keys"], *mismatched}))
     return Network(model, lambda batch: model(**batch).logits, new, head_std_of(model), attention_of(model))
+
+
+def with_new_head(network: Network) -> Network:
+    """A classifier whose whole head is new, whether or not the base brings one.
+
+    The base's own was learnt for other labels, or for another order of them, and would be where every seed starts.
+    """
+    model: Any = network.module
+    body = model.base_model
+    if body is model:
+        return network
+    inside = {id(parameter) for parameter in body.parameters()}
+    head = {name for name, parameter in model.named_parameters() if id(parameter) not in inside}
+    replaced = tuple(sorted(head - {*network.new}))
+    return replace(network, new=tuple(sorted({*network.new, *head})), replaced=replaced)
 
 
 def pooled(path: str, labels: Sequence[str], pooling: Pooling, dropout: float) -> Network:

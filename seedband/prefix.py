@@ -44,6 +44,7 @@ class Prefix:
     def __init__(self, layers: nn.ModuleList, depth: int, lesson: Lesson) -> None:
         self._layers, self._taken, self._lesson = layers, list(layers)[:depth], lesson
         self.lengths, self.left_padded, self.truncated = lesson.lengths, lesson.left_padded, lesson.truncated
+        self.equal_lengths, self.sides, self.misread = lesson.equal_lengths, lesson.sides, lesson.misread
         self.loss, self.units = lesson.loss, lesson.units
         self.targets: Any = getattr(lesson, "targets", None)  # of rows with classes
         self.states: Mapping[int, torch.Tensor] = {}
@@ -93,12 +94,13 @@ def freeze_prefix(
         lesson: The rows that it will be used on.
         device: Where it is.
         cache: Where states are kept.
-        key: What they depend on beside their depth: base, rows, how they are read.
+        key: What they depend on beside their depth and their padding: base, rows, how they are read.
         emit: Told where they would take more than `MAX_BYTES`, and the layers are run each time.
     """
     layers, rows = layers_of(network.module), probe_rows(lesson)
     probe = lesson.batch(rows, device)
-    depth = 0 if layers is None else _reach(network, layers, probe)
+    # Where padding leaks, what a row's tokens say hangs on the batch that it is padded in.
+    depth = 0 if layers is None or lesson.equal_lengths else _reach(network, layers, probe)
     if layers is None or depth == 0:
         return None
     states = [_entering(network, layers[depth], probe) for _ in range(2)]
@@ -120,7 +122,8 @@ def freeze_prefix(
     if not _says(network, prefix, rows, device, whole):
         return None
     for place in (cache, FeatureCache()):
-        prefix.states = _known(network, layers[depth], lesson, device, place, [*key, "prefix", depth])
+        place_key = [*key, "prefix", depth, *(["left"] if lesson.left_padded and len(lesson.sides) > 1 else [])]
+        prefix.states = _known(network, layers[depth], lesson, device, place, place_key)
         if all(_is_near(prefix.states[row], state) for row, state in tried.items()):
             prefix.replay()
             return prefix

@@ -27,6 +27,7 @@ from seedband.recipe import LoadedRecipe
 from seedband.records import Base, EvaluatorSection, Recipe, Scoring
 from seedband.row_changes import named
 from seedband.rows import READINGS
+from seedband.sanity import architecture_problems
 from seedband.slices import MAX_VALUES
 from seedband.targets import target_problems
 from seedband.trust import trusted_folder, trusted_start
@@ -290,7 +291,7 @@ def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
             resolve_pooling(recipe.head.pooling, Path(base.path))
         except UsageError as error:
             problems.append(Problem("head.pooling", error.message, error.hint))
-    problems += _length_problems(recipe, base)
+    problems += architecture_problems(recipe, base) + _length_problems(recipe, base)
     return problems + (target_problems(recipe, base) if recipe.train.method == "lora" else [])
 
 

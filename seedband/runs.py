@@ -14,6 +14,7 @@ from seedband.executors import Executor
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
 from seedband.models import recognise
+from seedband.old_padding import unversioned, went_wrong_in
 from seedband.preflight import Prepared
 from seedband.recipe import differing_keys, dump_recipe
 from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
@@ -99,8 +100,8 @@ def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | Non
 def stale_runs(prepared: Prepared, finished: Sequence[Run]) -> tuple[Run, ...]:
     """Of finished runs those whose scores are not what the recipe asks for now.
 
-    An evaluator crashed or is another one, or its arguments are; scoring is set otherwise; or new scores were on their
-    way into the run's folder when the process ended.
+    An evaluator crashed or is another one, or its arguments are; scoring is set otherwise; new scores were on their way
+    into the run's folder when the process ended; or an earlier version padded the rows wrongly.
     """
     scored = [run for run in finished if run.evaluations]
     if not scored:
@@ -109,7 +110,9 @@ def stale_runs(prepared: Prepared, finished: Sequence[Run]) -> tuple[Run, ...]:
     asked = {
         section.metric: evaluators.build(section.evaluator, section.args, start) for section in prepared.recipe.evaluate
     }
-    return tuple(run for run in scored if not _is_scored_as_asked(run, prepared.recipe, asked))
+    old = unversioned(scored)
+    wrong = old if old and went_wrong_in(prepared.scoring) else []
+    return tuple(run for run in scored if run in wrong or not _is_scored_as_asked(run, prepared.recipe, asked))
 
 
 def _is_scored_as_asked(run: Run, recipe: Recipe, asked: Mapping[str, Evaluator]) -> bool:
@@ -196,6 +199,9 @@ def _score_anew(plan: Plan, stale: Sequence[Run], executor: Executor, on_event: 
         return
     names = {f"seed {run.seed}": run for run in stale}
     on_event(Event("note", content={"text": f"{', '.join(names)}: scored anew, not trained again"}))
+    if unversioned(stale) and went_wrong_in(plan.prepared.scoring) == "training":
+        text = "an earlier version trained these seeds with wrong padding, and only their scores are made anew"
+        on_event(Event("warning", content={"text": f"{text}: for a band of today's training give another --out"}))
 
     def watched(event: Event) -> None:
         on_event(event)
@@ -226,7 +232,10 @@ def _take_over(run: Run, prepared: Prepared) -> None:
     new = {key: result[key] for key in ("evaluations", "items_sha256", "failure")}
     new |= {
         "status": "failed" if result["failure"] else "finished",
-        "signature": {**result["signature"], **signature.of_training(prepared.recipe)},
+        "signature": {
+            **result["signature"],
+            **signature.of_training(prepared.recipe, run.record.get("padding", 1), run.record.get("initializers", ())),
+        },
         "truncated": {**run.record.get("truncated", {}), "eval": result["truncated"]},
         # Its weights are the same, so this recipe differs in how they are scored, and where things lie.
         "recipe": prepared.recipe.as_dict(),

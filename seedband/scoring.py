@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from seedband.features import FeatureRows
+    from seedband.padding import Ways
     from seedband.prefix import Prefix
 
 
@@ -41,13 +42,21 @@ class Scorer:
         facts: This process's environment.
         cache: Where features of a frozen backbone are kept.
         emit: Told of what happens.
+        ways: How rows of the base share batches, once that is known.
     """
 
     def __init__(
-        self, scoring: Scoring, device: str, facts: Mapping[str, Any], cache: FeatureCache, emit: Emit
+        self,
+        scoring: Scoring,
+        device: str,
+        facts: Mapping[str, Any],
+        cache: FeatureCache,
+        emit: Emit,
+        ways: "Ways | None" = None,
     ) -> None:
         self._scoring, self._device, self._facts, self._cache, self._emit = scoring, device, facts, cache, emit
         self._task = tasks.find(scoring.task)
+        self._ways: Ways = {} if ways is None else ways
         self._opened: dict[str, Network] = {}
         self._ends: dict[str, tuple[Network, FeatureRows] | None] = {}
 
@@ -88,7 +97,9 @@ class Scorer:
         described = {entry.metric: describe(evaluators[entry.metric], entry.backend) for entry in evaluations}
         return {
             "evaluations": [asdict(evaluation) for evaluation in evaluations],
-            "signature": signature.of_scoring(scoring, items.sha256, described, self._facts, predictions.settings),
+            "signature": signature.of_scoring(
+                scoring, items.sha256, described, self._facts, predictions.settings, self._padding(files)
+            ),
             "checkpoint_sha256": sha256,
             "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
             "truncated": asdict(predictions.truncated),
@@ -97,14 +108,40 @@ class Scorer:
 
     def _predict(self, files: CheckpointFiles) -> Any:
         """What a checkpoint says; an adapter or a model is let go with this call: an evaluator may need the memory."""
+        from seedband.last_token import take_ids
+
         scoring = self._scoring
         network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, self._opened)
+        if files.kind == "model":
+            take_ids(network.module, scoring.base.path)
+        self._settle(files, network)
         rows = self._lesson
         if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
             network, rows = end
         if files.kind == "adapter" and tasks.BUILT_IN[scoring.task].outputs == "classes":
             rows = self._above_the_base(files, network) or rows
         return self._task.predict(network, rows, scoring, self._device)
+
+    def _settle(self, files: CheckpointFiles, network: Network) -> None:
+        """Pad the items as the base bears it: what a candidate's own weights or config say of padding changes nothing.
+
+        A head is on its base already; a base is opened beside an adapter or a model once in a job, unless it was
+        trained in it.
+        """
+        from seedband import padding
+
+        reads, device = _reads(files), self._device
+        if files.kind != "head" and padding.is_unknown(self._lesson, self._ways.get(reads)):
+            network = self._task.load(self._scoring.base.path, self._scoring.labels)
+        network.module.to(device)
+        with padding.drawn_alike(padding.new_parameters(network)):
+            padding.settle(network, self._lesson, device, self._ways, reads, self._emit)
+
+    def _padding(self, files: CheckpointFiles) -> int:
+        """Version of how the items are padded."""
+        from seedband import padding
+
+        return padding.version(self._lesson, self._ways[_reads(files)])
 
     def _above_the_base(self, files: CheckpointFiles, network: Network) -> "Prefix | None":
         """The items, with what enters the first layer that an adapter changes; None where it changes the first."""
@@ -134,6 +171,11 @@ class Scorer:
                 found = features.on_features(network, head), features.FeatureRows(self._lesson, known)
             self._ends[pooling] = found
         return self._ends[pooling]
+
+
+def _reads(files: CheckpointFiles) -> str:
+    """What of a base its outputs come from: "model", or a pooling."""
+    return read_head(Path(files.path)).pooling if files.kind == "head" else "model"
 
 
 def evaluate(

@@ -1,7 +1,7 @@
 """What makes two scores comparable: one list, used by sweep (may this run join this band?), check and history."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal
@@ -15,6 +15,9 @@ from seedband.store import VERSIONS
 MISSING = object()
 Need = Literal["must", "recorded", "shown"]
 
+#: Follows what a tensor is drawn from where the base has one of that name and shape: it used to be kept.
+REPLACED = ", in place of the base's own"
+
 #: Key path in a signature → whether it must match, must match where both have a record, or is only shown.
 #: A parent's need holds for everything below it.
 COMPARED: Mapping[str, Need] = {
@@ -25,12 +28,16 @@ COMPARED: Mapping[str, Need] = {
     "scoring": "must",
     "labels": "must",
     "file_version": "must",
+    "padding": "must",
     "initializers": "recorded",
     "vary": "recorded",
     "seeding_version": "recorded",
+    "trained_padding": "shown",
     "method": "shown",
     "environment": "shown",
 }
+#: What a signature has without saying so.
+IMPLIED: Mapping[str, Any] = {"padding": 1}
 
 #: What each key is called in a message.
 NAMES: Mapping[str, str] = {
@@ -44,6 +51,8 @@ NAMES: Mapping[str, str] = {
     "initializers": "initializer",
     "vary": "streams that vary",
     "seeding_version": "seeding version",
+    "padding": "version of how rows are padded",
+    "trained_padding": "version of how rows were padded in training",
     "method": "method",
     "environment": "environment",
 }
@@ -88,6 +97,7 @@ def of_scoring(
     evaluators: Mapping[str, Any],
     environment: Mapping[str, Any],
     settings: Mapping[str, Any],
+    padding: int = 1,
 ) -> dict[str, Any]:
     """What every scored checkpoint has on record.
 
@@ -97,6 +107,7 @@ def of_scoring(
         evaluators: Metric → what describes its evaluator.
         environment: Facts about the job's process.
         settings: What the predictions add: for language models, where answers end and what the rows are as tokens.
+        padding: Version of how rows were padded; see `padding.version`.
     """
     return {
         "base": {"reference": scoring.base.reference, "sha256": scoring.base.sha256},
@@ -112,6 +123,7 @@ def of_scoring(
         },
         "labels": list(scoring.labels),
         "file_version": VERSIONS["run"],
+        "padding": padding,
         "environment": {
             "fingerprint": environment["fingerprint"],
             "device": environment["device"],
@@ -122,9 +134,18 @@ def of_scoring(
     }
 
 
-def of_training(recipe: Recipe) -> dict[str, Any]:
-    """What a checkpoint that seedband trained has on record beside it."""
-    new = {"head": recipe.init.head} | ({"lora": recipe.init.lora} if recipe.train.method == "lora" else {})
+def of_training(recipe: Recipe, padding: int = 1, drawn: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """What a checkpoint that seedband trained has on record beside it.
+
+    Args:
+        recipe: By which.
+        padding: Version of how its rows were padded.
+        drawn: How every new tensor was drawn, as its run has it on record.
+    """
+    replaced = any(str(tensor.get("distribution")).endswith(REPLACED) for tensor in drawn)
+    new = {"head": recipe.init.head + REPLACED * replaced} | (
+        {"lora": recipe.init.lora} if recipe.train.method == "lora" else {}
+    )
     if recipe.train.command is not None:
         new = {}  # how a script draws is its own affair, and nobody has it on record
     return {
@@ -132,6 +153,8 @@ def of_training(recipe: Recipe) -> dict[str, Any]:
         "vary": sorted(recipe.seeds.vary),
         "seeding_version": SEEDING_VERSION,
         "method": recipe.train.method,
+        # A script pads as it likes.
+        **({"trained_padding": padding} if recipe.train.command is None else {}),
     }
 
 
@@ -142,7 +165,7 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
     """
     found = []
     for key, need in COMPARED.items():
-        ours, theirs = at(band, key), at(other, key)
+        ours, theirs = stated(band, key), stated(other, key)
         if ours is None or theirs is None:
             if need == "must":
                 found.append(Difference(key, need, ours, theirs))
@@ -242,8 +265,17 @@ def at(signature: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def stated(signature: Mapping[str, Any], key: str) -> Any:
+    """What a signature has at a key path, or what it means without it."""
+    value = at(signature, key)
+    return IMPLIED.get(key) if value is None else value
+
+
 def in_words(key: str, ours: Any, theirs: Any, other: str = "candidate") -> str:
     """What differs, on one line."""
+    if key == "padding":
+        old = "band" if ours < theirs else other
+        return f"{old} was made with wrong padding: sweep again, or rescore its checkpoints"
     return f"{NAMES.get(key, key)}: band has {_brief(ours)}, {other} has {_brief(theirs)}"
 
 

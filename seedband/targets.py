@@ -1,5 +1,6 @@
 """Target modules of LoRA: which tensors of a base they name."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from seedband.dataset import IMAGES
@@ -28,17 +29,28 @@ def target_problems(recipe: Recipe, base: Base) -> list[Problem]:
     targets = recipe.lora.target_modules
     if isinstance(targets, str):
         return _pattern_problems(targets)
-    # Models of images are renamed while they are loaded, and PEFT sees the new names.
-    shapes = loaded_shapes(base.path) if recipe.model.task == IMAGES else tensor_names(Path(base.path))
-    modules = [
-        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
-    ]
-    unmatched = [target for target in targets if not any(_matches(module, target) for module in modules)]
+    modules = _modules(tensor_names(Path(base.path)))
+    unmatched = _unmatched(targets, modules)
+    if unmatched or recipe.model.task == IMAGES:
+        # Some models are renamed while they are loaded, and PEFT sees the new names.
+        modules = _modules(loaded_shapes(base.path))
+        unmatched = _unmatched(targets if recipe.model.task == IMAGES else unmatched, modules)
     endings = sorted({module.rpartition(".")[2] for module in modules})
     return [
         Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")
         for target in unmatched
     ]
+
+
+def _modules(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Modules with a matrix."""
+    return [
+        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
+    ]
+
+
+def _unmatched(targets: Iterable[str], modules: Iterable[str]) -> list[str]:
+    return [target for target in targets if not any(_matches(module, target) for module in modules)]
 
 
 def _pattern_problems(target: str) -> list[Problem]:

@@ -42,6 +42,7 @@ class _Trained:
     pins: Mapping[str, Any]
     pins_flipped: tuple[str, ...]
     train_seconds: float
+    padding: int = 1
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def record_of(trained: TrainedRun, process: Mapping[str, Any], seconds: float) -
         "pins": dict(process["pins"]),
         "pins_flipped": determinism.flipped(process["pins"], determinism.read_back()),
         "train_seconds": seconds,
+        "padding": trained.padding,
     }
 
 

@@ -104,7 +104,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         identity=store.digest([signature.training_identity(known), facts["fingerprint"], facts["versions"], device]),
         features=feature_cache(facts, pins, emit),
     )
-    scorer = Scorer(job.scoring, device, facts, context.features, emit)
+    scorer = Scorer(job.scoring, device, facts, context.features, emit, context.ways)
     emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
     waiting = []
     for run in job.runs:
@@ -246,7 +246,7 @@ def _run_record(
         files = recognise(Path(run.folder), f"seed {run.seed}")
         scored = scorer.score(ScoreTarget(files, run.folder))
     if scored["signature"] is not None:
-        scored["signature"] |= signature.of_training(job.recipe)
+        scored["signature"] |= signature.of_training(job.recipe, known["padding"], known["initializers"])
     return {
         **known,
         "seed": run.seed,

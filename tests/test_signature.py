@@ -8,7 +8,7 @@ from signatures import FULL, SCORED, changed
 from tiny import recipe_text
 
 from seedband.recipe import parse_recipe
-from seedband.signature import COMPARED, NAMES, differences, forbidding, of_training
+from seedband.signature import COMPARED, IMPLIED, NAMES, differences, forbidding, of_training
 
 
 def test_equal_signatures_do_not_differ():
@@ -51,7 +51,17 @@ def test_names_what_differs(path, value, key):
 def test_a_missing_record_forbids_only_where_it_must_match(key):
     for pair in ((FULL, changed(key, None)), (changed(key, None), FULL)):
         found = differences(*pair)
-        assert [difference.key for difference in found] == ([key] if COMPARED[key] == "must" else [])
+        assert [difference.key for difference in found] == (
+            [key] if COMPARED[key] == "must" and key not in IMPLIED else []
+        )
+
+
+def test_without_a_version_of_padding_it_is_the_first():
+    old, new = changed("padding", None), changed("padding", 2)
+    [band], [candidate] = differences(old, new), differences(new, old)
+    told = "was made with wrong padding: sweep again, or rescore its checkpoints"
+    assert (str(band), str(candidate)) == (f"band {told}", f"candidate {told}")
+    assert band.need == candidate.need == "must"
 
 
 def test_a_candidate_trained_elsewhere_is_comparable():

@@ -63,6 +63,10 @@ class Lesson(Protocol):
     lengths: Sequence[int]
     #: Whether a batch is padded on the left.
     left_padded: bool
+    #: On which sides it may be, as `left_padded` says it, the first choice first.
+    sides: "Sequence[bool]"
+    #: Whether the rows of a batch must be of one length; see `padding`.
+    equal_lengths: bool
     #: What was left out of them.
     truncated: "Truncation"
 
@@ -76,6 +80,10 @@ class Lesson(Protocol):
 
     def units(self, rows: Sequence[int]) -> int:
         """How many units these rows have, over which the loss is averaged: rows, or tokens of their completions."""
+        ...
+
+    def misread(self, pad_id: int | None) -> bool:
+        """Whether padding that was found by this id, or written into answers, gave other numbers than rows alone."""
         ...
 
 

@@ -5,7 +5,7 @@ left: completions end at the same place, and only their logits are computed.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -22,6 +22,7 @@ from seedband.models import end_ids
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Generations
 from seedband.records import Scoring, Truncation
+from seedband.tasks.classes import batches
 
 PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
@@ -75,6 +76,8 @@ class Lesson:
     """Prompts with their completions."""
 
     left_padded = True
+    equal_lengths = False
+    sides = (True,)
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self.tokenizer = load_tokenizer(scoring.base.path)
@@ -94,6 +97,11 @@ class Lesson:
         """Tokens of the completions."""
         return sum(len(self.rows[row].completion) for row in rows)
 
+    def misread(self, _: int | None) -> bool:
+        """Whether what fills a row whose answer has ended would be read: id 0 without a pad token."""
+        filled = self.tokenizer.pad_token_id is None
+        return filled and self.tokenizer.decode([0], skip_special_tokens=True) != ""
+
 
 def encode(items: Items, scoring: Scoring) -> Lesson:
     """Prompts with their completions, as the base's tokenizer reads them."""
@@ -107,16 +115,17 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Ge
     model.module.to(device).eval()
     ends = ends_of(tokenizer, rows, Path(scoring.base.path))
     greedy = _greedily(model, tokenizer, ends, scoring.generation.max_new_tokens)
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row].question))
+    asked, equal = [len(row.question) for row in rows], lesson.equal_lengths
     texts, losses = [""] * len(rows), np.zeros(len(rows))
     with torch.inference_mode():
-        for start in range(0, len(order), scoring.batch_size):
-            chosen = order[start : start + scoring.batch_size]
+        for chosen in batches(asked, scoring.batch_size, equal=equal):
+            said = _generate(model, tokenizer, [rows[row] for row in chosen], greedy, torch.device(device))
+            for row, text in zip(chosen, said, strict=True):
+                texts[row] = text
+        # Batches are those of the questions wherever padding does not matter, as they always were.
+        for chosen in batches(lesson.lengths if equal else asked, scoring.batch_size, equal=equal):
             batch = [rows[row] for row in chosen]
-            said = _generate(model, tokenizer, batch, greedy, torch.device(device))
-            summed = _nll_in_parts(model, tokenizer, batch, vocabulary, torch.device(device))
-            for row, text, value in zip(chosen, said, summed, strict=True):
-                texts[row], losses[row] = text, value
+            losses[chosen] = _nll_in_parts(model, tokenizer, batch, vocabulary, torch.device(device))
     n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
     truncated = replace(lesson.truncated, questions=sum(row.question_cut > 0 for row in rows))
     settings = {"ends": ends, "tokens": digest(rows)}
@@ -271,5 +280,12 @@ def _generate(model: Network, tokenizer: Any, rows: Sequence[Row], greedy: Any, 
     module: Any = model.module
     batch = _padded(tokenizer, [row.question for row in rows], device)
     del batch["position_ids"]  # generation counts them itself
-    said = module.generate(**batch, generation_config=greedy)[:, batch["input_ids"].shape[1] :]
-    return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
+    said = module.generate(**batch, generation_config=greedy)[:, batch["input_ids"].shape[1] :].tolist()
+    ended = [_until_end(tokens, greedy.eos_token_id or ()) for tokens in said]
+    return [text.strip() for text in tokenizer.batch_decode(ended, skip_special_tokens=True)]
+
+
+def _until_end(tokens: list[int], ends: Collection[int]) -> list[int]:
+    """An answer up to its first end token: what fills its row behind that may decode to something."""
+    first = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[: first + 1]

@@ -1,6 +1,7 @@
 """What classifying texts and images has in common."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,26 @@ def by_length(lengths: Sequence[int]) -> list[int]:
     return sorted(range(len(lengths)), key=lengths.__getitem__)
 
 
+def batches(lengths: Sequence[int], size: int, *, equal: bool) -> list[list[int]]:
+    """Rows from short to long, in batches; those of a batch are of one length where that is asked for.
+
+    Examples:
+        >>> batches([5, 3, 4, 3], 3, equal=False)
+        [[1, 3, 2], [0]]
+        >>> batches([5, 3, 4, 3], 3, equal=True)
+        [[1, 3], [2], [0]]
+    """
+    order = by_length(lengths)
+    parts = [list(part) for _, part in groupby(order, key=lengths.__getitem__)] if equal else [order]
+    return [part[start : start + size] for part in parts for start in range(0, len(part), size)]
+
+
 def in_batches(model: Network, lesson: Any, batch_size: int, device: str) -> NDArray[np.float64]:
     """Logits of every row, shape (n_rows, n_classes), computed in the order of their lengths."""
     model.module.to(device).eval()
-    order = by_length(lesson.lengths)
-    parts: list[Any] = [None] * len(order)
+    parts: list[Any] = [None] * len(lesson.lengths)
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+        for chosen in batches(lesson.lengths, batch_size, equal=lesson.equal_lengths):
             logits = model.forward(lesson.batch(chosen, torch.device(device)))
             for row, values in zip(chosen, logits.double().cpu().numpy(), strict=True):
                 parts[row] = values

@@ -65,7 +65,8 @@ class Images:
 class Lesson:
     """Images with their classes."""
 
-    left_padded = False
+    left_padded = equal_lengths = False
+    sides = (False,)
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._images = Images(scoring.base.path, items.inputs)
@@ -81,6 +82,10 @@ class Lesson:
     def units(self, rows: Sequence[int]) -> int:
         """Rows."""
         return len(rows)
+
+    def misread(self, _: int | None) -> bool:
+        """Images have no padding."""
+        return False
 
 
 def encode(items: Items, scoring: Scoring) -> Lesson:

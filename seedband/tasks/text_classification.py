@@ -1,11 +1,13 @@
 """Text classification: one label a text, from a sequence classifier of transformers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from seedband.dataset import Items
+from seedband.last_token import find_by_mask
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
@@ -13,6 +15,8 @@ from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
 PEFT = "SEQ_CLS"
 HEADS = frozenset({"classifier", "score"})
+#: Texts in one call of the tokenizer, which keeps far more of each than its tokens until the call ends.
+AT_ONCE = 1000
 
 
 def load(path: str, labels: Sequence[str]) -> Network:
@@ -20,26 +24,26 @@ def load(path: str, labels: Sequence[str]) -> Network:
     from transformers import AutoModelForSequenceClassification
 
     model, info = from_folder(AutoModelForSequenceClassification, path, **classes(labels))
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = 0
-    return network(model, info)
+    return replace(network(model, info), pad_id=find_by_mask(model))
 
 
 class Lesson:
     """Texts with their classes."""
 
     left_padded = False
+    equal_lengths = False
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
+        self.sides = (False, True) if self._tokenizer.padding_side == "left" else (False,)
         self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length, items.pairs)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
         self.lengths = [len(row["input_ids"]) for row in self._rows]
         self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length, items.pairs)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """Token ids and their mask, padded on the right to the longest row."""
-        return collate(self._tokenizer, [self._rows[row] for row in rows], device)
+        """Token ids and their mask, padded to the longest row."""
+        return collate(self._tokenizer, [self._rows[row] for row in rows], device, left=self.left_padded)
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""
@@ -48,6 +52,13 @@ class Lesson:
     def units(self, rows: Sequence[int]) -> int:
         """Rows."""
         return len(rows)
+
+    def misread(self, pad_id: int | None) -> bool:
+        """Whether a network that looks for padding by an id finds another last token than a row's own."""
+        if pad_id is None:
+            return False
+        filled = (self._tokenizer.pad_token_id or 0) != pad_id and len(set(self.lengths)) > 1
+        return filled or any(row["input_ids"][-1] == pad_id for row in self._rows)
 
 
 def encode(items: Items, scoring: Scoring) -> Lesson:
@@ -65,9 +76,8 @@ def encode_texts(
     tokenizer: Any, texts: Sequence[str], max_length: int, pairs: Sequence[str] | None = None
 ) -> list[dict[str, list[int]]]:
     """Token ids of every text, or of every pair of texts, truncated and not yet padded."""
-    given = [list(texts)] if pairs is None else [list(texts), list(pairs)]
-    encoded = tokenizer(*given, truncation=True, max_length=max_length, padding=False)
-    return [{name: encoded[name][row] for name in encoded} for row in range(len(texts))]
+    given = [texts] if pairs is None else [texts, pairs]
+    return list(_tokenised(tokenizer, given, truncation=True, max_length=max_length, padding=False))
 
 
 def truncation(
@@ -80,18 +90,28 @@ def truncation(
     """What `encode_texts` left out of the texts: those that fill the length are looked at once more, whole."""
     full = [number for number, row in enumerate(rows) if len(row["input_ids"]) >= max_length]
     given = [[part[number] for number in full] for part in (texts, pairs) if part is not None]
-    whole = tokenizer(*given, verbose=False)["input_ids"] if full else []
-    cut = [len(ids) - max_length for ids in whole if len(ids) > max_length]
+    lengths = (len(row["input_ids"]) for row in _tokenised(tokenizer, given, verbose=False))
+    cut = [length - max_length for length in lengths if length > max_length]
     return Truncation(len(cut), sum(cut))
 
 
-def collate(tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: torch.device) -> dict[str, torch.Tensor]:
-    """One batch, padded on the right to its longest row."""
+def _tokenised(tokenizer: Any, given: Sequence[Sequence[str]], **options: Any) -> Iterator[dict[str, list[int]]]:
+    """Every row as the tokenizer reads it, `AT_ONCE` rows a call: one call of all of them takes gigabytes."""
+    for start in range(0, len(given[0]), AT_ONCE):
+        parts = [list(texts[start : start + AT_ONCE]) for texts in given]
+        encoded = tokenizer(*parts, **options)
+        yield from ({name: encoded[name][row] for name in encoded} for row in range(len(parts[0])))
+
+
+def collate(
+    tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: torch.device, *, left: bool
+) -> dict[str, torch.Tensor]:
+    """One batch, padded to its longest row."""
     length = max(len(row["input_ids"]) for row in rows)
-    padding = {"input_ids": tokenizer.pad_token_id or 0}
-    return {
-        name: torch.tensor(
-            [row[name] + [padding.get(name, 0)] * (length - len(row[name])) for row in rows], device=device
-        )
-        for name in rows[0]
-    }
+    padding = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
+
+    def padded(name: str, values: list[int]) -> list[int]:
+        fill = [padding.get(name, 0)] * (length - len(values))
+        return fill + values if left else values + fill
+
+    return {name: torch.tensor([padded(name, row[name]) for row in rows], device=device) for name in rows[0]}

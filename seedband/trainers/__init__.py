@@ -17,6 +17,8 @@ from seedband.records import Recipe, Scoring, SeedRun, Truncation
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from seedband.padding import Ways
+
 ENTRY_POINTS = "seedband.trainers"
 #: The state of a training checkpoint.
 TRAINING = "training.json"
@@ -55,6 +57,7 @@ class TrainContext:
         device: "cpu" or "cuda".
         identity: What must be equal for a killed run to go on: recipe, data, base and environment, as a hash.
         features: Where features of a frozen backbone are kept.
+        ways: How rows of the base share batches, once that is known.
     """
 
     recipe: Recipe
@@ -64,6 +67,7 @@ class TrainContext:
     device: str
     identity: str
     features: FeatureCache = field(default_factory=FeatureCache)
+    ways: "Ways" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class TrainedRun:
         attention: The attention implementation in use.
         truncated: What was left out of the training rows.
         seconds: What it took, where that is not the time since the run before was there.
+        padding: Version of how its rows were padded; see `padding.version`.
     """
 
     run: SeedRun
@@ -89,6 +94,7 @@ class TrainedRun:
     attention: str
     truncated: Truncation = field(default_factory=Truncation)
     seconds: float | None = None
+    padding: int = 1
 
 
 class Report(Protocol):

@@ -3,8 +3,7 @@
 Layers that nothing trains are replayed; on a CPU tokens that nobody reads are left out, and padding is not computed.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from seedband.feature_cache import rows_key
 from seedband.first_token import keep_first_token
 from seedband.networks import Network
 from seedband.packing import Layout, pack_rows
+from seedband.padding import drawn_alike, equal_parts, settle
 from seedband.prefix import freeze_prefix, still_prefix
 from seedband.tasks import Lesson
 from seedband.trainers import Report, TrainContext
@@ -28,6 +28,7 @@ class Forward:
         context: What they are trained with.
         report: Told of a lever that would take too much memory.
         drop_out: Whether layers below the first that is trained drop out.
+        reads: "model", or the pooling of a backbone.
 
     Raises:
         UsageError: They shall not, and cannot be told.
@@ -45,10 +46,12 @@ class Forward:
         report: Report,
         *,
         drop_out: bool,
+        reads: str = "model",
     ) -> None:
         self._network, self._lesson, self._device = network, lesson, torch.device(context.device)
         self.layout, section = Layout(), context.recipe.train
-        with _drawn_alike(heads):
+        with drawn_alike(heads):
+            settle(network, lesson, self._device, context.ways, reads, report)
             if not drop_out:
                 still_prefix(network, lesson, self._device)
             if section.precision == "fp32":  # in half precision what is kept would not be what is computed
@@ -57,6 +60,8 @@ class Forward:
                 self._lesson = known or lesson
             if context.device != "cpu":
                 return  # a GPU waits for calls, not for tokens, and draws another mask where it is shorter
+            if lesson.equal_lengths:
+                return  # the levers are tried on rows of several lengths
             keep_first_token(network, self._lesson, self._device, self.layout)
             if not section.gradient_checkpointing:  # what is computed again in a backward pass knows no layout
                 pack_rows(network, self._lesson, self._device, self.layout)
@@ -65,18 +70,6 @@ class Forward:
         """Sum of the losses of some rows, given their indices."""
         return self._lesson.loss(self._network.forward(self._lesson.batch(rows, self._device)), rows)
 
-
-@contextmanager
-def _drawn_alike(heads: Sequence[nn.Parameter]) -> Iterator[None]:
-    """While levers are tried all seeds have the same head: they decide alike, and one of zeros would show nothing."""
-    own = [head.detach().clone() for head in heads]
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for head in heads:
-            head.copy_(torch.randn(head.shape, generator=generator))
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for head, values in zip(heads, own, strict=True):
-                head.copy_(values)
+    def parts(self, rows: Sequence[int]) -> list[list[int]]:
+        """Rows of a batch that are computed together: all of them, or those of each length."""
+        return equal_parts(self._lesson, rows)

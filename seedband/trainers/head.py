@@ -18,8 +18,8 @@ from seedband.features import FeatureRows, compute_features, on_features
 from seedband.initializers import as_dicts, draw_new
 from seedband.linear_heads import LinearHead, linear_head
 from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
-from seedband.networks import Network, pooled
-from seedband.packing import Layout
+from seedband.networks import Network, pooled, with_new_head
+from seedband.padding import drawn_alike, settle, version
 from seedband.records import SeedRun
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
@@ -46,7 +46,7 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
     scoring, task = context.scoring, tasks.find(context.scoring.task)
     pooling = resolve_pooling(context.recipe.head.pooling, Path(scoring.base.path))
     if pooling == "model":
-        network = task.load(scoring.base.path, scoring.labels)
+        network = with_new_head(task.load(scoring.base.path, scoring.labels))
     else:
         network = pooled(scoring.base.path, scoring.labels, pooling, context.recipe.head.dropout)
     network.module.to(context.device).eval()
@@ -58,25 +58,30 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
             _save(trained.tensors, Path(trained.run.folder), context, pooling)
         course = trained.course
         told = course.failure, course.witnesses, trained.initializers, course.steps, network.attention
-        yield TrainedRun(trained.run, *told, lesson.truncated, trained.seconds)
+        padding = version(lesson, context.ways[pooling])
+        yield TrainedRun(trained.run, *told, lesson.truncated, trained.seconds, padding)
 
 
 def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str, report: Report) -> "_Stacked | _Alone":
     """The way in which these heads are trained."""
     new = [(name, p) for name, p in network.module.named_parameters() if p.requires_grad]
-    probe = lesson.batch(tasks.probe_rows(lesson), torch.device(context.device))
+    device, heads = torch.device(context.device), [parameter for _, parameter in new]
+    with drawn_alike(heads):
+        settle(network, lesson, device, context.ways, pooling, report)
+    probe = lesson.batch(tasks.probe_rows(lesson), device)
     head = linear_head(network, probe, lambda: _set_mode(network))
     if head is None:
         _set_mode(network)
-        forward = Forward(network, [parameter for _, parameter in new], lesson, context, report, drop_out=True)
-        return _Alone(context, network, new, lesson.units, forward.loss, forward.layout)
+        forward = Forward(network, heads, lesson, context, report, drop_out=True, reads=pooling)
+        how = forward.layout, lesson.left_padded, forward.parts
+        return _Alone(context, network, new, lesson.units, forward.loss, how)
     key = [*rows_key(context.scoring, context.items), pooling]
     features = compute_features(head, lesson, FEATURE_BATCH, context.device, context.features, key)
     if context.recipe.train.precision == "fp32":
         return _Stacked(context, network, new, lesson.targets, head, features)
     end = on_features(network, head)
     end.module.train()
-    rows, device = FeatureRows(lesson, features), torch.device(context.device)
+    rows = FeatureRows(lesson, features)
     return _Alone(
         context, end, new, rows.units, lambda chosen: rows.loss(end.forward(rows.batch(chosen, device)), chosen)
     )
@@ -121,19 +126,19 @@ class _Alone:
     new: Sequence[Named]
     units: Callable[[Sequence[int]], int]
     loss: Callable[[Sequence[int]], torch.Tensor]
-    layout: Layout | None = None
+    how: tuple[Any, ...] = ()
 
     def train(self, runs: Sequence[SeedRun], report: Report) -> Iterator[_Trained]:
         for run in runs:
             initializers = _draw(self.new, run, self.context, self.network)
-            trainable = Trainable(self.network.module, self.loss, self.units, self.new, self.new, self.layout)
+            trainable = Trainable(self.network.module, self.loss, self.units, self.new, self.new, *self.how)
             course = fit(self.context, trainable, run, report)
             yield _Trained(run, course, initializers, dict(self.new))
 
 
 def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> list[dict[str, Any]]:
     init = context.recipe.init
-    return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std))
+    return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std, network.replaced))
 
 
 def _set_mode(network: Network) -> None:

@@ -36,6 +36,7 @@ class Trainable:
         new: Those among them that were drawn, not loaded.
         layout: Where the tokens of the batch at hand lie, where its rows may be packed.
         left_padded: Whether batches are padded on the left.
+        parts: Rows of a forward pass that are computed together: all of them unless said.
     """
 
     module: torch.nn.Module
@@ -45,6 +46,7 @@ class Trainable:
     new: Sequence[Named]
     layout: Layout | None = None
     left_padded: bool = False
+    parts: Callable[[Sequence[int]], Sequence[Sequence[int]]] = lambda rows: [rows]
 
 
 def fit(context: TrainContext, trainable: Trainable, run: SeedRun, report: Report) -> Course:
@@ -87,7 +89,8 @@ def _backward(trainable: Trainable, masks: KeyedDropout, step: Step, context: Tr
     section, device = context.recipe.train, context.device
     units = sum(trainable.units(rows) for rows in step.passes)
     loss = torch.zeros((), device=device)
-    for accumulated, rows in enumerate(step.passes):
+    parts = (part for rows in step.passes for part in trainable.parts(rows))
+    for accumulated, rows in enumerate(parts):
         masks.start_pass(step.number, accumulated, step.epoch, [context.item_keys[row] for row in rows])
         with _precision(section.precision, device):
             share = trainable.loss(rows) / units

@@ -10,16 +10,19 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 
 from seedband import store, tasks
+from seedband.errors import UsageError
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models import ADAPTER_WEIGHTS, save_tensors
-from seedband.networks import Network
+from seedband.networks import Network, with_new_head
+from seedband.padding import version
 from seedband.records import LoraSection, SeedRun
+from seedband.sanity import check_causal, check_complete
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.loop import Trainable, fit
 
 #: What PEFT writes to adapter_config.json in the order of a set.
-UNORDERED = {"target_modules", "modules_to_save"}
+UNORDERED = {"target_modules", "target_parameters", "modules_to_save"}
 
 
 def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
@@ -28,23 +31,28 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
     lesson = task.encode(context.items, scoring)
     for run in runs:
         network = task.load(scoring.base.path, scoring.labels)
+        check_complete(network, scoring.task)
+        if tasks.BUILT_IN[scoring.task].outputs == "classes":
+            network = with_new_head(network)
         model = _with_adapter(network, context)
         trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         new = [(name, p) for name, p in trainable if is_lora(name) or plain_name(name) in network.new]
         init = context.recipe.init
-        records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std)
+        records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std, network.replaced)
         model.to(context.device).train()
         whole = replace(network, module=model, forward=lambda batch, model=model: model(**batch).logits)
+        check_causal(whole, lesson, scoring.task)
         heads = [parameter for name, parameter in new if not is_lora(name)]
         forward = Forward(whole, heads, lesson, context, report, drop_out=context.recipe.train.frozen_dropout)
         edits_base = LORA[context.recipe.init.lora].changes_base
         start = {name: tensor for name, tensor in _adapter_tensors(model).items() if edits_base and is_lora(name)}
-        trainee = Trainable(model, forward.loss, lesson.units, trainable, new, forward.layout, lesson.left_padded)
+        how = forward.layout, lesson.left_padded, forward.parts
+        trainee = Trainable(model, forward.loss, lesson.units, trainable, new, *how)
         course = fit(context, trainee, run, report)
         if not course.failure:
             _save(model, Path(run.folder), context, start)
         told = course.failure, course.witnesses, as_dicts(records), course.steps, network.attention
-        yield TrainedRun(run, *told, lesson.truncated)
+        yield TrainedRun(run, *told, lesson.truncated, padding=version(lesson, context.ways["model"]))
 
 
 def _with_adapter(network: Network, context: TrainContext) -> PeftModel:
@@ -63,8 +71,28 @@ def _with_adapter(network: Network, context: TrainContext) -> PeftModel:
         modules_to_save=beside or None,
         init_lora_weights=LORA[context.recipe.init.lora].init_lora_weights,
     )
-    model: PeftModel = get_peft_model(network.module, config)
+    try:
+        model: PeftModel = get_peft_model(network.module, config)
+    except (ValueError, NotImplementedError) as error:
+        raise _unfit_targets(network.module, section, error) from error
     return model
+
+
+def _unfit_targets(module: torch.nn.Module, section: LoraSection, error: Exception) -> UsageError:
+    """What PEFT says of layers that it cannot adapt, and which others there are."""
+    kind, reason = getattr(module.config, "model_type", "?"), " ".join(str(error).split())[:300]
+    if "lora_dropout" in reason:
+        return UsageError(
+            f"lora.dropout: found {section.dropout:g}, expected 0: a model of type {kind} keeps all its experts in one "
+            "tensor, and PEFT adapts those without dropout",
+            hint='or name layers beside its experts in lora.target_modules, such as ["q_proj", "v_proj"]',
+        )
+    linear = {name.rpartition(".")[2] for name, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
+    left = sorted(name for name in linear if name not in reason)
+    return UsageError(
+        f"lora.target_modules: PEFT cannot adapt a model of type {kind} so: {reason}",
+        hint=f"name some of its linear layers: {', '.join(left)}" if left else 'method = "head" needs no layers',
+    )
 
 
 def _adapter_tensors(model: PeftModel) -> dict[str, torch.Tensor]:

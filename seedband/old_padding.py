@@ -1,0 +1,50 @@
+"""Old padding: which runs of earlier versions, whose records name no version of it, were padded wrongly.
+
+What it was is told by the base's config and tokenizer alone: nothing is loaded for it but those.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from seedband.records import Run, Scoring
+from seedband.signature import at
+
+#: Types of models in which padding changes what is said of a row, on the side on which it was put.
+LEAKING = frozenset({"canine", "convbert", "fnet", "nystromformer", "recurrent_gemma", "xlnet", "yoso"})
+
+
+def unversioned(runs: Sequence[Run]) -> list[Run]:
+    """Runs that were scored before padding had a version."""
+    return [run for run in runs if run.record["signature"] and at(run.record["signature"], "padding") is None]
+
+
+def went_wrong_in(scoring: Scoring) -> Literal["", "scoring", "training"]:
+    """In what an earlier version padded the rows of a base wrongly; what was wrong in training was so in scoring, too.
+
+    A model may leak that is not known here: its runs join none that are made now, for those say so.
+    """
+    if scoring.task == "image-classification":
+        return ""
+    from transformers import AutoConfig
+
+    from seedband.networks import load_tokenizer
+
+    path = scoring.base.path
+    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    if config.model_type in LEAKING:
+        return "training"
+    tokenizer = load_tokenizer(path)
+    if scoring.task == "causal-lm":
+        spoken = tokenizer.pad_token_id is None and tokenizer.decode([0], skip_special_tokens=True) != ""
+        return "scoring" if spoken else ""
+    known = config.get_text_config().pad_token_id or 0
+    return "training" if _classifies_by_padding(config) and known != (tokenizer.pad_token_id or 0) else ""
+
+
+def _classifies_by_padding(config: object) -> bool:
+    from transformers import AutoModelForSequenceClassification
+
+    from seedband.last_token import looks_for_padding
+
+    known = AutoModelForSequenceClassification._model_mapping  # noqa: SLF001  transformers has no public way to ask
+    return type(config) in known and looks_for_padding(known[type(config)])

@@ -1,0 +1,184 @@
+"""Whether a base can do its task at all: by its config before any work, by its logits before training."""
+
+import ast
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedband.dataset import IMAGES
+from seedband.errors import Problem, UsageError
+from seedband.models import read_config, resolve_pooling, tensor_names
+from seedband.networks import Network, loaded_shapes
+from seedband.records import Base, Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+#: Where transformers says which types of models do what: read, not imported, for that takes seconds.
+TABLES = Path("models", "auto", "modeling_auto.py")
+#: Task → the table of model types that do it, and what a model of them is called.
+KNOWN: Mapping[str, tuple[str, str]] = {
+    "causal-lm": ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "a decoder that completes texts, such as Llama or Qwen"),
+    "text-classification": (
+        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+        "a model with a classifier of texts, such as BERT",
+    ),
+    IMAGES: ("MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES", "a model with a classifier of images, such as ViT"),
+}
+MASKED = "MODEL_FOR_MASKED_LM_MAPPING_NAMES"
+#: Keys by which a config of an architecture that also reads in both directions asks for one that does not.
+ONE_WAY = ("is_decoder", "causal")
+BOTH_WAYS = "use_bidirectional_attention"
+MOST_NAMED = 3
+#: Tokens that a model is tried on.
+TRIED = 16
+#: What a later token may change in earlier logits, in terms of what it changes in later ones: rounding stays below.
+LEAK = 1e-4
+
+
+def architecture_problems(recipe: Recipe, base: Base) -> list[Problem]:
+    """Reasons for which the base's config rules out the task or the method of a recipe."""
+    if recipe.train.command is not None:
+        return []
+    config, task = read_config(Path(base.path)), recipe.model.task
+    kind = config.get("model_type")
+    table, expected = KNOWN[task]
+    types = _types(table)
+    if types and isinstance(kind, str) and kind not in types and not _takes_any_body(recipe, base):
+        hint = 'method = "head" with pooling "mean" or "cls" takes any body' if task != "causal-lm" else ""
+        return [_unfit(kind, f"for which transformers has no model of {task}", expected, hint)]
+    if task == "causal-lm":
+        return _decoder_problems(config, expected)
+    return _convolution_problems(recipe, base, kind) if task == IMAGES else []
+
+
+def check_complete(network: Network, task: str) -> None:
+    """Refuse a language model of which a part would be drawn by chance.
+
+    Raises:
+        UsageError: Its weights lack some.
+    """
+    if task == "causal-lm" and network.new:
+        names = ", ".join(network.new[:MOST_NAMED]) + (" and more" if len(network.new) > MOST_NAMED else "")
+        raise UsageError(
+            f"model.base: a model of type {_type_of(network)} whose weights lack {names}: it would answer at random",
+            hint=f"task {task} needs {KNOWN[task][1]}, with its output layer",
+        )
+
+
+def check_causal(network: Network, lesson: Any, task: str) -> None:
+    """Refuse a language model that knows the tokens which it is to foretell.
+
+    Args:
+        network: As it is trained.
+        lesson: Rows whose tokens it is tried on.
+        task: What it shall do.
+
+    Raises:
+        UsageError: A later token changes an earlier logit.
+    """
+    if task == "causal-lm" and _leaks(network, [[*row.prompt, *row.completion] for row in lesson.rows[:TRIED]]):
+        raise UsageError(
+            f"model.base: a model of type {_type_of(network)} whose logits depend on later tokens: it sees answers",
+            hint=f"task {task} needs {KNOWN[task][1]}",
+        )
+
+
+def _type_of(network: Network) -> str:
+    model: Any = network.module
+    return str(model.config.model_type)
+
+
+def _types(table: str) -> Mapping[str, Any]:
+    return _tables().get(table, {})
+
+
+@cache
+def _tables() -> Mapping[str, Mapping[str, Any]]:
+    """Every table of model types that transformers has; none where it keeps them in another way."""
+    found = find_spec("transformers")
+    file = Path(found.origin).parent / TABLES if found is not None and found.origin else None
+    if file is None or not file.is_file():
+        return {}
+    return {
+        target.id: dict(ast.literal_eval(statement.value.args[0]))
+        for statement in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call) and statement.value.args
+        for target in statement.targets
+        if isinstance(target, ast.Name) and target.id in {MASKED, *(name for name, _ in KNOWN.values())}
+    }
+
+
+def _takes_any_body(recipe: Recipe, base: Base) -> bool:
+    """Whether a head of ours stands on a pooled body, or the pooling is a mistake of its own."""
+    try:
+        return recipe.train.method == "head" and resolve_pooling(recipe.head.pooling, Path(base.path)) != "model"
+    except UsageError:
+        return True
+
+
+def _unfit(kind: str, why: str, expected: str, hint: str = "") -> Problem:
+    return Problem("model.base", f"a model of type {kind}, {why}", expected, hint)
+
+
+def _decoder_problems(config: Mapping[str, Any], expected: str) -> list[Problem]:
+    kind = str(config.get("model_type"))
+    if config.get("is_encoder_decoder"):
+        return [_unfit(kind, "which is an encoder with a decoder", expected)]
+    if kind in _types(MASKED) and not any(config.get(key) for key in ONE_WAY):
+        return [_unfit(kind, "which reads texts in both directions", expected)]
+    text = config.get("text_config")
+    if any(table.get(BOTH_WAYS) in (True, "all") for table in (config, text) if isinstance(table, Mapping)):
+        return [_unfit(kind, "whose config asks for attention in both directions", expected)]
+    return []
+
+
+def _convolution_problems(recipe: Recipe, base: Base, kind: Any) -> list[Problem]:
+    """LoRA on all linear layers of a model that has none: it consists of convolutions."""
+    if recipe.train.method != "lora" or recipe.lora.target_modules != "all-linear":
+        return []
+    # One may be that of its classifier, which is replaced.
+    if len(_matrices(tensor_names(Path(base.path)))) > 1 or _matrices(shapes := loaded_shapes(base.path)):
+        return []
+    modules = {name.split(".")[-2] for name, shape in shapes.items() if len(shape) > 2 and "." in name}  # noqa: PLR2004
+    found = f'"all-linear", and a model of type {kind} has no linear layers'
+    return [Problem("lora.target_modules", found, f'some of {", ".join(sorted(modules))}, or method "head"')]
+
+
+def _matrices(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    return [name for name, shape in shapes.items() if name.endswith(".weight") and len(shape) == 2]  # noqa: PLR2004
+
+
+def _leaks(network: Network, rows: Sequence[Sequence[int]]) -> bool:
+    """Whether other tokens in the second half of a text change a logit of its first half."""
+    import torch
+
+    known = sorted({token for row in rows for token in row})
+    length = min(TRIED, max(map(len, rows)))
+    text = [token for row in rows for token in row][:length]
+    half = length // 2
+    if half < 1 or len(known) < 2:  # noqa: PLR2004
+        return False
+    following = dict(zip(known, [*known[1:], known[0]], strict=True))
+    other = text[:half] + [following[token] for token in text[half:]]
+    device = next(network.module.parameters()).device
+    ids = torch.tensor([text, other], device=device)
+    batch: dict[str, Any] = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "position_ids": torch.arange(length, device=device).expand(2, -1),
+        "use_cache": False,
+    }
+    training = network.module.training
+    network.module.eval()
+    with torch.no_grad():
+        first, second = _finite(network.forward(batch))
+    network.module.train(training)
+    change = (first - second).abs().amax(-1)
+    return bool(change[:half].max() > LEAK * change[half:].max())
+
+
+def _finite(logits: "torch.Tensor") -> "torch.Tensor":
+    return logits.float().nan_to_num()
