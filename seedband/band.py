@@ -24,6 +24,7 @@ from seedband.evidence import (
     rule_of_band,
     seeds_of,
     valid_alpha,
+    valid_looks,
     valid_tolerance,
 )
 from seedband.form import check_band
@@ -75,6 +76,7 @@ class Band:
         *,
         rule: Rule | None = None,
         alpha: float | None = None,
+        looks: int = 0,
         failure: str = "",
         seeds: Sequence[int] = (),
         tolerance: float | None = None,
@@ -86,6 +88,8 @@ class Band:
             scores: For every metric of the band, one score per candidate seed in the order trained.
             rule: Another rule than the band's.
             alpha: Another level than the band's, from .001 to .2.
+            looks: For rule `retest`, how many of the candidates, the first ones, were looked at before the others were
+                there: each further one then is a look of its own. Without, all of them are one look.
             failure: Why a candidate failed to train, if one did: a fail, whatever the scores.
             seeds: For rule `paired`, the root seeds of the candidates: at least 2, all of them seeds of the band.
             tolerance: For rule `paired`, the drop of the primary metric that nobody minds, in its unit and >= 0; one
@@ -95,18 +99,23 @@ class Band:
         Raises:
             Refused: Other metrics than the band's, different counts of scores, NaN or infinity, seeds that the band
                 does not share.
-            UsageError: Unknown rule, alpha out of range, a tolerance that is none.
+            UsageError: Unknown rule, alpha out of range, a tolerance that is none, looks that cannot have been.
 
         Examples:
             >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
             >>> band.judge({"accuracy": [0.868, 0.881, 0.877]}, rule="paired", seeds=[0, 1, 2]).status
             'pass'
+            >>> band.judge({"accuracy": [0.869, 0.868]}).status
+            'pass'
+            >>> band.judge({"accuracy": [0.869, 0.868]}, looks=1).status
+            'suspect'
         """
         rule = self.rule if rule is None else known_rule(rule)
         alpha = self.alpha if alpha is None else valid_alpha(alpha)
         tolerance = valid_tolerance(tolerance, rule)
         level = level_of(alpha, self.gates)
         candidates = candidate_scores(scores, self.metrics.keys())
+        looks = valid_looks(looks, rule, len(candidates[self.primary]))
         if rule == "paired":
             check_pairs(self.seeds, self.failed_seeds, seeds, len(candidates[self.primary]))
         verdicts = {}
@@ -119,7 +128,7 @@ class Band:
                     band, own, seeds, tolerance=allowed, alpha=judged_at, floor=floor, gates=name in self.gates
                 )
             else:
-                verdicts[name] = judged(band, own, rule, judged_at, gates=name in self.gates)
+                verdicts[name] = judged(band, own, rule, judged_at, looks=looks, gates=name in self.gates)
         rate = self.metrics[self.primary].failure_rate.share
         if failure:
             return Verdict("fail", verdicts, self.primary, failure, rate)
