@@ -8,6 +8,7 @@ from seedband import fit_band
 from seedband.records import Candidate
 from seedband.words import Asked, after_suspect
 
+BY_NAME = "name a checkpoint of another seed behind it, with --looks 1,"
 BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]}, alpha=0.05)
 
 
@@ -24,10 +25,7 @@ def again(options):
         ),
         (Asked(again, scores="new.csv"), "train and score it as the others, add it to new.csv, then CHECK --looks 1"),
         (Asked(again, sweep="runs/new"), "sweep runs/new with one more, then CHECK --looks 1"),
-        (
-            Asked(again),
-            "name a checkpoint of another seed behind it, with --looks 1, or CHECK --more-seeds 2 --recipe CANDIDATE.toml",
-        ),
+        (Asked(again), f"{BY_NAME} or CHECK --more-seeds 2 --recipe CANDIDATE.toml"),
         (Asked(again, recipe=True, more_seeds=1), "CHECK --more-seeds 3"),
         (
             Asked(again, recipe=True, ledger=True),
