@@ -125,7 +125,9 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         if trainer is not None and n_pairs:
             found = trainer.train(band.seeds[:n_pairs])
         gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
-        return gate.settle(in_order(found, looks), rescorer, more_seeds, looks)
+        # Pairs are found by their seeds, so that their order says nothing.
+        ordered = found if rule == "paired" else in_order(found, looks)
+        return gate.settle(ordered, rescorer, more_seeds, looks)
 
 
 def _rule(band: Band, rule: str | None, n_pairs: int) -> Rule:
