@@ -165,7 +165,7 @@ class Baseline:
         Examples:
             >>> baseline = Baseline((0.871, 0.884, 0.879, 0.892))
             >>> round(baseline.p_value([0.861, 0.861]), 4), round(baseline.p_value([0.861, 0.761]), 4)
-            (0.0249, 0.0245)
+            (0.0181, 0.0124)
         """
         t = self.t(self._raised(candidates))
         return None if t is None else float(special.stdtr(self.n + len(candidates) - 2 + self.prior.df, t))
