@@ -144,7 +144,7 @@ def peer_limits(x: np.ndarray, alpha: float) -> dict[str, np.ndarray]:
 def judge(baseline: Baseline, candidates: list[float], alpha: float) -> list[float]:
     """Whether each of our rules stops the candidates, `retest` first, and the seeds that `retest` took."""
     for looked in range(1, CANDIDATES + 1):
-        status = rules.decide(baseline, candidates[:looked], "retest", alpha).status
+        status = rules.decide(baseline, candidates[:looked], "retest", alpha, own_looks=looked - 1).status
         if status != "suspect":
             break
     at_once = [rules.decide(baseline, candidates[:k], rule, alpha).status == "fail" for rule, k in AT_ONCE.values()]

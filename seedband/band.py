@@ -24,6 +24,7 @@ from seedband.evidence import (
     rule_of_band,
     seeds_of,
     valid_alpha,
+    valid_looks,
     valid_tolerance,
 )
 from seedband.form import check_band
@@ -69,12 +70,13 @@ class Band:
         """Root seeds that failed to train."""
         return self.metrics[self.primary].failed_seeds
 
-    def judge(
+    def judge(  # noqa: PLR0913  the public door of the gate: every keyword is one thing that a user may say
         self,
         scores: Mapping[str, float | Sequence[float]],
         *,
         rule: Rule | None = None,
         alpha: float | None = None,
+        looks: int = 0,
         failure: str = "",
         seeds: Sequence[int] = (),
         tolerance: float | None = None,
@@ -88,6 +90,8 @@ class Band:
                 band lacks are left out.
             rule: Another rule than the band's.
             alpha: Another level than the band's, from .001 to .2.
+            looks: For rule `retest`, how many of the candidates, the first ones, were looked at before the others were
+                there: each further one then is a look of its own. Without, all of them are one look.
             failure: Why a candidate failed to train, if one did: a fail, whatever the scores.
             seeds: For rule `paired`, the root seeds of the candidates: at least 2, all of them seeds of the band.
             tolerance: For rule `paired`, the drop of the primary metric that nobody minds, in its unit and >= 0; one
@@ -98,18 +102,23 @@ class Band:
         Raises:
             Refused: A metric of the band without scores, different counts of scores, NaN or infinity, percent beside
                 fractions, seeds that the band does not share.
-            UsageError: Unknown rule, alpha out of range, a tolerance that is none.
+            UsageError: Unknown rule, alpha out of range, a tolerance that is none, looks that cannot have been.
 
         Examples:
             >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
             >>> band.judge({"accuracy": [0.868, 0.881, 0.877]}, rule="paired", seeds=[0, 1, 2]).status
             'pass'
+            >>> band.judge({"accuracy": [0.869, 0.868]}).status
+            'pass'
+            >>> band.judge({"accuracy": [0.869, 0.868]}, looks=1).status
+            'suspect'
         """
         rule = self.rule if rule is None else known_rule(rule)
         alpha = self.alpha if alpha is None else valid_alpha(alpha)
         tolerance = valid_tolerance(tolerance, rule)
         level = level_of(alpha, self.gates)
         candidates = candidate_scores(scores, self.metrics.keys())
+        looks = valid_looks(looks, rule, len(candidates[self.primary]))
         if rule == "paired":
             check_pairs(self.seeds, self.failed_seeds, seeds, len(candidates[self.primary]))
         verdicts = {}
@@ -124,7 +133,7 @@ class Band:
                     band, own, seeds, tolerance=allowed, alpha=judged_at, floor=floor, gates=name in self.gates
                 )
             else:
-                verdicts[name] = judged(band, own, rule, judged_at, gates=name in self.gates)
+                verdicts[name] = judged(band, own, rule, judged_at, looks=looks, gates=name in self.gates)
         rate = self.metrics[self.primary].failure_rate.share
         if failure:
             return Verdict("fail", verdicts, self.primary, failure, rate)

@@ -81,6 +81,17 @@ def _found_run(run: Run) -> Found:
     return Found(models.recognise(folder, str(folder)), run.record)
 
 
+def in_order(found: Sequence[Found], own_looks: int) -> list[Found]:
+    """Candidates by root seed where their records name it, else as given: a shell's glob must not decide.
+
+    Those that had looks of their own, the first ones, keep their place.
+    """
+    kept, together = found[:own_looks], found[own_looks:]
+    recorded = [(int(entry.record["seed"]), entry) for entry in together if entry.record is not None]
+    by_seed = iter(entry for _, entry in sorted(recorded, key=lambda pair: pair[0]))
+    return [*kept, *(entry if entry.record is None else next(by_seed) for entry in together)]
+
+
 def check_one_recipe(found: Sequence[Found]) -> None:
     """Several candidates are several seeds of one recipe, as far as their records tell."""
     recorded = [entry for entry in found if entry.record is not None]

@@ -11,9 +11,9 @@ from typing import Any
 
 from seedband import check_reported, executors, ledger, pairs, reported_sweep, signature, slices, store
 from seedband.band import Band, load_band
-from seedband.candidates import Found, check_one_recipe, resolve
+from seedband.candidates import Found, check_one_recipe, in_order, resolve
 from seedband.errors import Refused, UsageError
-from seedband.evidence import known_rule, valid_alpha, valid_tolerance
+from seedband.evidence import known_rule, valid_alpha, valid_looks, valid_tolerance
 from seedband.executors import OnEvent
 from seedband.further import Trainer, trainer_of
 from seedband.records import Candidate, Event
@@ -30,6 +30,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     rule: Rule | None = None,
     alpha: float | None = None,
     tolerance: float | None = None,
+    looks: int = 0,
     data: str | Path | None = None,
     labels: Sequence[str] | None = None,
     base: str | None = None,
@@ -46,12 +47,14 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     """Judge the checkpoints of one candidate recipe.
 
     Args:
-        candidates: Checkpoint folders, in the order trained: PEFT adapters, heads, whole models, runs or sweeps, or
-            hf://org/name@commit; none with `n_pairs`.
+        candidates: Checkpoint folders: PEFT adapters, heads, whole models, runs or sweeps, or
+            hf://org/name@commit; none with `n_pairs`. Given together they are one look, by root seed where known.
         band: band.json, or a band that was read from it.
         rule: Another rule than the band's.
         alpha: Another level than the band's.
         tolerance: For rule `paired`, the drop of the primary metric that nobody minds; one sd of the band unless said.
+        looks: For rule `retest`, how many of the candidates, the first ones, were looked at before the others were
+            there: they keep their place, and each of the others is a look of its own.
         data: Where the eval file lies now; its content must be the band's.
         labels: Label of each output of the candidates, where that is not the band's order.
         base: The base that the candidates were trained on, where their own record of it leads nowhere.
@@ -81,6 +84,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     _check_options(listed, recipe, rule, more_seeds, n_pairs, band)
     if ledger_path is not None and rule == "paired":
         raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
+    if looks and ledger_path is not None:
+        raise UsageError("--looks and --ledger both say which looks were taken", hint="the ledger knows: drop --looks")
     tolerance = valid_tolerance(tolerance, rule)
     if ledger_path is not None:
         ledger.check_usable(Path(ledger_path))
@@ -89,10 +94,17 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         if any((data, labels, base, recipe, more_seeds, out, ledger_path)):
             raise UsageError(
                 f"{listed[0]}: its command reported its scores: of the options for checkpoints it takes --strict alone",
-                hint="sweep it under another seed to have more of them; --rule, --alpha and --tolerance apply",
+                hint="sweep it under another seed to have more of them; --rule, --alpha, --tolerance and --looks apply",
             )
         return check_reported.check(
-            Path(listed[0]), band, rule=rule, alpha=alpha, tolerance=tolerance, strict=strict, on_event=on_event
+            Path(listed[0]),
+            band,
+            rule=rule,
+            alpha=alpha,
+            tolerance=tolerance,
+            looks=looks,
+            strict=strict,
+            on_event=on_event,
         )
     if "recipe" not in band.provenance:
         raise Refused(
@@ -105,6 +117,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     order = None if labels is None else tuple(labels)
     level = band.alpha if alpha is None else valid_alpha(alpha)
     found = [entry for path in listed for entry in resolve(Path(path), offline=offline)]
+    looks = valid_looks(looks, rule, len(found))
     # One for all of them: the seeds that a suspect verdict asks for are trained and scored one by one.
     with executors.make("local", slots=jobs, offline=offline) as executor:
         rescorer = Rescorer(band, scoring, order, base, strict, executor, offline, on_event)
@@ -114,7 +127,9 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         if trainer is not None and n_pairs:
             found = trainer.train(band.seeds[:n_pairs])
         gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
-        return gate.settle(found, rescorer, more_seeds)
+        # Pairs are found by their seeds, so that their order says nothing.
+        ordered = found if rule == "paired" else in_order(found, looks)
+        return gate.settle(ordered, rescorer, more_seeds, looks)
 
 
 def _rule(band: Band, rule: str | None, n_pairs: int) -> Rule:
@@ -154,28 +169,35 @@ class _Gate:
     trainer: Trainer | None
     on_event: OnEvent = lambda _: None
 
-    def settle(self, found: Sequence[Found], rescorer: Rescorer, more_seeds: int) -> Verdict:
+    def settle(self, found: Sequence[Found], rescorer: Rescorer, more_seeds: int, looks: int = 0) -> Verdict:
         """The verdict, with up to `more_seeds` further seeds while it is suspect."""
         entries = list(found)
         check_one_recipe(entries)
         self._tell_shared_draws(entries)
         scored = rescorer.score(entries)
-        verdict = self.judge(entries, scored)
+        verdict = self.judge(entries, scored, looks)
         for number in range(1, more_seeds + 1):
             if verdict.status != "suspect" or self.trainer is None:
                 break
             text = f"suspect: {verdict.reason}; training a candidate seed ({number} of at most {more_seeds})"
             self.on_event(Event("note", content={"text": text}))
             new = self._train_fresh(self.trainer, verdict.candidates)
+            looks = len(scored)
             entries += new
             scored += rescorer.score(new)
-            verdict = self.judge(entries, scored)
+            verdict = self.judge(entries, scored, looks)
         return verdict
 
-    def judge(self, entries: Sequence[Found], scored: Sequence[Candidate]) -> Verdict:
-        """One look at all candidates so far, those of earlier calls included."""
+    def judge(self, entries: Sequence[Found], scored: Sequence[Candidate], own_looks: int = 0) -> Verdict:
+        """A look at all candidates so far, those of earlier calls included.
+
+        Args:
+            entries: What was found in this call.
+            scored: Their scores.
+            own_looks: So many of them, the first ones, have had a look before this one.
+        """
         if self.ledger_path is None:
-            return self._judge(entries, scored)
+            return self._judge(entries, scored, own_looks)
         assert self.trainer is not None
         own = {name: list(metric.scores) for name, metric in self.band.metrics.items()}
         gate = {"scores": own, "gates": list(self.band.gates), "rule": self.rule, "alpha": self.alpha}
@@ -187,12 +209,16 @@ class _Gate:
         with ledger.opened(path) as book:
             before = book.find(key)
             if before is not None and before.status == "fail":
-                verdict = self._judge(entries, before.looks)
+                verdict = self._judge(entries, before.looks, before.looked_at)
                 reason = f"this recipe failed at an earlier call, and the ledger carries it: {verdict.reason}"
                 return replace(verdict, status="fail", reason=reason)
             looks = list(scored) if before is None else before.joined(scored)
-            verdict = self._judge(entries, looks)
-            book.record(key, verdict.status, looks)
+            if before is not None and before.status == "suspect":
+                own_looks = len(before.looks) if len(looks) > len(before.looks) else before.looked_at
+            else:
+                own_looks = 0
+            verdict = self._judge(entries, looks, own_looks)
+            book.record(key, verdict.status, looks, own_looks)
         return verdict
 
     def _tell_shared_draws(self, entries: Sequence[Found]) -> None:
@@ -215,7 +241,7 @@ class _Gate:
         runs_left = (trainer.train([seed]) for seed in itertools.count() if seed not in used)
         return next(new for new in runs_left if known.isdisjoint(_weights(entry) for entry in new))
 
-    def _judge(self, entries: Sequence[Found], candidates: Sequence[Candidate]) -> Verdict:
+    def _judge(self, entries: Sequence[Found], candidates: Sequence[Candidate], own_looks: int) -> Verdict:
         _check_distinct(candidates)
         failed = [candidate for candidate in candidates if candidate.failure]
         reason = f"{failed[0].name} failed to train: {failed[0].failure}" if failed else ""
@@ -228,11 +254,11 @@ class _Gate:
                 scored = ", ".join(sorted(candidate.scores))
                 raise Refused(f"{candidate.name}: scored by {scored}; the band has {', '.join(sorted(metrics))}")
         scores = {name: [candidate.scores[name] for candidate in candidates] for name in candidates[0].scores}
-        paired: dict[str, Any] = {}
+        by_rule: dict[str, Any] = {"looks": own_looks} if self.rule == "retest" else {}
         if self.rule == "paired":
             pairs.shared_seeds(self.band, entries)
             seeds = [candidate.seed for candidate in candidates]
-            paired = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
+            by_rule = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
         verdict = self.band.judge(
             scores,
             rule=self.rule,
@@ -240,7 +266,7 @@ class _Gate:
             failure=reason,
             tolerance=self.tolerance,
             same_evaluators=True,
-            **paired,
+            **by_rule,
         )
         known = [candidate.baseline_seed for candidate in candidates if candidate.baseline_seed is not None]
         if known and not failed:

@@ -54,6 +54,18 @@ def valid_tolerance(tolerance: float | None, rule: Rule) -> float | None:
     return float(tolerance)
 
 
+def valid_looks(looks: int, rule: Rule, k: int) -> int:
+    """Number of first candidates that had looks of their own; UsageError for more than k, or for a rule of one look."""
+    if not _is_seed(looks) or looks > k:
+        raise UsageError(
+            f"looks {looks!r}: expected how many of the {k} candidates, the first ones, were looked at before",
+            hint="leave it out for candidates that are given together",
+        )
+    if looks and rule != "retest":
+        raise UsageError(f"looks on record belong to rule retest, this is {rule}: it looks once")
+    return int(looks)
+
+
 def check_pairs(baseline: Sequence[int], failed: Collection[int], seeds: Sequence[int], k: int) -> None:
     """Refuse all but at least two candidates, each under a seed of the baseline and none under the same.
 

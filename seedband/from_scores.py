@@ -93,12 +93,24 @@ def check_scores(
     rule: str | None = None,
     alpha: float | None = None,
     tolerance: float | None = None,
+    looks: int = 0,
+    trained: Sequence[int] = (),
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Verdict:
-    """Judge the candidate seeds of a score file, one score of every metric per seed, in the order of the file.
+    """Judge the candidate seeds of a score file, one score of every metric per seed.
+
+    Args:
+        scores: The score file.
+        band: To judge by.
+        rule: Another rule than the band's.
+        alpha: Another level than the band's.
+        tolerance: Of rule `paired`.
+        looks: How many of the seeds, the first ones, were looked at before the others were there; see `Band.judge`.
+        trained: Its seeds in the order trained, where that is on record; else the order of the file is it.
+        on_event: Called with what is noted.
 
     Raises:
-        UsageError: No such file, or a malformed one.
+        UsageError: No such file, a malformed one, or more looks than seeds.
         Refused: Other metrics or items than the band's, NaN, duplicates, gaps.
     """
     file = read_scores(scores)
@@ -117,8 +129,17 @@ def check_scores(
             raise Refused(f"{scores}: JSON names no seeds, and rule paired compares seed by seed", hint="give a CSV")
         text = f"that the seeds of {scores} share their draws with the band's is vouched for by whoever trained them"
         on_event(Event("note", content={"text": text}))
+    # Where looks were taken, their order counts, and no score file of a sweep keeps it.
+    order = sorted(range(len(file.seeds)), key=lambda row: trained.index(file.seeds[row]) if trained else row)
     with _about(scores):
-        return band.judge(file.scores, rule=chosen, alpha=alpha, seeds=file.seeds, tolerance=tolerance)
+        return band.judge(
+            {name: [own[row] for row in order] for name, own in file.scores.items()},
+            rule=chosen,
+            alpha=alpha,
+            seeds=[file.seeds[row] for row in order],
+            tolerance=tolerance,
+            looks=looks,
+        )
 
 
 def check_target(band_path: Path, scores_path: Path) -> None:

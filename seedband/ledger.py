@@ -30,10 +30,18 @@ class Entry:
     Attributes:
         status: Of its last verdict.
         looks: The candidates judged so far, in the order trained.
+        own_looks: How many of them, the first ones, had been looked at before the last verdict; older ledgers, whose
+            verdicts went look by look, do not say.
     """
 
     status: Status
     looks: Annotated[tuple[Candidate, ...], MinLen(1)]
+    own_looks: int | None = None
+
+    @property
+    def looked_at(self) -> int:
+        """How many of the candidates, the first ones, had looks of their own before the last verdict."""
+        return len(self.looks) - 1 if self.own_looks is None else self.own_looks
 
     def joined(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """The looks so far and those candidates that are new; a recipe that passed starts afresh."""
@@ -58,9 +66,9 @@ class Ledger:
         """What is known under a key."""
         return self.entries.get(key)
 
-    def record(self, key: str, status: Status, looks: Sequence[Candidate]) -> None:
+    def record(self, key: str, status: Status, looks: Sequence[Candidate], own_looks: int | None = None) -> None:
         """Remember a verdict."""
-        self.entries[key] = Entry(status, tuple(looks))
+        self.entries[key] = Entry(status, tuple(looks), own_looks)
 
 
 def key_of(band: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:

@@ -130,10 +130,12 @@ class MetricBand:
         return failure_rate(len(self.failed_seeds), self.n + len(self.failed_seeds))
 
 
-def judged(band: MetricBand, raw: tuple[float, ...], rule: Rule, alpha: float, *, gates: bool) -> MetricVerdict:
+def judged(
+    band: MetricBand, raw: tuple[float, ...], rule: Rule, alpha: float, *, looks: int = 0, gates: bool
+) -> MetricVerdict:
     """What rule `retest`, `t` or `range` says, in the metric's own unit and direction."""
     oriented = raw if band.higher_is_better else tuple(-score for score in raw)
-    return _told(band, raw, rules.decide(band.baseline, oriented, rule, alpha), rule, alpha, gates=gates)
+    return _told(band, raw, rules.decide(band.baseline, oriented, rule, alpha, looks), rule, alpha, gates=gates)
 
 
 def judged_by_pairs(

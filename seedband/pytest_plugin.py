@@ -30,6 +30,7 @@ TYPED = {
     **{key: f"--{key}" for key in ("scores", "rule", "alpha", "tolerance", "data", "base", "recipe", "out", "jobs")},
     "ledger_path": "--ledger",
     "n_pairs": "--pairs",
+    "looks": "--looks",
     "more_seeds": "--more-seeds",
     "strict": "--strict",
     "offline": "--offline",
@@ -131,6 +132,7 @@ class Gate:
         *,
         rule: "Rule | None" = None,
         alpha: float | None = None,
+        looks: int = 0,
         on_suspect: OnSuspect = "stop",
     ) -> "Verdict":
         """Judge scores that were made elsewhere.
@@ -139,6 +141,7 @@ class Gate:
             scores: A score file, or metric → a score per candidate seed, for every metric of the band.
             rule: Another rule than the band's.
             alpha: Another level than the band's.
+            looks: How many of the seeds, the first ones, were looked at before the others were there.
             on_suspect: As for `check`.
         """
         __tracebackhide__ = True
@@ -149,12 +152,12 @@ class Gate:
 
             band, asked = load_band(self.path), Asked(None)
             if isinstance(scores, Mapping):
-                verdict = band.judge(scores, rule=rule, alpha=alpha)
+                verdict = band.judge(scores, rule=rule, alpha=alpha, looks=looks)
             else:
                 from seedband.from_scores import check_scores
 
-                verdict = check_scores(_located(scores), band, rule=rule, alpha=alpha)
-                again = _typed([], self.name, {"scores": what, "rule": rule, "alpha": alpha})
+                verdict = check_scores(_located(scores), band, rule=rule, alpha=alpha, looks=looks)
+                again = _typed([], self.name, {"scores": what, "rule": rule, "alpha": alpha, "looks": looks})
                 asked = Asked(again, scores=what)
             return self._judged(verdict, band, what, asked, on_suspect)
 
@@ -181,6 +184,7 @@ def assert_within(
     *,
     rule: "Rule | None" = None,
     alpha: float | None = None,
+    looks: int = 0,
     on_suspect: OnSuspect = "stop",
 ) -> "MetricVerdict":
     """Stop the test unless the scores of a candidate are within the band of a metric, or better.
@@ -191,6 +195,7 @@ def assert_within(
         metric: Its primary metric unless said.
         rule: Another rule than the band's.
         alpha: Another level than the band's.
+        looks: How many of the scores, the first ones, were looked at before the others were there.
         on_suspect: "stop" fails the test while more seeds are needed, "pass" lets it through.
     """
     __tracebackhide__ = True
@@ -199,7 +204,7 @@ def assert_within(
         from seedband import units
         from seedband.band import load_band
         from seedband.errors import UsageError
-        from seedband.evidence import candidate_scores, rule_of_band, valid_alpha
+        from seedband.evidence import candidate_scores, rule_of_band, valid_alpha, valid_looks
         from seedband.metric_band import judged
         from seedband.verdict import Verdict
         from seedband.words import Asked, after_fail, after_suspect, verdict_line
@@ -212,7 +217,8 @@ def assert_within(
         given = candidate_scores({metric: scores}, [metric])[metric]
         units.check_candidates(metric, own.scores, given, higher_is_better=own.higher_is_better)
         level = own.alpha if alpha is None else valid_alpha(alpha)
-        verdict = judged(own, given, rule_of_band(rule or fitted.rule), level, gates=True)
+        chosen = rule_of_band(rule or fitted.rule)
+        verdict = judged(own, given, chosen, level, looks=valid_looks(looks, chosen, len(given)), gates=True)
         whole = Verdict(verdict.status, {metric: verdict}, metric, verdict.reason)
         path = name if isinstance(band, str | Path) else "BAND"
         suspect = verdict.status == "suspect"

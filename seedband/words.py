@@ -139,16 +139,23 @@ def after_suspect(verdict: Verdict, asked: Asked) -> str:
 
 
 def _one_more(verdict: Verdict, asked: Asked) -> str:
+    """How the next seed joins, and how the looks that were taken stay on record."""
+    primary = verdict.metrics[verdict.primary]
+    taken = len(primary.scores) if primary.rule == "retest" else 0
+    again = {"--looks": str(taken)} if taken else {}
     if asked.again is None:
-        return "train and score it as the others, and give the scores of all of them"
+        told = f", the new one last, with looks={taken}" if taken else ""
+        return f"train and score it as the others, and give the scores of all of them{told}"
     if asked.scores:
-        return f"train and score it as the others, add it to {asked.scores}, then {asked.again({})}"
+        return f"train and score it as the others, add it to {asked.scores}, then {asked.again(again)}"
     if asked.sweep:
-        return f"sweep {asked.sweep} with one more, then {asked.again({})}"
+        return f"sweep {asked.sweep} with one more, then {asked.again(again)}"
     known = asked.recipe or any(candidate.seed is not None for candidate in verdict.candidates)
     extra = {} if known else {"--recipe": "CANDIDATE.toml"}
     own = asked.again({"--more-seeds": str(asked.more_seeds + verdict.candidates_at_most), **extra})
-    return f"{own}, or check a checkpoint of another seed with the same --ledger" if asked.ledger else own
+    if asked.ledger:
+        return f"{own}, or check a checkpoint of another seed with the same --ledger"
+    return own if known or not taken else f"name a checkpoint of another seed behind it, with --looks {taken}, or {own}"
 
 
 def _one_more_pair(asked: Asked) -> str:

@@ -7,7 +7,9 @@ from hub import COMMIT, Hub, environment, serving
 from tiny import run_cli
 
 from seedband import hub as hubs
+from seedband.candidates import Found, in_order
 from seedband.errors import Refused
+from seedband.records import CheckpointFiles
 
 NAME = "org/new-intents"
 
@@ -89,3 +91,22 @@ def test_a_cached_checkpoint_is_judged_while_the_hub_cannot_be_reached(hub, swep
     away = environment(hub, tmp_path) | {"HF_ENDPOINT": "http://127.0.0.1:9"}
     done = run_cli(*arguments, cwd=swept.folder, env=away)
     assert done.code == 0, done.err
+
+
+def found(name, seed=None):
+    return Found(CheckpointFiles("head", name, name), None if seed is None else {"seed": seed})
+
+
+@pytest.mark.parametrize(
+    ("given", "looks", "order"),
+    [
+        ([("b", 7), ("a", 5)], 0, "ab"),
+        ([("a", 10), ("b", 9), ("c", 100)], 0, "bac"),
+        ([("b", 7), ("a", 5), ("c", 6)], 1, "bac"),
+        ([("b", 7), ("a", 5)], 2, "ba"),
+        ([("b", None), ("a", None)], 0, "ba"),
+        ([("c", 7), ("x", None), ("a", 5)], 0, "axc"),
+    ],
+)
+def test_candidates_given_together_are_ordered_by_root_seed(given, looks, order):
+    assert "".join(entry.files.name for entry in in_order([found(*one) for one in given], looks)) == order

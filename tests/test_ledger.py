@@ -153,6 +153,22 @@ def test_candidates_given_together_join_the_earlier_ones_once(call):
     assert together[:2] == ("fail", (0.869, 0.868, 0.867))
 
 
+def test_how_looks_were_taken_stays_on_record(call, path):
+    call(candidate(0.885, 1), candidate(0.82, 2))
+    [failed] = entries(path).values()
+    assert (failed.status, failed.own_looks, failed.looked_at) == ("fail", 0, 0)
+    again = call(candidate(0.9, 3))[2]
+    assert again.reason.startswith("this recipe failed at an earlier call, and the ledger carries it: one look at 2")
+
+
+def test_a_ledger_that_does_not_say_how_looks_were_taken_took_them_one_by_one(call, path):
+    call(candidate(0.869, 1))
+    with opened(path) as book:
+        [key] = book.entries
+        book.record(key, "fail", [candidate(0.869, 1), candidate(0.868, 2), candidate(0.867, 3)])
+    assert "carries it: look 3: p = " in call(candidate(0.9, 4))[2].reason
+
+
 @given(st.lists(st.sampled_from([0.80, 0.86, 0.866, 0.869, 0.8705, 0.875, 0.885]), max_size=8))
 @settings(max_examples=60)
 def test_no_order_of_calls_gives_a_recipe_more_chances_than_one_call(prepared, tmp_path_factory, series):
@@ -163,7 +179,7 @@ def test_no_order_of_calls_gives_a_recipe_more_chances_than_one_call(prepared, t
         told = gate.judge([], [candidate(score, number)]).status
         if not failed:
             since_pass.append(score)
-            expected = band.judge({"accuracy": since_pass}).status
+            expected = band.judge({"accuracy": since_pass}, looks=len(since_pass) - 1).status
             assert told == expected
             since_pass, failed = since_pass if expected != "pass" else [], expected == "fail"
         assert not failed or told == "fail"

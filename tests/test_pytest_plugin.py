@@ -94,15 +94,16 @@ def test_what_settles_a_suspect_is_the_same_check_with_more_seeds(suite, monkeyp
     (suite.path / "new.csv").write_text("seed,accuracy,loss\n7,0.869,0.41\n")
     more = "next: 1 more seed, 2 at most: "
     for call, told_next in (
-        ('check("runs/new")', "seedband check runs/new --band band.json --more-seeds 2 --recipe CANDIDATE.toml"),
+        ('check("runs/new")', "* or seedband check runs/new --band band.json --more-seeds 2 --recipe CANDIDATE.toml"),
         (
             'check("a", "b", alpha=0.04, recipe="new.toml", ledger_path="look", more_seeds=1, strict=True)',
             "seedband check a b --band band.json --alpha 0.04 --recipe new.toml --ledger look --more-seeds 3 --strict*",
         ),
         (
             'check_scores("new.csv")',
-            "train and score it as *, add it to new.csv, then seedband check --band band.json --scores new.csv",
+            "*, add it to new.csv, then seedband check --band band.json --scores new.csv --looks 1",
         ),
+        ('check_scores({"accuracy": 0.869, "loss": 0.41})', "train and score it as *, the new one last, with looks=1"),
     ):
         done = told(suite, f'seedband_gate("band.json").{call}')
         done.stdout.fnmatch_lines([f"{more}{told_next}"])
@@ -141,6 +142,17 @@ def test_paths_start_at_the_root_folder_wherever_pytest_is_called(suite, monkeyp
     done.assert_outcomes(passed=1)
 
 
+def test_looks_that_were_taken_go_on(suite):
+    body = 'seedband_gate("band.json").check_scores({"accuracy": [0.869, 0.868], "loss": [0.41, 0.41]}%s)'
+    told(suite, body % "").assert_outcomes(passed=1)
+    done = told(suite, body % ", looks=1")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["SUSPECT: look 2: p = *", "next: 1 more seed, 1 at most: *with looks=2"])
+    (suite.path / "two.csv").write_text("seed,accuracy,loss\n7,0.869,0.41\n8,0.868,0.41\n")
+    done = told(suite, 'seedband_gate("band.json").check_scores("two.csv", looks=1)')
+    done.stdout.fnmatch_lines(["next: 1 more seed, 1 at most: *--scores two.csv --looks 2"])
+
+
 def test_plain_numbers_are_within_a_band_or_stop_the_test(tmp_path):
     path = tmp_path / "band.json"
     fit_band(SCORES, primary="accuracy", lower_is_better=["loss"]).save(path)
@@ -148,7 +160,11 @@ def test_plain_numbers_are_within_a_band_or_stop_the_test(tmp_path):
     assert assert_within(0.99, path).status == "pass"
     assert assert_within([0.41], load_band(path), "loss").status == "pass"
     assert assert_within(0.869, path, on_suspect="pass").candidates_needed == 1
+    assert assert_within([0.869, 0.868], path).reason.startswith("one look at 2 candidates: p = ")
     for given, message in (
+        ({"scores": [0.869, 0.868], "looks": 1}, r"SUSPECT: look 2: .*\nnext: 1 more seed, 1 at most: .*looks=2"),
+        ({"scores": [0.869, 0.868], "looks": 3}, "ERROR: looks 3: expected how many of the 2 candidates"),
+        ({"scores": [0.869, 0.868], "looks": 1, "rule": "t"}, "ERROR: looks on record belong to rule retest"),
         ({"scores": 0.5}, r"accuracy: FAIL score=0.5000 .*\nFAIL: .*\nnext: see what it is held against"),
         ({"scores": 0.6, "metric": "loss"}, "loss: FAIL score=0.6000"),
         ({"scores": 0.869}, r"SUSPECT: .*\nnext: 1 more seed, 2 at most: train and score it"),

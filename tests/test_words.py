@@ -8,6 +8,7 @@ from seedband import fit_band
 from seedband.records import Candidate
 from seedband.words import Asked, after_suspect
 
+BY_NAME = "name a checkpoint of another seed behind it, with --looks 1,"
 BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]}, alpha=0.05)
 
 
@@ -18,10 +19,13 @@ def again(options):
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (Asked(None), "train and score it as the others, and give the scores of all of them"),
-        (Asked(again, scores="new.csv"), "train and score it as the others, add it to new.csv, then CHECK"),
-        (Asked(again, sweep="runs/new"), "sweep runs/new with one more, then CHECK"),
-        (Asked(again), "CHECK --more-seeds 2 --recipe CANDIDATE.toml"),
+        (
+            Asked(None),
+            "train and score it as the others, and give the scores of all of them, the new one last, with looks=1",
+        ),
+        (Asked(again, scores="new.csv"), "train and score it as the others, add it to new.csv, then CHECK --looks 1"),
+        (Asked(again, sweep="runs/new"), "sweep runs/new with one more, then CHECK --looks 1"),
+        (Asked(again), f"{BY_NAME} or CHECK --more-seeds 2 --recipe CANDIDATE.toml"),
         (Asked(again, recipe=True, more_seeds=1), "CHECK --more-seeds 3"),
         (
             Asked(again, recipe=True, ledger=True),
@@ -33,6 +37,15 @@ def test_a_suspect_is_settled_by_as_many_seeds_more_as_it_may_need(asked, told):
     verdict = BAND.judge({"accuracy": 0.869})
     assert verdict.status == "suspect"
     assert after_suspect(verdict, asked) == f"1 more seed, 2 at most: {told}"
+
+
+def test_looks_are_counted_on_and_belong_to_the_rule_that_takes_them():
+    second = BAND.judge({"accuracy": [0.869, 0.868]}, looks=1)
+    assert after_suspect(second, Asked(again, scores="new.csv")).endswith("add it to new.csv, then CHECK --looks 2")
+    same = fit_band({"accuracy": [0.9] * 4}, rule="t").judge({"accuracy": 0.8})
+    assert same.status == "suspect"
+    for asked in (Asked(None), Asked(again), Asked(again, scores="new.csv")):
+        assert "looks" not in after_suspect(same, asked)
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,55 @@ class Baseline:
         return None if sd == 0.0 else (centre - self.mean) / (sd * math.sqrt(1 / n + 1 / k))
 
     def p_value(self, candidates: Sequence[float]) -> float | None:
-        """One-sided p-value that the candidates are drawn as the baseline was; None without a scale."""
-        t = self.t(candidates)
+        """One-sided p-value that the candidates are drawn as the baseline was; None without a scale.
+
+        It is the smallest of the pooled t over all thresholds c of max(y, c): a candidate that got worse widens the
+        candidates' own spread, and that must not buy room. For k = 1 it is the p-value of `t` itself.
+
+        Examples:
+            >>> baseline = Baseline((0.871, 0.884, 0.879, 0.892))
+            >>> round(baseline.p_value([0.861, 0.861]), 4), round(baseline.p_value([0.861, 0.761]), 4)
+            (0.0181, 0.0124)
+        """
+        t = self.t(self._raised(candidates))
         return None if t is None else float(special.stdtr(self.n + len(candidates) - 2 + self.prior.df, t))
+
+    def _raised(self, candidates: Sequence[float]) -> Sequence[float]:
+        """The candidates as max(y, c), for the threshold c at which their pooled t is smallest.
+
+        With u = y - mean(x), A the squares of the baseline and R1, R2 the sums of u and of its squares over the
+        candidates above c, the slope of t in c has the sign of A + R2 - R1 c. That changes at most once, from minus to
+        plus, so t is smallest at c = (A + R2) / R1, or where nobody is raised. Under a floor of the sd that is reached
+        on the way, t only rises from there on: it is smallest where the floor is met.
+        """
+        worst_first = sorted(candidates)
+        for raised, score in enumerate(worst_first):
+            above = [y - self.mean for y in worst_first[raised:]]
+            total, squares = math.fsum(above), self.squares + math.fsum(u * u for u in above)
+            if squares >= total * (score - self.mean):
+                break
+        if raised == 0:
+            return candidates
+        threshold = self.mean + squares / total
+        if self.floor > 0:
+            threshold = min(threshold, self._meets_floor(worst_first))
+        return [max(y, threshold) for y in candidates]
+
+    def _meets_floor(self, worst_first: Sequence[float]) -> float:
+        """The threshold at which the pooled sd falls to the floor; the lowest candidate where it lies there already."""
+        n, k = self.n, len(worst_first)
+        allowed = self.floor**2 * (n + k - 2 + self.prior.df) - self.squares
+        if allowed <= 0:
+            return math.inf if allowed < 0 else worst_first[-1]
+        for raised in range(1, k):
+            rest = worst_first[raised:]
+            # Raised ones lie x below the mean of the rest: their squares are those of the rest, and this share of x^2.
+            left = allowed - squared_deviations(rest)
+            x = math.sqrt(max(left, 0.0) * k / (raised * len(rest)))
+            threshold = mean(rest) - x
+            if left >= 0 and threshold <= worst_first[raised]:
+                return max(threshold, worst_first[0])
+        return worst_first[-1]
 
     def limit(self, alpha: float) -> float:
         """Score below which one further seed of the same recipe falls with probability `alpha`."""

@@ -1,13 +1,14 @@
 """The `retest` rule: look at one candidate seed, and look again only where it is needed.
 
 A candidate below the band is screened by rank, which assumes nothing about the distribution; a retested one is
-judged by the pooled t. What has no closed form (the level of look 3, the false-alarm rate, the detectable drop)
-comes from looks.json, which scripts/make_looks_table.py made once by simulation.
+judged by the pooled t, and so are candidates that are given together. What has no closed form (the level of look 3 and
+of one look at several, false-alarm rates, detectable drops) comes from looks.json, which scripts/make_looks_table.py
+made once by simulation.
 """
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from math import exp, log, log1p
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
+
+from seedband.stats.power import t_detectable_drop
 
 #: Most looks that the rule ever takes.
 MAX_LOOKS = 3
@@ -77,7 +80,7 @@ def design(n: int, alpha: float, prior_df: float = 0.0) -> Design:
 
     Examples:
         >>> round(design(4, 0.05).level, 3), round(design(4, 0.05).detectable_drop, 2)
-        (0.057, 2.36)
+        (0.055, 2.36)
         >>> round(design(4, 0.05, prior_df=8.0).level, 3), round(design(4, 0.05, prior_df=8.0).detectable_drop, 2)
         (0.069, 2.24)
     """
@@ -111,8 +114,8 @@ def detectable_drop(n: int, alpha: float, power: float, prior_df: float = 0.0) -
     return float(np.interp(ndtri(power), ndtri(powers), drops))
 
 
-class UpfrontRate(NamedTuple):
-    """How often candidates that were all trained before any look fail when nothing changed.
+class Rate(NamedTuple):
+    """How often unchanged candidates fail.
 
     Attributes:
         value: The rate.
@@ -123,24 +126,79 @@ class UpfrontRate(NamedTuple):
     is_bound: bool
 
 
-@lru_cache(maxsize=1024)
-def upfront_false_alarm_rate(n: int, k: int, alpha: float, prior_df: float = 0.0) -> UpfrontRate:
-    """Chance that k unchanged candidates, all trained before any look, fail in the end; k >= 2.
+class Together(NamedTuple):
+    """One look at candidates that are given together.
 
-    Every look also fails a single collapsed candidate, so this lies somewhat above alpha. Beyond the table's k, and
-    with a prior, it is an upper bound: alpha plus the chance that any of k collapses.
+    Attributes:
+        level: Nominal level of p_k; with the test of each single one it gives the rate.
+        rate: How often the look fails them when nothing changed: alpha, or a bound.
+        detectable_drop: Drop, in seed standard deviations, that it fails with 80 % power.
+    """
+
+    level: float
+    rate: Rate
+    detectable_drop: float
+
+
+@lru_cache(maxsize=1024)
+def together(n: int, k: int, alpha: float, prior_df: float = 0.0) -> Together:
+    """One look at k candidates, k >= 2.
+
+    Beside a prior the level is the smallest over the priors of the table, so that alpha bounds the rate. More than the
+    table's candidates are judged at the level of its last, and every further one may collapse on top.
 
     Examples:
-        >>> round(upfront_false_alarm_rate(4, 3, 0.05).value, 3)
-        0.063
-        >>> upfront_false_alarm_rate(4, 200, 0.05).value < 0.2
-        True
+        >>> round(together(4, 3, 0.05).level, 3), together(4, 3, 0.05).rate
+        (0.04, Rate(value=0.05, is_bound=False))
+        >>> together(4, 200, 0.05).rate.is_bound, together(4, 200, 0.05).rate.value < 0.2
+        (True, True)
+    """
+    known = _table()["together"]
+    level = _of_together("up_level", min, n, k, alpha, prior_df)
+    rate = _with_further(n, k, alpha, prior_df, alpha)
+    if k in known and prior_df == 0:
+        return Together(level, rate, _value("up_drop", n, alpha, 0.0, known.index(k)))
+    return Together(level, rate, t_detectable_drop(n, k, level, prior_df=prior_df))
+
+
+@lru_cache(maxsize=1024)
+def t_false_alarm_rate(n: int, k: int, alpha: float, prior_df: float = 0.0) -> Rate:
+    """Chance that rule `t` fails k unchanged candidates: by their p_k at level alpha, or because one collapsed.
+
+    For one candidate it is alpha. Beside a prior, and beyond the table's k, it is a bound.
+
+    Examples:
+        >>> [round(t_false_alarm_rate(4, k, 0.05).value, 3) for k in (1, 2, 3, 10)]
+        [0.05, 0.055, 0.059, 0.076]
+    """
+    if k == 1:
+        return Rate(alpha, is_bound=False)
+    return _with_further(n, k, alpha, prior_df, _of_together("t_far", max, n, k, alpha, prior_df))
+
+
+def _of_together(
+    column: str, pick: Callable[[Iterable[float]], float], n: int, k: int, alpha: float, prior_df: float
+) -> float:
+    """A column for candidates given together; beside a prior the worst case over the table's priors.
+
+    Beside more seeds than the table has priors for, none and the row of most seeds, which hardly differs from a scale
+    that is known, are the two ends.
     """
     table = _table()
-    if k in table["upfront_candidates"] and prior_df == 0:
-        at = table["upfront_candidates"].index(k)
-        return UpfrontRate(_value("upfront", n, alpha, 0.0, at), is_bound=False)
-    return UpfrontRate(min(1.0, alpha + collapse_rate(n, k, alpha, prior_df)), is_bound=True)
+    at = table["together"].index(min(k, table["together"][-1]))
+    if prior_df == 0:
+        return _value(column, n, alpha, 0.0, at)
+    bounds = table["prior"]["bounds"].get(str(n))
+    if bounds is None:
+        return pick(_value(column, seeds, alpha, 0.0, at) for seeds in (n, int(max(table["n"], key=int))))
+    return _between(table["alphas"], [entry[at] for entry in bounds[column]], alpha, log)
+
+
+def _with_further(n: int, k: int, alpha: float, prior_df: float, rate: float) -> Rate:
+    """The rate with what the candidates beyond the table's may do: collapse."""
+    most = _table()["together"][-1]
+    further = collapse_rate(n, k, alpha, prior_df) - collapse_rate(n, most, alpha, prior_df) if k > most else 0.0
+    return Rate(min(1.0, rate + further), is_bound=k > most or prior_df > 0)
 
 
 @lru_cache(maxsize=1024)

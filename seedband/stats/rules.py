@@ -29,7 +29,7 @@ class Decision(NamedTuple):
     rate_is_bound: bool = False
 
 
-def decide(baseline: Baseline, candidates: Sequence[float], rule: Rule, alpha: float) -> Decision:
+def decide(baseline: Baseline, candidates: Sequence[float], rule: Rule, alpha: float, own_looks: int = 0) -> Decision:
     """Judge the candidate seeds of one recipe by `retest`, `t` or `range`.
 
     Args:
@@ -37,19 +37,28 @@ def decide(baseline: Baseline, candidates: Sequence[float], rule: Rule, alpha: f
         candidates: One score per candidate seed in the order trained, shape (k,), k >= 1.
         rule: Which rule.
         alpha: Its level.
+        own_looks: For `retest`, so many of the first candidates were looked at before the others were there; then it
+            goes on from there, one candidate a look. Without, all of them are one look.
 
     Examples:
         >>> baseline = Baseline((0.871, 0.884, 0.879, 0.892))
         >>> decide(baseline, [0.869], "retest", 0.05).status, decide(baseline, [0.869], "t", 0.05).status
         ('suspect', 'pass')
-        >>> decide(baseline, [0.869, 0.868, 0.866], "retest", 0.05).status
-        'fail'
+        >>> decide(baseline, [0.869, 0.868], "retest", 0.05, own_looks=1).reason
+        'look 2: p = 0.0604 > 0.005 settles nothing yet'
+        >>> decide(baseline, [0.869, 0.868], "retest", 0.05).reason
+        'one look at 2 candidates: p = 0.0604 > 0.0452'
     """
     if rule == "range":
         return _by_range(baseline, candidates)
     if baseline.sd == 0:
         return _without_scale(baseline, candidates, rule, alpha)
-    decision = _by_t(baseline, candidates, alpha) if rule == "t" else _by_retest(baseline, candidates, alpha)
+    if rule == "t":
+        decision = _by_t(baseline, candidates, alpha)
+    elif own_looks or len(candidates) == 1:
+        decision = _look_by_look(baseline, candidates, alpha, own_looks)
+    else:
+        decision = _together(baseline, candidates, alpha)
     # A floor can only make a rule stop less: the rate that holds without one is then a bound.
     return decision._replace(rate_is_bound=decision.rate_is_bound or baseline.floor > 0)
 
@@ -88,75 +97,117 @@ def _by_range(baseline: Baseline, y: Sequence[float]) -> Decision:
 
 
 def _by_t(baseline: Baseline, y: Sequence[float], alpha: float) -> Decision:
-    p, k = baseline.p_value(y), len(y)
-    return Decision(
-        "fail" if _at_most(p, alpha) else "pass",
-        f"p {_compared(p, alpha)}",
-        alpha,
-        detectable_drop=_in_units(baseline, power.t_detectable_drop(baseline.n, k, alpha, prior_df=baseline.prior.df)),
-        p_value=p,
-        limit=baseline.limit(alpha) if k == 1 else None,
-    )
-
-
-def _by_retest(baseline: Baseline, y: Sequence[float], alpha: float) -> Decision:
-    n, k, p = baseline.n, len(y), baseline.p_value(y)
-    design = looks.design(n, alpha, baseline.prior.df)
-    drop = _in_units(baseline, design.detectable_drop)
-    common = Decision("pass", "", design.false_alarm_rate, looks.screen_rate(n), drop, p)
-    collapse = collapse_limit(baseline, alpha)
-    if min(y) <= collapse:
-        first = next(j for j, score in enumerate(y, 1) if score <= collapse)
-        told = common._replace(status="fail", reason=f"candidate {first} of {k} collapsed", limit=collapse)
-        if k <= looks.MAX_LOOKS:
-            return told
-        rate = looks.upfront_false_alarm_rate(n, k, alpha, baseline.prior.df)
-        return told._replace(false_alarm_rate=rate.value, rate_is_bound=rate.is_bound)
-    looked, decision = _first_settled_look(baseline, y, alpha, common)
-    if looked == k or decision.status == "fail":
-        return decision._replace(p_value=p)
-    level = min(alpha, design.level) if k == looks.MAX_LOOKS else alpha
-    rate = looks.upfront_false_alarm_rate(n, k, alpha, baseline.prior.df)
-    return common._replace(
-        status="fail" if _at_most(p, level) else "pass",
-        reason=f"one look at {k} candidates: p {_compared(p, level)}",
-        screen_rate=0.0,
-        false_alarm_rate=rate.value,
+    k, prior_df = len(y), baseline.prior.df
+    rate = looks.t_false_alarm_rate(baseline.n, k, alpha, prior_df)
+    common = Decision(
+        "pass",
+        "",
+        rate.value,
         rate_is_bound=rate.is_bound,
-        detectable_drop=_in_units(baseline, power.t_detectable_drop(n, k, level, prior_df=baseline.prior.df)),
+        detectable_drop=_in_units(baseline, power.t_detectable_drop(baseline.n, k, alpha, prior_df=prior_df)),
     )
+    decision = _one_look(baseline, y, alpha, alpha, common)
+    return decision._replace(limit=baseline.limit(alpha)) if k == 1 else decision
 
 
-def _first_settled_look(baseline: Baseline, y: Sequence[float], alpha: float, common: Decision) -> tuple[int, Decision]:
-    """Take look after look while they are suspect; more than three candidates have had no earlier look."""
+def _together(baseline: Baseline, y: Sequence[float], alpha: float) -> Decision:
+    """One look of `retest` at candidates that are given together."""
+    k = len(y)
+    design = looks.together(baseline.n, k, alpha, baseline.prior.df)
+    common = Decision(
+        "pass",
+        "",
+        design.rate.value,
+        rate_is_bound=design.rate.is_bound,
+        detectable_drop=_in_units(baseline, design.detectable_drop),
+    )
+    decision = _one_look(baseline, y, alpha, design.level, common)
+    return decision._replace(reason=f"one look at {k} candidates: {decision.reason}")
+
+
+def _one_look(baseline: Baseline, y: Sequence[float], alpha: float, level: float, common: Decision) -> Decision:
+    """Fail all candidates by their p at a level, or a single one that collapsed."""
+    common = common._replace(p_value=baseline.p_value(y))
+    if _at_most(common.p_value, level):
+        return common._replace(status="fail", reason=f"p {_compared(common.p_value, level)}")
+    return _collapsed(baseline, y, alpha, common) or common._replace(reason=f"p {_compared(common.p_value, level)}")
+
+
+def _collapsed(baseline: Baseline, y: Sequence[float], alpha: float, common: Decision) -> Decision | None:
+    """The fail by a single candidate that collapsed, where there is one."""
+    limit = collapse_limit(baseline, alpha)
+    first = next((j for j, score in enumerate(y, 1) if score <= limit), None)
+    reason = f"candidate {first} of {len(y)} collapsed"
+    return None if first is None else common._replace(status="fail", reason=reason, limit=limit)
+
+
+def _look_by_look(baseline: Baseline, y: Sequence[float], alpha: float, own_looks: int) -> Decision:
+    """Look after look, one candidate more each, until one settles it.
+
+    More than three candidates have no look each: behind those on record, the others are one look at all.
+    """
+    n, k, prior_df = baseline.n, len(y), baseline.prior.df
+    design = looks.design(n, alpha, prior_df)
+    drop = _in_units(baseline, design.detectable_drop)
+    common = Decision("pass", "", design.false_alarm_rate, looks.screen_rate(n), drop, baseline.p_value(y))
     looked, decision = 0, common
-    for looked in range(1, len(y) + 1 if len(y) <= looks.MAX_LOOKS else 1):
+    for looked in range(1, min(k if k <= looks.MAX_LOOKS else own_looks, looks.MAX_LOOKS) + 1):
         decision = _look(baseline, y[:looked], alpha, common)
         if decision.status != "suspect":
             break
-    return looked, decision
+    if looked == k or decision.status == "fail":
+        return decision
+    rate = _rate_of_more(n, k, alpha, prior_df, own_looks)
+    further = common._replace(screen_rate=0.0, false_alarm_rate=rate, rate_is_bound=True)
+    if decision.status == "pass":
+        # Those behind it were trained for another metric, or for nothing; that they collapsed is not passed over.
+        told = further._replace(reason=f"look {looked} had settled it: {decision.reason}", limit=decision.limit)
+        return _collapsed(baseline, y, alpha, further) or told
+    together = _together(baseline, y, alpha)
+    return together._replace(false_alarm_rate=rate, rate_is_bound=True)
+
+
+def _rate_of_more(n: int, k: int, alpha: float, prior_df: float, own_looks: int) -> float:
+    """A bound on the rate where candidates are given behind looks on record that need not have asked for them.
+
+    Up to three are judged look by look, and those behind the look that settled it may collapse; more are one look at
+    all, and before that look 2 may have failed.
+    """
+    if k <= looks.MAX_LOOKS:
+        return looks.design(n, alpha, prior_df).false_alarm_rate + looks.collapse_rate(n, k, alpha, prior_df)
+    together = looks.together(n, k, alpha, prior_df).rate.value
+    if own_looks == 1:
+        return together
+    strict = max(alpha * looks.COLLAPSE_SHARE, looks.MIN_ALPHA)
+    return min(1.0, together + looks.t_false_alarm_rate(n, 2, strict, prior_df).value)
 
 
 def _look(baseline: Baseline, y: Sequence[float], alpha: float, common: Decision) -> Decision:
     """Look 1, 2 or 3 at as many candidates, given that the looks before it were suspect."""
     looked = len(y)
+    if (collapsed := _collapsed(baseline, y, alpha, common)) is not None:
+        return collapsed
     if looked == 1:
-        edge = screen(baseline)
-        if y[0] >= edge:
-            return common._replace(reason="inside the band, or better", limit=edge)
-        return _unsettled(common, looked)._replace(reason="below the band", limit=edge)
+        return _first_look(baseline, y[0], common)
     p = baseline.p_value(y)
     if looked == looks.MAX_LOOKS:
         level = looks.design(baseline.n, alpha, baseline.prior.df).level
-        return common._replace(
-            status="fail" if _at_most(p, level) else "pass", reason=f"look 3: p {_compared(p, level)}"
-        )
+        status: Status = "fail" if _at_most(p, level) else "pass"
+        return common._replace(status=status, reason=f"look 3: p {_compared(p, level)}")
     strict = alpha * looks.COLLAPSE_SHARE
+    told = f"look 2: p {_compared(p, strict)}"
+    if p is None or strict < p < looks.PASS_AT_LOOK_2:
+        return _unsettled(common, looked)._replace(reason=f"{told} settles nothing yet")
     if _at_most(p, strict):
-        return common._replace(status="fail", reason=f"look 2: p {_compared(p, strict)}")
-    if p is None or p < looks.PASS_AT_LOOK_2:
-        return _unsettled(common, looked)._replace(reason=f"look 2: p {_compared(p, strict)} settles nothing yet")
+        return common._replace(status="fail", reason=told)
     return common._replace(reason=f"look 2: p {_compared(p, looks.PASS_AT_LOOK_2)}")
+
+
+def _first_look(baseline: Baseline, score: float, common: Decision) -> Decision:
+    edge = screen(baseline)
+    if score >= edge:
+        return common._replace(reason="inside the band, or better", limit=edge)
+    return _unsettled(common, 1)._replace(reason="below the band", limit=edge)
 
 
 def _unsettled(common: Decision, looked: int) -> Decision:

@@ -361,6 +361,7 @@ def test_hint_of_a_suspect_score_file_settles_it(tmp_path):
     first = run_cli("check", "--scores", "new scores.csv", cwd=tmp_path)
     assert first.code == 4, first.out + first.err
     assert "1 more seed, 2 at most: train and score it as the others, add it to new scores.csv" in first.err
+    assert hinted(first)[-2:] == ["--looks", "1"]
     scores.write_text(scores.read_text() + "10,.868\n")
     second = run_cli(*hinted(first), cwd=tmp_path)
     assert second.code == 4

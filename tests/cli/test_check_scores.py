@@ -30,7 +30,7 @@ def test_verdicts_of_the_worked_example_are_exit_codes(worked):
     suspect = check(worked, "seed,accuracy\n9,.869\n")
     assert suspect.code == 4, suspect.err
     assert "SUSPECT: below the band; 1 more seed, 2 at most" in suspect.out
-    assert "add it to new.csv, then seedband check --scores new.csv" in suspect.err
+    assert "add it to new.csv, then seedband check --scores new.csv --looks 1" in suspect.err
     assert "accuracy: SUSPECT score=0.8690 band=[0.8710,0.8920] rule=retest" in suspect.out
 
     inside = check(worked, "seed,accuracy\n9,.880\n")
@@ -44,18 +44,40 @@ def test_verdicts_of_the_worked_example_are_exit_codes(worked):
     assert "more seed" not in collapsed.out
 
 
-def test_further_rows_are_further_looks_in_the_order_of_the_file(worked):
-    third = check(worked, "seed,accuracy\n9,.869\n8,.869\n7,.868\n", "--json")
+def test_rows_behind_looks_on_record_are_further_looks_in_the_order_of_the_file(worked):
+    third = check(worked, "seed,accuracy\n9,.869\n8,.869\n7,.868\n", "--looks", "2", "--json")
     assert third.code == 1, third.err
     told = json.loads(third.out)
     assert (told["status"], told["metrics"]["accuracy"]["scores"]) == ("fail", [0.869, 0.869, 0.868])
     assert told["reason"].startswith("look 3: p = ")
     assert (told["candidates_needed"], told["false_alarm_rate"]) == (0, pytest.approx(0.05, abs=1e-3))
 
+    together = check(worked, "seed,accuracy\n9,.869\n8,.869\n7,.868\n")
+    assert together.code == 1
+    assert "FAIL: one look at 3 candidates: p = " in together.out
+    assert "false_alarm_rate=0.05 " in together.out
+    two = "seed,accuracy\n9,.869\n8,.869\n"
+    assert [check(worked, two).code, check(worked, two, "--looks", "1").code] == [0, 4]
+
     one_look = check(worked, '{"accuracy": [0.885, 0.80]}', "--rule", "t", "--alpha", "0.2", name="new.json")
     assert one_look.code == 1
     assert "rule=t" in one_look.out
     assert check(worked, '{"accuracy": [0.869]}', "--rule", "range", name="new.json").code == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--looks", "3"], "looks 3: expected how many of the 2 candidates"),
+        (["--looks", "-1"], "--looks"),
+        (["--looks", "1", "--rule", "t"], "looks on record belong to rule retest, this is t"),
+        (["--looks", "1", "--rule", "paired"], "looks on record belong to rule retest, this is paired"),
+    ],
+)
+def test_looks_that_cannot_have_been_taken_are_mistakes(worked, flags, told):
+    done = check(worked, "seed,accuracy\n0,.869\n1,.868\n", *flags)
+    assert done.code == 2
+    assert told in " ".join(done.err.split())
 
 
 def test_pairs_are_found_by_their_seeds(worked):

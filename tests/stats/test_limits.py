@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -46,11 +47,42 @@ def test_worked_example_has_the_published_numbers():
 
 
 @given(samples, samples)
-def test_p_value_is_scipys_pooled_t_test(baseline, candidates):
-    ours = Baseline(tuple(baseline)).p_value(candidates)
-    assume(ours is not None and limits.sample_sd(baseline) > 1e-3 and limits.sample_sd(candidates) > 1e-3)
-    theirs = stats.ttest_ind(candidates, baseline, alternative="less").pvalue
-    assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+def test_t_is_scipys_pooled_t_test_and_p_is_its_smallest_over_all_thresholds(baseline, candidates):
+    own = Baseline(tuple(baseline))
+    assume(own.t(candidates) is not None and limits.sample_sd(baseline) > 1e-3 and limits.sample_sd(candidates) > 1e-3)
+    theirs = stats.ttest_ind(candidates, baseline, alternative="less")
+    assert own.t(candidates) == pytest.approx(theirs.statistic, rel=1e-6, abs=1e-9)
+    assert own.p_value(candidates) <= theirs.pvalue * (1 + 1e-6) + 1e-9
+    assert own.p_value(candidates[:1]) == pytest.approx(stats.t.cdf(own.t(candidates[:1]), own.n - 1))
+
+
+spreads = st.floats(0, 30).map(lambda x: round(x, 3))
+
+
+@given(
+    st.lists(spreads, min_size=2, max_size=6),
+    st.lists(st.floats(-60, 30).map(lambda x: round(x, 3)), min_size=1, max_size=7),
+    st.just(0.0) | st.floats(0.1, 40),
+    st.just(Prior(0.0, 0.0, 0.0)) | st.builds(Prior, st.floats(0.5, 20), st.floats(0.1, 100), st.just(0.0)),
+)
+def test_p_is_the_smallest_on_a_dense_grid_of_thresholds(baseline, candidates, floor, prior):
+    own = Baseline(tuple(baseline), floor, prior)
+    assume(own.sd > 0.05)
+    grid = [*np.linspace(min(candidates), max(candidates), 2_001), *candidates]
+    on_grid = min(own.t([max(y, c) for y in candidates]) for c in grid)
+    smallest = stats.t.ppf(own.p_value(candidates), own.n + len(candidates) - 2 + prior.df)
+    assume(abs(smallest) < 30)  # beyond, the way back from p loses digits
+    assert smallest <= on_grid + 1e-6 * abs(on_grid) + 1e-9
+    # Between two points of the grid t falls by no more than this.
+    assert smallest >= on_grid - 0.02 * (1 + abs(on_grid))
+
+
+def test_a_score_that_got_worse_widens_the_spread_and_buys_no_room():
+    own = Baseline(tuple(WORKED))
+    even, uneven = [0.861, 0.861, 0.861], [0.861, 0.861, 0.70]
+    assert own.t(uneven) > own.t(even)
+    assert own.p_value(uneven) < own.p_value(even)
+    assert own.p_value([0.861, 0.861, 0.60]) == own.p_value(uneven)
 
 
 @given(samples)
