@@ -17,6 +17,7 @@ from seedband.evidence import (
     baseline_scores,
     candidate_scores,
     check_pairs,
+    first_look,
     gates_of,
     known_rule,
     level_of,
@@ -69,7 +70,7 @@ class Band:
         """Root seeds that failed to train."""
         return self.metrics[self.primary].failed_seeds
 
-    def judge(
+    def judge(  # noqa: PLR0913  everything that any rule may be told
         self,
         scores: Mapping[str, float | Sequence[float]],
         *,
@@ -79,6 +80,8 @@ class Band:
         seeds: Sequence[int] = (),
         tolerance: float | None = None,
         pair_floors: Mapping[str, float] | None = None,
+        final: bool = False,
+        first_pairs: int | None = None,
     ) -> Verdict:
         """Judge the candidate seeds of one recipe.
 
@@ -91,6 +94,10 @@ class Band:
             tolerance: For rule `paired`, the drop of the primary metric that nobody minds, in its unit and >= 0; one
                 standard deviation of the band unless said, as for every other metric.
             pair_floors: For rule `paired`, the smallest standard deviation of a difference that the items allow.
+            final: For rule `paired`, whether this is the only look: there was none at fewer of these pairs, and
+                whatever it says, none at more will follow.
+            first_pairs: For rule `paired` without `final`, how many pairs there were at the first look; 2 unless said:
+                where looks are not on record, every number of pairs from 2 to all seeds of the band counts as one.
 
         Raises:
             Refused: Other metrics than the band's, different counts of scores, NaN or infinity, seeds that the band
@@ -109,6 +116,7 @@ class Band:
         candidates = candidate_scores(scores, self.metrics.keys())
         if rule == "paired":
             check_pairs(self.seeds, self.failed_seeds, seeds, len(candidates[self.primary]))
+        first = first_look(rule, len(candidates[self.primary]), first_pairs, final=final)
         verdicts = {}
         for name, band in self.metrics.items():
             own, judged_at = candidates[name], level if name in self.gates else alpha
@@ -116,7 +124,14 @@ class Band:
                 floor = (pair_floors or {}).get(name, band.resolution)
                 allowed = tolerance if name == self.primary else None
                 verdicts[name] = judged_by_pairs(
-                    band, own, seeds, tolerance=allowed, alpha=judged_at, floor=floor, gates=name in self.gates
+                    band,
+                    own,
+                    seeds,
+                    tolerance=allowed,
+                    alpha=judged_at,
+                    floor=floor,
+                    first=first,
+                    gates=name in self.gates,
                 )
             else:
                 verdicts[name] = judged(band, own, rule, judged_at, gates=name in self.gates)

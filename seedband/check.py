@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import check_reported, executors, ledger, pairs, reported_sweep, signature, slices, store
+from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, signature, slices, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, resolve
 from seedband.errors import Refused, UsageError
-from seedband.evidence import known_rule, valid_alpha, valid_tolerance
+from seedband.evidence import check_pairs, known_rule, refuse_final, valid_alpha, valid_tolerance
 from seedband.executors import OnEvent
 from seedband.further import Trainer, trainer_of
+from seedband.ledger import PairLook
 from seedband.records import Candidate, Event
 from seedband.rescore import Rescorer, scoring_of
 from seedband.schema import brief
@@ -30,6 +31,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     rule: Rule | None = None,
     alpha: float | None = None,
     tolerance: float | None = None,
+    final: bool = False,
     data: str | Path | None = None,
     labels: Sequence[str] | None = None,
     base: str | None = None,
@@ -52,6 +54,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         rule: Another rule than the band's.
         alpha: Another level than the band's.
         tolerance: For rule `paired`, the drop of the primary metric that nobody minds; one sd of the band unless said.
+        final: For rule `paired`, whether this is the only look: whatever it says, none at more pairs will follow.
         data: Where the eval file lies now; its content must be the band's.
         labels: Label of each output of the candidates, where that is not the band's order.
         base: The base that the candidates were trained on, where their own record of it leads nowhere.
@@ -79,8 +82,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
     rule = _rule(band, rule, n_pairs)
     _check_options(listed, recipe, rule, more_seeds, n_pairs, band)
-    if ledger_path is not None and rule == "paired":
-        raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
+    refuse_final(rule, final=final)
     tolerance = valid_tolerance(tolerance, rule)
     reported_sweep.refuse_parts([Path(path) for path in listed])
     if len(listed) == 1 and reported_sweep.is_reported(Path(listed[0])):
@@ -90,7 +92,14 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
                 hint="sweep it under another seed to have more of them; --rule, --alpha and --tolerance apply",
             )
         return check_reported.check(
-            Path(listed[0]), band, rule=rule, alpha=alpha, tolerance=tolerance, strict=strict, on_event=on_event
+            Path(listed[0]),
+            band,
+            rule=rule,
+            alpha=alpha,
+            tolerance=tolerance,
+            final=final,
+            strict=strict,
+            on_event=on_event,
         )
     if "recipe" not in band.provenance:
         raise Refused(
@@ -111,7 +120,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
             trainer = trainer_of(found, recipe, out, executor, offline=offline, on_event=on_event)
         if trainer is not None and n_pairs:
             found = trainer.train(band.seeds[:n_pairs])
-        gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
+        gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event, final)
         return gate.settle(found, rescorer, more_seeds)
 
 
@@ -151,6 +160,7 @@ class _Gate:
     ledger_path: str | Path | None
     trainer: Trainer | None
     on_event: OnEvent = lambda _: None
+    final: bool = False
 
     def settle(self, found: Sequence[Found], rescorer: Rescorer, more_seeds: int) -> Verdict:
         """The verdict, with up to `more_seeds` further seeds while it is suspect."""
@@ -172,6 +182,8 @@ class _Gate:
 
     def judge(self, entries: Sequence[Found], scored: Sequence[Candidate]) -> Verdict:
         """One look at all candidates so far, those of earlier calls included."""
+        if self.rule == "paired":
+            return self._judge_pairs(entries, scored)
         if self.ledger_path is None:
             return self._judge(entries, scored)
         assert self.trainer is not None
@@ -191,6 +203,27 @@ class _Gate:
             looks = list(scored) if before is None else before.joined(scored)
             verdict = self._judge(entries, looks)
             book.record(key, verdict.status, looks)
+        return verdict
+
+    def _judge_pairs(self, entries: Sequence[Found], scored: Sequence[Candidate]) -> Verdict:
+        """A look at all pairs so far, at the level that is left to it by the looks on record."""
+        seeds = pairs.shared_seeds(self.band, entries)
+        if all(candidate.scores for candidate in scored):
+            check_pairs(self.band.seeds, self.band.failed_seeds, seeds, len(scored))
+        recipe = self.trainer.prepared.as_record() if self.trainer is not None else entries[0].record
+        assert recipe is not None
+        allowed = self.band.metrics[self.band.primary].noise_sd if self.tolerance is None else self.tolerance
+        look = PairLook(len(scored), self.alpha, allowed, self.final, "suspect", "")
+        named = None if self.ledger_path is None else Path(self.ledger_path)
+        key = pair_record.key_of(self.band, recipe)
+        with pair_record.opened(key, entries, named, self.on_event) as books:
+            first, settled = books.stand(scored, look, len(self.band.seeds))
+            verdict = self._judge(entries, scored, first=first)
+            if settled is not None:
+                reason = f"settled by the look at {settled.pairs} pairs, which is on record: {settled.reason}"
+                return replace(verdict, status=settled.status, reason=reason)
+            taken = replace(look, final=first is None, status=verdict.status, reason=verdict.reason)
+            books.record(scored, taken)
         return verdict
 
     def _tell_shared_draws(self, entries: Sequence[Found]) -> None:
@@ -213,7 +246,7 @@ class _Gate:
         runs_left = (trainer.train([seed]) for seed in itertools.count() if seed not in used)
         return next(new for new in runs_left if known.isdisjoint(_weights(entry) for entry in new))
 
-    def _judge(self, entries: Sequence[Found], candidates: Sequence[Candidate]) -> Verdict:
+    def _judge(self, entries: Sequence[Found], candidates: Sequence[Candidate], *, first: int | None = None) -> Verdict:
         _check_distinct(candidates)
         failed = [candidate for candidate in candidates if candidate.failure]
         reason = f"{failed[0].name} failed to train: {failed[0].failure}" if failed else ""
@@ -231,6 +264,7 @@ class _Gate:
             pairs.shared_seeds(self.band, entries)
             seeds = [candidate.seed for candidate in candidates]
             paired = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
+            paired |= {"final": first is None, "first_pairs": first}
         verdict = self.band.judge(
             scores, rule=self.rule, alpha=self.alpha, failure=reason, tolerance=self.tolerance, **paired
         )

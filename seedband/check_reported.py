@@ -25,6 +25,7 @@ def check(
     rule: Rule | None,
     alpha: float | None,
     tolerance: float | None,
+    final: bool,
     strict: bool,
     on_event: OnEvent,
 ) -> Verdict:
@@ -44,7 +45,9 @@ def check(
     _tell_environment(folder, found, band, strict=strict, on_event=on_event)
     check_distinct(folder, found)
     check_scores_file(folder / SCORES, found)
-    return check_scores(folder / SCORES, band, rule=rule, alpha=alpha, tolerance=tolerance, on_event=on_event)
+    return check_scores(
+        folder / SCORES, band, rule=rule, alpha=alpha, tolerance=tolerance, final=final, on_event=on_event
+    )
 
 
 def _check_same_measure(folder: Path, record: ReportedSweep, band: Band) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from numbers import Integral, Real
 
 from seedband.errors import Refused, UsageError
-from seedband.stats import looks, rules
+from seedband.stats import looks, pair_looks, rules
 from seedband.stats.rules import Rule
 
 DEFAULT_ALPHA = 0.05
@@ -51,6 +51,27 @@ def valid_tolerance(tolerance: float | None, rule: Rule) -> float | None:
     if not _is_number(tolerance) or not 0 <= tolerance <= MAX_SCORE:
         raise UsageError(f"tolerance {tolerance!r} is no score difference of 0 or more")
     return float(tolerance)
+
+
+def refuse_final(rule: Rule, *, final: bool) -> None:
+    """Only looks at pairs can be announced as the last one; UsageError for another rule."""
+    if final and rule != "paired":
+        raise UsageError(f"--final announces the last look at pairs, this is rule {rule}", hint="leave it out")
+
+
+def first_look(rule: Rule, k: int, first_pairs: int | None, *, final: bool) -> int | None:
+    """Pairs at the first look of rule `paired`, 2 unless on record; None where there is one look only.
+
+    Raises:
+        UsageError: Another rule, or a first look at more pairs than there are.
+    """
+    refuse_final(rule, final=final)
+    if first_pairs is not None:
+        if rule != "paired":
+            raise UsageError(f"a first look at pairs belongs to rule paired, this is {rule}")
+        if not pair_looks.FEWEST <= first_pairs <= k:
+            raise UsageError(f"a first look at {first_pairs} pairs: expected 2 to the {k} that there are now")
+    return None if final else first_pairs or pair_looks.FEWEST
 
 
 def check_pairs(baseline: Sequence[int], failed: Collection[int], seeds: Sequence[int], k: int) -> None:

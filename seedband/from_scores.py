@@ -15,6 +15,7 @@ from seedband.records import Event
 from seedband.scorefiles import MAX_LISTED, ScoreFile, count, few, read_scores
 from seedband.stats.failed import probable_failed
 from seedband.stats.limits import mean
+from seedband.stats.pair_looks import FEWEST
 from seedband.stats.rules import Rule
 from seedband.verdict import Verdict
 
@@ -90,6 +91,7 @@ def check_scores(
     rule: str | None = None,
     alpha: float | None = None,
     tolerance: float | None = None,
+    final: bool = False,
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Verdict:
     """Judge the candidate seeds of a score file, one score of every metric per seed, in the order of the file.
@@ -112,12 +114,16 @@ def check_scores(
             raise Refused(f"{scores}: JSON names no seeds, and rule paired compares seed by seed", hint="give a CSV")
         text = f"that the seeds of {scores} share their draws with the band's is vouched for by whoever trained them"
         on_event(Event("note", content={"text": text}))
+        if not final and len(band.seeds) > FEWEST:
+            text = "no record says which looks were taken, so every number of pairs from 2 on counts as one"
+            on_event(Event("note", content={"text": f"{text}; --final says that this is the only one"}))
     return band.judge(
         file.scores,
         rule=chosen,
         alpha=alpha,
         seeds=file.seeds,
         tolerance=tolerance,
+        final=final,
     )
 
 

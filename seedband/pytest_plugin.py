@@ -31,6 +31,7 @@ TYPED = {
     "ledger_path": "--ledger",
     "n_pairs": "--pairs",
     "more_seeds": "--more-seeds",
+    "final": "--final",
     "strict": "--strict",
     "offline": "--offline",
 }
@@ -122,6 +123,7 @@ class Gate:
                 ledger=bool(options.get("ledger_path")),
                 more_seeds=options.get("more_seeds", 0),
                 pairs=options.get("n_pairs", 0),
+                final=bool(options.get("final")),
             )
             return self._judged(verdict, band, " ".join(names), asked, on_suspect)
 

@@ -26,6 +26,9 @@ def check(
     tolerance: Annotated[
         float | None, typer.Option(help="Rule paired: the drop that nobody minds. [default: one sd of the band]")
     ] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rule paired: this is the only look, none at more pairs will follow.")
+    ] = False,
     more_seeds: Annotated[int, typer.Option(min=0, help="While suspect, train up to so many candidate seeds.")] = 0,
     pairs: Annotated[int, typer.Option(min=0, help="Train --recipe under so many of the band's own seeds.")] = 0,
     recipe: Annotated[Path | None, typer.Option(help="The candidates' recipe. [default: their run record's]")] = None,
@@ -70,7 +73,9 @@ def check(
                 from seedband.from_scores import check_scores
 
                 _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
-                verdict = check_scores(scores, fitted, rule=rule, alpha=alpha, tolerance=tolerance, on_event=on_event)
+                verdict = check_scores(
+                    scores, fitted, rule=rule, alpha=alpha, tolerance=tolerance, final=final, on_event=on_event
+                )
             else:
                 from seedband.check import check as run_check
                 from seedband.check import read_labels
@@ -81,6 +86,7 @@ def check(
                     rule=rule,  # type: ignore[arg-type]
                     alpha=alpha,
                     tolerance=tolerance,
+                    final=final,
                     data=data,
                     labels=None if labels is None else read_labels(labels),
                     base=base,
@@ -103,6 +109,7 @@ def check(
                 ledger=ledger is not None,
                 more_seeds=more_seeds,
                 pairs=pairs,
+                final=final,
             )
             hint = after_suspect(verdict, asked)
         elif verdict.status == "fail":
@@ -140,7 +147,7 @@ def _refuse_beside_scores(*others: object) -> None:
     if any(others):
         raise UsageError(
             "--scores judges what was scored already: of the options for checkpoints it takes none",
-            hint="a further seed is a further row of the score file; --rule, --alpha and --tolerance apply",
+            hint="a further seed is a further row of the score file; --rule, --alpha, --tolerance and --final apply",
         )
 
 
