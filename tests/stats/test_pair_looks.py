@@ -117,7 +117,7 @@ def test_a_first_look_at_all_seeds_is_the_only_one():
     assert decide_paired(d, 0.0, 0.05, first=3).status == "fail"
     looked = decide_paired(d, 0.0, 0.05, first=2)
     assert looked.status == "suspect"
-    assert "level 0.029 at every look from 2 to 3 pairs, 0.05 in all" in looked.reason
+    assert "level 0.0289 at every look from 2 to 3 pairs, 0.05 in all" in looked.reason
 
 
 @given(st.integers(3, 64), alphas)
