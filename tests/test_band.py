@@ -529,6 +529,26 @@ def test_pairs_are_compared_seed_by_seed():
     assert m.detectable_drop == pytest.approx(0.002 + 2.30 * tstd(m.differences), rel=2e-3)
 
 
+def test_looks_that_are_not_on_record_count_from_two_pairs():
+    baseline, candidate = WORKED["accuracy"], [0.861, 0.88, 0.87]  # p = .027
+    how = {"tolerance": 0.0}
+    assert [
+        by_pairs(baseline, candidate, **how, **looks).status
+        for looks in ({}, {"first_pairs": 2}, {"first_pairs": 3}, {"final": True})
+    ] == ["suspect", "suspect", "fail", "fail"]
+    for mistake in ({"first_pairs": 1}, {"first_pairs": 4}):
+        with pytest.raises(UsageError, match="expected 2 to the 3 that there are now"):
+            by_pairs(baseline, candidate, **how, **mistake)
+    for mistake in ({"final": True}, {"first_pairs": 2}):
+        with pytest.raises(UsageError, match="this is"):
+            fit_band(WORKED).judge({"accuracy": 0.88}, **mistake)
+
+
+def test_a_look_that_is_the_only_one_asks_for_no_further_pair():
+    m = by_pairs(WORKED["accuracy"], [0.861, 0.89], tolerance=0.0, final=True)
+    assert (m.status, m.candidates_needed, m.candidates_at_most) == ("suspect", 0, 0)
+
+
 def test_drop_hidden_by_the_seed_is_seen_by_pairs():
     baseline = [0.80, 0.85, 0.90, 0.95]
     candidate = [0.789, 0.840, 0.891, 0.939]

@@ -29,6 +29,9 @@ def check(
     looks: Annotated[
         int, typer.Option(min=0, help="So many candidates, the first ones, had looks of their own; the others go on.")
     ] = 0,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rule paired: this is the only look, none at more pairs will follow.")
+    ] = False,
     more_seeds: Annotated[int, typer.Option(min=0, help="While suspect, train up to so many candidate seeds.")] = 0,
     pairs: Annotated[int, typer.Option(min=0, help="Train --recipe under so many of the band's own seeds.")] = 0,
     recipe: Annotated[Path | None, typer.Option(help="The candidates' recipe. [default: their run record's]")] = None,
@@ -74,7 +77,14 @@ def check(
 
                 _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
                 verdict = check_scores(
-                    scores, fitted, rule=rule, alpha=alpha, tolerance=tolerance, looks=looks, on_event=on_event
+                    scores,
+                    fitted,
+                    rule=rule,
+                    alpha=alpha,
+                    tolerance=tolerance,
+                    looks=looks,
+                    final=final,
+                    on_event=on_event,
                 )
             else:
                 from seedband.check import check as run_check
@@ -87,6 +97,7 @@ def check(
                     alpha=alpha,
                     tolerance=tolerance,
                     looks=looks,
+                    final=final,
                     data=data,
                     labels=None if labels is None else read_labels(labels),
                     base=base,
@@ -109,6 +120,7 @@ def check(
                 ledger=ledger is not None,
                 more_seeds=more_seeds,
                 pairs=pairs,
+                final=final,
             )
             hint = after_suspect(verdict, asked)
         elif verdict.status == "fail":
@@ -146,7 +158,7 @@ def _refuse_beside_scores(*others: object) -> None:
     if any(others):
         raise UsageError(
             "--scores judges what was scored already: of the options for checkpoints it takes none",
-            hint="a further seed is a further row of the score file; --rule, --alpha, --tolerance and --looks apply",
+            hint="a further seed is a further row of the file; --rule, --alpha, --tolerance, --looks and --final apply",
         )
 
 
