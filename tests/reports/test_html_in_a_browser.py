@@ -151,7 +151,7 @@ def test_page_is_quiet_fits_and_can_be_read(look, pages, kind, width, scheme):
     assert any(entry.get("svg") for entry in texts) == (kind != "refused")
     dim = [entry for entry in texts if entry["ratio"] < 4.5]
     assert not dim
-    page.wait_for_timeout(100)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.heard == []
     assert page.title() != "taken"
     assert pages[kind].stat().st_size < 1_000_000
