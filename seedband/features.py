@@ -1,21 +1,33 @@
 """Features: what enters a linear head over a frozen backbone, computed once for all seeds, epochs and checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from seedband.feature_cache import FeatureCache
+from seedband.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.linear_heads import LinearHead
 from seedband.networks import Network
+from seedband.records import Emit
 from seedband.tasks import Lesson
 from seedband.tasks.classes import by_length
 
+#: Batches of which rows are computed anew, to tell whether what was kept is of this model; and how many of each.
+SPOTS, ROWS = 4, 2
+
 
 def compute_features(
-    head: LinearHead, lesson: Lesson, batch_size: int, device: str, cache: FeatureCache, key: Sequence[Any]
+    head: LinearHead,
+    lesson: Lesson,
+    batch_size: int,
+    device: str,
+    cache: FeatureCache,
+    key: Sequence[Any],
+    emit: Emit,
 ) -> torch.Tensor:
     """Features of every row, shape (n_rows, width), on the device.
+
+    A few are computed anew, whatever was kept: features of another model are dropped, and that is told.
 
     Args:
         head: Of a network in eval mode.
@@ -24,17 +36,37 @@ def compute_features(
         device: "cpu" or "cuda".
         cache: Where they are kept.
         key: What they depend on beside that: base, rows, how they are read, pooling.
+        emit: Told where what was kept is not what the model says.
     """
     order = by_length(lesson.lengths)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
-    def compute(index: int) -> torch.Tensor:
-        return head.features(lesson.batch(batches[index], torch.device(device))).cpu()
+    def live(rows: Sequence[int]) -> torch.Tensor:
+        return head.features(lesson.batch(rows, torch.device(device))).cpu()
 
-    features = torch.empty(len(order), head.layer.in_features)
-    for index, part in cache.parts([*key, batch_size], len(batches), compute):
-        features[batches[index]] = part
+    def gathered() -> torch.Tensor:
+        features = torch.empty(len(order), head.layer.in_features)
+        for index, part in cache.parts([*key, batch_size], len(batches), lambda index: live(batches[index])):
+            features[batches[index]] = part
+        return features
+
+    features = gathered()
+    if cache.folder is not None and not _fit(features, batches, live):
+        cache.drop([*key, batch_size], len(batches))
+        emit("warning", None, {"text": DROPPED})
+        features = gathered()
     return features.to(device)
+
+
+def _fit(
+    features: torch.Tensor, batches: Sequence[Sequence[int]], live: Callable[[Sequence[int]], torch.Tensor]
+) -> bool:
+    """Whether features of some rows are what the model says of them now.
+
+    They are the longest of their batches, so that each is padded as it was there.
+    """
+    spots = (batches[index][-ROWS:] for index in range(0, len(batches), -(-len(batches) // SPOTS)))
+    return all(is_near(features[rows].nan_to_num(), live(rows).nan_to_num()) for rows in spots)
 
 
 class FeatureRows:

@@ -1,8 +1,10 @@
 """Text classification: one label a text, from a sequence classifier of transformers."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from seedband.dataset import Items
@@ -32,14 +34,14 @@ class Lesson:
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
-        self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
+        self.rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
-        self.lengths = [len(row["input_ids"]) for row in self._rows]
-        self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length)
+        self.lengths = [len(row["input_ids"]) for row in self.rows]
+        self.truncated = truncation(self._tokenizer, items.inputs, self.rows, scoring.max_length)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Token ids and their mask, padded on the right to the longest row."""
-        return collate(self._tokenizer, [self._rows[row] for row in rows], device)
+        return collate(self._tokenizer, [self.rows[row] for row in rows], device)
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""
@@ -55,6 +57,11 @@ def encode(items: Items, scoring: Scoring) -> Lesson:
     return Lesson(items, scoring)
 
 
+def encoded_sha256(lesson: Lesson) -> str:
+    """SHA-256 of the token ids of every text, and of what goes with them."""
+    return rows_sha256(lesson.rows)
+
+
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:
     """Logits of every text."""
     logits = in_batches(model, lesson, scoring.batch_size, device)
@@ -65,6 +72,16 @@ def encode_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[
     """Token ids of every text, truncated and not yet padded."""
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length, padding=False)
     return [{name: encoded[name][row] for name in encoded} for row in range(len(texts))]
+
+
+def rows_sha256(rows: Sequence[Mapping[str, Sequence[int]]]) -> str:
+    """SHA-256 of encoded texts: their names, lengths and numbers, row by row."""
+    found = hashlib.sha256()
+    for row in rows:
+        for name in sorted(row):
+            found.update(f"{name} {len(row[name])} ".encode())
+            found.update(np.asarray(row[name], dtype="<i8").tobytes())
+    return found.hexdigest()
 
 
 def truncation(

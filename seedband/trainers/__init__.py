@@ -3,7 +3,7 @@
 Modules in this folder are imported by jobs only, so they import torch at their top.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -55,6 +55,7 @@ class TrainContext:
         device: "cpu" or "cuda".
         identity: What must be equal for a killed run to go on: recipe, data, base and environment, as a hash.
         features: Where features of a frozen backbone are kept.
+        check_base: Raises where the base is no longer the one on record; asked once it was loaded.
     """
 
     recipe: Recipe
@@ -64,6 +65,7 @@ class TrainContext:
     device: str
     identity: str
     features: FeatureCache = field(default_factory=FeatureCache)
+    check_base: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

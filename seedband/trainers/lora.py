@@ -28,6 +28,7 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
     lesson = task.encode(context.items, scoring)
     for run in runs:
         network = task.load(scoring.base.path, scoring.labels)
+        context.check_base()
         model = _with_adapter(network, context)
         trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         new = [(name, p) for name, p in trainable if is_lora(name) or plain_name(name) in network.new]
