@@ -60,7 +60,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         final: For rule `paired`, whether this is the only look: whatever it says, none at more pairs will follow.
         data: Where the eval file lies now; its content must be the band's.
         labels: Label of each output of the candidates, where that is not the band's order.
-        base: The base that the candidates were trained on, where their own record of it leads nowhere.
+        base: Where the base of band and candidates lies now, where their own records of it lead nowhere.
         recipe: The candidates' own recipe, where no run record beside them says it; also what lets evaluators run that
             a band alone cannot make run.
         more_seeds: While the verdict is suspect, train up to so many further candidate seeds.
@@ -114,7 +114,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
             "this band was made from bare scores: it does not say how to score a checkpoint",
             hint="score it as the others were scored, and give the file: check --scores FILE",
         )
-    scoring = scoring_of(band, data, recipe, offline=offline)
+    scoring = scoring_of(band, data, recipe, base, offline=offline)
     if labels is not None and sorted(labels) != sorted(scoring.labels):
         raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
     order = None if labels is None else tuple(labels)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import MinLen, Predicate
 
-from seedband import store
+from seedband import file_hashes, store
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.records import CheckpointFiles
 from seedband.schema import PathText, brief, checked, read_foreign, read_record
@@ -104,8 +104,8 @@ def weights_sha256(folder: Path) -> str:
     """SHA-256 of a model's weights: of the file, or of its shards' hashes in the order of their names."""
     names = weight_files(folder)
     if names == [WEIGHTS]:
-        return store.file_sha256(folder / WEIGHTS)
-    return store.digest({name: store.file_sha256(folder / name) for name in names})
+        return file_hashes.sha256_of(folder / WEIGHTS)
+    return store.digest({name: file_hashes.sha256_of(folder / name) for name in names})
 
 
 def recognise(path: Path, name: str) -> CheckpointFiles:

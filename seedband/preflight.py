@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seedband import commands, evaluators, tasks, trainers
+from seedband import commands, evaluators, file_hashes, tasks, trainers
 from seedband.bases import check_reads, locate_base
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
@@ -112,9 +112,10 @@ class Prepared:
         }
 
     @staticmethod
-    def _file(items: Items, reference: str) -> dict[str, str]:
+    def _file(items: Items, reference: str) -> dict[str, Any]:
         """Where a data file lies, what is in a hub as it is called there, and its content."""
-        return {"path": reference if on_hub(reference) else str(items.path), "sha256": items.sha256}
+        path = reference if on_hub(reference) else str(items.path)
+        return {"path": path, "sha256": items.sha256, "also": list(items.also)}
 
     def as_record(self) -> dict[str, Any]:
         """The recipe and where it comes from, as run.json and sweep.json record them."""
@@ -173,6 +174,7 @@ def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: 
         evaluators=recipe.evaluate,
         generation=recipe.generation,
         folder=str(start.absolute()),
+        hashed=file_hashes.remembered(Path(base.path)),
     )
 
 

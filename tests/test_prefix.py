@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from seedband import tasks
 from seedband.errors import UsageError
-from seedband.feature_cache import FeatureCache, _write, rows_key
+from seedband.feature_cache import DROPPED, FeatureCache, _write, rows_key
 from seedband.networks import Network, pooled
 from seedband.prefix import freeze_prefix, still_prefix
 from seedband.records import SeedRun
@@ -256,3 +256,18 @@ def test_rows_are_known_by_all_that_a_network_may_read_of_them(tiny_generation, 
     assert rows_key(context.scoring, context.items) != rows_key(
         context.scoring, replace(context.items, **{what: others})
     )
+
+
+def test_states_that_another_base_left_are_dropped_and_that_is_told_once(context, tmp_path):
+    cache, told = FeatureCache(tmp_path / "features", "here"), []
+    model, lesson = built(context)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1 if parameter.requires_grad else 1.01)
+    frozen(model, lesson, cache=cache)
+    for _ in range(2):
+        model, lesson = built(context)
+        own = frozen(built(context)[0], lesson).states
+        states = frozen(model, lesson, cache=cache, emit=lambda *event: told.append(event)).states
+        assert all(torch.allclose(states[row], state, atol=1e-4) for row, state in own.items())
+    assert told == [("warning", None, {"text": DROPPED})]

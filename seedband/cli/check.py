@@ -40,7 +40,7 @@ def check(
     ledger: Annotated[Path | None, typer.Option(help="File that carries a recipe's looks between calls.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the band's eval data lies now.")] = None,
     labels: Annotated[Path | None, typer.Option(help="The candidates' own label order, one label a line.")] = None,
-    base: Annotated[str | None, typer.Option(help="The base that the candidates were trained on.")] = None,
+    base: Annotated[str | None, typer.Option(help="Where the base of band and candidates lies now.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse another environment or method, too.")] = False,
     report: Annotated[
         list[str] | None,

@@ -103,6 +103,10 @@ class Task(Protocol):
         """Rows as the base's tokenizer or image processor reads them."""
         ...
 
+    def encoded_sha256(self, lesson: Lesson) -> str:
+        """SHA-256 of rows as a model reads them: of tokens, or pixels."""
+        ...
+
     def predict(self, network: "Network", lesson: Lesson, scoring: "Scoring", device: str) -> Any:
         """What a network says about every row, in the order given; the same rows make the same batches for each."""
         ...

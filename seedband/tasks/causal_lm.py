@@ -108,6 +108,11 @@ def encode(items: Items, scoring: Scoring) -> Lesson:
     return Lesson(items, scoring)
 
 
+def encoded_sha256(lesson: Lesson) -> str:
+    """SHA-256 of what the model is given and shall say, token by token."""
+    return digest(lesson.rows)
+
+
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Generations:
     """The greedy completion of every prompt, and how unlikely the reference was."""
     tokenizer, rows = lesson.tokenizer, lesson.rows
@@ -128,8 +133,7 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Ge
             losses[chosen] = _nll_in_parts(model, tokenizer, batch, vocabulary, torch.device(device))
     n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
     truncated = replace(lesson.truncated, questions=sum(row.question_cut > 0 for row in rows))
-    settings = {"ends": ends, "tokens": digest(rows)}
-    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, settings)
+    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, {"ends": ends})
 
 
 def tokenised(tokenizer: Any, items: Items, max_length: int) -> list[Row]:

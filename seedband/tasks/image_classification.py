@@ -1,5 +1,6 @@
 """Image classification: one label an image, from a ViT-like model and its own image processor."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from seedband.tasks.classes import classes, in_batches, loss, targets_of
 #: PEFT has no name for it, so the head must be listed to be trained and saved.
 PEFT = None
 HEADS: frozenset[str] = frozenset()
+#: Images of which pixels are hashed, at most: the files themselves are known by their content.
+HASHED = 256
 #: What is kept of images that are decoded, in bytes.
 MAX_KEPT_BYTES = 1024**3
 
@@ -52,6 +55,15 @@ class Images:
                 raise UsageError(f"the base's image processor gives no one size: {found}", hint="crop the images")
         return {"pixel_values": torch.stack(pixels).to(device)}
 
+    def pixels_sha256(self, rows: Sequence[int]) -> str:
+        """SHA-256 of the pixels of some rows, and of their shapes."""
+        found = hashlib.sha256()
+        for row in rows:
+            pixels = self._pixels(row).contiguous()
+            found.update(f"{row} {list(pixels.shape)} {pixels.dtype} ".encode())
+            found.update(pixels.numpy().tobytes())
+        return found.hexdigest()
+
     def _pixels(self, row: int) -> torch.Tensor:
         if row in self._kept:
             return self._kept[row]
@@ -69,9 +81,9 @@ class Lesson:
     sides = (False,)
 
     def __init__(self, items: Items, scoring: Scoring) -> None:
-        self._images = Images(scoring.base.path, items.inputs)
+        self.images = Images(scoring.base.path, items.inputs)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
-        self.batch = self._images.batch
+        self.batch = self.images.batch
         self.lengths = [1] * len(items)
         self.truncated = Truncation()
 
@@ -91,6 +103,11 @@ class Lesson:
 def encode(items: Items, scoring: Scoring) -> Lesson:
     """Images as the base's image processor reads them."""
     return Lesson(items, scoring)
+
+
+def encoded_sha256(lesson: Lesson) -> str:
+    """SHA-256 of the pixels of every image, or of so many of them as say how the processor works."""
+    return lesson.images.pixels_sha256(range(0, len(lesson.lengths), -(-len(lesson.lengths) // HASHED)))
 
 
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:

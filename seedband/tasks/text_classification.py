@@ -1,9 +1,11 @@
 """Text classification: one label a text, from a sequence classifier of transformers."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from seedband.dataset import Items
@@ -36,14 +38,14 @@ class Lesson:
     def __init__(self, items: Items, scoring: Scoring) -> None:
         self._tokenizer = load_tokenizer(scoring.base.path)
         self.sides = (False, True) if self._tokenizer.padding_side == "left" else (False,)
-        self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length, items.pairs)
+        self.rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length, items.pairs)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
-        self.lengths = [len(row["input_ids"]) for row in self._rows]
-        self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length, items.pairs)
+        self.lengths = [len(row["input_ids"]) for row in self.rows]
+        self.truncated = truncation(self._tokenizer, items.inputs, self.rows, scoring.max_length, items.pairs)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Token ids and their mask, padded to the longest row."""
-        return collate(self._tokenizer, [self._rows[row] for row in rows], device, left=self.left_padded)
+        return collate(self._tokenizer, [self.rows[row] for row in rows], device, left=self.left_padded)
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""
@@ -58,12 +60,17 @@ class Lesson:
         if pad_id is None:
             return False
         filled = (self._tokenizer.pad_token_id or 0) != pad_id and len(set(self.lengths)) > 1
-        return filled or any(row["input_ids"][-1] == pad_id for row in self._rows)
+        return filled or any(row["input_ids"][-1] == pad_id for row in self.rows)
 
 
 def encode(items: Items, scoring: Scoring) -> Lesson:
     """Texts as the base's tokenizer reads them."""
     return Lesson(items, scoring)
+
+
+def encoded_sha256(lesson: Lesson) -> str:
+    """SHA-256 of the token ids of every text, and of what goes with them."""
+    return rows_sha256(lesson.rows)
 
 
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:
@@ -78,6 +85,16 @@ def encode_texts(
     """Token ids of every text, or of every pair of texts, truncated and not yet padded."""
     given = [texts] if pairs is None else [texts, pairs]
     return list(_tokenised(tokenizer, given, truncation=True, max_length=max_length, padding=False))
+
+
+def rows_sha256(rows: Sequence[Mapping[str, Sequence[int]]]) -> str:
+    """SHA-256 of encoded texts: their names, lengths and numbers, row by row."""
+    found = hashlib.sha256()
+    for row in rows:
+        for name in sorted(row):
+            found.update(f"{name} {len(row[name])} ".encode())
+            found.update(np.asarray(row[name], dtype="<i8").tobytes())
+    return found.hexdigest()
 
 
 def truncation(
