@@ -1,7 +1,9 @@
 """Target modules of LoRA: which tensors of a base they name."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from seedband import tasks
 from seedband.dataset import IMAGES
 from seedband.errors import Problem
 from seedband.models import tensor_names
@@ -28,16 +30,22 @@ def target_problems(recipe: Recipe, base: Base) -> list[Problem]:
     targets = recipe.lora.target_modules
     if isinstance(targets, str):
         return _pattern_problems(targets)
-    # Models of images are renamed while they are loaded, and PEFT sees the new names.
-    shapes = loaded_shapes(base.path) if recipe.model.task == IMAGES else tensor_names(Path(base.path))
-    modules = [
-        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
-    ]
+    # Models may be renamed while they are loaded, and an output layer may be made of the embeddings: PEFT sees those.
+    modules = _modules(tensor_names(Path(base.path)))
     unmatched = [target for target in targets if not any(_matches(module, target) for module in modules)]
+    if unmatched or recipe.model.task == IMAGES:
+        modules = _modules(loaded_shapes(base.path, tasks.find(recipe.model.task).AUTO))
+        unmatched = [target for target in targets if not any(_matches(module, target) for module in modules)]
     endings = sorted({module.rpartition(".")[2] for module in modules})
     return [
         Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")
         for target in unmatched
+    ]
+
+
+def _modules(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    return [
+        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
     ]
 
 

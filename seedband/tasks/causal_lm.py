@@ -23,6 +23,8 @@ from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Generations
 from seedband.records import Scoring, Truncation
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForCausalLM"
 PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
 #: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.

@@ -11,6 +11,8 @@ from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForSequenceClassification"
 PEFT = "SEQ_CLS"
 HEADS = frozenset({"classifier", "score"})
 
