@@ -2,14 +2,16 @@
 
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import tasks
-from seedband.adapters import check_adapter, lora_modules
+from seedband.adapters import check_adapter, check_supported, lora_modules
 from seedband.errors import Problem, Refused, WorkFailed
 from seedband.initializers import is_lora, plain_name
 from seedband.models import (
@@ -19,12 +21,24 @@ from seedband.models import (
     read_config,
     read_head,
     tensor_names,
+    vocabulary,
     weight_files,
 )
 from seedband.networks import Network, loaded_shapes, pooled, with_new_head
 from seedband.records import Base, CheckpointFiles
 from seedband.schema import MAX_PROBLEMS, brief
-from seedband.shapes import Shapes, check_shapes, checkpoint_shapes, in_base
+from seedband.shapes import (
+    PREFIX,
+    Shapes,
+    canonical_names,
+    check_shapes,
+    checkpoint_shapes,
+    grown_rows,
+    in_base,
+    is_copy,
+    unwrapped,
+    with_rows,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -77,11 +91,11 @@ def open_checkpoint(
 
 def own_parameters(files: CheckpointFiles, network: Network) -> "list[torch.nn.Parameter]":
     """What an adapter brings along; everything else of its network is the base's."""
-    saved = {plain_name(name).replace(".base_layer.", ".") for name in checkpoint_shapes(files)}
+    saved = {unwrapped(plain_name(name)) for name in checkpoint_shapes(files)}
     return [
         parameter
         for name, parameter in network.module.named_parameters()
-        if is_lora(name) or plain_name(name).replace(".base_layer.", ".") in saved
+        if is_lora(name) or unwrapped(plain_name(name)) in saved
     ]
 
 
@@ -92,10 +106,10 @@ def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: 
         Refused: With the reasons.
         WorkFailed: Its weights cannot be read.
     """
-    found, own = _shapes(files, base)
-    check_shapes(files.name, found, own, len(labels))
     if files.kind == "adapter":
-        check_adapter(files, found, own, tasks.find(task).PEFT)
+        _check_adapter(files, base, labels, tasks.find(task))
+        return
+    check_shapes(files.name, checkpoint_shapes(files), tensor_names(Path(base.path)), len(labels))
     if files.kind == "model":
         _check_build(files, base)
 
@@ -132,38 +146,86 @@ def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
     return dict(read_config(Path(files.path)))
 
 
-def _shapes(files: CheckpointFiles, base: Base) -> tuple[Shapes, Shapes]:
-    """Shapes of a checkpoint and of its base, whose tensors an adapter calls as they are called once it is loaded."""
+def _check_adapter(
+    files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task"
+) -> tuple[dict[str, Any], int | None]:
+    """What PEFT may be given of an adapter, and how many tokens it has where those are not its base's.
+
+    An adapter calls the base's tensors as they are called once it is loaded.
+    """
+    check_supported(files)
     found = checkpoint_shapes(files)
-    own: Shapes = tensor_names(Path(base.path))
-    if files.kind == "adapter" and any(in_base(f"{module}.weight", own) is None for module in lora_modules(found)):
-        own = loaded_shapes(base.path)
-    return found, own
+    own = _base_shapes(lora_modules(found), base, labels, task)
+    tokens = vocabulary(Path(base.path))
+    rows = grown_rows(files.name, found, own, tokens)
+    grown = with_rows(own, tokens, rows)
+    check_shapes(files.name, found, grown, len(labels))
+    return check_adapter(files, found, grown, task.PEFT), rows
+
+
+def _base_shapes(modules: AbstractSet[str], base: Base, labels: Sequence[str], task: "Task") -> Shapes:
+    """Shapes of a base's tensors by the names that modules of an adapter have: on disk, or once it is loaded."""
+    saved = tensor_names(Path(base.path))
+    weights = {f"{module}.weight": in_base(f"{module}.weight", saved) for module in modules}
+    if None not in weights.values():
+        return saved
+    loaded = loaded_shapes(base.path, task.AUTO, **({"num_labels": len(labels)} if labels else {}))
+    # Experts that the adapter knows one by one, as they are on disk, are loaded as one tensor.
+    return {**{name: shape for name, shape in weights.items() if shape and not in_base(name, loaded)}, **loaded}
 
 
 def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task") -> Network:
-    from peft import LoraConfig, PeftModel, get_peft_model_state_dict
+    from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+    from peft.mapping_func import MODEL_TYPE_TO_PEFT_MODEL_MAPPING
 
-    settings = check_adapter(files, *_shapes(files, base), task.PEFT)
-    network = task.load(base.path, labels)
-    own = {f"base_model.model.{name}" for name, _ in network.module.named_parameters()}
-    with _misfits_refused(f"{files.name}: this adapter does not fit {base.reference}"):
-        config = LoraConfig(**settings)
-        with_adapter = PeftModel.from_pretrained(network.module, files.path, config=config, is_trainable=False)
-    saved = set(checkpoint_shapes(files))
-    drawn = [name for name in network.new if f"base_model.model.{name}" not in saved]
+    settings, rows = _check_adapter(files, base, labels, task)
+    network, saved = task.load(base.path, labels), set(checkpoint_shapes(files))
+    _check_drawn(files, network, saved, settings)
+    if rows is not None:
+        _grow(files, network.module, rows, saved)
+    with _misfits_refused(f"{files.name}: this adapter does not fit {base.reference}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is looked at here: what is missing, what is tied
+        config = LoraConfig(**settings, inference_mode=True)
+        kind = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)
+        with_adapter = kind(network.module, config)
+        needed = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
+        _refuse_tensors(files, {name for name in needed - saved if not is_lora(name)}, "missing")
+        raw = dict(checkpoint_tensors(files))
+        names = canonical_names(raw, files.name)
+        result = set_peft_model_state_dict(with_adapter, {names[name]: tensor for name, tensor in raw.items()})
+    _refuse_tensors(files, {name for name in result.missing_keys if is_lora(name)}, "missing")
+    unknown = {name for name in result.unexpected_keys if not is_copy(name, saved)}
+    _refuse_tensors(files, unknown, "for modules that its base lacks")
+    return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
+
+
+def _check_drawn(
+    files: CheckpointFiles, network: Network, saved: AbstractSet[str], settings: Mapping[str, Any]
+) -> None:
+    drawn = [name for name in network.new if PREFIX + name not in saved]
     if drawn:
         raise Refused(
             f"{files.name}: {', '.join(drawn)} is neither in the adapter nor in the base, so it would be random",
             hint=f"train it with modules_to_save; this adapter has {brief(settings.get('modules_to_save'))}",
         )
-    needed = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
-    for tensors, what in ((needed - saved, "missing"), (saved - needed - own, "for modules that its base lacks")):
-        if tensors:
-            raise Refused(
-                f"{files.name}: {len(tensors)} tensors of the adapter are {what}, such as {brief(min(tensors))}"
-            )
-    return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
+
+
+def _refuse_tensors(files: CheckpointFiles, names: AbstractSet[str], what: str) -> None:
+    if names:
+        raise Refused(f"{files.name}: {len(names)} tensors of the adapter are {what}, such as {brief(min(names))}")
+
+
+def _grow(files: CheckpointFiles, module: Any, rows: int, saved: AbstractSet[str]) -> None:
+    """Give a base the tokens of an adapter that saved its embeddings; none of them may be drawn."""
+    ends = {id(layer.weight) for layer in (module.get_input_embeddings(), module.get_output_embeddings()) if layer}
+    names = [name for name, parameter in module.named_parameters() if id(parameter) in ends]
+    lost = [name for name in names if name not in {unwrapped(tensor) for tensor in saved}]
+    if lost:
+        raise Refused(
+            f"{files.name}: has embeddings of {rows} tokens, but not {', '.join(lost)}, so some of it would be random",
+            hint="save it again with save_embedding_layers=True",
+        )
+    module.resize_token_embeddings(rows, mean_resizing=False)
 
 
 def _open_head(

@@ -306,6 +306,12 @@ def positions(folder: Path) -> int | None:
     return None
 
 
+def vocabulary(folder: Path) -> int | None:
+    """How many tokens a model's embeddings have; None where its config does not say."""
+    sizes = (table.get("vocab_size") for table in _text_configs(folder))
+    return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool)), None)
+
+
 def _text_configs(folder: Path) -> list[Mapping[str, Any]]:
     """config.json, and what it says of texts apart where the model reads something else, too."""
     config = read_config(folder)

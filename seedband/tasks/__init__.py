@@ -90,6 +90,8 @@ class Lesson(Protocol):
 class Task(Protocol):
     """What a module of this folder has."""
 
+    #: The class of transformers that opens a model for it.
+    AUTO: str
     #: What PEFT calls the task; None where it has no name for it.
     PEFT: str | None
     #: Heads that PEFT trains and saves without being told.

@@ -24,6 +24,8 @@ from seedband.predictions import Generations
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import batches
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForCausalLM"
 PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
 #: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.

@@ -15,6 +15,8 @@ from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForImageClassification"
 #: PEFT has no name for it, so the head must be listed to be trained and saved.
 PEFT = None
 HEADS: frozenset[str] = frozenset()

@@ -15,6 +15,8 @@ from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForSequenceClassification"
 PEFT = "SEQ_CLS"
 HEADS = frozenset({"classifier", "score"})
 #: Texts in one call of the tokenizer, which keeps far more of each than its tokens until the call ends.
