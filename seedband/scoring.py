@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import determinism, signature, store, tasks
+from seedband import determinism, own_rows, signature, store, tasks
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
 from seedband.dataset import Items, load_items
 from seedband.errors import SeedbandError
@@ -98,8 +98,11 @@ class Scorer:
     def _predict(self, files: CheckpointFiles) -> Any:
         """What a checkpoint says; an adapter or a model is let go with this call: an evaluator may need the memory."""
         scoring = self._scoring
-        network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, self._opened)
         rows = self._lesson
+        if files.kind != "head":
+            rows = own_rows.read_alike(files, scoring, self._items, rows, self._task)
+        network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, self._opened)
+        own_rows.check_ids(files, network, self._items, rows, self._task)
         if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
             network, rows = end
         if files.kind == "adapter" and tasks.BUILT_IN[scoring.task].outputs == "classes":

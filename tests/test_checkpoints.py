@@ -52,8 +52,6 @@ def test_a_model_of_the_bases_build_is_opened(base, model):
         {"hidden_act": "relu"},
         {"is_decoder": True},
         {"_attn_implementation": "somebody/kernels"},
-        {"_attn_implementation_autoset": {"x": 1}},
-        {"of_tomorrow": [1, [2]]},
     ],
     ids=lambda keys: f"{next(iter(keys))}={next(iter(keys.values()))}",
 )
@@ -78,6 +76,26 @@ def test_names_dropout_and_ids_of_tokens_may_differ(base, model):
     own = {"hidden_dropout_prob": 0.3, "pad_token_id": 1, "problem_type": "single_label_classification", **named}
     path.write_text(json.dumps({**json.loads(path.read_text()), **own}))
     assert open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification").new == ()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"_attn_implementation_autoset": True},
+        {"of_tomorrow": [1, [2]]},
+        {"unsloth_version": "2026.1", "unsloth_fixed": True, "my_note": "x"},
+        {"output_attentions": True, "output_hidden_states": True, "return_dict": False},
+        {"_attn_implementation": "flash_attention_2"},
+        {"reference_compile": True, "torch_dtype": "bfloat16", "transformers_version": "4.1.0"},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_keys_that_change_no_number_may_stand_in_a_config(base, model, keys):
+    path = model / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+    network = open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification")
+    assert network.new == ()
+    assert network.attention == "sdpa"
 
 
 def sparse(file, tensors) -> None:

@@ -76,8 +76,10 @@ class Lesson:
 
     left_padded = True
 
-    def __init__(self, items: Items, scoring: Scoring) -> None:
-        self.tokenizer = load_tokenizer(scoring.base.path)
+    def __init__(self, items: Items, scoring: Scoring, reader: Any = None) -> None:
+        self.tokenizer = reader or load_tokenizer(scoring.base.path)
+        self.spell = self.tokenizer.batch_decode
+        self.padding_id = self.tokenizer.pad_token_id or 0
         self.rows = tokenised(self.tokenizer, items, scoring.max_length)
         self.lengths = [len(row.prompt) + len(row.completion) for row in self.rows]
         self.truncated = truncation(self.rows)
@@ -95,9 +97,15 @@ class Lesson:
         return sum(len(self.rows[row].completion) for row in rows)
 
 
-def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Prompts with their completions, as the base's tokenizer reads them."""
-    return Lesson(items, scoring)
+def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
+    """Prompts with their completions, as the base's tokenizer reads them, or another one."""
+    return Lesson(items, scoring, reader)
+
+
+def reads(lesson: Lesson, row: int) -> dict[str, list[int]]:
+    """What the model reads of a row, by name."""
+    found = lesson.rows[row]
+    return {"prompt": found.question, "completion": found.completion, "prompt before its completion": found.prompt}
 
 
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Generations:
@@ -113,7 +121,7 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Ge
         for start in range(0, len(order), scoring.batch_size):
             chosen = order[start : start + scoring.batch_size]
             batch = [rows[row] for row in chosen]
-            said = _generate(model, tokenizer, batch, greedy, torch.device(device))
+            said = _generate(model, lesson, batch, greedy, torch.device(device))
             summed = _nll_in_parts(model, tokenizer, batch, vocabulary, torch.device(device))
             for row, text, value in zip(chosen, said, summed, strict=True):
                 texts[row], losses[row] = text, value
@@ -266,10 +274,10 @@ def _greedily(model: Network, tokenizer: Any, ends: list[int], max_new_tokens: i
     return module.generation_config
 
 
-def _generate(model: Network, tokenizer: Any, rows: Sequence[Row], greedy: Any, device: torch.device) -> list[str]:
+def _generate(model: Network, lesson: Lesson, rows: Sequence[Row], greedy: Any, device: torch.device) -> list[str]:
     """The answers to some questions."""
     module: Any = model.module
-    batch = _padded(tokenizer, [row.question for row in rows], device)
+    batch = _padded(lesson.tokenizer, [row.question for row in rows], device)
     del batch["position_ids"]  # generation counts them itself
     said = module.generate(**batch, generation_config=greedy)[:, batch["input_ids"].shape[1] :]
-    return [text.strip() for text in tokenizer.batch_decode(said, skip_special_tokens=True)]
+    return [text.strip() for text in lesson.spell(said, skip_special_tokens=True)]

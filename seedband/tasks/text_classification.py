@@ -13,6 +13,8 @@ from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
 PEFT = "SEQ_CLS"
 HEADS = frozenset({"classifier", "score"})
+#: What messages call the inputs of a model.
+READ = {"input_ids": "text"}
 
 
 def load(path: str, labels: Sequence[str]) -> Network:
@@ -30,8 +32,9 @@ class Lesson:
 
     left_padded = False
 
-    def __init__(self, items: Items, scoring: Scoring) -> None:
-        self._tokenizer = load_tokenizer(scoring.base.path)
+    def __init__(self, items: Items, scoring: Scoring, reader: Any = None) -> None:
+        self.tokenizer = self._tokenizer = reader or load_tokenizer(scoring.base.path)
+        self.padding_id = self._tokenizer.pad_token_id or 0
         self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
         self.lengths = [len(row["input_ids"]) for row in self._rows]
@@ -49,10 +52,19 @@ class Lesson:
         """Rows."""
         return len(rows)
 
+    def read(self, row: int) -> dict[str, list[int]]:
+        """What the model is given of a row."""
+        return self._rows[row]
 
-def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Texts as the base's tokenizer reads them."""
-    return Lesson(items, scoring)
+
+def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
+    """Texts as the base's tokenizer reads them, or another one."""
+    return Lesson(items, scoring, reader)
+
+
+def reads(lesson: Lesson, row: int) -> dict[str, list[int]]:
+    """What the model reads of a row, by name."""
+    return {READ.get(name, name): ids for name, ids in lesson.read(row).items()}
 
 
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:
