@@ -14,7 +14,7 @@ from seedband.models import COMMIT, check_safe, read_config, weights_sha256
 from seedband.records import Base
 from seedband.schema import a_path
 
-#: A tokenizer has one of these.
+#: Most tokenizers have one of these; of others, transformers is asked.
 VOCABULARIES = (
     "tokenizer.json",
     "vocab.txt",
@@ -165,5 +165,23 @@ def check_reads(path: Path, *, images: bool) -> None:
         UsageError: No tokenizer, or for images no image processor.
     """
     what, names = ("image processor", PROCESSORS) if images else ("tokenizer", VOCABULARIES)
-    if not any((path / name).is_file() for name in names):
-        raise UsageError(f"model.base: {path} has no {what} (none of {', '.join(names)})")
+    if any((path / name).is_file() for name in names):
+        return
+    reason = "" if images else _no_tokenizer(path)
+    if images or reason:
+        raise UsageError(
+            f"model.base: {path} has no {what} (none of {', '.join(names)})"
+            + (f", and transformers cannot open another one: {reason}" if reason else ""),
+            hint=f"save the {what} of the model beside its weights",
+        )
+
+
+def _no_tokenizer(path: Path) -> str:
+    """Why transformers cannot open a model's tokenizer; empty where it can."""
+    from transformers import AutoTokenizer
+
+    try:
+        AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001  whatever its files make transformers raise
+        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return ""

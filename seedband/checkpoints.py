@@ -1,7 +1,6 @@
 """Checkpoints: opened on their base for scoring, once what is on disk was found safe to load."""
 
 import json
-import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import tasks
 from seedband.adapters import check_adapter, check_supported, lora_modules
-from seedband.errors import Problem, Refused, WorkFailed
+from seedband.builds import check_build
+from seedband.errors import Refused, WorkFailed
 from seedband.initializers import is_lora, plain_name
 from seedband.models import (
     ADAPTER_WEIGHTS,
@@ -26,7 +26,7 @@ from seedband.models import (
 )
 from seedband.networks import Network, loaded_shapes, pooled, with_new_head
 from seedband.records import Base, CheckpointFiles
-from seedband.schema import MAX_PROBLEMS, brief
+from seedband.schema import brief
 from seedband.shapes import (
     PREFIX,
     Shapes,
@@ -48,14 +48,6 @@ if TYPE_CHECKING:
 
 #: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
 ADAPTER_NOTES = {"base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping"}
-#: Keys of config.json that a fine-tuned model may have otherwise than its base: names, notes, what only training asks.
-FREE_KEYS = {
-    "_commit_hash", "_name_or_path", "_num_labels", "architectures", "dtype", "finetuning_task",
-    "gradient_checkpointing", "id2label", "label2id", "num_labels", "problem_type", "torch_dtype",
-    "transformers_version", "use_cache",
-}  # fmt: skip
-#: Likewise: ids of tokens, and rates of dropout, which scoring does without.
-FREE_KEY = re.compile(r"\w+_token_id|\w*dropout\w*|\w+_(pdrop|drop)")
 #: What transformers and PEFT raise over a config or tensors that do not hold together.
 MISFITS = (
     RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, ImportError,
@@ -109,9 +101,9 @@ def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: 
     if files.kind == "adapter":
         _check_adapter(files, base, labels, tasks.find(task))
         return
-    check_shapes(files.name, checkpoint_shapes(files), tensor_names(Path(base.path)), len(labels))
-    if files.kind == "model":
-        _check_build(files, base)
+    found, own = checkpoint_shapes(files), tensor_names(Path(base.path))
+    tokens = check_build(files, base, found, own) if files.kind == "model" else None
+    check_shapes(files.name, found, own, len(labels), tokens)
 
 
 def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Tensor]]":
@@ -273,40 +265,6 @@ def _misfits_refused(what: str) -> Iterator[None]:
         if error.errno is None:
             raise Refused(f"{what}: {_first_line(error)}") from error
         raise WorkFailed.from_os(error) from error
-
-
-def _check_build(files: CheckpointFiles, base: Base) -> None:
-    """A whole model is built as its config says, so that must be the base's, but for what changes no number."""
-    expected, found = _build(base.path), _build(files.path)
-    # What transformers takes out of a config acts in another way; the base has the same, or it is not known.
-    taken = _without_free(read_config(Path(files.path)))
-    found = {**{key: value for key, value in taken.items() if key not in found}, **found}
-    expected = {**{key: value for key, value in read_config(Path(base.path)).items() if key in found}, **expected}
-    keys = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
-    problems = [Problem(f"config.json: {key}", brief(found.get(key)), brief(expected.get(key))) for key in keys]
-    if problems:
-        message = f"{files.name}: another architecture than the band's base"
-        raise Refused(message, problems=problems[:MAX_PROBLEMS])
-
-
-def _build(path: str) -> dict[str, Any]:
-    """What a model's config says of its build, defaults too: it decides what is allocated, before tensors are read."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).to_dict()
-    except Exception as error:
-        # Whatever a config of unknown origin makes transformers raise, it cannot be compared.
-        raise Refused(f"{path}: config.json is none that transformers knows: {_first_line(error)}") from error
-    return _without_free(config)
-
-
-def _without_free(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_free(value) if isinstance(value, Mapping) else value
-        for key, value in config.items()
-        if key not in FREE_KEYS and not FREE_KEY.fullmatch(key)
-    }
 
 
 def _first_line(error: Exception) -> str:

@@ -17,6 +17,7 @@ from seedband.errors import Problem, Refused, UsageError
 from seedband.images import check_images
 from seedband.initializers import HEAD, LORA
 from seedband.models import (
+    after_pooling,
     has_chat_template,
     positions,
     resolve_pooling,
@@ -89,7 +90,8 @@ class Prepared:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is no mistake but should be known."""
-        return (*_warnings(self.repeats, self.eval_items), *_data_warnings(self.recipe, self.train_items))
+        told = (*_unheard(self.recipe, self.scoring.base), *_warnings(self.repeats, self.eval_items))
+        return (*told, *_data_warnings(self.recipe, self.train_items))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -373,6 +375,14 @@ def _on_a_scale(labels: Sequence[str]) -> bool:
 
 def _repeats(train: Items, evaluated: Items) -> Repeats:
     return Repeats(duplicates(train), duplicates(evaluated), tuple(overlap(train, evaluated)))
+
+
+def _unheard(recipe: Recipe, base: Base) -> Iterator[str]:
+    """What of an embedding model a head is not given."""
+    left = after_pooling(Path(base.path)) if recipe.train.method == "head" else []
+    if left and recipe.head.pooling == "auto":
+        parts = ", ".join(left)
+        yield f"head.pooling: after its pooling this embedding model has {parts}: the head reads what comes before"
 
 
 def _warnings(repeats: Repeats, evaluated: Items) -> Iterator[str]:

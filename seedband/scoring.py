@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import determinism, signature, store, tasks
+from seedband import determinism, own_rows, signature, store, tasks
 from seedband.bases import config_sha256
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
 from seedband.dataset import Items, load_items
@@ -125,10 +125,13 @@ class Scorer:
 
         scoring = self._scoring
         network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, self._opened)
+        own_rows.check_ids(files, network, self._items, self._lesson, self._task)
         if files.kind == "model":
             take_ids(network.module, scoring.base.path)
         self._settle(files, network)
         rows = self._lesson
+        if files.kind != "head":
+            rows = own_rows.read_alike(files, scoring, self._items, rows, self._task)
         if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
             network, rows = end
         if files.kind == "adapter" and tasks.BUILT_IN[scoring.task].outputs == "classes":

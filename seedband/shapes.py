@@ -147,8 +147,17 @@ def in_base(name: str, base: Shapes) -> tuple[int, ...] | None:
     return None
 
 
-def check_shapes(name: str, found: Shapes, base: Shapes, n_labels: int) -> None:
+def check_shapes(
+    name: str, found: Shapes, base: Shapes, n_labels: int, vocabulary: tuple[int, int] | None = None
+) -> None:
     """Refuse tensors that cannot belong to this base: the base's own of another shape, or new ones far too large.
+
+    Args:
+        name: Of the checkpoint, for messages.
+        found: Its tensors.
+        base: The base's.
+        n_labels: How many outputs a new head has.
+        vocabulary: How many embeddings the base has, and how many this checkpoint, where that is known.
 
     Raises:
         Refused: With the first reasons.
@@ -160,17 +169,26 @@ def check_shapes(name: str, found: Shapes, base: Shapes, n_labels: int) -> None:
         raise Refused(
             f"{name}: its tensors hold {total} numbers, more than {room}, {MAX_TIMES} times what its base has"
         )
-    problems = list(_strange(found, base, n_labels, largest))[:MAX_PROBLEMS]
+    sizes = {n_labels: None, **({vocabulary[1]: vocabulary[0]} if vocabulary else {})}
+    problems = list(_strange(found, base, sizes, max(largest, *sizes)))[:MAX_PROBLEMS]
     if problems:
         raise Refused(f"{name}: its tensors do not fit the base", problems=problems)
 
 
-def _strange(found: Shapes, base: Shapes, n_labels: int, largest: int) -> Iterator[Problem]:
+def _strange(found: Shapes, base: Shapes, sizes: Mapping[int, int | None], largest: int) -> Iterator[Problem]:
+    """Tensors that do not fit; `sizes` are other numbers of rows that one may have → whose place they take."""
     for name, shape in found.items():
         lora = LORA in name
         own = None if lora else in_base(unwrapped(name), base)
         most = 2 * largest if lora else largest
-        if own is not None and shape not in (own, (n_labels, *own[1:])):
+        if own is not None and shape != own and not _resized(shape, own, sizes):
             yield Problem(brief(name), str(list(shape)), f"{list(own)}, as in the base")
         if own is None and max(shape, default=0) > most:
             yield Problem(brief(name), brief(shape), f"no dimension above {most}, after the largest in the base")
+
+
+def _resized(shape: tuple[int, ...], own: tuple[int, ...], sizes: Mapping[int, int | None]) -> bool:
+    """Whether a tensor is one of the base's with another number of rows."""
+    if not shape or shape[0] not in sizes or shape[1:] != own[1:]:
+        return False
+    return sizes[shape[0]] in (None, own[0])

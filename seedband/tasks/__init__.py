@@ -101,8 +101,12 @@ class Task(Protocol):
         """A base, or a whole model, with what it takes to do the task."""
         ...
 
-    def encode(self, items: "Items", scoring: "Scoring") -> Lesson:
-        """Rows as the base's tokenizer or image processor reads them."""
+    def encode(self, items: "Items", scoring: "Scoring", reader: Any = None) -> Lesson:
+        """Rows as the base's tokenizer or image processor reads them, or another `reader`."""
+        ...
+
+    def reads(self, lesson: Any, row: int) -> Mapping[str, Any]:
+        """What the model reads of a row, by name."""
         ...
 
     def encoded_sha256(self, lesson: Lesson) -> str:

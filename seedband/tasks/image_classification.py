@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from seedband import determinism
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.images import decoded
@@ -37,8 +38,8 @@ def load(path: str, labels: Sequence[str]) -> Network:
 class Images:
     """Images as the model reads them; what fits into memory is decoded once."""
 
-    def __init__(self, base: str, paths: Sequence[str]) -> None:
-        self._processor = load_processor(base)
+    def __init__(self, base: str, paths: Sequence[str], processor: Any = None) -> None:
+        self._processor = processor or load_processor(base)
         self._paths = paths
         self._kept: dict[int, torch.Tensor] = {}
         self._room = MAX_KEPT_BYTES
@@ -82,8 +83,8 @@ class Lesson:
     left_padded = equal_lengths = False
     sides = (False,)
 
-    def __init__(self, items: Items, scoring: Scoring) -> None:
-        self.images = Images(scoring.base.path, items.inputs)
+    def __init__(self, items: Items, scoring: Scoring, reader: Any = None) -> None:
+        self.images = Images(scoring.base.path, items.inputs, reader)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
         self.batch = self.images.batch
         self.lengths = [1] * len(items)
@@ -102,9 +103,15 @@ class Lesson:
         return False
 
 
-def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Images as the base's image processor reads them."""
-    return Lesson(items, scoring)
+def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
+    """Images as the base's image processor reads them, or another one."""
+    return Lesson(items, scoring, reader)
+
+
+def reads(lesson: Lesson, row: int) -> dict[str, str]:
+    """What the model reads of an image: a hash of its pixels."""
+    pixels = lesson.batch([row], torch.device("cpu"))["pixel_values"]
+    return {"pixels": determinism.tensors_sha256([("pixels", pixels)])}
 
 
 def encoded_sha256(lesson: Lesson) -> str:
