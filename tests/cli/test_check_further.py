@@ -309,6 +309,7 @@ def test_pairs_are_compared_seed_by_seed_wherever_they_were_trained(tiny_heads, 
             name: [differences[seed] for seed in (1, 0, 2)] for name, differences in expected.items()
         }
         kept.unlink()
+    (tiny.folder / "slow" / "looks.json").unlink()
     only = run_cli("check", "slow/seed-1", "slow/seed-0", *paired, "--final", cwd=tiny.folder)
     assert "every look" not in json.loads(only.out)["reason"]
     later = run_cli("check", "slow/seed-1", "slow/seed-0", "slow/seed-2", *paired, cwd=tiny.folder)
