@@ -40,7 +40,7 @@ def test_an_expression_that_is_let_through_means_what_it_means_to_python(express
 
 def test_an_expression_that_takes_too_long_is_given_up():
     with pytest.raises(TimeoutError):
-        matched("(.|.)*[56]!", ["x" * 60])
+        matched("(.|.)*[56]", ["x" * 60])
 
 
 @pytest.mark.parametrize("text", ["(", "(?R)", "(?P<a>b)", "a{1,99999}", "(a){e<=3}", "*", "é", "." * (MAX_LENGTH + 1)])

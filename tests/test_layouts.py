@@ -25,6 +25,7 @@ def test_layout_is_scored_as_by_hand_or_refused_with_a_reason(layout, shared_fol
     said = tmp_path / "said.json"
     done = run_cli(
         *("check", tmp_path / "candidate", "--band", swept / "band.json", "--base", swept / "base", "--offline", "-q"),
+        cwd=swept,  # a recipe there allows its evaluator to run
         env={"SAID": str(said)},
     )
     if layout.refused:
