@@ -6,6 +6,7 @@ A package that carries a model is located but not imported.
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from seedband import file_hashes, store
 from seedband.errors import UsageError
@@ -181,7 +182,9 @@ def _no_tokenizer(path: Path) -> str:
     from transformers import AutoTokenizer
 
     try:
-        AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        tokenizer: Any = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        ids = tokenizer("a the 2", add_special_tokens=False)["input_ids"]
     except Exception as error:  # noqa: BLE001  whatever its files make transformers raise
         return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return ""
+    # Without a vocabulary some classes open all the same, and know no word.
+    return "" if {*ids} - {tokenizer.unk_token_id} else "it has no vocabulary"
