@@ -25,6 +25,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 #: A fraction, with room for rounding and for metrics that may lie a little above 1, is never larger.
 MAX_FRACTION = 1.5
+#: A smaller fraction is none that anybody gates on.
+LEAST = 0.1
 #: Scores of one recipe differ by less than this factor, once they are in one unit.
 LIKE = 3
 HINT = "give the scores in the metric's own unit (.86, not 86), or call the metric by another name"
@@ -47,7 +49,7 @@ def check_baseline(metric: str, scores: Sequence[float], seeds: Sequence[int], *
         if not low <= score <= high:
             question = ": percent or fraction?" if score > MAX_FRACTION else ""
             raise Refused(f"{metric} of seed {seed} is {score:.6g}, expected {low:g} to {high:g}{question}", hint=HINT)
-    fractions = [score for score in scores if 0 < score <= 1]
+    fractions = [score for score in scores if LEAST <= score <= 1]
     percent = [score for score in scores if MAX_FRACTION < score <= 100]  # noqa: PLR2004  as its name says
     if not (higher_is_better and fractions and len(fractions) + len(percent) == len(scores)):
         return

@@ -146,7 +146,7 @@ def test_overlap_is_found_across_forms_of_letters():
     assert overlap(of_texts("cafe\u0301"), of_texts("caf\u00e9", "cafe")) == ["i0"]
 
 
-def test_batches_are_padded_on_the_right():
+def test_batches_are_padded_on_the_side_that_is_asked_for():
     def tokenizer(texts, *, truncation, max_length, padding):
         assert truncation
         assert not padding
@@ -155,10 +155,12 @@ def test_batches_are_padded_on_the_right():
 
     rows = encode_texts(tokenizer, ["a bb ccc dddd", "eeeee"], 3)
     assert rows[1] == {"input_ids": [5], "attention_mask": [1]}
-    batch = collate(SimpleNamespace(pad_token_id=9), rows, torch.device("cpu"))
+    batch = collate(SimpleNamespace(pad_token_id=9, pad_token_type_id=0), rows, torch.device("cpu"), left=False)
     assert batch["input_ids"].tolist() == [[1, 2, 3], [5, 9, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert collate(SimpleNamespace(pad_token_id=None), rows, torch.device("cpu"))["input_ids"][1].tolist() == [5, 0, 0]
+    none = SimpleNamespace(pad_token_id=None, pad_token_type_id=0)
+    assert collate(none, rows, torch.device("cpu"), left=False)["input_ids"][1].tolist() == [5, 0, 0]
+    assert collate(none, rows, torch.device("cpu"), left=True)["input_ids"][1].tolist() == [0, 0, 5]
 
 
 def test_what_a_text_loses_to_the_length_is_counted(tiny_recipe):

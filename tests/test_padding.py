@@ -103,7 +103,7 @@ def test_what_is_known_is_not_tried_again_and_rows_of_one_length_are_not_tried(m
 def test_bands_whose_pad_ids_agree_are_as_they_were(made):
     prepared = made("qwen2-text-classification")
     lesson, _, way, _ = settled(prepared)
-    assert version(lesson, replace(way, pad_id=lesson._tokenizer.pad_token_id)) == 1
+    assert version(lesson, replace(way, pad_id=lesson.tokenizer.pad_token_id)) == 1
     assert version(lesson, replace(way, pad_id=lesson._rows[0]["input_ids"][-1])) == 2
 
 

@@ -39,7 +39,7 @@ def test_percent_on_a_band_of_fractions_and_the_reverse_are_refused_under_any_na
 def test_a_baseline_in_two_units_is_refused_and_one_that_lies_around_1_is_not():
     with pytest.raises(Refused, match=r"eval_f1 of seed 3 is 0.892, of seed 1 88.4: percent or fraction\?"):
         fit_band({"eval_f1": [0.871, 88.4, 0.879, 0.892]})
-    for fine in ([0.9, 1.7, 1.2], [0.03, 2.1, 1.3, -0.4], [0.9, 12.0, 11.0], [0.5, 400.0]):
+    for fine in ([0.9, 1.7, 1.2], [0.03, 2.1, 1.3, -0.4], [0.9, 12.0, 11.0], [0.5, 400.0], [0.008, 1.55]):
         assert fit_band({"reward": fine}).metrics["reward"].scores == tuple(fine)
     with pytest.raises(Refused, match=r"accuracy of seed 1 is 88\.4, expected 0 to 1"):
         fit_band({"accuracy": [0.871, 88.4, 0.879, 0.892]})

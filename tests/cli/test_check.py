@@ -372,11 +372,19 @@ def test_candidate_of_other_labels_is_refused_by_its_record(swept):
     assert "label set and order" in done.err
 
 
-def test_changed_tokenizer_is_refused(swept):
+def test_a_tokenizer_that_reads_the_rows_otherwise_is_refused(swept):
     path = swept.folder / "base" / "tokenizer.json"
-    path.write_text(path.read_text().replace('"lowercase": true', '"lowercase": false').replace("[UNK]", "[unk]"))
+    tokenizer = json.loads(path.read_text())
+    harmless = {**tokenizer, "truncation": None, "added_note": None}
+    path.write_text(json.dumps({key: value for key, value in harmless.items() if key != "added_note"}, indent=3))
+    same = run_cli("check", "runs/seed-0", cwd=swept.folder)
+    assert same.code == 0, same.err
+    words = tokenizer["model"]["vocab"]
+    words["##a"], words["##e"] = words["##e"], words["##a"]
+    path.write_text(json.dumps(tokenizer))
     done = run_cli("check", "runs/seed-0", cwd=swept.folder)
     assert done.code == 3, done.err
+    assert "eval rows as the model reads them" in done.err
 
 
 def test_sweep_with_an_unfinished_seed_is_refused(swept):

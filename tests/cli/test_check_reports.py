@@ -163,7 +163,7 @@ def test_a_name_that_drives_terminals_and_pages_is_shown(folder, check):
 
 def test_the_next_command_leaves_reports_to_the_pipeline(folder, check):
     done = check(0.869, "--report=json=r.json", "--report", "junit=r.xml", "--json", "--alpha", ".05")
-    assert json.loads(done.out)["next"].endswith("then seedband check --scores new.csv --json --alpha .05")
+    assert json.loads(done.out)["next"].endswith("then seedband check --scores new.csv --json --alpha .05 --looks 1")
     assert "--report=json=r.json --report junit=r.xml" in json.loads(done.out)["command"]
 
 
