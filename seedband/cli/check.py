@@ -125,7 +125,7 @@ def check(
         if verdict.status == "suspect":
             asked = Asked(
                 _command,
-                scores=" ".join(map(str, judged)) if scores else "",
+                scores=_place(judged) if scores else "",
                 sweep="" if scores else _swept(candidates or []),
                 recipe=recipe is not None,
                 ledger=ledger is not None,
@@ -177,6 +177,14 @@ def _refuse_without_scores(*others: object) -> None:
 
     if any(others):
         raise UsageError("--seed-column, --where and --percent are about score files", hint="name them: --scores FILE")
+
+
+def _place(paths: "Sequence[Path]") -> str:
+    """Where a further seed's scores go: into the table, or beside the files of single runs."""
+    from seedband.scorefiles import Wanted, read_scores
+
+    is_table = len(paths) == 1 and not read_scores(paths, (), Wanted(needs_seeds=False)).one_run
+    return str(paths[0]) if is_table else "the command by a further --scores FILE"
 
 
 def _swept(candidates: "Sequence[Path]") -> str:

@@ -276,7 +276,7 @@ def _malformed(entry: Cell | Problem, failed: Collection[int]) -> Problem | None
         return entry
     if isinstance(entry.score, float) or entry.score is ABSENT or entry.seed in failed:
         return None
-    hint = _hint(entry) if names.is_missing(entry.score) else ""
+    hint = f"{_hint(entry)}; --metric NAME reads another metric alone" if names.is_missing(entry.score) else ""
     if names.is_percentage(entry.score):
         hint = "--percent reads 87.1% as .871, where every score of the metric has the sign"
     return Problem(entry.where, f"{shown(entry.score)} for {entry.metric or 'a score'}", "a number", hint)

@@ -11,6 +11,8 @@ from seedband.scorefiles import names
 from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, is_name, shown
 from seedband.scorefiles.tables import Line, Table, flattened, of_lines, reading
 
+#: Keys of what pandas calls "split".
+_SPLIT = {"columns", "data"}
 #: Column that stands for the keys above those of the seeds: `--where key=small`.
 KEY = "key"
 #: Objects in objects that are searched for scores.
@@ -56,7 +58,7 @@ def _records_by_line(document: Document) -> list[Any] | None:
 
 def _is_lists(value: Any) -> bool:
     """Whether it is the plain form: metric → scores, without seeds."""
-    if not isinstance(value, Mapping) or not value or any(map(names.is_seed_column, value)):
+    if not isinstance(value, Mapping) or not value or any(map(names.is_seed_column, value)) or value.keys() >= _SPLIT:
         return False
     return all(isinstance(entry, list) and not any(isinstance(one, dict) for one in entry) for entry in value.values())
 

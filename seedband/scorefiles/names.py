@@ -42,9 +42,10 @@ _QUALIFIERS = frozenset(
 )  # fmt: skip
 _NEVER = re.compile(
     r"epochs?(_.*)?|(global_|max_|total_)?steps?|runtime|time|(.*_)?(time|runtime|seconds|secs|duration|elapsed)(_.*)?"
-    r"|samples|(.*_)?samples|.*_per_second|(.*_)?flops?|(.*_)?flos|(.*_)?(stderr|std|stdev|sd|sem|var)|n|n_.*|num_.*"
+    r"|samples|(.*_)?samples|.*_per_second|(.*_)?flops?|(.*_)?flos|(.*_)?(stderr|std|stdev|sd|sem|var)|n|num_.*"
     r"|lr|(.*_)?learning_rate|(.*_)?batch_size|weight_decay|warmup.*|timestamp|date|(.*_)?memory(_.*)?|gpu.*|(.*_)?params"
     r"|(.*_)?seeds?|index|id|unnamed.*|column_\d+|run|run_id|trial|fold|rank|bootstrap_iters|patience|dropout|hidden_size"
+    r"|n_(params|samples|train|eval|test|items|rows|layers|epochs|steps|seeds|gpus|shots?)"
     r"|num_fewshot|iterations?|iters?"
 )
 

@@ -1,6 +1,7 @@
 """Which files are meant, and which seed the path of each says."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,25 +27,37 @@ class Named(NamedTuple):
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The score files that are meant: each folder stands for those in it.
+    """The score files that are meant, each once: a folder stands for those in it.
 
     Raises:
-        UsageError: A folder without one.
+        UsageError: A folder without one, or with several kinds of them.
     """
-    # Path.is_dir raises where a name is too long.
-    are_folders = map(os.path.isdir, paths)
-    return [
-        file
-        for path, is_folder in zip(paths, are_folders, strict=True)
-        for file in (_inside(path) if is_folder else [path])
-    ]
+    found: dict[Path, None] = {}
+    for path in paths:
+        # Path.is_dir raises where a name is too long.
+        is_folder = os.path.isdir(path)  # noqa: PTH112
+        found |= dict.fromkeys(_inside(path) if is_folder else [path])
+    return [*found]
 
 
 def _inside(folder: Path) -> list[Path]:
+    """The files of the first reader that knows one by name; else those whose paths name seeds, if of one kind."""
     for _, reader in readers():
         for pattern in reader.files:
             if found := sorted(path for path in folder.rglob(pattern) if path.is_file() and _is_run(path, folder)):
                 return found
+    endings = {ending for _, reader in readers() for ending in reader.endings}
+    kinds: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if path.suffix.lower() in endings and _is_run(path, folder) and any(map(names.seeds_in_path_part, inner.parts)):
+            kinds.setdefault(re.sub(r"\d+", "*", path.name), []).append(path)
+    if len(kinds) == 1:
+        return next(iter(kinds.values()))
+    if kinds:
+        raise UsageError(
+            f"{folder}: several kinds of files in it: {', '.join(kinds)}", hint="name the files themselves"
+        )
     patterns = ", ".join(pattern for _, reader in readers() for pattern in reader.files[:1])
     raise UsageError(f"{folder}: no such file of scores in it: {patterns}", hint="name the files themselves")
 

@@ -21,8 +21,14 @@ def readers() -> Iterator[tuple[str, Reader]]:
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         yield point.name, point.load()()
     for name, place in READERS.items():
-        module, _, attribute = place.partition(":")
-        yield name, getattr(import_module(module), attribute)()
+        yield name, load(place)
+
+
+def load(place: str) -> Reader:
+    """The reader that lives at `module:Class`."""
+    module, _, attribute = place.partition(":")
+    reader: Reader = getattr(import_module(module), attribute)()
+    return reader
 
 
 def reader_of(document: Document) -> Reader | None:
