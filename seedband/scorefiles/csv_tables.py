@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from seedband.errors import Problem
 from seedband.scorefiles import names
-from seedband.scorefiles.reading import Cell, Document, Reading, Wanted, few, is_name
+from seedband.scorefiles.reading import Cell, Document, Reading, Wanted, few, is_name, short
 from seedband.scorefiles.tables import Line, Table, is_selected, reading
 from seedband.seeding import MAX_ROOT_SEED
 
@@ -202,11 +202,15 @@ def _by_seed(header: _Row, rows: Sequence[_Row], seeds: Mapping[str, int], wante
     kept = [row for row in kept if is_selected(row, wanted)]
     titles = [name for name in others if name not in wanted.where and not names.is_aggregate(name)]
     if len(titles) != 1:
-        found = few(map(repr, titles)) if titles else "no column of metrics"
+        found = few(map(reprlib.repr, titles)) if titles else "no column of metrics"
         return Problem(header.where, found, "one column that names the metrics, beside a column per seed")
     metrics = [row[titles[0]] for row in kept]
     if twice := [name for name, count in Counter(metrics).items() if count > 1]:
-        return Problem(f"column {titles[0]!r}", f"{few(twice)} twice", "every metric once, or --where COLUMN=VALUE")
+        return Problem(
+            f"column {reprlib.repr(titles[0])}",
+            f"{few(map(short, twice))} twice",
+            "every metric once, or --where COLUMN=VALUE",
+        )
     lines = [
         Line(f"column {name}", {row[titles[0]]: row[name] for row in kept} | dict(wanted.where), seed)
         for name, seed in seeds.items()

@@ -8,7 +8,7 @@ from typing import Any
 
 from seedband.errors import Problem
 from seedband.scorefiles import names
-from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, is_name, shown
+from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, is_name, short, shown
 from seedband.scorefiles.tables import Line, Table, flattened, of_lines, reading
 
 #: Keys of what pandas calls "split".
@@ -173,7 +173,7 @@ def _nested(value: Any, wanted: Wanted, depth: int = 0) -> Table | None:
     if len(found) == 1:
         return first
     lines = [
-        Line(f"{key}, {line.where}", {KEY: key, **line.values}, line.seed)
+        Line(f"{short(key)}, {line.where}", {KEY: key, **line.values}, line.seed)
         for key, table in found.items()
         for line in table.lines
     ]

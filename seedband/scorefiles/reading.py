@@ -15,6 +15,8 @@ from seedband.scorefiles import names
 
 #: Seeds, items or names told in one mistake; the rest is counted.
 MAX_NAMED = 5
+#: Letters of a value that are shown as they are.
+MAX_SHOWN = 40
 #: Stands for a list without scores.
 ABSENT = object()
 
@@ -174,9 +176,15 @@ def shown(value: object) -> str:
     return "true or false" if isinstance(value, bool) else kinds.get(type(value), "null")
 
 
-def few(names: Iterable[str]) -> str:
+def short(value: object) -> str:
+    """A value as it stands in the file, cut where it is long and quoted where it cannot be printed."""
+    text = str(value).strip()
+    return text if text.isprintable() and len(text) <= MAX_SHOWN else reprlib.repr(text)
+
+
+def few(listed_names: Iterable[str]) -> str:
     """Some names, and how many more there are."""
-    listed = list(names)
+    listed = list(listed_names)
     more = f" and {len(listed) - MAX_NAMED} more" if len(listed) > MAX_NAMED else ""
     return ", ".join(listed[:MAX_NAMED]) + more
 

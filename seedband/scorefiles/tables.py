@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from seedband.errors import Problem, UsageError
 from seedband.scorefiles import names
-from seedband.scorefiles.reading import Cell, Document, Reading, Wanted, chosen, few, is_name
+from seedband.scorefiles.reading import Cell, Document, Reading, Wanted, chosen, few, is_name, short
 from seedband.seeding import MAX_ROOT_SEED
 
 #: Text columns that tell runs apart without making groups of them.
@@ -81,7 +81,7 @@ def reading(document: Document, table: Table, wanted: Wanted) -> Reading:
     return Reading(
         table.what,
         [*mistakes, *cells],
-        seeds_from=table.seeds_from or f"column {seed_column!r}" * (seed_column is not None),
+        seeds_from=table.seeds_from or f"column {reprlib.repr(seed_column)}" * (seed_column is not None),
         plain=table.strict,
         seed=seeded[0].seed if len(seeded) == 1 else None,
         one_run=one_run,
@@ -94,7 +94,7 @@ def reading(document: Document, table: Table, wanted: Wanted) -> Reading:
 
 def _unknown(table: Table, wanted: Wanted) -> Iterator[Problem]:
     """Flags that name a column which is not there."""
-    known = few(map(repr, table.columns))
+    known = few(map(reprlib.repr, table.columns))
     for column in wanted.where:
         if column not in table.columns:
             yield Problem(f"--where {column}", "no such column", f"one of {known}")
@@ -110,14 +110,14 @@ def _seed_column(table: Table, wanted: Wanted) -> str | Problem | None:
         if given in table.columns:
             return given
         return Problem(
-            f"--seed-column {wanted.seed_column}", "no such column", f"one of {few(map(repr, table.columns))}"
+            f"--seed-column {wanted.seed_column}", "no such column", f"one of {few(map(reprlib.repr, table.columns))}"
         )
     if table.lines and all(line.seed is not None for line in table.lines):
         return None
     for fits in (lambda name: name.strip().lower() == "seed", names.is_plain_seed_column, names.is_seed_column):
         found = [name for name in table.columns if fits(name)]
         if len(found) > 1:
-            told = f"--seed-column, one of {few(map(repr, found))}"
+            told = f"--seed-column, one of {few(map(reprlib.repr, found))}"
             return Problem(table.head, f"{len(found)} columns that may hold the seeds", told)
         if found:
             return found[0]
@@ -151,7 +151,7 @@ def _told(where: Mapping[str, str]) -> str:
 
 def _choices(table: Table, wanted: Wanted) -> str:
     listed = {
-        column: few(dict.fromkeys(str(line.values.get(column)) for line in table.lines)) for column in wanted.where
+        column: few(dict.fromkeys(short(line.values.get(column)) for line in table.lines)) for column in wanted.where
     }
     return "; ".join(f"{column} is {values}" for column, values in listed.items())
 
@@ -163,7 +163,7 @@ def _seeded(lines: Sequence[Line], column: str | None) -> tuple[list[Line], dict
         value = line.values.get(column) if column is not None else None
         seed = line.seed if column is None else names.seed_of(value)
         if seed is None and _sums_up(line):
-            told = next(str(value).strip() for value in line.values.values() if names.is_aggregate(value))
+            told = next(short(value) for value in line.values.values() if names.is_aggregate(value))
             left[f"{line.where} ({told})"] = "sums others up"
         elif seed is None and column is not None:
             found = f"seed {reprlib.repr(value)}"
@@ -194,11 +194,11 @@ def _groups(table: Table, lines: Sequence[Line], seed_column: str | None, wanted
         found = [name for name in (*texts, *settings) if _recurs(lines, name) and _splits(lines, name, twice)]
         found = found or [name for name in texts if _splits(lines, name, twice)]
     for name in found[:1]:
-        values = list(dict.fromkeys(str(line.values.get(name)).strip() for line in lines))
+        values = list(dict.fromkeys(short(line.values.get(name)) for line in lines))
         told = f"{few(values)}" + (f", with seed {few(map(str, twice))} in each" if twice else "")
         flag = f"--where {name}={values[0]}" if " " not in f"{name}{values[0]}" else f"--where '{name}={values[0]}'"
         expected = f"one group: {flag}" + ("" if twice else f" (--where '{name}={ANY}' takes all as one)")
-        yield Problem(f"column {name!r}", told, expected)
+        yield Problem(f"column {reprlib.repr(name)}", told, expected)
 
 
 def _recurs(lines: Sequence[Line], column: str) -> bool:
