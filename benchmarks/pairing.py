@@ -156,9 +156,8 @@ def paired_rate(k: int, draws: int) -> float:
     band = seedband.fit_band({"score": [float(seed) for seed in range(k)]})
     noise = np.random.default_rng(0).standard_normal((draws, k))
     candidates = [{"score": [seed + d for seed, d in enumerate(row)]} for row in noise.tolist()]
-    seeds = list(range(k))
-    fails = sum(band.judge(y, rule="paired", seeds=seeds, tolerance=0.0).status == "fail" for y in candidates)
-    return fails / draws
+    how = {"rule": "paired", "seeds": list(range(k)), "tolerance": 0.0, "final": True}
+    return sum(band.judge(y, **how).status == "fail" for y in candidates) / draws
 
 
 def main() -> None:
@@ -192,7 +191,7 @@ def main() -> None:
         print(judge_identical(args.out / f"{name}-baseline", setting, getattr(args, name), args))
     rate = paired_rate(3, args.draws)
     error = np.sqrt(rate * (1 - rate) / args.draws)
-    print(f"rule paired, k = 3, tolerance 0, alpha .05, Normal differences: stopped {rate:.4f} ± {error:.4f}")
+    print(f"rule paired, one look at 3 pairs, tolerance 0, alpha .05, Normal noise: stopped {rate:.4f} ± {error:.4f}")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,8 @@ def mutations(module: str, text: str) -> list[Mutation]:
         offsets.append(offsets[-1] + len(line.encode()))
     found: list[Mutation] = []
     seen: dict[tuple[int, str, str], int] = {}
-    for node, new in _changes(ast.parse(text)):
+    in_order = sorted(_changes(ast.parse(text)), key=lambda change: (change[0].lineno, change[0].col_offset))
+    for node, new in in_order:
         start = offsets[node.lineno - 1] + node.col_offset
         end = offsets[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
         old = text.encode()[start:end].decode()

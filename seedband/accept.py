@@ -28,7 +28,9 @@ from seedband.worker import RUN
 
 #: What a score is made of: where it differs, the two bands do not measure the same, and that has to be said.
 MEASURE = tuple(
-    key.partition(".")[0] for key, need in signature.COMPARED.items() if need == "must" and "base" not in key
+    key.partition(".")[0]
+    for key, need in signature.COMPARED.items()
+    if (need == "must" and "base" not in key) or key == "encoded.sha256"
 )
 #: Keys of a recipe that say where things lie or what they are called: what lies there is compared by content.
 PLACES = {"data.train", "data.eval", "data.name", "data.version", "model.base", "model.revision"}
@@ -220,7 +222,7 @@ def _changes(old: Band, new: Band, allow: Collection[str]) -> Iterator[str]:
         )
     yield from (line for _, line in told)
     first, second = (signature.at(facts, "data.train.sha256") for facts in (ours, theirs))
-    if first != second:
+    if not signature.same_rows(ours["data"]["train"], theirs["data"]["train"]):
         yield signature.in_words("training data", first, second, "the new one")
     for key in differing_keys(ours["recipe"], json.loads(store.canonical(theirs["recipe"]))):
         if key not in PLACES and key.partition(".")[0] not in signature.SCORED_BY:

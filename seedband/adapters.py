@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, Predicate
 
 from seedband.errors import Problem, Refused
+from seedband.expressions import a_bounded_expression, matched
 from seedband.models import read_adapter
 from seedband.records import CheckpointFiles
 from seedband.schema import MAX_PROBLEMS, Number, brief, checked
@@ -27,16 +28,31 @@ ALL_LINEAR = "all-linear"
 MAX_NAMES = 2000
 MODULE = re.compile(r"[A-Za-z0-9_.]{1,255}")
 INITIALIZER = re.compile(
-    r"gaussian|eva|olora|pissa|pissa_niter_[0-9]{1,2}|corda|loftq|orthogonal|mica",
+    r"gaussian|eva|olora|pissa|pissa_niter_[0-9]{1,2}|corda|loftq|orthogonal|mica|lora_ga",
 )
 FACTOR = re.compile(
     re.escape(PREFIX) + r"(?P<module>[A-Za-z0-9_.]{1,255})\.lora_(?:embedding_)?(?P<factor>[AB])(?:\.weight)?"
 )
 #: Keys that say where an adapter comes from, or how its training started; PEFT is not given them.
 NOTES = {
-    "auto_mapping", "base_model_name_or_path", "eva_config", "inference_mode", "loftq_config", "megatron_core",
-    "peft_version", "qalora_group_size", "revision", "runtime_config",
+    "auto_mapping", "base_model_name_or_path", "corda_config", "enable_lora", "eva_config", "inference_mode",
+    "loftq_config", "lora_ga_config", "megatron_core", "merge_weights", "peft_version", "qalora_group_size", "revision",
+    "runtime_config", "unsloth_fixed", "unsloth_version", "velora_config",
 }  # fmt: skip
+#: Keys of PEFT by which an adapter computes something else than LoRA does.
+OTHERWISE = {
+    "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "monteclora_config", "use_bdlora",
+    "use_qalora",
+}  # fmt: skip
+#: Methods of PEFT that leave nothing that could be merged into weights.
+UNMERGED = {
+    "ADAPTION_PROMPT", "CARTRIDGE", "CPT", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "PROMPT_TUNING",
+    "XLORA",
+}  # fmt: skip
+UNMERGEABLE = "and this type cannot be merged into its base, either; train LoRA, or a whole model"
+MERGE = "merge it into its base (merge_and_unload) and check the whole model"
+#: Tasks of PEFT whose adapters are opened where their tensors fit, whatever the band's task.
+TASKS = (None, "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_CLS")
 
 
 def a_plain_module_name(value: str) -> bool:
@@ -51,23 +67,29 @@ def an_initializer_of_peft(value: str) -> bool:
 
 Name = Annotated[str, Predicate(a_plain_module_name)]
 Names = Annotated[tuple[Name, ...], MaxLen(MAX_NAMES)]
+Expression = Annotated[str, Predicate(a_bounded_expression)]
 Rank = Annotated[int, Ge(1)]
+Tokens = Annotated[tuple[Annotated[int, Ge(0)], ...], MaxLen(100_000)]
+#: Module → "A" and "B" → shape.
+Factors = Mapping[str, Mapping[str, tuple[int, ...]]]
 
 
 @dataclass(frozen=True)
 class Lora:
-    """adapter_config.json: every key that PEFT is given, where the file has it. A text in `target_modules` is not."""
+    """adapter_config.json: every key that PEFT is given, where the file has it; expressions are not handed on."""
 
     peft_type: Literal["LORA"]
     r: Rank
-    task_type: Literal["SEQ_CLS", "CAUSAL_LM"] | None = None
+    task_type: str | None = None
     target_modules: Names | str = ()
-    exclude_modules: Names | Name = ()
+    target_parameters: Names = ()
+    exclude_modules: Names | str = ()
     modules_to_save: Names = ()
     layers_to_transform: Annotated[tuple[int, ...], MaxLen(MAX_NAMES)] | int = ()
     layers_pattern: Names | Name | Literal[""] = ()
-    rank_pattern: Annotated[Mapping[Name, Rank], MaxLen(MAX_NAMES)] = field(default_factory=dict)
-    alpha_pattern: Annotated[Mapping[Name, Number], MaxLen(MAX_NAMES)] = field(default_factory=dict)
+    rank_pattern: Annotated[Mapping[Expression, Rank], MaxLen(MAX_NAMES)] = field(default_factory=dict)
+    alpha_pattern: Annotated[Mapping[Expression, Number], MaxLen(MAX_NAMES)] = field(default_factory=dict)
+    trainable_token_indices: Tokens | Annotated[Mapping[Name, Tokens], MaxLen(MAX_NAMES)] = ()
     lora_alpha: Number = 8
     lora_dropout: Annotated[Number, Ge(0), Le(1)] = 0.0
     bias: Literal["none", "all", "lora_only"] = "none"
@@ -75,6 +97,7 @@ class Lora:
     use_rslora: bool = False
     use_dora: bool = False
     lora_bias: bool = False
+    ensure_weight_tying: bool = False
     init_lora_weights: bool | Annotated[str, Predicate(an_initializer_of_peft)] = True
 
 
@@ -87,26 +110,83 @@ def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: s
     Args:
         files: The adapter.
         tensors: Names and shapes of its tensors.
-        base: Names and shapes of the base's tensors.
+        base: Names and shapes of the base's tensors, with as many tokens as the adapter has.
         task: What PEFT calls the band's task; None where it has no name for it.
 
     Returns:
-        What PEFT may be given. An expression in `target_modules` is replaced by the modules that the tensors are for.
+        What PEFT may be given. Expressions are replaced by the modules that they match.
 
     Raises:
         Refused: With the reasons.
     """
     given = {key: value for key, value in read_adapter(Path(files.path)).items() if value is not None}
+    check_supported(files)
     unsafe = f"{files.name}: this adapter is not safe to load"
     checked(given, Lora, f"{unsafe}: {CONFIG}")
     factors = _factors(tensors)
-    _refuse(unsafe, [*_unknown(given), *_task(given, task), *_ranks(given, factors)])
-    _refuse(f"{files.name}: this adapter does not fit the base", _modules(given, factors, base))
+    _refuse(unsafe, [*_unknown(given), *_ranks(given, factors)])
+    unfit = f"{files.name}: this adapter does not fit the base"
+    _refuse(unfit, _task(given, task))
     kept = {key: value for key, value in given.items() if key in KEYS}
-    targets = kept.get("target_modules")
-    if isinstance(targets, str) and targets.lower() != ALL_LINEAR:
-        kept["target_modules"] = sorted(factors)
+    # PEFT's class for a decoder wants one, whatever its tensors are for.
+    kept["task_type"] = task if given.get("task_type") == task else None
+    try:
+        kept |= _without_expressions(kept, factors, base)
+    except TimeoutError:
+        raise Refused(f"{unsafe}: {CONFIG}: an expression for modules takes too long to match") from None
+    _refuse(unfit, [*_modules(kept, factors, base), *_without_factors(kept, factors, base)])
     return kept
+
+
+def check_supported(files: CheckpointFiles) -> None:
+    """Refuse what PEFT can open and this cannot, with the way out.
+
+    Raises:
+        Refused: It is no plain LoRA.
+    """
+    config = read_adapter(Path(files.path))
+    method = config.get("peft_type")
+    if isinstance(method, str) and method != "LORA":
+        what = f"{files.name}: an adapter of type {brief(method)} is not supported, only LoRA is"
+        raise Refused(what, hint=UNMERGEABLE if method in UNMERGED else MERGE)
+    if asked := sorted(key for key in OTHERWISE if config.get(key)):
+        raise Refused(f"{files.name}: LoRA with {', '.join(asked)} is not supported", hint=MERGE)
+
+
+def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shapes) -> dict[str, Any]:
+    """What a config asks for by expressions, by the names of modules."""
+    found: dict[str, Any] = {}
+    parameters = _parameters(config)
+    targets, excluded = config.get("target_modules"), config.get("exclude_modules")
+    expression = isinstance(targets, str) and targets.lower() != ALL_LINEAR
+    if expression or (isinstance(excluded, str) and not a_plain_module_name(excluded)):
+        # PEFT saves tensors for every module that it matched.
+        weights = {module: f"{module}.weight" for module in factors}
+        found["target_modules"] = sorted(
+            module
+            for module, weight in weights.items()
+            if in_base(weight, base) and not f".{weight}".endswith(parameters)
+        )
+        found["exclude_modules"] = None
+    if config.get("init_lora_weights") == "lora_ga":
+        found["init_lora_weights"] = True
+    for key in ("rank_pattern", "alpha_pattern"):
+        patterns = config.get(key) or {}
+        if any(not a_plain_module_name(pattern) for pattern in patterns):
+            found[key] = _resolved(
+                patterns, [name for module in factors for name, _ in _wrapped(module, base, parameters)]
+            )
+    return found
+
+
+def _resolved(patterns: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """By the name of each module what its first pattern says, as an expression that matches it alone."""
+    left, found = dict.fromkeys(names), dict[str, Any]()
+    for pattern, value in patterns.items():
+        for name in matched(pattern, list(left)):
+            found["^" + re.escape(name)] = value
+            del left[name]
+    return found
 
 
 def _refuse(message: str, problems: Iterable[Problem]) -> None:
@@ -123,7 +203,7 @@ def _unknown(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _task(config: Mapping[str, Any], task: str | None) -> Iterator[Problem]:
-    if config.get("task_type") not in (None, task):
+    if config.get("task_type") not in TASKS:
         yield Problem("task_type", brief(config["task_type"]), f"{task!r}, or nothing")
 
 
@@ -141,7 +221,7 @@ def _factors(tensors: Shapes) -> dict[str, dict[str, tuple[int, ...]]]:
     return factors
 
 
-def _ranks(config: Mapping[str, Any], factors: Mapping[str, Mapping[str, tuple[int, ...]]]) -> Iterator[Problem]:
+def _ranks(config: Mapping[str, Any], factors: Factors) -> Iterator[Problem]:
     """No rank may be larger than the tensors have: PEFT allocates by the config, before it reads the tensors."""
     largest = max((shapes["A"][0] for shapes in factors.values() if shapes.get("A")), default=0)
     patterns = [(f"rank_pattern.{name}", rank) for name, rank in config.get("rank_pattern", {}).items()]
@@ -150,26 +230,69 @@ def _ranks(config: Mapping[str, Any], factors: Mapping[str, Mapping[str, tuple[i
             yield Problem(key, brief(rank), f"a rank from 1 to {largest}, the largest among its tensors")
 
 
-def _modules(
-    config: Mapping[str, Any], factors: Mapping[str, Mapping[str, tuple[int, ...]]], base: Shapes
-) -> Iterator[Problem]:
+def _wrapped(module: str, base: Shapes, parameters: tuple[str, ...]) -> list[tuple[str, tuple[int, ...]]]:
+    """What LoRA of a module may stand for: names as patterns know them, and shapes.
+
+    Its weight; or a tensor that stands in it by itself, as those of experts do. Several such are adapted in each other,
+    and the inner ones are called by the `base_layer` of the outer.
+    """
+    weight = in_base(f"{module}.weight", base)
+    if weight is not None:
+        return [(f"{module}.weight" if f".{module}.weight".endswith(parameters) else module, weight)]
+    holder = module
+    while holder.endswith(".base_layer"):
+        holder = holder.removesuffix(".base_layer")
+    return [(name, shape) for name, shape in base.items() if name.rpartition(".")[0] == holder and len(shape) > 1]
+
+
+def _modules(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Iterator[Problem]:
     """Every module with LoRA is one of the base, and A and B have its width and the rank that the config gives it."""
     # As PEFT reads them, where a dot stands for any character.
     patterns = [(re.compile(rf"(.*\.)?({key})$"), rank) for key, rank in config.get("rank_pattern", {}).items()]
     for module, shapes in factors.items():
-        weight = in_base(f"{module}.weight", base)
-        rank = next((rank for pattern, rank in patterns if pattern.match(module)), config["r"])
-        if weight is None:
+        wrapped = [
+            (next((rank for pattern, rank in patterns if pattern.match(name)), config["r"]), weight)
+            for name, weight in _wrapped(module, base, _parameters(config))
+        ]
+        if not wrapped:
             yield Problem(module, "LoRA tensors", "none for modules that its base lacks")
-        elif rank > 2 * max(weight, default=0) or not _fit(shapes.get("A", ()), shapes.get("B", ()), weight, rank):
+        elif not any(
+            rank <= 2 * max(weight, default=0) and _fit(shapes.get("A", ()), shapes.get("B", ()), weight, rank)
+            for rank, weight in wrapped
+        ):
+            rank, weight = wrapped[0]
             found = f"LoRA tensors {', '.join(f'{key} {list(shape)}' for key, shape in sorted(shapes.items()))}"
             yield Problem(module, found, f"A and B of rank {rank} for a weight {list(weight)}")
 
 
+def _parameters(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Ends of the names of tensors that a config adapts by themselves, a dot before each."""
+    return tuple(f".{name}" for name in config.get("target_parameters") or ())
+
+
+def _without_factors(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Iterator[Problem]:
+    """PEFT allocates for every tensor that `target_parameters` names: each has LoRA in the file."""
+    ends = _parameters(config)
+    named = [name for name in base if ends and f".{name}".endswith(ends)]
+    adapted = {name for module in factors if named for name, _ in _wrapped(module, base, ends)}
+    for name in named:
+        if not any(f".{known}".endswith(f".{name}") for known in adapted):
+            yield Problem(f"target_parameters: {name}", "no LoRA tensors", "A and B for it")
+
+
 def _fit(a: Sequence[int], b: Sequence[int], weight: Sequence[int], rank: int) -> bool:
-    """Whether B A has the shape of a weight: (out, in, ...), or of a matrix (in, out), as embeddings have it."""
+    """Whether B A has the shape of a weight: (out, in, ...), or of a matrix (in, out), as embeddings have it.
+
+    PEFT writes those of all experts, (experts, out, in) or (experts, in, out), in one A (experts * rank, in) and one B.
+    """
     ones = [1] * (len(weight) - 2)
     turned = weight[::-1] if len(weight) == 2 else weight  # noqa: PLR2004
-    return any(
+    plain = any(
         [*a] == [rank, *shape[1:]] and [*b] == [shape[0], rank, *ones] for shape in (weight, turned) if len(shape) > 1
+    )
+    if plain or len(weight) != 3:  # noqa: PLR2004
+        return plain
+    experts, *sides = weight
+    return any(
+        [*a] == [experts * rank, inner] and [*b] == [outer, experts * rank] for inner, outer in (sides, sides[::-1])
     )

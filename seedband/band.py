@@ -17,6 +17,7 @@ from seedband.evidence import (
     baseline_scores,
     candidate_scores,
     check_pairs,
+    first_look,
     gates_of,
     known_rule,
     level_of,
@@ -82,6 +83,8 @@ class Band:
         tolerance: float | None = None,
         pair_floors: Mapping[str, float] | None = None,
         same_evaluators: bool = False,
+        final: bool = False,
+        first_pairs: int | None = None,
     ) -> Verdict:
         """Judge the candidate seeds of one recipe.
 
@@ -98,6 +101,10 @@ class Band:
                 standard deviation of the band unless said, as for every other metric.
             pair_floors: For rule `paired`, the smallest standard deviation of a difference that the items allow.
             same_evaluators: The band's own evaluators made the scores, so that their unit is known to be the band's.
+            final: For rule `paired`, whether this is the only look: there was none at fewer of these pairs, and
+                whatever it says, none at more will follow.
+            first_pairs: For rule `paired` without `final`, how many pairs there were at the first look; 2 unless said:
+                where looks are not on record, every number of pairs from 2 to all seeds of the band counts as one.
 
         Raises:
             Refused: A metric of the band without scores, different counts of scores, NaN or infinity, percent beside
@@ -121,6 +128,7 @@ class Band:
         looks = valid_looks(looks, rule, len(candidates[self.primary]))
         if rule == "paired":
             check_pairs(self.seeds, self.failed_seeds, seeds, len(candidates[self.primary]))
+        first = first_look(rule, len(candidates[self.primary]), first_pairs, final=final)
         verdicts = {}
         for name, band in self.metrics.items():
             own, judged_at = candidates[name], level if name in self.gates else alpha
@@ -130,7 +138,14 @@ class Band:
                 floor = (pair_floors or {}).get(name, band.resolution)
                 allowed = tolerance if name == self.primary else None
                 verdicts[name] = judged_by_pairs(
-                    band, own, seeds, tolerance=allowed, alpha=judged_at, floor=floor, gates=name in self.gates
+                    band,
+                    own,
+                    seeds,
+                    tolerance=allowed,
+                    alpha=judged_at,
+                    floor=floor,
+                    first=first,
+                    gates=name in self.gates,
                 )
             else:
                 verdicts[name] = judged(band, own, rule, judged_at, looks=looks, gates=name in self.gates)

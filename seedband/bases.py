@@ -4,16 +4,18 @@ A package that carries a model is located but not imported.
 """
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from seedband import store
+from seedband import file_hashes, store
 from seedband.errors import UsageError
 from seedband.hub import HUB_NAME, from_hub
-from seedband.models import COMMIT, check_safe, weights_sha256
+from seedband.models import COMMIT, check_safe, read_config, weights_sha256
 from seedband.records import Base
 from seedband.schema import a_path
 
-#: A tokenizer has one of these.
+#: Most tokenizers have one of these; of others, transformers is asked.
 VOCABULARIES = (
     "tokenizer.json",
     "vocab.txt",
@@ -24,6 +26,41 @@ VOCABULARIES = (
 )
 #: An image processor, one of these.
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+#: Files beside the weights that scores depend on; the hash of them stands in records.
+BESIDE = (
+    "config.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "*.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template*",
+    "additional_chat_templates/*",
+    "generation_config.json",
+    "1_Pooling/*",
+    *PROCESSORS,
+)
+#: Files of tokenizers that `files_sha256` was not made of from the first.
+FURTHER = (
+    "*.codes",
+    "*.bpe",
+    "*.spm",
+    "*.tiktoken",
+    "*.tokenizer",
+    "*[-_]vocab*",
+    "dict*.txt",
+    "emoji.json",
+    "normalizer.json",
+    "tekken.json",
+    "word_*.json",
+)
+#: Keys of config.json that change no number of a model whose weights are the same.
+NOTES = frozenset({
+    "_commit_hash", "_name_or_path", "_num_labels", "architectures", "dtype", "finetuning_task",
+    "gradient_checkpointing", "id2label", "label2id", "num_labels", "problem_type", "torch_dtype",
+    "transformers_version", "use_cache",
+})  # fmt: skip
 #: Letters of a reference that a message shows.
 MAX_SHOWN = 80
 
@@ -72,7 +109,7 @@ def locate_base(
     else:
         raise UsageError(f"{key}: no folder {folder / reference}, and {reference!r} is no hub id (org/name)")
     check_safe(path)
-    return Base(reference, str(path), weights_sha256(path), files_sha256(path))
+    return Base(reference, str(path), weights_sha256(path), files_sha256(path), further_sha256(path))
 
 
 def _package_folder(reference: str, key: str) -> Path:
@@ -92,22 +129,34 @@ def _package_folder(reference: str, key: str) -> Path:
 
 def files_sha256(folder: Path) -> str:
     """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, image processor, pooling."""
-    patterns = [
-        "config.json",
-        "tokenizer*",
-        "vocab*",
-        "merges.txt",
-        "*.model",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "chat_template*",
-        "additional_chat_templates/*",
-        "generation_config.json",
-        "1_Pooling/*",
-        *PROCESSORS,
-    ]
-    files = sorted({file for pattern in patterns for file in folder.glob(pattern) if file.is_file()})
-    return store.digest({file.relative_to(folder).as_posix(): store.file_sha256(file) for file in files})
+    return store.digest(_hashes(folder, BESIDE))
+
+
+def further_sha256(folder: Path) -> str:
+    """SHA-256 over files that some tokenizers read beside those of `files_sha256`; empty where there are none.
+
+    Apart from the others, since records of earlier releases know nothing of them.
+    """
+    found = _hashes(folder, FURTHER)
+    return store.digest(found) if found else ""
+
+
+def config_sha256(folder: Path) -> str:
+    """SHA-256 over a model's config without what only describes it."""
+    return store.digest({key: value for key, value in read_config(folder).items() if key not in NOTES})
+
+
+def files_beside(folder: Path) -> list[Path]:
+    """The files beside the weights that either hash is made of."""
+    return sorted({*_found(folder, BESIDE), *_found(folder, FURTHER)})
+
+
+def _hashes(folder: Path, patterns: Sequence[str]) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): file_hashes.sha256_of(path) for path in _found(folder, patterns)}
+
+
+def _found(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
 
 
 def check_reads(path: Path, *, images: bool) -> None:
@@ -117,5 +166,25 @@ def check_reads(path: Path, *, images: bool) -> None:
         UsageError: No tokenizer, or for images no image processor.
     """
     what, names = ("image processor", PROCESSORS) if images else ("tokenizer", VOCABULARIES)
-    if not any((path / name).is_file() for name in names):
-        raise UsageError(f"model.base: {path} has no {what} (none of {', '.join(names)})")
+    if any((path / name).is_file() for name in names):
+        return
+    reason = "" if images else _no_tokenizer(path)
+    if images or reason:
+        raise UsageError(
+            f"model.base: {path} has no {what} (none of {', '.join(names)})"
+            + (f", and transformers cannot open another one: {reason}" if reason else ""),
+            hint=f"save the {what} of the model beside its weights",
+        )
+
+
+def _no_tokenizer(path: Path) -> str:
+    """Why transformers cannot open a model's tokenizer; empty where it can."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        ids = tokenizer("a the 2", add_special_tokens=False)["input_ids"]
+    except Exception as error:  # noqa: BLE001  whatever its files make transformers raise
+        return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    # Without a vocabulary some classes open all the same, and know no word.
+    return "" if {*ids} - {tokenizer.unk_token_id} else "it has no vocabulary"

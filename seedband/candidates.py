@@ -179,6 +179,7 @@ def compare(
     found = signature.differences(band.provenance["signature"], other)
     if only_record:
         settled = {"base.sha256", "eval_data.sha256", "evaluators", "scoring", "file_version", "padding", "environment"}
+        settled |= {"base.config_sha256", "encoded.sha256"}
         found = [difference for difference in found if difference.key not in settled]
     refused = signature.forbidding(found, strict=strict)
     if refused:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import check_reported, executors, ledger, pairs, reported_sweep, signature, slices, store
+from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, signature, slices, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, in_order, resolve
 from seedband.errors import Refused, UsageError
-from seedband.evidence import known_rule, valid_alpha, valid_looks, valid_tolerance
+from seedband.evidence import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.executors import OnEvent
 from seedband.further import Trainer, trainer_of
+from seedband.ledger import PairLook
 from seedband.records import Candidate, Event
 from seedband.rescore import Rescorer, scoring_of
 from seedband.schema import brief
@@ -31,6 +32,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     alpha: float | None = None,
     tolerance: float | None = None,
     looks: int = 0,
+    final: bool = False,
     data: str | Path | None = None,
     labels: Sequence[str] | None = None,
     base: str | None = None,
@@ -55,9 +57,10 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         tolerance: For rule `paired`, the drop of the primary metric that nobody minds; one sd of the band unless said.
         looks: For rule `retest`, how many of the candidates, the first ones, were looked at before the others were
             there: they keep their place, and each of the others is a look of its own.
+        final: For rule `paired`, whether this is the only look: whatever it says, none at more pairs will follow.
         data: Where the eval file lies now; its content must be the band's.
         labels: Label of each output of the candidates, where that is not the band's order.
-        base: The base that the candidates were trained on, where their own record of it leads nowhere.
+        base: Where the base of band and candidates lies now, where their own records of it lead nowhere.
         recipe: The candidates' own recipe, where no run record beside them says it; also what lets evaluators run that
             a band alone cannot make run.
         more_seeds: While the verdict is suspect, train up to so many further candidate seeds.
@@ -82,10 +85,9 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
     rule = _rule(band, rule, n_pairs)
     _check_options(listed, recipe, rule, more_seeds, n_pairs, band)
-    if ledger_path is not None and rule == "paired":
-        raise UsageError("--ledger carries looks, and rule paired has one look", hint="a larger --pairs adds pairs")
     if looks and ledger_path is not None:
         raise UsageError("--looks and --ledger both say which looks were taken", hint="the ledger knows: drop --looks")
+    refuse_final(rule, final=final)
     tolerance = valid_tolerance(tolerance, rule)
     if ledger_path is not None:
         ledger.check_usable(Path(ledger_path))
@@ -103,6 +105,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
             alpha=alpha,
             tolerance=tolerance,
             looks=looks,
+            final=final,
             strict=strict,
             on_event=on_event,
         )
@@ -111,7 +114,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
             "this band was made from bare scores: it does not say how to score a checkpoint",
             hint="score it as the others were scored, and give the file: check --scores FILE",
         )
-    scoring = scoring_of(band, data, recipe, offline=offline)
+    scoring = scoring_of(band, data, recipe, base, offline=offline)
     if labels is not None and sorted(labels) != sorted(scoring.labels):
         raise Refused(f"labels: the band has {sorted(scoring.labels)}, --labels has {sorted(labels)}")
     order = None if labels is None else tuple(labels)
@@ -126,7 +129,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
             trainer = trainer_of(found, recipe, out, executor, offline=offline, on_event=on_event)
         if trainer is not None and n_pairs:
             found = trainer.train(band.seeds[:n_pairs])
-        gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event)
+        gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event, final)
         # Pairs are found by their seeds, so that their order says nothing.
         ordered = found if rule == "paired" else in_order(found, looks)
         return gate.settle(ordered, rescorer, more_seeds, looks)
@@ -168,6 +171,7 @@ class _Gate:
     ledger_path: str | Path | None
     trainer: Trainer | None
     on_event: OnEvent = lambda _: None
+    final: bool = False
 
     def settle(self, found: Sequence[Found], rescorer: Rescorer, more_seeds: int, looks: int = 0) -> Verdict:
         """The verdict, with up to `more_seeds` further seeds while it is suspect."""
@@ -196,6 +200,8 @@ class _Gate:
             scored: Their scores.
             own_looks: So many of them, the first ones, have had a look before this one.
         """
+        if self.rule == "paired":
+            return self._judge_pairs(entries, scored)
         if self.ledger_path is None:
             return self._judge(entries, scored, own_looks)
         assert self.trainer is not None
@@ -221,6 +227,27 @@ class _Gate:
             book.record(key, verdict.status, looks, own_looks)
         return verdict
 
+    def _judge_pairs(self, entries: Sequence[Found], scored: Sequence[Candidate]) -> Verdict:
+        """A look at all pairs so far, at the level that is left to it by the looks on record."""
+        seeds = pairs.shared_seeds(self.band, entries)
+        if all(candidate.scores for candidate in scored):
+            check_pairs(self.band.seeds, self.band.failed_seeds, seeds, len(scored))
+        recipe = self.trainer.prepared.as_record() if self.trainer is not None else entries[0].record
+        assert recipe is not None
+        allowed = self.band.metrics[self.band.primary].noise_sd if self.tolerance is None else self.tolerance
+        look = PairLook(len(scored), self.alpha, allowed, self.final, "suspect", "")
+        named = None if self.ledger_path is None else Path(self.ledger_path)
+        key = pair_record.key_of(self.band, recipe)
+        with pair_record.opened(key, entries, named, self.on_event) as books:
+            first, settled = books.stand(scored, look, len(self.band.seeds))
+            verdict = self._judge(entries, scored, first=first)
+            if settled is not None:
+                reason = f"settled by the look at {settled.pairs} pairs, which is on record: {settled.reason}"
+                return replace(verdict, status=settled.status, reason=reason)
+            taken = replace(look, final=first is None, status=verdict.status, reason=verdict.reason)
+            books.record(scored, taken)
+        return verdict
+
     def _tell_shared_draws(self, entries: Sequence[Found]) -> None:
         """Fresh seeds are what the printed rates are about; under the band's own, candidates repeat its noise."""
         seeds = {int(entry.record["seed"]) for entry in entries if entry.record is not None} & {*self.band.seeds}
@@ -241,7 +268,14 @@ class _Gate:
         runs_left = (trainer.train([seed]) for seed in itertools.count() if seed not in used)
         return next(new for new in runs_left if known.isdisjoint(_weights(entry) for entry in new))
 
-    def _judge(self, entries: Sequence[Found], candidates: Sequence[Candidate], own_looks: int) -> Verdict:
+    def _judge(
+        self,
+        entries: Sequence[Found],
+        candidates: Sequence[Candidate],
+        own_looks: int = 0,
+        *,
+        first: int | None = None,
+    ) -> Verdict:
         _check_distinct(candidates)
         failed = [candidate for candidate in candidates if candidate.failure]
         reason = f"{failed[0].name} failed to train: {failed[0].failure}" if failed else ""
@@ -259,6 +293,7 @@ class _Gate:
             pairs.shared_seeds(self.band, entries)
             seeds = [candidate.seed for candidate in candidates]
             by_rule = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
+            by_rule |= {"final": first is None, "first_pairs": first}
         verdict = self.band.judge(
             scores,
             rule=self.rule,

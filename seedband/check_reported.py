@@ -18,7 +18,7 @@ from seedband.stats.rules import Rule
 from seedband.verdict import Verdict
 
 
-def check(
+def check(  # noqa: PLR0913  every keyword is one flag of the command
     folder: Path,
     band: Band,
     *,
@@ -26,6 +26,7 @@ def check(
     alpha: float | None,
     tolerance: float | None,
     looks: int = 0,
+    final: bool = False,
     strict: bool,
     on_event: OnEvent,
 ) -> Verdict:
@@ -53,6 +54,7 @@ def check(
         tolerance=tolerance,
         looks=looks,
         trained=record.seeds if looks else (),
+        final=final,
         on_event=on_event,
     )
 

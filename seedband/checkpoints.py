@@ -1,16 +1,18 @@
 """Checkpoints: opened on their base for scoring, once what is on disk was found safe to load."""
 
 import json
-import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband import tasks
-from seedband.adapters import check_adapter, lora_modules
-from seedband.errors import Problem, Refused, WorkFailed
+from seedband.adapters import check_adapter, check_supported, lora_modules
+from seedband.builds import check_build
+from seedband.errors import Refused, WorkFailed
 from seedband.initializers import is_lora, plain_name
 from seedband.models import (
     ADAPTER_WEIGHTS,
@@ -19,12 +21,24 @@ from seedband.models import (
     read_config,
     read_head,
     tensor_names,
+    vocabulary,
     weight_files,
 )
 from seedband.networks import Network, loaded_shapes, pooled, with_new_head
 from seedband.records import Base, CheckpointFiles
-from seedband.schema import MAX_PROBLEMS, brief
-from seedband.shapes import Shapes, check_shapes, checkpoint_shapes, in_base
+from seedband.schema import brief
+from seedband.shapes import (
+    PREFIX,
+    Shapes,
+    canonical_names,
+    check_shapes,
+    checkpoint_shapes,
+    grown_rows,
+    in_base,
+    is_copy,
+    unwrapped,
+    with_rows,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -34,14 +48,6 @@ if TYPE_CHECKING:
 
 #: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
 ADAPTER_NOTES = {"base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping"}
-#: Keys of config.json that a fine-tuned model may have otherwise than its base: names, notes, what only training asks.
-FREE_KEYS = {
-    "_commit_hash", "_name_or_path", "_num_labels", "architectures", "dtype", "finetuning_task",
-    "gradient_checkpointing", "id2label", "label2id", "num_labels", "problem_type", "torch_dtype",
-    "transformers_version", "use_cache",
-}  # fmt: skip
-#: Likewise: ids of tokens, and rates of dropout, which scoring does without.
-FREE_KEY = re.compile(r"\w+_token_id|\w*dropout\w*|\w+_(pdrop|drop)")
 #: What transformers and PEFT raise over a config or tensors that do not hold together.
 MISFITS = (
     RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, ImportError,
@@ -77,11 +83,11 @@ def open_checkpoint(
 
 def own_parameters(files: CheckpointFiles, network: Network) -> "list[torch.nn.Parameter]":
     """What an adapter brings along; everything else of its network is the base's."""
-    saved = {plain_name(name).replace(".base_layer.", ".") for name in checkpoint_shapes(files)}
+    saved = {unwrapped(plain_name(name)) for name in checkpoint_shapes(files)}
     return [
         parameter
         for name, parameter in network.module.named_parameters()
-        if is_lora(name) or plain_name(name).replace(".base_layer.", ".") in saved
+        if is_lora(name) or unwrapped(plain_name(name)) in saved
     ]
 
 
@@ -92,12 +98,12 @@ def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: 
         Refused: With the reasons.
         WorkFailed: Its weights cannot be read.
     """
-    found, own = _shapes(files, base)
-    check_shapes(files.name, found, own, len(labels))
     if files.kind == "adapter":
-        check_adapter(files, found, own, tasks.find(task).PEFT)
-    if files.kind == "model":
-        _check_build(files, base)
+        _check_adapter(files, base, labels, tasks.find(task))
+        return
+    found, own = checkpoint_shapes(files), tensor_names(Path(base.path))
+    tokens = check_build(files, base, found, own) if files.kind == "model" else None
+    check_shapes(files.name, found, own, len(labels), tokens)
 
 
 def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Tensor]]":
@@ -132,38 +138,86 @@ def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
     return dict(read_config(Path(files.path)))
 
 
-def _shapes(files: CheckpointFiles, base: Base) -> tuple[Shapes, Shapes]:
-    """Shapes of a checkpoint and of its base, whose tensors an adapter calls as they are called once it is loaded."""
+def _check_adapter(
+    files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task"
+) -> tuple[dict[str, Any], int | None]:
+    """What PEFT may be given of an adapter, and how many tokens it has where those are not its base's.
+
+    An adapter calls the base's tensors as they are called once it is loaded.
+    """
+    check_supported(files)
     found = checkpoint_shapes(files)
-    own: Shapes = tensor_names(Path(base.path))
-    if files.kind == "adapter" and any(in_base(f"{module}.weight", own) is None for module in lora_modules(found)):
-        own = loaded_shapes(base.path)
-    return found, own
+    own = _base_shapes(lora_modules(found), base, labels, task)
+    tokens = vocabulary(Path(base.path))
+    rows = grown_rows(files.name, found, own, tokens)
+    grown = with_rows(own, tokens, rows)
+    check_shapes(files.name, found, grown, len(labels))
+    return check_adapter(files, found, grown, task.PEFT), rows
+
+
+def _base_shapes(modules: AbstractSet[str], base: Base, labels: Sequence[str], task: "Task") -> Shapes:
+    """Shapes of a base's tensors by the names that modules of an adapter have: on disk, or once it is loaded."""
+    saved = tensor_names(Path(base.path))
+    weights = {f"{module}.weight": in_base(f"{module}.weight", saved) for module in modules}
+    if None not in weights.values():
+        return saved
+    loaded = loaded_shapes(base.path, task.AUTO, **({"num_labels": len(labels)} if labels else {}))
+    # Experts that the adapter knows one by one, as they are on disk, are loaded as one tensor.
+    return {**{name: shape for name, shape in weights.items() if shape and not in_base(name, loaded)}, **loaded}
 
 
 def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task") -> Network:
-    from peft import LoraConfig, PeftModel, get_peft_model_state_dict
+    from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+    from peft.mapping_func import MODEL_TYPE_TO_PEFT_MODEL_MAPPING
 
-    settings = check_adapter(files, *_shapes(files, base), task.PEFT)
-    network = task.load(base.path, labels)
-    own = {f"base_model.model.{name}" for name, _ in network.module.named_parameters()}
-    with _misfits_refused(f"{files.name}: this adapter does not fit {base.reference}"):
-        config = LoraConfig(**settings)
-        with_adapter = PeftModel.from_pretrained(network.module, files.path, config=config, is_trainable=False)
-    saved = set(checkpoint_shapes(files))
-    drawn = [name for name in network.new if f"base_model.model.{name}" not in saved]
+    settings, rows = _check_adapter(files, base, labels, task)
+    network, saved = task.load(base.path, labels), set(checkpoint_shapes(files))
+    _check_drawn(files, network, saved, settings)
+    if rows is not None:
+        _grow(files, network.module, rows, saved)
+    with _misfits_refused(f"{files.name}: this adapter does not fit {base.reference}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is looked at here: what is missing, what is tied
+        config = LoraConfig(**settings, inference_mode=True)
+        kind = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)
+        with_adapter = kind(network.module, config)
+        needed = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
+        _refuse_tensors(files, {name for name in needed - saved if not is_lora(name)}, "missing")
+        raw = dict(checkpoint_tensors(files))
+        names = canonical_names(raw, files.name)
+        result = set_peft_model_state_dict(with_adapter, {names[name]: tensor for name, tensor in raw.items()})
+    _refuse_tensors(files, {name for name in result.missing_keys if is_lora(name)}, "missing")
+    unknown = {name for name in result.unexpected_keys if not is_copy(name, saved)}
+    _refuse_tensors(files, unknown, "for modules that its base lacks")
+    return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
+
+
+def _check_drawn(
+    files: CheckpointFiles, network: Network, saved: AbstractSet[str], settings: Mapping[str, Any]
+) -> None:
+    drawn = [name for name in network.new if PREFIX + name not in saved]
     if drawn:
         raise Refused(
             f"{files.name}: {', '.join(drawn)} is neither in the adapter nor in the base, so it would be random",
             hint=f"train it with modules_to_save; this adapter has {brief(settings.get('modules_to_save'))}",
         )
-    needed = set(get_peft_model_state_dict(with_adapter, save_embedding_layers=False))
-    for tensors, what in ((needed - saved, "missing"), (saved - needed - own, "for modules that its base lacks")):
-        if tensors:
-            raise Refused(
-                f"{files.name}: {len(tensors)} tensors of the adapter are {what}, such as {brief(min(tensors))}"
-            )
-    return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
+
+
+def _refuse_tensors(files: CheckpointFiles, names: AbstractSet[str], what: str) -> None:
+    if names:
+        raise Refused(f"{files.name}: {len(names)} tensors of the adapter are {what}, such as {brief(min(names))}")
+
+
+def _grow(files: CheckpointFiles, module: Any, rows: int, saved: AbstractSet[str]) -> None:
+    """Give a base the tokens of an adapter that saved its embeddings; none of them may be drawn."""
+    ends = {id(layer.weight) for layer in (module.get_input_embeddings(), module.get_output_embeddings()) if layer}
+    names = [name for name, parameter in module.named_parameters() if id(parameter) in ends]
+    lost = [name for name in names if name not in {unwrapped(tensor) for tensor in saved}]
+    if lost:
+        raise Refused(
+            f"{files.name}: has embeddings of {rows} tokens, but not {', '.join(lost)}, so some of it would be random",
+            hint="save it again with save_embedding_layers=True",
+        )
+    module.resize_token_embeddings(rows, mean_resizing=False)
 
 
 def _open_head(
@@ -211,40 +265,6 @@ def _misfits_refused(what: str) -> Iterator[None]:
         if error.errno is None:
             raise Refused(f"{what}: {_first_line(error)}") from error
         raise WorkFailed.from_os(error) from error
-
-
-def _check_build(files: CheckpointFiles, base: Base) -> None:
-    """A whole model is built as its config says, so that must be the base's, but for what changes no number."""
-    expected, found = _build(base.path), _build(files.path)
-    # What transformers takes out of a config acts in another way; the base has the same, or it is not known.
-    taken = _without_free(read_config(Path(files.path)))
-    found = {**{key: value for key, value in taken.items() if key not in found}, **found}
-    expected = {**{key: value for key, value in read_config(Path(base.path)).items() if key in found}, **expected}
-    keys = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
-    problems = [Problem(f"config.json: {key}", brief(found.get(key)), brief(expected.get(key))) for key in keys]
-    if problems:
-        message = f"{files.name}: another architecture than the band's base"
-        raise Refused(message, problems=problems[:MAX_PROBLEMS])
-
-
-def _build(path: str) -> dict[str, Any]:
-    """What a model's config says of its build, defaults too: it decides what is allocated, before tensors are read."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False).to_dict()
-    except Exception as error:
-        # Whatever a config of unknown origin makes transformers raise, it cannot be compared.
-        raise Refused(f"{path}: config.json is none that transformers knows: {_first_line(error)}") from error
-    return _without_free(config)
-
-
-def _without_free(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_free(value) if isinstance(value, Mapping) else value
-        for key, value in config.items()
-        if key not in FREE_KEYS and not FREE_KEY.fullmatch(key)
-    }
 
 
 def _first_line(error: Exception) -> str:

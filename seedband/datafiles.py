@@ -1,6 +1,7 @@
 """Data files: found on this machine or fetched from a hub, and read row by row, whatever their format."""
 
 import csv
+import hashlib
 import io
 import math
 import re
@@ -58,6 +59,26 @@ def locate(reference: str, folder: Path, *, offline: bool) -> Path:
             hint="the commit as 40 hexadecimal digits: a branch or a tag can change under the band",
         )
     return data_file(named["name"], named["commit"], named["file"], MAX_BYTES, offline=offline)
+
+
+def content_sha256(path: Path) -> tuple[str, tuple[str, ...]]:
+    """SHA-256 of a data file, and the others that its rows are known by.
+
+    Rows are the same whether their lines end as on Linux or as on Windows, where git rewrites files on checkout: the
+    hash is that of lines that end in LF. The others are those of the file as it is and of lines that end in CRLF: the
+    first releases took the hash of the bytes.
+    """
+    sha256 = store.file_sha256(path)
+    if path.suffix.lower() == ".parquet":
+        return sha256, ()
+    check = hashlib.sha256(), hashlib.sha256()
+    with path.open("rb") as file:
+        for line in file:
+            text = line.removesuffix(b"\n").removesuffix(b"\r") if line.endswith(b"\n") else line
+            for known, end in zip(check, (b"\n", b"\r\n"), strict=True):
+                known.update(text + end if line.endswith(b"\n") else text)
+    plain, windows = (known.hexdigest() for known in check)
+    return plain, tuple(dict.fromkeys(other for other in (sha256, windows) if other != plain))
 
 
 def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int, dict[str, Any] | Problem]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import store
-from seedband.datafiles import read_values
+from seedband.datafiles import content_sha256, read_values
 from seedband.errors import Problem, UsageError
 from seedband.rows import Row, read_row
 from seedband.schema import a_path, brief
@@ -31,11 +31,13 @@ class Items:
         targets: What it shall answer: a label, or a completion.
         contexts: What the answer has to rest on; None where the data have no such column.
         slices: Columns by which scores can be split, each with one value a row.
-        sha256: Of the file, so of the order of rows, too; for images of what the rows give, wherever the images lie.
+        sha256: Of the file, its lines ended by LF, and so of the order of rows; for images of
+            what the rows give, wherever the images lie.
         contents: What tells each input from others: a text is its own, an image is its hash.
         chat: Whether the inputs are chats.
         pairs: The second text of every row; None where the recipe names no column of it.
         unread: Columns of text that the recipe does not name.
+        also: Other hashes that the same rows are known by: those of other ends of lines.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Items:
     chat: bool = False
     pairs: tuple[str, ...] | None = None
     unread: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -136,9 +139,12 @@ def duplicates(items: Items) -> Duplicates:
     return Duplicates(tuple(repeated), tuple(conflicting))
 
 
-def data_sha256(path: Path, columns: Mapping[str, Any]) -> str:
-    """Content of a data file, and of the images that it names: what `Items.sha256` is, without reading a row more."""
-    return load_items(path, columns).sha256 if columns.get("task") == IMAGES else store.file_sha256(path)
+def data_sha256(path: Path, columns: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Content of a data file, and of the images that it names: `Items.sha256` and `Items.also`, no row more read."""
+    if columns.get("task") != IMAGES:
+        return content_sha256(path)
+    items = load_items(path, columns)
+    return items.sha256, items.also
 
 
 def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items:
@@ -149,7 +155,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
     if any(context is None for context in contexts) and any(context is not None for context in contexts):
         row = next(row for row in rows if row.context is None)
         raise UsageError(f"{path}: item {row.id} has no context, and others have one")
-    inputs, sha256 = [row.given for row in rows], store.file_sha256(path) if path.is_file() else ""
+    inputs, (sha256, also) = [row.given for row in rows], content_sha256(path) if path.is_file() else ("", ())
     pairs = None if rows[0].pair is None else tuple(str(row.pair) for row in rows)
     contents = inputs if pairs is None else [store.canonical(both) for both in zip(inputs, pairs, strict=True)]
     if columns.get("task") == IMAGES:
@@ -157,7 +163,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
         inputs = [str(_image(folder, row, path)) for row in rows]
         contents = [store.file_sha256(Path(image)) for image in inputs]
         kept = [[row.id, content, row.target, row.slices] for row, content in zip(rows, contents, strict=True)]
-        sha256 = store.digest(kept)
+        sha256, also = store.digest(kept), ()
     return Items(
         path=path,
         ids=tuple(row.id for row in rows),
@@ -169,6 +175,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
         contents=tuple(contents),
         chat=chats == {True},
         pairs=pairs,
+        also=also,
     )
 
 

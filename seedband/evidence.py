@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from seedband.errors import Refused, UsageError
-from seedband.stats import looks, rules
+from seedband.stats import looks, pair_looks, rules
 from seedband.stats.rules import Rule
 
 DEFAULT_ALPHA = 0.05
@@ -64,6 +64,27 @@ def valid_looks(looks: int, rule: Rule, k: int) -> int:
     if looks and rule != "retest":
         raise UsageError(f"looks on record belong to rule retest, this is {rule}: it looks once")
     return int(looks)
+
+
+def refuse_final(rule: Rule, *, final: bool) -> None:
+    """Only looks at pairs can be announced as the last one; UsageError for another rule."""
+    if final and rule != "paired":
+        raise UsageError(f"--final announces the last look at pairs, this is rule {rule}", hint="leave it out")
+
+
+def first_look(rule: Rule, k: int, first_pairs: int | None, *, final: bool) -> int | None:
+    """Pairs at the first look of rule `paired`, 2 unless on record; None where there is one look only.
+
+    Raises:
+        UsageError: Another rule, or a first look at more pairs than there are.
+    """
+    refuse_final(rule, final=final)
+    if first_pairs is not None:
+        if rule != "paired":
+            raise UsageError(f"a first look at pairs belongs to rule paired, this is {rule}")
+        if not pair_looks.FEWEST <= first_pairs <= k:
+            raise UsageError(f"a first look at {first_pairs} pairs: expected 2 to the {k} that there are now")
+    return None if final else first_pairs or pair_looks.FEWEST
 
 
 def check_pairs(baseline: Sequence[int], failed: Collection[int], seeds: Sequence[int], k: int) -> None:

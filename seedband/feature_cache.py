@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 #: Folder of the cache.
 FOLDER = "features"
 #: Raised whenever what is kept is computed in another way.
-VERSION = 2
+VERSION = 3
 #: Bytes that are kept; what was not used for longest goes first.
 MAX_KEPT_BYTES = 4 * 1024**3
 #: Seconds since its last use for which a job may still be at work with what is kept.
 IN_USE = 3600.0
 #: Seconds that a part is waited for while another job computes it; what that one is stopped in is then computed here.
 MAX_WAIT = 600.0
+#: What is told of kept features that are not what the model says.
+DROPPED = "kept features of this base are not what it says now: they are dropped, and computed anew"
+#: How far apart kept and computed features may lie, beside the largest.
+NEAR = 1e-5
 #: Files that features are kept in, at most: each is written as soon as it is whole.
 MAX_FILES = 64
 
@@ -41,10 +45,12 @@ class FeatureCache:
     Attributes:
         folder: Where they lie; nothing is kept without one.
         identity: Hash of what they depend on beside rows and model: versions, hardware, threads.
+        check: Raises where the model is no longer the one that they are kept under; asked before anything is written.
     """
 
     folder: Path | None = None
     identity: str = ""
+    check: Callable[[], None] = lambda: None
 
     def parts(
         self, key: Sequence[Any], n: int, compute: "Callable[[int], torch.Tensor]"
@@ -67,10 +73,16 @@ class FeatureCache:
         left = {number: range(number * size, min((number + 1) * size, n)) for number in range(-(-n // size))}
         for wait in (0, MAX_WAIT):
             for number, share in reversed(list(left.items())):
-                parts = _share(place / f"{number}.safetensors", share, compute, wait)
+                parts = _share(place / f"{number}.safetensors", share, compute, self.check, wait)
                 if parts is not None:
                     yield from zip(share, parts, strict=True)
                     del left[number]
+
+    def drop(self, key: Sequence[Any], n: int) -> None:
+        """Remove some features: they turned out to be of another model. Parts and key are those of `parts`."""
+        place = None if self.folder is None else self._place([*key, n])
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
 
     def _place(self, key: list[Any]) -> Path | None:
         """The folder of some features; None where nothing can be kept, and nothing needs to be."""
@@ -114,7 +126,13 @@ def rows_key(scoring: Scoring, items: Items) -> tuple[Any, ...]:
     """
     base, read = scoring.base, [list(items.contents), list(items.targets), items.chat]
     read += [version("pillow")] if scoring.task == IMAGES else []  # it decides pixels
-    return base.sha256, base.files_sha256, scoring.task, scoring.max_length, store.digest(read)
+    return base.sha256, base.files_sha256, base.further_sha256, scoring.task, scoring.max_length, store.digest(read)
+
+
+def is_near(known: "torch.Tensor", tried: "torch.Tensor") -> bool:
+    """Whether what is known of some rows is what was tried: another batch may move but its last digits."""
+    same = known.shape == tried.shape
+    return same and bool((known.to(tried.device) - tried).abs().max() <= NEAR * tried.abs().max())
 
 
 def trim(folder: Path, limit: int = MAX_KEPT_BYTES) -> None:
@@ -132,7 +150,11 @@ def trim(folder: Path, limit: int = MAX_KEPT_BYTES) -> None:
 
 
 def _share(
-    file: Path, indices: Sequence[int], compute: "Callable[[int], torch.Tensor]", wait: float
+    file: Path,
+    indices: Sequence[int],
+    compute: "Callable[[int], torch.Tensor]",
+    check: Callable[[], None],
+    wait: float,
 ) -> "list[torch.Tensor] | None":
     """The parts of one file, read or made; None where another job is making them and has some seconds left for it."""
     from filelock import FileLock, Timeout
@@ -142,7 +164,7 @@ def _share(
         return kept
     try:
         with FileLock(file.with_suffix(".lock"), timeout=wait):
-            return _read(file, len(indices)) or _made(file, [compute(index) for index in indices])
+            return _read(file, len(indices)) or _made(file, [compute(index) for index in indices], check)
     except Timeout:
         if not wait:
             return None
@@ -151,8 +173,9 @@ def _share(
     return [compute(index) for index in indices]
 
 
-def _made(file: Path, parts: "list[torch.Tensor]") -> "list[torch.Tensor]":
+def _made(file: Path, parts: "list[torch.Tensor]", check: Callable[[], None]) -> "list[torch.Tensor]":
     """Parts that were computed, written, and mapped into memory; a full disk costs time, no results."""
+    check()
     with suppress(OSError, WorkFailed):
         for left in file.parent.glob(f".{file.name}.*.part"):  # by a process that was killed; the lock is ours
             left.unlink()

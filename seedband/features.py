@@ -1,21 +1,33 @@
 """Features: what enters a linear head over a frozen backbone, computed once for all seeds, epochs and checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from seedband.feature_cache import FeatureCache
+from seedband.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.linear_heads import LinearHead
 from seedband.networks import Network
+from seedband.records import Emit
 from seedband.tasks import Lesson
 from seedband.tasks.classes import batches
 
+#: Batches of which rows are computed anew, to tell whether what was kept is of this model; and how many of each.
+SPOTS, ROWS = 4, 2
+
 
 def compute_features(
-    head: LinearHead, lesson: Lesson, batch_size: int, device: str, cache: FeatureCache, key: Sequence[Any]
+    head: LinearHead,
+    lesson: Lesson,
+    batch_size: int,
+    device: str,
+    cache: FeatureCache,
+    key: Sequence[Any],
+    emit: Emit,
 ) -> torch.Tensor:
     """Features of every row, shape (n_rows, width), on the device.
+
+    A few are computed anew, whatever was kept: features of another model are dropped, and that is told.
 
     Args:
         head: Of a network in eval mode.
@@ -24,18 +36,36 @@ def compute_features(
         device: "cpu" or "cuda".
         cache: Where they are kept.
         key: What they depend on beside that: base, rows, how they are read, pooling.
+        emit: Told where what was kept is not what the model says.
     """
     parts = batches(lesson.lengths, batch_size, equal=lesson.equal_lengths)
     way = {"left": lesson.left_padded, "equal": lesson.equal_lengths}
     key = [*key, batch_size, *([way] if any(way.values()) else [])]
 
-    def compute(index: int) -> torch.Tensor:
-        return head.features(lesson.batch(parts[index], torch.device(device))).cpu()
+    def live(rows: Sequence[int]) -> torch.Tensor:
+        return head.features(lesson.batch(rows, torch.device(device))).cpu()
 
-    features = torch.empty(len(lesson.lengths), head.layer.in_features)
-    for index, part in cache.parts(key, len(parts), compute):
-        features[parts[index]] = part
+    def gathered() -> torch.Tensor:
+        features = torch.empty(len(lesson.lengths), head.layer.in_features)
+        for index, part in cache.parts(key, len(parts), lambda index: live(parts[index])):
+            features[parts[index]] = part
+        return features
+
+    features = gathered()
+    if cache.folder is not None and not _fit(features, parts, live):
+        cache.drop(key, len(parts))
+        emit("warning", None, {"text": DROPPED})
+        features = gathered()
     return features.to(device)
+
+
+def _fit(features: torch.Tensor, parts: Sequence[Sequence[int]], live: Callable[[Sequence[int]], torch.Tensor]) -> bool:
+    """Whether features of some rows are what the model says of them now.
+
+    They are the longest of their batches, so that each is padded as it was there.
+    """
+    spots = (parts[index][-ROWS:] for index in range(0, len(parts), -(-len(parts) // SPOTS)))
+    return all(is_near(features[rows].nan_to_num(), live(rows).nan_to_num()) for rows in spots)
 
 
 class FeatureRows:

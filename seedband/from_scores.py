@@ -16,6 +16,7 @@ from seedband.records import Event
 from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
 from seedband.stats.failed import probable_failed
 from seedband.stats.limits import mean
+from seedband.stats.pair_looks import FEWEST
 from seedband.stats.rules import Rule
 from seedband.verdict import Verdict
 
@@ -113,6 +114,7 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
     looks: int = 0,
     trained: Sequence[int] = (),
     wanted: Wanted | None = None,
+    final: bool = False,
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Verdict:
     """Judge the candidate seeds of a score file, one score of every metric per seed.
@@ -126,6 +128,7 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
         looks: How many of the seeds, the first ones, were looked at before the others were there; see `Band.judge`.
         trained: Its seeds in the order trained, where that is on record; else the order of the file is it.
         wanted: What else was said of the files; percent is read as for the band.
+        final: For rule `paired`, whether this is the only look.
         on_event: Called with what is noted.
 
     Raises:
@@ -154,6 +157,9 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
             raise Refused(f"{what}: {kind} names no seeds, and rule paired compares seed by seed", hint="give a CSV")
         text = f"that the seeds of {what} share their draws with the band's is vouched for by whoever trained them"
         on_event(Event("note", content={"text": text}))
+        if not final and len(band.seeds) > FEWEST:
+            text = "no record says which looks were taken, so every number of pairs from 2 on counts as one"
+            on_event(Event("note", content={"text": f"{text}; --final says that this is the only one"}))
     # Where looks were taken, their order counts, and no score file of a sweep keeps it.
     order = sorted(range(len(file.seeds)), key=lambda row: trained.index(file.seeds[row]) if trained else row)
     with _about(what):
@@ -164,6 +170,7 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
             seeds=[file.seeds[row] for row in order],
             tolerance=tolerance,
             looks=looks,
+            final=final,
         )
 
 

@@ -11,7 +11,7 @@ from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.models import PICKLES, pickled
 
 #: What is fetched from a hub: of its top level, and one file below it; never a pickle.
-HUB_ENDINGS = ("json", "safetensors", "txt", "model", "jinja")
+HUB_ENDINGS = ("json", "safetensors", "txt", "model", "jinja", "spm", "bpe", "codes", "tiktoken")
 HUB_FILE = re.compile(rf"[^/]+\.({'|'.join(HUB_ENDINGS)})|1_Pooling/config\.json")
 #: More is not fetched, in bytes, and more files are not listed.
 MAX_HUB_BYTES, MAX_HUB_FILES = 100 * 10**9, 10_000

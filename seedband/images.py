@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seedband import store
 from seedband.errors import Problem, UsageError, WorkFailed
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def decoded(path: Path) -> "Image":
         from PIL import Image, ImageOps
     except ImportError as error:
         raise UsageError("images need pillow", hint='pip install "seedband[image]"') from error
+    store.check_pointer(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

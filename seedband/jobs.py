@@ -136,7 +136,10 @@ def score(job: ScoreJob, executor: Executor, logs: Path, on_event: OnEvent, then
         WorkFailed: It crashed.
         UsageError, Refused: What it found wrong with the checkpoint.
     """
-    raise_failed(executor.run([job], logs, each_warning_once(on_event)), then)
+    told = each_warning_once(on_event)
+    # What ended a single job is raised, so that it is not told twice.
+    outcomes = executor.run([job], logs, lambda event: None if event.kind == "crashed" else told(event))
+    raise_failed(outcomes, then)
 
 
 def probe(job: ProbeJob, executor: Executor, logs: Path, on_event: OnEvent) -> None:

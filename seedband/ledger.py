@@ -16,11 +16,37 @@ from annotated_types import MinLen
 from seedband import store
 from seedband.errors import UsageError, WorkFailed
 from seedband.records import Candidate
-from seedband.schema import read_record
+from seedband.schema import Number, read_record
 from seedband.stats.rules import Status
 
 #: How long a call waits for another that holds the ledger, in seconds.
 PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class PairLook:
+    """A look that rule `paired` took.
+
+    Attributes:
+        pairs: At how many pairs.
+        alpha: Rate of all looks together.
+        tolerance: Drop of the primary metric that nobody minds.
+        final: Whether it was taken as the only one, at alpha itself, so that none may follow.
+        status: What it said.
+        reason: Why.
+    """
+
+    pairs: int
+    alpha: Number
+    tolerance: Number
+    final: bool
+    status: Status
+    reason: str
+
+    @property
+    def gate(self) -> tuple[float, float]:
+        """What it was held against: another level or tolerance is another gate."""
+        return self.alpha, self.tolerance
 
 
 @dataclass(frozen=True)
@@ -32,11 +58,13 @@ class Entry:
         looks: The candidates judged so far, in the order trained.
         own_looks: How many of them, the first ones, had been looked at before the last verdict; older ledgers, whose
             verdicts went look by look, do not say.
+        pair_looks: The looks of rule `paired`.
     """
 
     status: Status
     looks: Annotated[tuple[Candidate, ...], MinLen(1)]
     own_looks: int | None = None
+    pair_looks: tuple[PairLook, ...] = ()
 
     @property
     def looked_at(self) -> int:

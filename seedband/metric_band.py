@@ -146,14 +146,20 @@ def judged_by_pairs(
     tolerance: float | None,
     alpha: float,
     floor: float,
+    first: int | None,
     gates: bool,
 ) -> MetricVerdict:
-    """What rule `paired` says of candidates trained under `seeds`; the tolerance is one sd of the band unless said."""
+    """What rule `paired` says of candidates trained under `seeds`; the tolerance is one sd of the band unless said.
+
+    `first` is the number of pairs at the first look, None where this is the only one.
+    """
     own = dict(zip(band.seeds, band.scores, strict=True))
     differences = _differences(raw, [own[seed] for seed in seeds])
     allowed = band.noise_sd if tolerance is None else tolerance
     oriented = [band.sign * difference for difference in differences]
-    decision = decide_paired(oriented, allowed, alpha, floor, pairs_left=band.n - len(seeds))
+    # No pair follows a look that is the only one.
+    left = 0 if first is None else band.n - len(seeds)
+    decision = decide_paired(oriented, allowed, alpha, floor, left, first)
     told = _told(band, raw, decision, "paired", alpha, gates=gates)
     return replace(told, differences=differences, tolerance=allowed)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import MinLen, Predicate
 
-from seedband import store
+from seedband import file_hashes, foreign, store
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.records import CheckpointFiles
 from seedband.schema import PathText, brief, checked, read_foreign, read_record
@@ -28,10 +28,18 @@ INDEX = "model.safetensors.index.json"
 #: What makes a folder a checkpoint: of the built-in methods, and of a training script that saves a whole model.
 CHECKPOINT = ("adapter_config.json", ADAPTER_WEIGHTS, "head.json", HEAD_WEIGHTS, "config.json", WEIGHTS, INDEX)
 COMMIT = re.compile(r"[0-9a-f]{40}")
+#: Letters of a pooling that a message shows.
+MAX_SHOWN = 80
 #: Digits of a class number; nobody has more classes.
 MAX_DIGITS = 9
 #: Names of weights that are opened by running them.
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+#: Pickles that trainers leave beside weights, and that hold none.
+NOTES = ("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt")
+#: Kinds of attention that transformers has itself. Whichever a config names, models are loaded with ours.
+IMPLEMENTATIONS = (
+    "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention",
+)  # fmt: skip
 #: Keys of config.json that make transformers run, open or fetch what is not looked at here, and what they may be.
 UNSAFE_KEYS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "auto_map": ("code of its own", ()),
@@ -41,7 +49,7 @@ UNSAFE_KEYS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "kernel_config": ("kernels, which are code of a hub", ()),
     **dict.fromkeys(
         ("_attn_implementation", "attn_implementation", "_attn_implementation_internal"),
-        ("attention that may be code of a hub", ("eager", "sdpa")),
+        ("attention that may be code of a hub", IMPLEMENTATIONS),
     ),
     **dict.fromkeys(
         ("_experts_implementation", "experts_implementation", "_experts_implementation_internal"),
@@ -104,8 +112,8 @@ def weights_sha256(folder: Path) -> str:
     """SHA-256 of a model's weights: of the file, or of its shards' hashes in the order of their names."""
     names = weight_files(folder)
     if names == [WEIGHTS]:
-        return store.file_sha256(folder / WEIGHTS)
-    return store.digest({name: store.file_sha256(folder / name) for name in names})
+        return file_hashes.sha256_of(folder / WEIGHTS)
+    return store.digest({name: file_hashes.sha256_of(folder / name) for name in names})
 
 
 def recognise(path: Path, name: str) -> CheckpointFiles:
@@ -127,9 +135,11 @@ def recognise(path: Path, name: str) -> CheckpointFiles:
     if (path / "config.json").is_file():
         check_safe(path)
         return CheckpointFiles("model", str(path), name)
+    expected = "expected adapter_config.json (PEFT), head.json (a head of ours) or config.json (a whole model)"
+    kind = foreign.kind_of(path)
     raise UsageError(
-        f"{name}: no checkpoint in this folder",
-        hint="expected adapter_config.json (PEFT), head.json (a head of ours) or config.json (a whole model)",
+        f"{name}: no checkpoint in this folder" + (f": this is {kind.what}" if kind else ""),
+        hint=foreign.did_you_mean(path, name) or expected,
     )
 
 
@@ -140,6 +150,8 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
         folder: The checkpoint.
         weights: The safetensors files that must be there; a whole model's own unless said.
     """
+    for file in (*folder.iterdir(), *folder.glob("*/config.json")):
+        store.check_pointer(file)
     for key, value in _entries(read_config(folder)):
         what, harmless = UNSAFE_KEYS.get(key, ("", (value,)))
         if value is not None and value not in harmless:
@@ -151,10 +163,12 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
     missing = [name for name in weights if not (folder / name).is_file()]
     if not missing:
         return
-    pickles = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES))
+    if kind := foreign.kind_of(folder):
+        raise UsageError(f"{folder}: {', '.join(missing)} is missing: this is {kind.what}", hint=kind.mend)
+    pickles = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES) and file.name not in NOTES)
     if pickles:
         raise pickled(str(folder), pickles)
-    raise UsageError(f"{folder}: {', '.join(missing)} is missing")
+    raise UsageError(f"{folder}: {', '.join(missing)} is missing", hint=foreign.did_you_mean(folder, str(folder)))
 
 
 def weight_files(folder: Path) -> list[str]:
@@ -220,6 +234,7 @@ def header(file: Path) -> dict[str, tuple[int, ...]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    store.check_pointer(file)
     try:
         with safe_open(file, framework="numpy") as opened:
             return {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
@@ -253,12 +268,40 @@ def resolve_pooling(asked: str, base: Path) -> Pooling:
     config = base / "1_Pooling" / "config.json"
     if not config.is_file():
         return "model"
-    settings = store.parse_json(config, store.MAX_FOREIGN_BYTES)
-    modes = [name for name, on in settings.items() if name.startswith("pooling_mode_") and on is True]
-    own: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+    modes = _pooling_modes(store.parse_json(config, store.MAX_FOREIGN_BYTES))
+    own: dict[str, Pooling] = {"mean": "mean", "cls": "cls"}
     if len(modes) != 1 or modes[0] not in own:
-        raise UsageError(f"head.pooling: {config} asks for {modes}", hint='set pooling = "mean", "cls" or "model"')
+        found = " and ".join(modes)[:MAX_SHOWN] or "no pooling that is known"
+        raise UsageError(f"head.pooling: {config} asks for {found}", hint='set pooling = "mean", "cls" or "model"')
     return own[modes[0]]
+
+
+def _pooling_modes(settings: Mapping[str, Any]) -> list[str]:
+    """What sentence-transformers pools by: since 5.4 `pooling_mode`, one name or several; before, switches."""
+    told = settings.get("pooling_mode")
+    if told is None:
+        switches = (name for name, on in settings.items() if name.startswith("pooling_mode_") and on is True)
+        return [name.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token") for name in switches]
+    return [str(mode) for mode in (told if isinstance(told, list) else [told])]
+
+
+def after_pooling(base: Path) -> list[str]:
+    """Modules of an embedding model that act on its pooled vectors, which a head here is not given.
+
+    Raises:
+        UsageError: modules.json is no list of modules.
+    """
+    path = base / "modules.json"
+    if not path.is_file():
+        return []
+    try:
+        modules = store.loads(store.read_text(path, store.MAX_FOREIGN_BYTES))
+        types = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path}: not the modules of an embedding model") from error
+    later = types[types.index("Pooling") + 1 :] if "Pooling" in types else []
+    # A linear head can do with vectors of any length, and most embedding models end with it.
+    return [name for name in later if name != "Normalize"]
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:
@@ -304,6 +347,12 @@ def positions(folder: Path) -> int | None:
                 pad = table.get("pad_token_id", 1)
                 return value - (pad + 1 if table.get("model_type") in AFTER_PADDING and isinstance(pad, int) else 0)
     return None
+
+
+def vocabulary(folder: Path) -> int | None:
+    """How many tokens a model's embeddings have; None where its config does not say."""
+    sizes = (table.get("vocab_size") for table in _text_configs(folder))
+    return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool)), None)
 
 
 def _text_configs(folder: Path) -> list[Mapping[str, Any]]:

@@ -1,14 +1,19 @@
 """Networks: how models and tokenizers are loaded, whatever their task."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband.errors import UsageError
-from seedband.models import Pooling
+from seedband.models import Pooling, tensor_names
 
 if TYPE_CHECKING:
     import torch
+
+#: What torch.compile and data-parallel training put before a tensor's name.
+WRAPPER = r"^(?:_orig_mod\.|module\.)+"
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,10 @@ class Network:
 
 
 def loading() -> dict[str, Any]:
-    """How transformers loads a model: from this machine, from safetensors, without code of its own, in fp32."""
+    """How transformers loads a model: from this machine, from safetensors, without code of its own, in fp32.
+
+    What a model would give beside its logits is left out, whatever its config says.
+    """
     import torch
 
     return {
@@ -43,6 +51,9 @@ def loading() -> dict[str, Any]:
         "local_files_only": True,
         "trust_remote_code": False,
         "dtype": torch.float32,
+        "return_dict": True,
+        "output_attentions": False,
+        "output_hidden_states": False,
     }
 
 
@@ -52,18 +63,33 @@ def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, A
     Attention is torch's own, or the architecture's where it has no other.
     """
     try:
-        return _from_folder(auto, path, attn_implementation="sdpa", **given)
+        return _from_folder(auto, path, "sdpa", **given)
     except ValueError as error:
         if "Unrecognized configuration class" in str(error):
             raise UsageError(f"{path}: transformers has no {auto.__name__} for a model of its type") from error
         if "scaled_dot_product_attention" not in str(error):
             raise
-        return _from_folder(auto, path, attn_implementation="eager", **given)
+        return _from_folder(auto, path, "eager", **given)
 
 
-def _from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, Any]]:
-    model, info = auto.from_pretrained(path, **given, **loading(), output_loading_info=True)
+def _from_folder(auto: Any, path: str, attention: str, **given: Any) -> tuple[Any, Mapping[str, Any]]:
+    # Under its other name, so that it also takes the place of what a config says.
+    given |= {"attn_implementation": attention, "_attn_implementation": attention}
+    wrapped = wrapper(tensor_names(Path(path)))
+    names = {"key_mapping": {wrapped: ""}} if wrapped else {}
+    model, info = auto.from_pretrained(path, **given, **loading(), **names, output_loading_info=True)
     return model, info
+
+
+def wrapper(names: Iterable[str]) -> str | None:
+    r"""An expression for what wrappers of training put before the name of every tensor; None where they put nothing.
+
+    Examples:
+        >>> wrapper(["_orig_mod.score.weight"]), wrapper(["module.a", "b"])
+        ('^(?:_orig_mod\\.|module\\.)+', None)
+    """
+    names = list(names)
+    return WRAPPER if names and all(re.match(WRAPPER, name) for name in names) else None
 
 
 def load_tokenizer(base: str) -> Any:
@@ -90,14 +116,20 @@ def load_processor(base: str) -> Any:
         raise UsageError(f"{base}: no image processor that transformers can open: {reason}") from error
 
 
-def loaded_shapes(base: str) -> "Mapping[str, tuple[int, ...]]":
-    """Names and shapes of a base's tensors once it is loaded, which may be others than those on disk."""
-    import torch
-    from transformers import AutoConfig, AutoModel
+def loaded_shapes(base: str, auto: str = "AutoModel", **given: Any) -> "Mapping[str, tuple[int, ...]]":
+    """Names and shapes of a base's tensors once it is loaded, which may be others than those on disk.
 
-    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    Args:
+        base: Its folder.
+        auto: The class of transformers that loads it.
+        given: What else it is loaded with, beside its config.
+    """
+    import torch
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False, **given)
     with torch.device("meta"):
-        model = AutoModel.from_config(config, trust_remote_code=False)
+        model = getattr(transformers, auto).from_config(config, trust_remote_code=False)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 

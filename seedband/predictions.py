@@ -70,8 +70,7 @@ class Generations:
         n_tokens: Tokens of every reference, its end included.
         vocabulary: Tokens that the model knows.
         truncated: What was left out of prompts and references.
-        settings: What else two checkpoints must have in common to be compared: the tokens that end an answer, and the
-            hash of what was asked and expected, as tokens.
+        settings: What else two checkpoints must have in common to be compared: the tokens that end an answer.
     """
 
     texts: tuple[str, ...]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from seedband.errors import UsageError
-from seedband.feature_cache import FeatureCache
+from seedband.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.layers import in_eval, layers_of, said
 from seedband.networks import Network
 from seedband.records import Emit
@@ -24,8 +24,6 @@ BATCH = 64
 #: Bytes of states that are kept; with more, the layers are run each time, and that is told.
 MAX_BYTES = 4 * 1024**3
 BYTES = 4
-#: How far states may lie apart, beside the largest.
-NEAR = 1e-5
 
 
 class Prefix:
@@ -121,10 +119,13 @@ def freeze_prefix(
     prefix.states = tried
     if not _says(network, prefix, rows, device, whole):
         return None
+    key = [*key, "prefix", depth, *(["left"] if lesson.left_padded and len(lesson.sides) > 1 else [])]
     for place in (cache, FeatureCache()):
-        place_key = [*key, "prefix", depth, *(["left"] if lesson.left_padded and len(lesson.sides) > 1 else [])]
-        prefix.states = _known(network, layers[depth], lesson, device, place, place_key)
-        if all(_is_near(prefix.states[row], state) for row, state in tried.items()):
+        prefix.states = _known(network, layers[depth], lesson, device, place, key)
+        if all(is_near(prefix.states[row], state) for row, state in tried.items()):
+            if place is not cache:
+                cache.drop(key, -(-len(lesson.lengths) // BATCH))
+                emit("warning", None, {"text": DROPPED})
             prefix.replay()
             return prefix
     return None  # what a row's tokens say hangs on the batch that it is padded in
@@ -137,12 +138,6 @@ def _says(network: Network, prefix: Prefix, rows: Sequence[int], device: torch.d
         logits = said(network, prefix.batch(rows, device))
     prefix.restore()
     return logits is not None and torch.equal(logits, whole)
-
-
-def _is_near(state: torch.Tensor, tried: torch.Tensor) -> bool:
-    """Whether what is known of a row is what was tried: another batch may move but its last digits."""
-    same = state.shape == tried.shape
-    return same and bool((state.to(tried.device) - tried).abs().max() <= NEAR * tried.abs().max())
 
 
 def still_prefix(network: Network, lesson: Lesson, device: torch.device) -> None:

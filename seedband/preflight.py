@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seedband import commands, evaluators, tasks, trainers
+from seedband import commands, evaluators, file_hashes, tasks, trainers
 from seedband.bases import check_reads, locate_base
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
@@ -17,6 +17,7 @@ from seedband.errors import Problem, Refused, UsageError
 from seedband.images import check_images
 from seedband.initializers import HEAD, LORA
 from seedband.models import (
+    after_pooling,
     has_chat_template,
     positions,
     resolve_pooling,
@@ -89,7 +90,8 @@ class Prepared:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is no mistake but should be known."""
-        return (*_warnings(self.repeats, self.eval_items), *_data_warnings(self.recipe, self.train_items))
+        told = (*_unheard(self.recipe, self.scoring.base), *_warnings(self.repeats, self.eval_items))
+        return (*told, *_data_warnings(self.recipe, self.train_items))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -112,9 +114,10 @@ class Prepared:
         }
 
     @staticmethod
-    def _file(items: Items, reference: str) -> dict[str, str]:
+    def _file(items: Items, reference: str) -> dict[str, Any]:
         """Where a data file lies, what is in a hub as it is called there, and its content."""
-        return {"path": reference if on_hub(reference) else str(items.path), "sha256": items.sha256}
+        path = reference if on_hub(reference) else str(items.path)
+        return {"path": path, "sha256": items.sha256, "also": list(items.also)}
 
     def as_record(self) -> dict[str, Any]:
         """The recipe and where it comes from, as run.json and sweep.json record them."""
@@ -173,6 +176,7 @@ def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: 
         evaluators=recipe.evaluate,
         generation=recipe.generation,
         folder=str(start.absolute()),
+        hashed=file_hashes.remembered(Path(base.path)),
     )
 
 
@@ -371,6 +375,14 @@ def _on_a_scale(labels: Sequence[str]) -> bool:
 
 def _repeats(train: Items, evaluated: Items) -> Repeats:
     return Repeats(duplicates(train), duplicates(evaluated), tuple(overlap(train, evaluated)))
+
+
+def _unheard(recipe: Recipe, base: Base) -> Iterator[str]:
+    """What of an embedding model a head is not given."""
+    left = after_pooling(Path(base.path)) if recipe.train.method == "head" else []
+    if left and recipe.head.pooling == "auto":
+        parts = ", ".join(left)
+        yield f"head.pooling: after its pooling this embedding model has {parts}: the head reads what comes before"
 
 
 def _warnings(repeats: Repeats, evaluated: Items) -> Iterator[str]:

@@ -32,6 +32,7 @@ TYPED = {
     "n_pairs": "--pairs",
     "looks": "--looks",
     "more_seeds": "--more-seeds",
+    "final": "--final",
     "strict": "--strict",
     "offline": "--offline",
 }
@@ -123,6 +124,7 @@ class Gate:
                 ledger=bool(options.get("ledger_path")),
                 more_seeds=options.get("more_seeds", 0),
                 pairs=options.get("n_pairs", 0),
+                final=bool(options.get("final")),
             )
             return self._judged(verdict, band, " ".join(names), asked, on_suspect)
 

@@ -304,12 +304,14 @@ class Base:
         path: Folder on this machine.
         sha256: Of its weights.
         files_sha256: Of its config and tokenizer.
+        further_sha256: Of files that some tokenizers read beside these; empty where there are none.
     """
 
     reference: str
     path: str
     sha256: str
     files_sha256: str
+    further_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -343,6 +345,8 @@ class Scoring:
     generation: GenerationSection
     #: Where relative paths and modules that evaluators name start.
     folder: str
+    #: Files of the base whose hashes need not be taken again while they are the ones that were hashed.
+    hashed: Mapping[str, tuple[tuple[int, int, int, int, int], str]] = field(default_factory=dict)
 
     @property
     def primary(self) -> str:

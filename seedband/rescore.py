@@ -1,11 +1,11 @@
 """Score candidates exactly as the checkpoints of a band were scored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from seedband import bases, jobs, recorded_rows, row_changes, slices, store
+from seedband import bases, jobs, recorded_rows, row_changes, signature, slices, store
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare
 from seedband.datafiles import locate
@@ -13,20 +13,21 @@ from seedband.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import ITEMS, read_table
+from seedband.models import own_labels
 from seedband.preflight import columns_of, scoring_for
 from seedband.provenance import on_hub
 from seedband.recipe import parse_recipe
-from seedband.records import Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
+from seedband.records import Base, Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
+from seedband.stats import relabelling
 from seedband.trust import trusted_folder
 from seedband.worker import RUN, SCORES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 #: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …
 PERMUTED_SHARE = 0.5
 #: … and so many times what is right as things stand.
 PERMUTED_RATIO = 2.0
+#: … and so rarely as much is gained by chance.
+PERMUTED_LEVEL = 0.001
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Rescorer:
         for evaluation in evaluations:
             jobs.raise_unscored(name, evaluation, "check again")
         labels = self.band.provenance["signature"]["labels"]
-        if self.labels is None and labels:
+        if self.labels is None and labels and not _on_record(entry):
             _check_permuted(name, out / ITEMS, labels)
         seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
         baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
@@ -110,32 +111,55 @@ class Rescorer:
         return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed, by_slice)
 
 
-def scoring_of(band: Band, data: str | Path | None, own: str | Path | None = None, *, offline: bool) -> Scoring:
+def scoring_of(
+    band: Band,
+    data: str | Path | None,
+    own: str | Path | None = None,
+    base_at: str | None = None,
+    *,
+    offline: bool,
+) -> Scoring:
     """How the band's checkpoints were scored, with everything it names found again and compared by content.
 
     Args:
         band: Which.
         data: Where its eval data lie now.
         own: A recipe of the user's own, for evaluators that a record alone cannot make run.
+        base_at: Where the base lies now; where the band's record says unless it is the band's.
         offline: Whether model hubs must not be asked.
     """
     facts = band.provenance
     recipe = parse_recipe(facts["recipe"], "the band's recipe")
-    base = bases.locate_base(facts["base"]["reference"], facts["base"]["revision"], band.folder, offline=offline)
-    if base.sha256 != facts["base"]["sha256"]:
-        raise Refused(
-            f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['base']['sha256'][:12]}…"
-        )
+    base = _base(band, base_at, offline=offline)
     bases.check_reads(Path(base.path), images=recipe.model.task == IMAGES)
     path = _eval_path(band, data, offline=offline)
     if not path.exists():
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
     expected = facts["data"]["eval"]["sha256"]
-    if (found := data_sha256(path, columns_of(recipe))) != expected:
+    found, also = data_sha256(path, columns_of(recipe))
+    if not signature.same_rows(facts["data"]["eval"], {"sha256": found, "also": also}):
         raise _other_rows(band, path, columns_of(recipe), f"{path} has sha256 {found[:12]}…", f"{expected[:12]}…")
     recorded = band.folder / facts.get("folder", ".")
     start = trusted_folder(recipe, recorded, None if own is None else Path(own))
     return scoring_for(recipe, base, tuple(facts["signature"]["labels"]), path.absolute(), start)
+
+
+def _base(band: Band, base_at: str | None, *, offline: bool) -> Base:
+    """The base of a band, known by its content, wherever it lies now."""
+    facts, hint = band.provenance["base"], "say where it lies now with --base FOLDER"
+    if base_at is not None:
+        given = bases.locate_base(base_at, None, Path(), offline=offline, keys=("--base", "a commit"))
+        if given.sha256 == facts["sha256"]:
+            return replace(given, reference=facts["reference"])
+        hint = f"--base {base_at} is another model, {given.sha256[:12]}…; {hint}"
+    try:
+        base = bases.locate_base(facts["reference"], facts["revision"], band.folder, offline=offline)
+    except UsageError as error:
+        raise UsageError(f"the band's base: {error.message}", problems=error.problems, hint=hint) from error
+    if base.sha256 != facts["sha256"]:
+        told = f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['sha256'][:12]}…"
+        raise Refused(told, hint=hint)
+    return base
 
 
 def _eval_path(band: Band, data: str | Path | None, *, offline: bool) -> Path:
@@ -160,30 +184,43 @@ def _other_rows(band: Band, path: Path, columns: Mapping[str, Any], found: str, 
     )
 
 
+def _on_record(entry: Found) -> bool:
+    """Whether a candidate itself says in which order its outputs stand for the labels, which was compared.
+
+    The record of a run says it of what seedband trained: a script of the user's own may have an order of its own.
+    """
+    path = Path(entry.files.path)
+    if entry.files.kind == "head" or (entry.files.kind == "model" and own_labels(path)):
+        return True
+    return entry.record is not None and entry.record["recipe"]["train"].get("command") is None
+
+
 def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
     """Refuse predictions that fit a permutation of the labels far better than the order assumed.
 
-    The best permutation is found on the confusion matrix (Hungarian method); only labels that it moves count, so that
-    one pair of labels swapped among many is seen, too, and most items of each must be predicted as its partner: a model
-    that says one label for everything fits no permutation.
+    Only labels that the best permutation moves count, so that one pair of labels swapped among many is seen, too, and
+    most items of each must be predicted as its partner: a model that says one label for everything fits no permutation.
+    Of few items some permutation fits any weak model, so it must do better than chance lets it.
     """
     import numpy as np
     import pandas as pd
-    from scipy.optimize import linear_sum_assignment
 
     items = pd.read_parquet(path, columns=["label", "prediction"])
-    confusion: NDArray[Any] = np.zeros((len(labels), len(labels)), dtype=int)
     position = {label: index for index, label in enumerate(labels)}
-    np.add.at(confusion, (items["label"].map(position).to_numpy(), items["prediction"].map(position).to_numpy()), 1)
-    rows, columns = linear_sum_assignment(confusion, maximize=True)
-    moved = rows != columns
-    total = confusion[rows[moved]].sum()
+    own, said = (items[column].map(position).to_numpy().astype(np.int64) for column in ("label", "prediction"))
+    counts = relabelling.confusion(own, said, len(labels))
+    columns, _ = relabelling.best_relabelling(counts)
+    rows = np.flatnonzero(columns != np.arange(len(labels)))
+    partners, total = columns[rows], counts[rows].sum()
     if not total:
         return
-    right, as_is = confusion[rows[moved], columns[moved]].sum() / total, confusion.diagonal()[rows[moved]].sum() / total
-    each = bool((confusion.argmax(axis=1)[rows[moved]] == columns[moved]).all())
-    if each and right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is:
-        pairs = [f"{labels[row]} → {labels[column]}" for row, column in zip(rows[moved], columns[moved], strict=True)]
+    right, as_is = counts[rows, partners].sum() / total, counts.diagonal()[rows].sum() / total
+    each = bool((counts.argmax(axis=1)[rows] == partners).all())
+    far = each and right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is
+    if far and relabelling.is_significant(own, said, PERMUTED_LEVEL):
+        pairs = [
+            f"{labels[row]} → {labels[partner]}" for row, partner in zip(rows.tolist(), partners.tolist(), strict=True)
+        ]
         raise Refused(
             f"{name}: labels look permuted: {right:.0%} of the items of {len(pairs)} labels are predicted as another "
             f"one ({', '.join(pairs[:4])}), {as_is:.0%} as their own",

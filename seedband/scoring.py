@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import determinism, signature, store, tasks
+from seedband import determinism, own_rows, signature, store, tasks
+from seedband.bases import config_sha256
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
 from seedband.dataset import Items, load_items
 from seedband.errors import SeedbandError
@@ -68,6 +69,12 @@ class Scorer:
     def _lesson(self) -> Any:
         return self._task.encode(self._items, self._scoring)
 
+    @cached_property
+    def _read(self) -> dict[str, Any]:
+        """What rows and base are to the model, as signatures have it."""
+        encoded = self._task.encoded_sha256(self._lesson)
+        return {"encoded": encoded, "config": config_sha256(Path(self._scoring.base.path)), "also": self._items.also}
+
     def score(self, target: ScoreTarget) -> dict[str, Any]:
         """Predictions of a checkpoint from disk, every evaluator's score, and both by item in items.parquet."""
         scoring, files = self._scoring, target.checkpoint
@@ -98,7 +105,13 @@ class Scorer:
         return {
             "evaluations": [asdict(evaluation) for evaluation in evaluations],
             "signature": signature.of_scoring(
-                scoring, items.sha256, described, self._facts, predictions.settings, self._padding(files)
+                scoring,
+                items.sha256,
+                described,
+                self._facts,
+                predictions.settings,
+                self._read,
+                self._padding(files),
             ),
             "checkpoint_sha256": sha256,
             "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
@@ -112,10 +125,13 @@ class Scorer:
 
         scoring = self._scoring
         network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, self._opened)
+        own_rows.check_ids(files, network, self._items, self._lesson, self._task)
         if files.kind == "model":
             take_ids(network.module, scoring.base.path)
         self._settle(files, network)
         rows = self._lesson
+        if files.kind != "head":
+            rows = own_rows.read_alike(files, scoring, self._items, rows, self._task)
         if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
             network, rows = end
         if files.kind == "adapter" and tasks.BUILT_IN[scoring.task].outputs == "classes":
@@ -167,7 +183,8 @@ class Scorer:
             if head is not None:
                 key = [*rows_key(self._scoring, self._items), pooling]
                 size = self._scoring.batch_size
-                known = features.compute_features(head, self._lesson, size, self._device, self._cache, key)
+                given = self._lesson, size, self._device, self._cache, key, self._emit
+                known = features.compute_features(head, *given)
                 found = features.on_features(network, head), features.FeatureRows(self._lesson, known)
             self._ends[pooling] = found
         return self._ends[pooling]

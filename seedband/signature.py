@@ -35,6 +35,8 @@ COMPARED: Mapping[str, Need] = {
     "trained_padding": "shown",
     "method": "shown",
     "environment": "shown",
+    "base.config_sha256": "recorded",
+    "encoded.sha256": "recorded",
 }
 #: What a signature has without saying so.
 IMPLIED: Mapping[str, Any] = {"padding": 1}
@@ -55,9 +57,13 @@ NAMES: Mapping[str, str] = {
     "trained_padding": "version of how rows were padded in training",
     "method": "method",
     "environment": "environment",
+    "base.config_sha256": "base config",
+    "encoded.sha256": "eval rows as the model reads them",
 }
 
 
+#: The task whose answers a tokenizer also makes, so that its files matter beside what it makes of the rows.
+TEXTS = "causal-lm"
 #: Keys and sections of a recipe that say where things are, how to judge them or whom to tell: they may change within
 #: a sweep.
 FREE_KEYS = (
@@ -97,6 +103,7 @@ def of_scoring(
     evaluators: Mapping[str, Any],
     environment: Mapping[str, Any],
     settings: Mapping[str, Any],
+    read: Mapping[str, Any],
     padding: int = 1,
 ) -> dict[str, Any]:
     """What every scored checkpoint has on record.
@@ -106,20 +113,27 @@ def of_scoring(
         eval_sha256: Of the eval rows.
         evaluators: Metric → what describes its evaluator.
         environment: Facts about the job's process.
-        settings: What the predictions add: for language models, where answers end and what the rows are as tokens.
+        settings: What the predictions add: for language models, where answers end.
+        read: What rows and base are to the model, whatever files say so: `encoded`, the hash of the eval rows as tokens
+            or pixels; `config`, that of the base's config; `also`, other hashes that the eval file is known by.
         padding: Version of how rows were padded; see `padding.version`.
     """
     return {
-        "base": {"reference": scoring.base.reference, "sha256": scoring.base.sha256},
+        "base": {
+            "reference": scoring.base.reference,
+            "sha256": scoring.base.sha256,
+            "config_sha256": read["config"],
+        },
         "task": scoring.task,
-        "eval_data": {"sha256": eval_sha256},
+        "eval_data": {"sha256": eval_sha256, "also": list(read["also"])},
+        "encoded": {"sha256": read["encoded"]},
         "evaluators": dict(evaluators),
         "scoring": {
             "batch_size": scoring.batch_size,
             "max_length": scoring.max_length,
             "precision": "fp32",
             "config_and_tokenizer": scoring.base.files_sha256,
-            **({"generation": {**asdict(scoring.generation), **settings}} if scoring.task == "causal-lm" else {}),
+            **({"generation": {**asdict(scoring.generation), **settings}} if scoring.task == TEXTS else {}),
         },
         "labels": list(scoring.labels),
         "file_version": VERSIONS["run"],
@@ -164,6 +178,7 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
     A key that must match differs when either side lacks it; the other keys only where both have a record.
     """
     found = []
+    band, other = _aligned(band, other)
     for key, need in COMPARED.items():
         ours, theirs = stated(band, key), stated(other, key)
         if ours is None or theirs is None:
@@ -173,6 +188,37 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
         if ours != theirs:
             found += _inner(key, need, ours, theirs)
     return found
+
+
+def same_rows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Whether two data files on record hold the same rows, whatever their lines end in."""
+    first, second = ours.get("sha256"), theirs.get("sha256")
+    return first == second or first in theirs.get("also", ()) or second in ours.get("also", ())
+
+
+def _aligned(band: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two signatures without what says in other words what both have in common.
+
+    Where both know the eval rows as a classifier reads them, and the base's config, no file of a tokenizer matters.
+    """
+    ours, theirs = (_encoded(json.loads(store.canonical(table))) for table in (band, other))
+    first, second = ours.get("eval_data"), theirs.get("eval_data")
+    if isinstance(first, Mapping) and isinstance(second, Mapping) and same_rows(first, second):
+        theirs["eval_data"] = first
+    known = all(at(table, key) for table in (ours, theirs) for key in ("encoded.sha256", "base.config_sha256"))
+    if known and ours.get("task") != TEXTS:
+        for scoring in (ours.get("scoring"), theirs.get("scoring")):
+            if isinstance(scoring, dict):
+                scoring.pop("config_and_tokenizer", None)
+    return ours, theirs
+
+
+def _encoded(table: dict[str, Any]) -> dict[str, Any]:
+    """A signature with the hash of its encoded rows in its place: the first releases had it for language models."""
+    generation = at(table, "scoring.generation")
+    if isinstance(generation, dict) and "tokens" in generation:
+        table["encoded"] = {"sha256": generation.pop("tokens")}
+    return table
 
 
 def identity(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,12 +258,27 @@ def training_identity(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """What differs between two records' recipes, their bases and rows compared by content."""
-    return differing_keys(identity(first), identity(second))
+    return _changed(first, second, identity(first), identity(second))
 
 
 def changed_training(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """What of that gives other weights."""
-    return differing_keys(training_identity(first), training_identity(second))
+    return _changed(first, second, training_identity(first), training_identity(second))
+
+
+def _changed(
+    first: Mapping[str, Any], second: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> list[str]:
+    """What differs between two identities, and in what of base and rows their records say more than those."""
+    sources = [record["provenance"] for record in (first, second)]
+    alike = {
+        f"data.{part} (other rows)": ours[f"data.{part} (other rows)"]
+        for part in ("train", "eval")
+        if same_rows(*(source["data"][part] for source in sources))
+    }
+    further = [source["base"].get("further_sha256") for source in sources]
+    other = None not in further and further[0] != further[1]
+    return [*differing_keys(ours, {**theirs, **alike}), *(["model.base (other tokenizer)"] if other else [])]
 
 
 def unpaired(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:

@@ -45,6 +45,8 @@ MAX_JSON_BYTES = 256 * 1024 * 1024
 MAX_FOREIGN_BYTES = 16 * 1024 * 1024
 #: Nothing of use is nested deeper; what is would exhaust the stack of whoever walks through it.
 MAX_DEPTH = 100
+#: What a file begins with that git keeps in the place of a large one, and the most that such a file has.
+POINTER, MAX_POINTER_BYTES = b"version https://git-lfs.github.com/spec/v1", 1024
 #: Letters of a damaged number that a message shows.
 MAX_SHOWN = 40
 
@@ -227,6 +229,26 @@ def check_size(path: Path, limit: int) -> None:
         raise UsageError(f"{path}: no such file")
     if size > limit:
         raise Refused(f"{path}: {size} bytes, more than the {limit} that are read")
+    check_pointer(path)
+
+
+def check_pointer(path: Path) -> None:
+    """Turn away what stands for a file of Git LFS; anything that is no small file is let through.
+
+    Raises:
+        UsageError: It is such a pointer.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_POINTER_BYTES:
+            return
+        with path.open("rb") as file:
+            start = file.read(len(POINTER))
+    except OSError:
+        return
+    if start == POINTER:
+        raise UsageError(
+            f"{path}: this is a Git LFS pointer, not the file", hint="fetch the file: git lfs install && git lfs pull"
+        )
 
 
 def _inside(value: Any) -> Iterable[Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from seedband import tasks
 from seedband.dataset import IMAGES
 from seedband.errors import Problem
 from seedband.models import tensor_names
@@ -32,8 +33,8 @@ def target_problems(recipe: Recipe, base: Base) -> list[Problem]:
     modules = _modules(tensor_names(Path(base.path)))
     unmatched = _unmatched(targets, modules)
     if unmatched or recipe.model.task == IMAGES:
-        # Some models are renamed while they are loaded, and PEFT sees the new names.
-        modules = _modules(loaded_shapes(base.path))
+        # Some models are renamed while they are loaded, and an output layer may be made of the embeddings.
+        modules = _modules(loaded_shapes(base.path, tasks.find(recipe.model.task).AUTO))
         unmatched = _unmatched(targets if recipe.model.task == IMAGES else unmatched, modules)
     endings = sorted({module.rpartition(".")[2] for module in modules})
     return [

@@ -45,7 +45,8 @@ def check_baseline(metric: str, scores: Sequence[float], seeds: Sequence[int], *
     low, high = BOUNDS.get(metric, (-math.inf, math.inf))
     for seed, score in zip(seeds, scores, strict=True):
         if not low <= score <= high:
-            raise Refused(f"{metric} of seed {seed} is {score:.6g}, expected {low:g} to {high:g}", hint=HINT)
+            question = ": percent or fraction?" if score > MAX_FRACTION else ""
+            raise Refused(f"{metric} of seed {seed} is {score:.6g}, expected {low:g} to {high:g}{question}", hint=HINT)
     fractions = [score for score in scores if 0 < score <= 1]
     percent = [score for score in scores if MAX_FRACTION < score <= 100]  # noqa: PLR2004  as its name says
     if not (higher_is_better and fractions and len(fractions) + len(percent) == len(scores)):

@@ -30,6 +30,7 @@ class Asked(NamedTuple):
         ledger: Whether a ledger was.
         more_seeds: Seeds that could be trained.
         pairs: Pairs that were.
+        final: Whether it was announced as the only look at them.
     """
 
     again: Callable[[Mapping[str, str]], str] | None
@@ -39,6 +40,7 @@ class Asked(NamedTuple):
     ledger: bool = False
     more_seeds: int = 0
     pairs: int = 0
+    final: bool = False
 
 
 def clean(text: object) -> str:
@@ -132,6 +134,8 @@ def after_suspect(verdict: Verdict, asked: Asked) -> str:
     """What settles a suspect: what was trained is taken again, with as many seeds more as it may need."""
     if verdict.metrics[verdict.primary].rule != "paired":
         return f"1 more seed, {_at_most(verdict)}: {_one_more(verdict, asked)}"
+    if asked.final:
+        return "this was announced as the only look at pairs: change the recipe, or sweep the band with more seeds"
     if not verdict.candidates_needed:
         settles = "sweep the band with more seeds, score more items, or allow a larger --tolerance"
         return f"no seed of the band is left: {settles}"

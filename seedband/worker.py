@@ -17,14 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import commands, determinism, environment, provenance, reported, signature, store
+from seedband import base_watch, commands, determinism, environment, provenance, reported, signature, store
+from seedband.base_watch import BaseWatch
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.models import recognise
-from seedband.records import Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
+from seedband.records import Base, Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.schema import checked, read_record
 from seedband.scoring import Scorer
 from seedband.seeding import item_keys
@@ -94,6 +95,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
     commands.check_unchanged(job.provenance.get("command", {}), Path(job.scoring.folder))
+    base = base_watch.watch(job.scoring)
     facts, known = environment.describe(device), {"recipe": recipe.as_dict(), "provenance": job.provenance}
     context = TrainContext(
         recipe=recipe,
@@ -101,8 +103,9 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         items=train_items,
         item_keys=tuple(item_keys(train_items.contents)),
         device=device,
-        identity=store.digest([signature.training_identity(known), facts["fingerprint"], facts["versions"], device]),
-        features=feature_cache(facts, pins, emit),
+        identity=store.digest([signature.training_identity(known), *_apart(facts, device, job.scoring.base)]),
+        features=feature_cache(facts, pins, base, emit),
+        check_base=base.glance,
     )
     scorer = Scorer(job.scoring, device, facts, context.features, emit, context.ways)
     emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
@@ -113,9 +116,15 @@ def run_train(job: TrainJob, emit: Emit) -> None:
             waiting.append(run)
         else:
             emit("witness", run.seed, known_of_run["witnesses"])
-            _finish(job, run, known_of_run, pins, scorer, emit)
+            _finish(job, run, known_of_run, pins, base, scorer, emit)
     if waiting:
-        _train(job, context, waiting, {"environment": facts, "pins": pins}, scorer, emit)
+        _train(job, context, waiting, {"environment": facts, "pins": pins}, base, scorer, emit)
+
+
+def _apart(facts: Mapping[str, Any], device: str, base: Base) -> list[Any]:
+    """What beside its recipe a killed run must have in common with the one that goes on from it."""
+    further = [base.further_sha256] if base.further_sha256 else []
+    return [facts["fingerprint"], facts["versions"], device, *further]
 
 
 def _train(
@@ -123,6 +132,7 @@ def _train(
     context: TrainContext,
     runs: Sequence[SeedRun],
     process: Mapping[str, Any],
+    base: BaseWatch,
     scorer: Scorer,
     emit: Emit,
 ) -> None:
@@ -134,19 +144,39 @@ def _train(
             emit("warning", None, {"text": told})
         record = record_of(trained, process, round(seconds, 3))
         folder, run = Path(trained.run.folder), trained.run
+        _check_base(base, runs)
         content = {"seed": run.seed, "streams": dict(run.streams), "files": file_hashes(folder), "record": record}
         store.write_json(folder / TRAINED, "trained", {"identity": context.identity, **content})
-        _finish(job, run, record, process["pins"], scorer, emit)
+        _finish(job, run, record, process["pins"], base, scorer, emit)
         started = time.monotonic()
 
 
+def _check_base(base: BaseWatch, runs: Sequence[SeedRun]) -> None:
+    """Look at the base once more; where it is another now, what training left on the way is of neither."""
+    from seedband.trainers import resume
+
+    try:
+        base.check()
+    except SeedbandError:
+        for run in runs:
+            resume.remove(Path(run.folder))
+        raise
+
+
 def _finish(
-    job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], scorer: Scorer, emit: Emit
+    job: TrainJob,
+    run: SeedRun,
+    known: Mapping[str, Any],
+    pins: Mapping[str, Any],
+    base: BaseWatch,
+    scorer: Scorer,
+    emit: Emit,
 ) -> None:
     """Score what training left, and make a finished run of it."""
     from seedband.trainers import resume
 
     record = _run_record(job, run, known, pins, scorer)
+    base.check()
     if record["pins_flipped"]:
         text = f"seed {run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
         emit("warning", run.seed, {"text": text})
@@ -167,9 +197,11 @@ def run_score(job: ScoreJob, emit: Emit) -> None:
     determinism.pin(job.determinism)
     device = resolve_device(job.scoring.device)
     facts = environment.describe(device)
-    scorer = Scorer(job.scoring, device, facts, feature_cache(facts, determinism.read_back(), emit), emit)
+    base = base_watch.watch(job.scoring)
+    scorer = Scorer(job.scoring, device, facts, feature_cache(facts, determinism.read_back(), base, emit), emit)
     for target in job.targets:
         result = scorer.score(target)
+        base.check()
         store.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
         emit("scored", None, {"checkpoint": target.checkpoint.name})
 
@@ -190,7 +222,7 @@ def run_probe(job: ProbeJob, emit: Emit) -> None:
     emit("probed", None, {"environment": environment.describe(device), "pins": determinism.read_back()})
 
 
-def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], emit: Emit) -> FeatureCache:
+def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], base: BaseWatch, emit: Emit) -> FeatureCache:
     """Where features of a frozen backbone are kept, apart for every class of numerics."""
     folder = store.cache_folder() / FOLDER
     if why := distrust(folder):
@@ -200,7 +232,7 @@ def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], emit: Emit)
     trim(folder)
     apart = [facts[name] for name in ("fingerprint", "versions", "hardware", "device")]
     instructions = [os.environ.get(name) for name in determinism.PORTABLE]
-    return FeatureCache(folder, store.digest([*apart, pins["threads"], instructions]))
+    return FeatureCache(folder, store.digest([*apart, pins["threads"], instructions]), base.glance)
 
 
 def resolve_device(asked: str) -> str:

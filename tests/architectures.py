@@ -176,6 +176,14 @@ ENCODERS = [
     Row("nomic_bert", CLASSES, "NomicBertConfig", TYPED),
     Row("fnet", CLASSES, "FNetConfig", UNMASKED, told=EQUAL, fast=True),
     Row("nystromformer", CLASSES, "NystromformerConfig", TYPED, told=EQUAL),
+    Row(
+        "nystromformer, segments of a fixed length",
+        CLASSES,
+        "NystromformerConfig",
+        TYPED,
+        {"num_landmarks": 4, "segment_means_seq_len": 64},
+        refused="cannot read a row of 7 tokens",
+    ),
     Row("convbert", CLASSES, "ConvBertConfig", TYPED, {"embedding_size": 16}, told=EQUAL),
     Row(
         "canine",

@@ -26,7 +26,8 @@ SCORING = Scoring(
 )
 FACTS = {"fingerprint": "f00", "device": "cpu", "versions": {"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}}
 EVALUATORS = {name: describe(build(name, {})) for name in ("accuracy", "f1_macro")}
-SCORED = of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS, {})
+READ = {"encoded": "12" * 32, "config": "34" * 32, "also": ()}
+SCORED = of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS, {}, READ)
 FULL = {**SCORED, **of_training(parse_recipe(tomllib.loads(recipe_text()), "there"))}
 
 

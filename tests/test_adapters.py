@@ -84,26 +84,32 @@ def test_usual_ways_to_name_modules_are_let_through(adapter, checked, targets):
             {"megatron_config": {"hidden_size": 1}, "megatron_core": "antigravity"},
             "'megatron_config': found {'hidden_size': 1}, expected nothing",
         ),
-        ({"layer_replication": [[0, 2]] * 10**4}, "'layer_replication': found"),
-        ({"peft_type": "PROMPT_TUNING"}, "peft_type: found 'PROMPT_TUNING'"),
+        ({"layer_replication": [[0, 2]] * 10**4}, "LoRA with layer_replication is not supported"),
+        ({"peft_type": "PROMPT_TUNING"}, "an adapter of type 'PROMPT_TUNING' is not supported"),
         ({"peft_type": None}, "peft_type: found nothing"),
         ({"target_modules": ["(a+)+$"]}, "target_modules"),
         ({"target_modules": [".?" * 60 + "!"]}, "target_modules"),
         ({"target_modules": 5}, "target_modules"),
         ({"layers_pattern": "(.|.)*", "layers_to_transform": [0]}, "layers_pattern"),
-        ({"exclude_modules": "(x|x)*y"}, "exclude_modules"),
         ({"modules_to_save": ["(a|a)*b"]}, "modules_to_save"),
-        ({"rank_pattern": {"(a+)+": 8}}, "expected a plain module name"),
-        ({"rank_pattern": {".?" * 60 + "!": 8}}, "expected a plain module name"),
+        ({"rank_pattern": {"(.|.)*[56]": 8}}, "an expression for modules takes too long to match"),
+        ({"alpha_pattern": {"(.|.)*[56]": 8}}, "an expression for modules takes too long to match"),
+        *(
+            ({"rank_pattern": {text: 8}}, "expected a bounded expression")
+            for text in ("(a", "a{1,99999}", "(?R)", "(?:a){e<=3}", "(?P<a>b)", "*", "a{9}{9}", "[[a]--[b]]", "." * 501)
+        ),
         ({"alpha_pattern": {"a" * 501: 8}}, "alpha_pattern"),
         ({"target_modules": [3]}, "target_modules"),
-        ({"task_type": "CAUSAL_LM"}, "task_type: found 'CAUSAL_LM', expected 'SEQ_CLS'"),
         ({"task_type": "SEQ_2_SEQ_LM"}, "task_type"),
-        ({"monteclora_config": {"num_samples": 10**9}}, "'monteclora_config'"),
-        ({"arrow_config": {"top_k": 1}}, "'arrow_config'"),
-        ({"kasa_config": {}, "use_bdlora": {"nblocks": 10**9}}, "'use_bdlora'"),
-        ({"use_qalora": True}, "'use_qalora'"),
-        ({"trainable_token_indices": [0]}, "'trainable_token_indices'"),
+        ({"task_type": "TOKEN_CLS"}, "task_type: found 'TOKEN_CLS', expected 'SEQ_CLS', or nothing"),
+        ({"monteclora_config": {"num_samples": 10**9}}, "LoRA with monteclora_config is not supported"),
+        ({"arrow_config": {"top_k": 1}}, "LoRA with arrow_config is not supported"),
+        ({"kasa_config": {}, "use_bdlora": {"nblocks": 10**9}}, "LoRA with use_bdlora is not supported"),
+        ({"use_qalora": True}, "LoRA with use_qalora is not supported"),
+        ({"trainable_token_indices": [-1]}, "trainable_token_indices"),
+        ({"trainable_token_indices": {"(a+)+": [1]}}, "trainable_token_indices"),
+        ({"target_parameters": ["(a+)+$"]}, "target_parameters"),
+        ({"target_parameters": ["LayerNorm.weight"]}, "LayerNorm.weight: found no LoRA tensors"),
         ({"of_tomorrow": [1]}, "'of_tomorrow': found [1], expected nothing: seedband does not know this key"),
         ({"init_lora_weights": "pissa_niter_1000000000"}, "init_lora_weights"),
         ({"lora_alpha": "16"}, "lora_alpha"),
@@ -122,11 +128,11 @@ def test_what_peft_must_not_act_on_is_refused_at_once(adapter, checked, keys, to
 
 
 def test_every_reason_is_told(adapter, checked):
-    change(adapter, r=0, peft_type="IA3", bias="some")
-    with pytest.raises(Refused, match="peft_type") as refused:
+    change(adapter, r=0, lora_alpha="16", bias="some")
+    with pytest.raises(Refused, match="r: found 0") as refused:
         checked()
     assert len(refused.value.problems) == 2
-    change(adapter, r=10**9, peft_type="LORA", bias="none", use_bdlora={"nblocks": 1})
+    change(adapter, r=10**9, lora_alpha=16, bias="none", of_tomorrow={"nblocks": 1})
     with pytest.raises(Refused) as refused:
         checked()
     assert len(refused.value.problems) == 2
@@ -186,10 +192,15 @@ def rewrite(adapter: Path, changed) -> None:
         {"loftq_config": {"loftq_bits": 40}, "eva_config": {"rho": 2.0}},
         {"target_parameters": [], "lora_bias": False, "of_tomorrow": None, "of_another_day": False},
         {"layers_to_transform": [0, 1], "layers_pattern": "layer"},
+        {"task_type": "CAUSAL_LM"},
+        {"task_type": "FEATURE_EXTRACTION"},
+        {"exclude_modules": "(x|x)*y"},
+        {"rank_pattern": {r".*\.(query|key)": 8}, "alpha_pattern": {r"^bert\.encoder\.layer\.\d+\..*": 2}},
+        {"unsloth_fixed": True, "corda_config": {"corda_method": "ipm"}, "velora_config": {}},
         *(
             {"init_lora_weights": value}
             for value in (
-                *(True, False, "gaussian", "eva", "olora", "pissa", "pissa_niter_16"),
+                *(True, False, "gaussian", "eva", "olora", "pissa", "pissa_niter_16", "lora_ga"),
                 *("corda", "loftq", "orthogonal", "mica"),
             )
         ),

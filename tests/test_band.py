@@ -526,7 +526,27 @@ def test_pairs_are_compared_seed_by_seed():
     expected = ttest_1samp([d + 0.002 for d in m.differences], 0, alternative="less").pvalue
     assert (m.rule, m.tolerance, m.p_value) == ("paired", 0.002, pytest.approx(expected))
     assert (m.status, m.candidates_needed, m.candidates_at_most) == ("suspect", 1, 1)
-    assert m.detectable_drop == pytest.approx(0.002 + 2.30 * tstd(m.differences), rel=2e-3)
+    assert m.detectable_drop == pytest.approx(0.002 + 2.143 * tstd(m.differences), rel=2e-3)
+
+
+def test_looks_that_are_not_on_record_count_from_two_pairs():
+    baseline, candidate = WORKED["accuracy"], [0.861, 0.88, 0.87]  # p = .027
+    how = {"tolerance": 0.0}
+    assert [
+        by_pairs(baseline, candidate, **how, **looks).status
+        for looks in ({}, {"first_pairs": 2}, {"first_pairs": 3}, {"final": True})
+    ] == ["suspect", "suspect", "fail", "fail"]
+    for mistake in ({"first_pairs": 1}, {"first_pairs": 4}):
+        with pytest.raises(UsageError, match="expected 2 to the 3 that there are now"):
+            by_pairs(baseline, candidate, **how, **mistake)
+    for mistake in ({"final": True}, {"first_pairs": 2}):
+        with pytest.raises(UsageError, match="this is"):
+            fit_band(WORKED).judge({"accuracy": 0.88}, **mistake)
+
+
+def test_a_look_that_is_the_only_one_asks_for_no_further_pair():
+    m = by_pairs(WORKED["accuracy"], [0.861, 0.89], tolerance=0.0, final=True)
+    assert (m.status, m.candidates_needed, m.candidates_at_most) == ("suspect", 0, 0)
 
 
 def test_drop_hidden_by_the_seed_is_seen_by_pairs():
@@ -561,7 +581,7 @@ def test_same_scores_at_the_same_seeds_pass_unless_items_say_how_little_that_is(
     coarse = by_pairs(WORKED["accuracy"], same, tolerance=0.0, pair_floors={"m": 0.1})
     assert coarse.status == "suspect"
     assert coarse.reason.startswith("all 2 differences are exactly 0; 2 pairs show neither")
-    assert by_pairs(WORKED["accuracy"], same, tolerance=1.0, pair_floors={"m": 0.1}).status == "pass"
+    assert by_pairs(WORKED["accuracy"], same, tolerance=2.0, pair_floors={"m": 0.1}).status == "pass"
 
 
 def test_differences_that_differ_by_rounding_alone_have_no_spread():
@@ -603,7 +623,7 @@ def test_recipe_at_the_tolerance_is_stopped_at_the_rate_that_is_told():
     band = fit_band({"m": baseline})
     for tolerance in (0.0, 0.02):
         candidates = np.array(baseline[:3]) - tolerance + draw.normal(0, 0.003, (20_000, 3))
-        options = {"rule": "paired", "seeds": (0, 1, 2), "tolerance": tolerance}
+        options = {"rule": "paired", "seeds": (0, 1, 2), "tolerance": tolerance, "final": True}
         verdicts = [band.judge({"m": candidate}, **options).metrics["m"] for candidate in candidates.tolist()]
         shares = [np.mean([m.status == status for m in verdicts]) for status in ("fail", "pass")]
         assert verdicts[0].false_alarm_rate == 0.05

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from seedband.bases import files_sha256, locate_base
+from seedband.bases import check_reads, files_sha256, locate_base
 from seedband.errors import UsageError, WorkFailed
 from seedband.hub import HUB_FILE
 from seedband.store import file_sha256
@@ -79,3 +79,34 @@ def test_hub_id_that_is_not_cached_cannot_be_fetched_offline(tmp_path, monkeypat
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(WorkFailed, match="cannot get org/name"):
         locate_base("org/name", "0" * 40, tmp_path, offline=True)
+
+
+def test_a_sentencepiece_model_alone_is_a_tokenizer(tiny_recipe, tmp_path):
+    import sentencepiece
+    from transformers import AutoTokenizer
+
+    base = shutil.copytree(tiny_recipe.folder / "base", tmp_path / "base")
+    for path in base.glob("*"):
+        if path.name.startswith(("tokenizer", "vocab", "special")):
+            path.unlink()
+    with pytest.raises(UsageError, match="has no tokenizer"):
+        check_reads(base, images=False)
+    pieces = {"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"}
+    ids = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3}
+    with (base / "spm.model").open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(["the nile is a river", "gold is a metal"] * 50),
+            model_writer=file,
+            vocab_size=40,
+            hard_vocab_limit=False,
+            minloglevel=2,
+            **ids,
+            **pieces,
+        )
+    (base / "tokenizer_config.json").write_text('{"tokenizer_class": "DebertaV2Tokenizer"}')
+    check_reads(base, images=False)
+    read = AutoTokenizer.from_pretrained(base)("the nile")["input_ids"]
+    assert (read[0], read[-1]) == (1, 2)
+    (base / "spm.model").write_bytes(b"x")
+    with pytest.raises(UsageError, match="transformers cannot open"):
+        check_reads(base, images=False)

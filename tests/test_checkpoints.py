@@ -56,8 +56,6 @@ def test_a_model_of_the_bases_build_is_opened(base, model):
         {"hidden_act": "relu"},
         {"is_decoder": True},
         {"_attn_implementation": "somebody/kernels"},
-        {"_attn_implementation_autoset": {"x": 1}},
-        {"of_tomorrow": [1, [2]]},
     ],
     ids=lambda keys: f"{next(iter(keys))}={next(iter(keys.values()))}",
 )
@@ -105,6 +103,26 @@ def test_a_head_is_put_on_what_it_was_trained_on(base, tmp_path, pooling):
             pooled = hidden[:, 0] if pooling == "cls" else (hidden * mask).sum(1) / mask.sum(1)
             expected = pooled @ tensors["classifier.weight"].T + tensors["classifier.bias"]
         assert torch.allclose(network.forward(rows), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"_attn_implementation_autoset": True},
+        {"of_tomorrow": [1, [2]]},
+        {"unsloth_version": "2026.1", "unsloth_fixed": True, "my_note": "x"},
+        {"output_attentions": True, "output_hidden_states": True, "return_dict": False},
+        {"_attn_implementation": "flash_attention_2"},
+        {"reference_compile": True, "torch_dtype": "bfloat16", "transformers_version": "4.1.0"},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_keys_that_change_no_number_may_stand_in_a_config(base, model, keys):
+    path = model / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
+    network = open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification")
+    assert network.new == ()
+    assert network.attention == "sdpa"
 
 
 def sparse(file, tensors) -> None:

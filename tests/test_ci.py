@@ -64,18 +64,21 @@ def scored(folder, score):
 
 def test_commands_print_what_the_page_shows(folder):
     (folder / "band.json").unlink()
-    for content in [content for language, _, content in BLOCKS if language == "console"]:
-        for command in re.findall(r"^\$ (.*)$", content, re.MULTILINE):
-            code, text = typed(command, folder)
-            ended = f"exit {code}\n" if code else ""
-            printed = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-            assert f"$ {command}\n{printed}{ended}" in content
+    shown = "".join(content for language, _, content in BLOCKS if language == "console")
+    commands = re.findall(r"^\$ (.*)$", shown, re.MULTILINE)
+    assert len(commands) == 5
+    for command in commands:
+        code, text = typed(command, folder)
+        ended = f"exit {code}\n" if code else ""
+        printed = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        assert f"$ {command}\n{printed}{ended}" in shown
 
 
 def test_every_yaml_block_is_yaml():
-    for language, title, content in BLOCKS:
-        if language == "yaml":
-            assert isinstance(yaml.safe_load(content), dict), title
+    blocks = [(title, content) for language, title, content in BLOCKS if language == "yaml"]
+    assert len(blocks) == 4
+    for title, content in blocks:
+        assert isinstance(yaml.safe_load(content), dict), title
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hub import COMMIT, Hub, environment, serving
 from pyarrow import parquet
 from tiny import run_cli, write_rows
 
-from seedband import datafiles
+from seedband import datafiles, store
+from seedband.datafiles import content_sha256
 from seedband.dataset import load_items
 from seedband.errors import Refused, UsageError
 
@@ -312,3 +313,19 @@ def test_an_input_goes_below_its_prompt(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", rows)
     assert load_items(path, columns).inputs == ("Say it\ngold", "Say it", "Say it")
     assert load_items(path, {**columns, "input": None}).inputs == ("Say it",) * 3
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1}\n{"a": 2}\n', b'{"a": 1}\n\n{"a": "x\\r"}', b"", b"a,b\n1,\r2\n"])
+def test_a_file_is_known_by_its_lines_however_they_end(tmp_path, content):
+    lf, crlf = tmp_path / "lf.csv", tmp_path / "crlf.csv"
+    lf.write_bytes(content)
+    crlf.write_bytes(content.replace(b"\n", b"\r\n"))
+    (plain, others), (same, windows) = content_sha256(lf), content_sha256(crlf)
+    assert plain == same == store.file_sha256(lf)
+    assert {plain, *others} == {same, *windows} == {store.file_sha256(lf), store.file_sha256(crlf)}
+
+
+def test_the_bytes_of_parquet_are_no_lines(tmp_path):
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(b"a\r\nb")
+    assert content_sha256(path) == (store.file_sha256(path), ())

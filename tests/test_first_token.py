@@ -85,12 +85,15 @@ def test_a_head_of_zeros_hides_what_it_reads(tiny_recipe):
 
 
 def test_training_is_the_same_without_what_nobody_reads(tiny_recipe, tmp_path, monkeypatch):
-    context, tensors = context_of(tiny_recipe), {}
+    context, tensors, said = context_of(tiny_recipe), {}, []
+    monkeypatch.setattr(forward, "keep_first_token", lambda *how: said.append(keep_first_token(*how)))
     for name in ("first", "all"):
         folder = tmp_path / name
         folder.mkdir()
         list(lora.train(context, [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))], lambda *_: None))
         tensors[name] = load_file(folder / "adapter_model.safetensors")
         monkeypatch.setattr(forward, "keep_first_token", lambda *_: "")
+    assert len(said) == 1
+    assert said[0]
     for name, tensor in tensors["all"].items():
         assert torch.allclose(tensors["first"][name], tensor, atol=1e-4), name

@@ -266,7 +266,9 @@ def test_calls_at_the_same_time_lose_nothing(path):
     code = f"""
 import sys, time
 from pathlib import Path
+from seedband import ledger
 from seedband.ledger import opened
+ledger.PATIENCE_S = {PATIENCE_S}
 from seedband.records import Candidate
 path = Path({str(path)!r})
 path.with_name(f"{{sys.argv[1]}} is at the door").touch()

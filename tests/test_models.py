@@ -10,6 +10,7 @@ from seedband.bases import locate_base
 from seedband.checkpoints import checkpoint_tensors
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.models import (
+    after_pooling,
     check_safe,
     end_ids,
     has_chat_template,
@@ -121,7 +122,7 @@ def test_pooling_is_the_embedding_models_own(tiny_recipe, tmp_path):
     assert resolve_pooling("auto", tmp_path) == "model"
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))
-    with pytest.raises(UsageError, match="pooling_mode_max_tokens"):
+    with pytest.raises(UsageError, match="asks for max"):
         resolve_pooling("auto", tmp_path)
 
 
@@ -279,3 +280,88 @@ def test_a_chat_template_stands_in_the_tokenizers_config_or_beside_it(told, expe
     assert has_chat_template(tmp_path) is expected
     (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
     assert has_chat_template(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": True}, "mean"),
+        ({"pooling_mode": ["cls"]}, "cls"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, "mean"),
+        ({"pooling_mode_cls_token": True}, "cls"),
+    ],
+)
+def test_pooling_is_read_as_every_release_of_sentence_transformers_writes_it(settings, expected, tmp_path):
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(settings))
+    assert resolve_pooling("auto", tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"pooling_mode": "lasttoken"}, "lasttoken"),
+        ({"pooling_mode": ["mean", "max"]}, "mean and max"),
+        ({"pooling_mode_max_tokens": True}, "max"),
+        ({}, "no pooling"),
+    ],
+)
+def test_a_pooling_that_a_head_here_has_not_is_named(settings, named, tmp_path):
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(UsageError, match=f"asks for {named}"):
+        resolve_pooling("auto", tmp_path)
+
+
+def test_modules_after_the_pooling_are_known(tmp_path):
+    types = ("Transformer", "Pooling", "Dense", "Normalize")
+    modules = [{"idx": i, "type": f"sentence_transformers.models.{name}"} for i, name in enumerate(types)]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    assert after_pooling(tmp_path) == ["Dense"]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            ["checkpoint-50/config.json", "checkpoint-500/config.json"],
+            "did you mean {}/checkpoint-500, {}/checkpoint-50",
+        ),
+        (["sft/adapter_config.json"], "did you mean {}/sft?"),
+        (["global_step100/x", "latest"], "zero_to_fp32.py"),
+        (["zero_pp_rank_0_mp_rank_00_optim_states.pt"], "zero_to_fp32.py"),
+        (["pytorch_model_fsdp_0/__0_0.distcp"], "accelerate merge-weights"),
+        (["model-Q4_K_M.gguf"], "gguf_file="),
+        (["config.json", "model-00001-of-00002.safetensors"], "index.json"),
+        (["config.json", "model_head.pkl", "model.bin"], "head"),
+        (["config.json", "model.onnx"], "exported from"),
+        (["config.json", "openvino_model.xml"], "exported from"),
+        (["config.json", "tf_model.h5"], "from_tf=True"),
+        (["config.json", "flax_model.msgpack"], "from_flax=True"),
+        (["modules.json", "1_Pooling/config.json"], "model.base"),
+        (["params.json", "consolidated.00.pth"], "convert"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_folders_of_other_tools_are_recognised_by_name(names, told, tmp_path):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UsageError) as raised:
+        recognise(tmp_path, str(tmp_path))
+    assert told.replace("{}", str(tmp_path)) in f"{raised.value.message} {raised.value.hint}"
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "tokenizer.json", "spm.model", "1_Pooling/config.json"]
+)
+def test_a_pointer_of_git_lfs_in_a_base_or_a_checkpoint_is_told(name, tiny_recipe, tmp_path):
+    shutil.copytree(tiny_recipe.folder / "base", tmp_path / "base")
+    (tmp_path / "base" / name).write_text(POINTER)
+    for ask in (lambda: recognise(tmp_path / "base", "m"), lambda: locate_base("base", None, tmp_path, offline=True)):
+        with pytest.raises(UsageError, match=f"{name}: this is a Git LFS pointer") as raised:
+            ask()
+        assert "git lfs pull" in raised.value.hint

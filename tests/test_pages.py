@@ -215,7 +215,6 @@ def test_the_rows_that_differ_are_told_as_the_page_about_data_says(run_pages, tm
 #: Page with commands → what runs them.
 RUN_BY = {
     "README.md": "test_pages.py::test_the_commands_of_the_readme_run",
-    "CONTRIBUTING.md": "test_packaging.py",
     "docs/index.md": "test_pages.py::test_the_commands_of_the_readme_run",
     "docs/tutorial.md": "test_pages.py::test_a_page_shows_what_its_commands_print",
     "docs/how-to/accept.md": "test_how_to.py::test_a_csv_is_begun_swept_accepted_and_gated_as_written",
@@ -240,7 +239,7 @@ def test_every_page_with_commands_names_what_runs_them():
         for page in pages
         if page != generated and any(typed.search(part) for part in page.read_text(encoding="utf-8").split("```")[1::2])
     }
-    assert with_commands <= set(RUN_BY)
+    assert with_commands == set(RUN_BY)
     for named in RUN_BY.values():
         file, _, test = named.partition("::")
         (path,) = (ROOT / "tests").rglob(file)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from training import context_of
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from seedband import tasks
 from seedband.errors import UsageError
-from seedband.feature_cache import FeatureCache, rows_key
+from seedband.feature_cache import DROPPED, FeatureCache, _write, rows_key
 from seedband.networks import Network, pooled
 from seedband.prefix import freeze_prefix, still_prefix
 from seedband.records import SeedRun
@@ -238,9 +238,11 @@ def test_states_of_other_rows_are_never_taken_for_these(context, tmp_path):
     cache = FeatureCache(tmp_path / "features", "here")
     model, lesson = built(context)
     own = frozen(model, lesson, cache=cache).states
-    for file in (tmp_path / "features").rglob("*.safetensors"):
+    files = list((tmp_path / "features").rglob("*.safetensors"))
+    assert files
+    for file in files:
         tensors = load_file(file)
-        save_file({name: tensor.flip(0) for name, tensor in tensors.items()}, file)
+        _write(file, [tensors[str(number)].flip(0) for number in range(len(tensors))])  # with a hash that is right
     model, lesson = built(context)
     states = frozen(model, lesson, cache=cache).states
     assert all(torch.equal(states[row], state) for row, state in own.items())
@@ -254,3 +256,18 @@ def test_rows_are_known_by_all_that_a_network_may_read_of_them(tiny_generation, 
     assert rows_key(context.scoring, context.items) != rows_key(
         context.scoring, replace(context.items, **{what: others})
     )
+
+
+def test_states_that_another_base_left_are_dropped_and_that_is_told_once(context, tmp_path):
+    cache, told = FeatureCache(tmp_path / "features", "here"), []
+    model, lesson = built(context)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1 if parameter.requires_grad else 1.01)
+    frozen(model, lesson, cache=cache)
+    for _ in range(2):
+        model, lesson = built(context)
+        own = frozen(built(context)[0], lesson).states
+        states = frozen(model, lesson, cache=cache, emit=lambda *event: told.append(event)).states
+        assert all(torch.allclose(states[row], state, atol=1e-4) for row, state in own.items())
+    assert told == [("warning", None, {"text": DROPPED})]

@@ -4,11 +4,11 @@ import json
 import tomllib
 
 import pytest
-from signatures import FULL, SCORED, changed
+from signatures import FULL, SCORED, changed, run_record
 from tiny import recipe_text
 
 from seedband.recipe import parse_recipe
-from seedband.signature import COMPARED, IMPLIED, NAMES, differences, forbidding, of_training
+from seedband.signature import COMPARED, IMPLIED, NAMES, TEXTS, changed_keys, differences, forbidding, of_training
 
 
 def test_equal_signatures_do_not_differ():
@@ -108,3 +108,52 @@ def test_records_the_initializers_that_were_used(method, initializers):
     recipe = parse_recipe(tomllib.loads(recipe_text(train_method=f'"{method}"', seeds_vary='["order", "init"]')), "x")
     record = of_training(recipe)
     assert (record["initializers"], record["vary"], record["method"]) == (initializers, ["init", "order"], method)
+
+
+@pytest.mark.parametrize("path", ["encoded.sha256", "base.config_sha256"])
+def test_rows_and_config_as_the_model_reads_them_forbid_where_both_are_known(path):
+    [found] = differences(FULL, changed(path, "ef" * 32))
+    assert found.key == path
+    assert forbidding([found], strict=False) == [found]
+
+
+@pytest.mark.parametrize(("older", "forbids"), [(None, False), ("encoded", True), ("base.config_sha256", True)])
+def test_files_of_a_tokenizer_count_only_where_a_record_knows_no_more(older, forbids):
+    other = changed("scoring.config_and_tokenizer", "ef" * 32)
+    band = FULL if older is None else changed(older, None)
+    for pair in ((band, other), (other, band)):
+        assert bool(differences(*pair)) == forbids
+
+
+def test_files_of_a_tokenizer_count_where_it_also_makes_the_answers():
+    band = changed("task", TEXTS)
+    assert differences(band, changed("scoring.config_and_tokenizer", "ef" * 32, band))
+
+
+def test_rows_of_a_language_model_are_known_by_the_hash_that_earlier_releases_had_elsewhere():
+    generation = {"max_new_tokens": 8, "ends": [2]}
+    new = changed("scoring.generation", generation)
+    old = changed("scoring.generation", {**generation, "tokens": FULL["encoded"]["sha256"]}, changed("encoded", None))
+    assert differences(old, new) == differences(new, old) == []
+    [found] = differences(old, changed("encoded.sha256", "ef" * 32, new))
+    assert found.key == "encoded.sha256"
+
+
+@pytest.mark.parametrize("known", ["cd", "ab"])
+def test_a_file_whose_lines_end_otherwise_holds_the_same_rows(known):
+    other = changed("eval_data", {"sha256": "99" * 32, "also": [known * 32]})
+    for pair in ((FULL, other), (other, FULL)):
+        assert bool(differences(*pair)) == (known == "ab")
+
+
+def test_a_recipe_is_the_same_while_its_rows_are_and_its_tokenizer():
+    first, second = run_record(0), run_record(0)
+    second["provenance"]["data"]["train"] = {"path": "x", "sha256": "ef" * 32, "also": ["cd" * 32]}
+    assert changed_keys(first, second) == changed_keys(second, first) == []
+    second["provenance"]["data"]["eval"] = {"path": "x", "sha256": "ef" * 32, "also": []}
+    assert changed_keys(first, second) == ["data.eval (other rows)"]
+    third = run_record(0)
+    third["provenance"]["base"]["further_sha256"] = "ef" * 32
+    assert changed_keys(first, third) == ["model.base (other tokenizer)"]
+    del first["provenance"]["base"]["further_sha256"]
+    assert changed_keys(first, third) == []

@@ -248,3 +248,14 @@ def test_number_beyond_floats_is_refused(tmp_path):
 def test_half_a_surrogate_pair_survives_a_round_trip(tmp_path):
     store.write_json(tmp_path / "run.json", "run", {"a": "\ud800"})
     assert store.read_json(tmp_path / "run.json", "run")["a"] == "\ud800"
+
+
+def test_a_pointer_of_git_lfs_is_told_whatever_is_read(tmp_path):
+    (tmp_path / "band.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
+    for read in (
+        store.parse_json,
+        lambda path: store.read_text(path, 10**6),
+        lambda path: store.read_json(path, "band"),
+    ):
+        with pytest.raises(UsageError, match="Git LFS pointer"):
+            read(tmp_path / "band.json")

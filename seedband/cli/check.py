@@ -39,6 +39,9 @@ def check(
         list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Of --scores: read the rows of one group.")
     ] = None,
     percent: Annotated[bool, typer.Option("--percent", help="Of --scores: read 87.1% as .871.")] = False,
+    final: Annotated[
+        bool, typer.Option("--final", help="Rule paired: this is the only look, none at more pairs will follow.")
+    ] = False,
     more_seeds: Annotated[int, typer.Option(min=0, help="While suspect, train up to so many candidate seeds.")] = 0,
     pairs: Annotated[int, typer.Option(min=0, help="Train --recipe under so many of the band's own seeds.")] = 0,
     recipe: Annotated[Path | None, typer.Option(help="The candidates' recipe. [default: their run record's]")] = None,
@@ -47,7 +50,7 @@ def check(
     ledger: Annotated[Path | None, typer.Option(help="File that carries a recipe's looks between calls.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the band's eval data lies now.")] = None,
     labels: Annotated[Path | None, typer.Option(help="The candidates' own label order, one label a line.")] = None,
-    base: Annotated[str | None, typer.Option(help="The base that the candidates were trained on.")] = None,
+    base: Annotated[str | None, typer.Option(help="Where the base of band and candidates lies now.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse another environment or method, too.")] = False,
     report: Annotated[
         list[str] | None,
@@ -95,6 +98,7 @@ def check(
                     tolerance=tolerance,
                     looks=looks,
                     wanted=said(None, seed_column, where, percent=percent),
+                    final=final,
                     on_event=on_event,
                 )
             else:
@@ -109,6 +113,7 @@ def check(
                     alpha=alpha,
                     tolerance=tolerance,
                     looks=looks,
+                    final=final,
                     data=data,
                     labels=None if labels is None else read_labels(labels),
                     base=base,
@@ -131,6 +136,7 @@ def check(
                 ledger=ledger is not None,
                 more_seeds=more_seeds,
                 pairs=pairs,
+                final=final,
             )
             hint = after_suspect(verdict, asked)
         elif verdict.status == "fail":
@@ -168,7 +174,7 @@ def _refuse_beside_scores(*others: object) -> None:
     if any(others):
         raise UsageError(
             "--scores judges what was scored already: of the options for checkpoints it takes none",
-            hint="a further seed is a further row of the score file; --rule, --alpha, --tolerance and --looks apply",
+            hint="a further seed is a further row of the file; --rule, --alpha, --tolerance, --looks and --final apply",
         )
 
 

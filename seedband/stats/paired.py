@@ -5,17 +5,23 @@ from collections.abc import Sequence
 
 from scipy import special
 
-from seedband.stats import limits, power
+from seedband.stats import limits, pair_looks, power
 from seedband.stats.rules import Decision
 
 
 def decide_paired(
-    differences: Sequence[float], tolerance: float, alpha: float, floor: float = 0.0, pairs_left: int = 0
+    differences: Sequence[float],
+    tolerance: float,
+    alpha: float,
+    floor: float = 0.0,
+    pairs_left: int = 0,
+    first: int | None = None,
 ) -> Decision:
-    """Judge a candidate recipe by its differences from the baseline at the same seeds; one look at all of them.
+    """Judge a candidate recipe by its differences from the baseline at the same seeds.
 
     T = (mean(d) + tolerance) / (sd(d) / sqrt(k)), df = k - 1: a fail shows a drop beyond the tolerance, a pass shows
-    that there is none, each at level alpha (two one-sided tests).
+    that there is none (two one-sided tests). Each is at level alpha where this is the only look; where pairs are added
+    until the verdict settles, at the nominal level that makes alpha the rate of all looks together.
 
     Args:
         differences: Candidate minus baseline, one per shared seed, shape (k,), k >= 2, higher is better.
@@ -23,6 +29,8 @@ def decide_paired(
         alpha: Level of either test.
         floor: Smallest standard deviation of a difference that the items allow.
         pairs_left: Seeds of the baseline that the candidate has not been trained under.
+        first: Pairs at the first look, of looks at every number from there to all seeds of the baseline; None where
+            this is the only look, none before it and none after.
 
     Returns:
         The decision; its false-alarm rate is that of a candidate exactly `tolerance` worse, a better one is stopped
@@ -30,7 +38,7 @@ def decide_paired(
         is: none below 0 passes, and others settle the matter once 2^-k <= alpha.
 
     References:
-        Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987): two one-sided tests.
+        Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987): two one-sided tests; `pair_looks.design` for several looks.
 
     Examples:
         >>> decide_paired([-0.020, -0.023, -0.019], 0.01, 0.05).status
@@ -41,10 +49,14 @@ def decide_paired(
         'suspect'
         >>> decide_paired([0.0, 0.0], 0.0, 0.05).reason
         'all 2 differences are exactly 0'
+        >>> d = [-0.020, -0.036, -0.014]  # p = .036: enough for one look at 3 pairs, not where a fourth may follow
+        >>> decide_paired(d, 0.0, 0.05).status, decide_paired(d, 0.0, 0.05, pairs_left=1, first=3).status
+        ('fail', 'suspect')
     """
     k = len(differences)
+    level, reach, looks = _looks(k, k + pairs_left, first, alpha)
     sd = max(limits.sample_sd(differences), floor)
-    drop = tolerance + power.paired_detectable_drop(k, alpha) * sd if sd > 0 else None
+    drop = tolerance + reach * sd if sd > 0 else None
     common = Decision("pass", "", alpha, detectable_drop=drop)
     equal = (
         f"all {k} differences are exactly {differences[0] + 0.0:.3g}" if min(differences) == max(differences) else ""
@@ -54,13 +66,15 @@ def decide_paired(
     prefix = f"{equal}; " if equal else ""
     worse, no_worse = _levels(differences, tolerance, sd)
     p = worse if sd > 0 else None
-    if worse <= alpha:
-        reason = f"{prefix}worse by more than the tolerance {tolerance:.3g}: p = {worse:.3g} <= {alpha:.3g}"
+    if worse <= level:
+        reason = f"{prefix}worse by more than the tolerance {tolerance:.3g}: p = {worse:.3g} <= {level:.3g}{looks}"
         return common._replace(status="fail", reason=reason, p_value=p)
-    if no_worse <= alpha:
-        reason = f"{prefix}a drop beyond the tolerance {tolerance:.3g} is ruled out: {no_worse:.3g} <= {alpha:.3g}"
+    if no_worse <= level:
+        reason = (
+            f"{prefix}a drop beyond the tolerance {tolerance:.3g} is ruled out: {no_worse:.3g} <= {level:.3g}{looks}"
+        )
         return common._replace(reason=reason, p_value=p)
-    reason = f"{prefix}{k} pairs show neither a drop beyond the tolerance {tolerance:.3g} nor its absence"
+    reason = f"{prefix}{k} pairs show neither a drop beyond the tolerance {tolerance:.3g} nor its absence{looks}"
     return common._replace(
         status="suspect",
         reason=reason,
@@ -68,6 +82,14 @@ def decide_paired(
         candidates_needed=min(1, pairs_left),
         candidates_at_most=pairs_left,
     )
+
+
+def _looks(k: int, n: int, first: int | None, alpha: float) -> tuple[float, float, str]:
+    """Nominal level, detectable drop in sds of the difference, and what there is to say of looks at other pairs."""
+    if first is None or first >= n:
+        return alpha, power.paired_detectable_drop(k, alpha), ""
+    level, drop = pair_looks.design(n, first, alpha)
+    return level, drop, f" (level {level:.3g} at every look from {first} to {n} pairs, {alpha:.3g} in all)"
 
 
 def _levels(differences: Sequence[float], tolerance: float, sd: float) -> tuple[float, float]:

@@ -90,6 +90,8 @@ class Lesson(Protocol):
 class Task(Protocol):
     """What a module of this folder has."""
 
+    #: The class of transformers that opens a model for it.
+    AUTO: str
     #: What PEFT calls the task; None where it has no name for it.
     PEFT: str | None
     #: Heads that PEFT trains and saves without being told.
@@ -99,8 +101,16 @@ class Task(Protocol):
         """A base, or a whole model, with what it takes to do the task."""
         ...
 
-    def encode(self, items: "Items", scoring: "Scoring") -> Lesson:
-        """Rows as the base's tokenizer or image processor reads them."""
+    def encode(self, items: "Items", scoring: "Scoring", reader: Any = None) -> Lesson:
+        """Rows as the base's tokenizer or image processor reads them, or another `reader`."""
+        ...
+
+    def reads(self, lesson: Any, row: int) -> Mapping[str, Any]:
+        """What the model reads of a row, by name."""
+        ...
+
+    def encoded_sha256(self, lesson: Lesson) -> str:
+        """SHA-256 of rows as a model reads them: of tokens, or pixels."""
         ...
 
     def predict(self, network: "Network", lesson: Lesson, scoring: "Scoring", device: str) -> Any:

@@ -24,6 +24,8 @@ from seedband.predictions import Generations
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import batches
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForCausalLM"
 PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
 #: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.
@@ -79,8 +81,10 @@ class Lesson:
     equal_lengths = False
     sides = (True,)
 
-    def __init__(self, items: Items, scoring: Scoring) -> None:
-        self.tokenizer = load_tokenizer(scoring.base.path)
+    def __init__(self, items: Items, scoring: Scoring, reader: Any = None) -> None:
+        self.tokenizer = reader or load_tokenizer(scoring.base.path)
+        self.spell = self.tokenizer.batch_decode
+        self.padding_id = self.tokenizer.pad_token_id or 0
         self.rows = tokenised(self.tokenizer, items, scoring.max_length)
         self.lengths = [len(row.prompt) + len(row.completion) for row in self.rows]
         self.truncated = truncation(self.rows)
@@ -103,9 +107,20 @@ class Lesson:
         return filled and self.tokenizer.decode([0], skip_special_tokens=True) != ""
 
 
-def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Prompts with their completions, as the base's tokenizer reads them."""
-    return Lesson(items, scoring)
+def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
+    """Prompts with their completions, as the base's tokenizer reads them, or another one."""
+    return Lesson(items, scoring, reader)
+
+
+def reads(lesson: Lesson, row: int) -> dict[str, list[int]]:
+    """What the model reads of a row, by name."""
+    found = lesson.rows[row]
+    return {"prompt": found.question, "completion": found.completion, "prompt before its completion": found.prompt}
+
+
+def encoded_sha256(lesson: Lesson) -> str:
+    """SHA-256 of what the model is given and shall say, token by token."""
+    return digest(lesson.rows)
 
 
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Generations:
@@ -119,7 +134,7 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Ge
     texts, losses = [""] * len(rows), np.zeros(len(rows))
     with torch.inference_mode():
         for chosen in batches(asked, scoring.batch_size, equal=equal):
-            said = _generate(model, tokenizer, [rows[row] for row in chosen], greedy, torch.device(device))
+            said = _generate(model, lesson, [rows[row] for row in chosen], greedy, torch.device(device))
             for row, text in zip(chosen, said, strict=True):
                 texts[row] = text
         # Batches are those of the questions wherever padding does not matter, as they always were.
@@ -128,8 +143,7 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Ge
             losses[chosen] = _nll_in_parts(model, tokenizer, batch, vocabulary, torch.device(device))
     n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
     truncated = replace(lesson.truncated, questions=sum(row.question_cut > 0 for row in rows))
-    settings = {"ends": ends, "tokens": digest(rows)}
-    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, settings)
+    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, {"ends": ends})
 
 
 def tokenised(tokenizer: Any, items: Items, max_length: int) -> list[Row]:
@@ -275,14 +289,14 @@ def _greedily(model: Network, tokenizer: Any, ends: list[int], max_new_tokens: i
     return module.generation_config
 
 
-def _generate(model: Network, tokenizer: Any, rows: Sequence[Row], greedy: Any, device: torch.device) -> list[str]:
+def _generate(model: Network, lesson: Lesson, rows: Sequence[Row], greedy: Any, device: torch.device) -> list[str]:
     """The answers to some questions."""
     module: Any = model.module
-    batch = _padded(tokenizer, [row.question for row in rows], device)
+    batch = _padded(lesson.tokenizer, [row.question for row in rows], device)
     del batch["position_ids"]  # generation counts them itself
     said = module.generate(**batch, generation_config=greedy)[:, batch["input_ids"].shape[1] :].tolist()
     ended = [_until_end(tokens, greedy.eos_token_id or ()) for tokens in said]
-    return [text.strip() for text in tokenizer.batch_decode(ended, skip_special_tokens=True)]
+    return [text.strip() for text in lesson.spell(ended, skip_special_tokens=True)]
 
 
 def _until_end(tokens: list[int], ends: Collection[int]) -> list[int]:

@@ -1,11 +1,13 @@
 """Image classification: one label an image, from a ViT-like model and its own image processor."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from seedband import determinism
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.images import decoded
@@ -14,9 +16,13 @@ from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForImageClassification"
 #: PEFT has no name for it, so the head must be listed to be trained and saved.
 PEFT = None
 HEADS: frozenset[str] = frozenset()
+#: Images of which pixels are hashed, at most: the files themselves are known by their content.
+HASHED = 256
 #: What is kept of images that are decoded, in bytes.
 MAX_KEPT_BYTES = 1024**3
 
@@ -32,8 +38,8 @@ def load(path: str, labels: Sequence[str]) -> Network:
 class Images:
     """Images as the model reads them; what fits into memory is decoded once."""
 
-    def __init__(self, base: str, paths: Sequence[str]) -> None:
-        self._processor = load_processor(base)
+    def __init__(self, base: str, paths: Sequence[str], processor: Any = None) -> None:
+        self._processor = processor or load_processor(base)
         self._paths = paths
         self._kept: dict[int, torch.Tensor] = {}
         self._room = MAX_KEPT_BYTES
@@ -52,6 +58,15 @@ class Images:
                 raise UsageError(f"the base's image processor gives no one size: {found}", hint="crop the images")
         return {"pixel_values": torch.stack(pixels).to(device)}
 
+    def pixels_sha256(self, rows: Sequence[int]) -> str:
+        """SHA-256 of the pixels of some rows, and of their shapes."""
+        found = hashlib.sha256()
+        for row in rows:
+            pixels = self._pixels(row).contiguous()
+            found.update(f"{row} {list(pixels.shape)} {pixels.dtype} ".encode())
+            found.update(pixels.numpy().tobytes())
+        return found.hexdigest()
+
     def _pixels(self, row: int) -> torch.Tensor:
         if row in self._kept:
             return self._kept[row]
@@ -68,10 +83,10 @@ class Lesson:
     left_padded = equal_lengths = False
     sides = (False,)
 
-    def __init__(self, items: Items, scoring: Scoring) -> None:
-        self._images = Images(scoring.base.path, items.inputs)
+    def __init__(self, items: Items, scoring: Scoring, reader: Any = None) -> None:
+        self.images = Images(scoring.base.path, items.inputs, reader)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
-        self.batch = self._images.batch
+        self.batch = self.images.batch
         self.lengths = [1] * len(items)
         self.truncated = Truncation()
 
@@ -88,9 +103,20 @@ class Lesson:
         return False
 
 
-def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Images as the base's image processor reads them."""
-    return Lesson(items, scoring)
+def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
+    """Images as the base's image processor reads them, or another one."""
+    return Lesson(items, scoring, reader)
+
+
+def reads(lesson: Lesson, row: int) -> dict[str, str]:
+    """What the model reads of an image: a hash of its pixels."""
+    pixels = lesson.batch([row], torch.device("cpu"))["pixel_values"]
+    return {"pixels": determinism.tensors_sha256([("pixels", pixels)])}
+
+
+def encoded_sha256(lesson: Lesson) -> str:
+    """SHA-256 of the pixels of every image, or of so many of them as say how the processor works."""
+    return lesson.images.pixels_sha256(range(0, len(lesson.lengths), -(-len(lesson.lengths) // HASHED)))
 
 
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:

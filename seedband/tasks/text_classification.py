@@ -1,9 +1,11 @@
 """Text classification: one label a text, from a sequence classifier of transformers."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from seedband.dataset import Items
@@ -13,10 +15,14 @@ from seedband.predictions import Predictions
 from seedband.records import Scoring, Truncation
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
+#: The class of transformers that opens a model for it.
+AUTO = "AutoModelForSequenceClassification"
 PEFT = "SEQ_CLS"
 HEADS = frozenset({"classifier", "score"})
 #: Texts in one call of the tokenizer, which keeps far more of each than its tokens until the call ends.
 AT_ONCE = 1000
+#: What messages call the inputs of a model.
+READ = {"input_ids": "text"}
 
 
 def load(path: str, labels: Sequence[str]) -> Network:
@@ -33,17 +39,18 @@ class Lesson:
     left_padded = False
     equal_lengths = False
 
-    def __init__(self, items: Items, scoring: Scoring) -> None:
-        self._tokenizer = load_tokenizer(scoring.base.path)
-        self.sides = (False, True) if self._tokenizer.padding_side == "left" else (False,)
-        self._rows = encode_texts(self._tokenizer, items.inputs, scoring.max_length, items.pairs)
+    def __init__(self, items: Items, scoring: Scoring, reader: Any = None) -> None:
+        self.tokenizer = reader or load_tokenizer(scoring.base.path)
+        self.padding_id = self.tokenizer.pad_token_id or 0
+        self.sides = (False, True) if self.tokenizer.padding_side == "left" else (False,)
+        self.rows = encode_texts(self.tokenizer, items.inputs, scoring.max_length, items.pairs)
         self.targets = torch.tensor(targets_of(items, scoring.labels))
-        self.lengths = [len(row["input_ids"]) for row in self._rows]
-        self.truncated = truncation(self._tokenizer, items.inputs, self._rows, scoring.max_length, items.pairs)
+        self.lengths = [len(row["input_ids"]) for row in self.rows]
+        self.truncated = truncation(self.tokenizer, items.inputs, self.rows, scoring.max_length, items.pairs)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Token ids and their mask, padded to the longest row."""
-        return collate(self._tokenizer, [self._rows[row] for row in rows], device, left=self.left_padded)
+        return collate(self.tokenizer, [self.rows[row] for row in rows], device, left=self.left_padded)
 
     def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
         """Sum of cross-entropies."""
@@ -57,13 +64,23 @@ class Lesson:
         """Whether a network that looks for padding by an id finds another last token than a row's own."""
         if pad_id is None:
             return False
-        filled = (self._tokenizer.pad_token_id or 0) != pad_id and len(set(self.lengths)) > 1
-        return filled or any(row["input_ids"][-1] == pad_id for row in self._rows)
+        filled = (self.tokenizer.pad_token_id or 0) != pad_id and len(set(self.lengths)) > 1
+        return filled or any(row["input_ids"][-1] == pad_id for row in self.rows)
 
 
-def encode(items: Items, scoring: Scoring) -> Lesson:
-    """Texts as the base's tokenizer reads them."""
-    return Lesson(items, scoring)
+def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
+    """Texts as the base's tokenizer reads them, or another one."""
+    return Lesson(items, scoring, reader)
+
+
+def reads(lesson: Lesson, row: int) -> dict[str, list[int]]:
+    """What the model reads of a row, by name."""
+    return {READ.get(name, name): ids for name, ids in lesson.rows[row].items()}
+
+
+def encoded_sha256(lesson: Lesson) -> str:
+    """SHA-256 of the token ids of every text, and of what goes with them."""
+    return rows_sha256(lesson.rows)
 
 
 def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:
@@ -78,6 +95,16 @@ def encode_texts(
     """Token ids of every text, or of every pair of texts, truncated and not yet padded."""
     given = [texts] if pairs is None else [texts, pairs]
     return list(_tokenised(tokenizer, given, truncation=True, max_length=max_length, padding=False))
+
+
+def rows_sha256(rows: Sequence[Mapping[str, Sequence[int]]]) -> str:
+    """SHA-256 of encoded texts: their names, lengths and numbers, row by row."""
+    found = hashlib.sha256()
+    for row in rows:
+        for name in sorted(row):
+            found.update(f"{name} {len(row[name])} ".encode())
+            found.update(np.asarray(row[name], dtype="<i8").tobytes())
+    return found.hexdigest()
 
 
 def truncation(

@@ -3,7 +3,7 @@
 Modules in this folder are imported by jobs only, so they import torch at their top.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -58,6 +58,7 @@ class TrainContext:
         identity: What must be equal for a killed run to go on: recipe, data, base and environment, as a hash.
         features: Where features of a frozen backbone are kept.
         ways: How rows of the base share batches, once that is known.
+        check_base: Raises where the base is no longer the one on record; asked once it was loaded.
     """
 
     recipe: Recipe
@@ -68,6 +69,7 @@ class TrainContext:
     identity: str
     features: FeatureCache = field(default_factory=FeatureCache)
     ways: "Ways" = field(default_factory=dict)
+    check_base: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

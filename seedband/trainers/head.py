@@ -49,6 +49,7 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         network = with_new_head(task.load(scoring.base.path, scoring.labels))
     else:
         network = pooled(scoring.base.path, scoring.labels, pooling, context.recipe.head.dropout)
+    context.check_base()
     network.module.to(context.device).eval()
     for name, parameter in network.module.named_parameters():
         parameter.requires_grad_(name in network.new)
@@ -76,7 +77,7 @@ def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str, re
         how = forward.layout, lesson.left_padded, forward.parts
         return _Alone(context, network, new, lesson.units, forward.loss, how)
     key = [*rows_key(context.scoring, context.items), pooling]
-    features = compute_features(head, lesson, FEATURE_BATCH, context.device, context.features, key)
+    features = compute_features(head, lesson, FEATURE_BATCH, context.device, context.features, key, report)
     if context.recipe.train.precision == "fp32":
         return _Stacked(context, network, new, lesson.targets, head, features)
     end = on_features(network, head)

@@ -31,6 +31,7 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
     lesson = task.encode(context.items, scoring)
     for run in runs:
         network = task.load(scoring.base.path, scoring.labels)
+        context.check_base()
         check_complete(network, scoring.task)
         if tasks.BUILT_IN[scoring.task].outputs == "classes":
             network = with_new_head(network)

@@ -178,15 +178,28 @@ def test_a_process_that_fails_is_no_measurement(tmp_path):
 
 
 @linux
-def test_memory_is_that_of_the_whole_tree_and_shared_pages_count_once(tmp_path):
-    code = """
-import os, time
+def test_memory_is_that_of_the_whole_tree_and_shared_pages_count_once(tmp_path, monkeypatch):
+    code = f"""
+import os, pathlib, time
+here = pathlib.Path({str(tmp_path)!r})
 block = bytearray(os.urandom(1)) * (64 * 2**20)
 children = [os.fork() for _ in range(1)]
 if children == [0]:
     own = bytearray(os.urandom(1)) * (32 * 2**20)
-time.sleep(0.6)
+    (here / "ready").touch()
+while not (here / "seen").exists():
+    time.sleep(0.01)
 """
+    tree, looks = processes.tree, []
+
+    def looked(pid):
+        """What is ready at one look has been seen by the next."""
+        if looks:
+            (tmp_path / "seen").touch()
+        looks.extend([pid] if (tmp_path / "ready").exists() else [])
+        return tree(pid)
+
+    monkeypatch.setattr(processes, "tree", looked)
     peak = processes.peak_bytes([sys.executable, "-c", code], os.environ, tmp_path / "log")
     assert 96 * 2**20 < peak < 150 * 2**20
 

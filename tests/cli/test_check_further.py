@@ -297,14 +297,24 @@ def test_pairs_are_compared_seed_by_seed_wherever_they_were_trained(tiny_heads, 
     primary, other = verdict["metrics"]["accuracy"], verdict["metrics"]["log_loss"]
     assert (primary["tolerance"], other["tolerance"]) == (0.002, band.metrics["log_loss"].noise_sd)
 
-    two = ["check", "slow/seed-1", "slow/seed-0", "--rule", "paired"]
-    ledger = run_cli(*two, "--ledger", "ledger.json", cwd=tiny.folder)
-    assert ledger.code == 2
-    assert "--ledger carries looks, and rule paired has one look" in ledger.err
-    elsewhere = run_cli(*two, "--json", cwd=tiny.folder)
-    assert {name: m["differences"] for name, m in json.loads(elsewhere.out)["metrics"].items()} == {
-        name: [differences[1], differences[0]] for name, differences in expected.items()
-    }
+    assert "at every look from 2 to 3 pairs, 0.05 in all" in verdict["reason"]
+    paired = ["--rule", "paired", "--tolerance", "0.002", "--json"]
+    named = ["check", *(f"slow/seed-{seed}" for seed in (1, 0, 2)), *paired, "--ledger", "ledger.json"]
+    for kept in (tiny.folder / "slow" / "looks.json", tiny.folder / "ledger.json"):
+        again = run_cli(*named, cwd=tiny.folder)
+        told = json.loads(again.out)
+        assert (again.code, told["status"]) == (second.code, verdict["status"])
+        assert verdict["reason"] in told["reason"]
+        assert {name: m["differences"] for name, m in told["metrics"].items()} == {
+            name: [differences[seed] for seed in (1, 0, 2)] for name, differences in expected.items()
+        }
+        kept.unlink()
+    (tiny.folder / "slow" / "looks.json").unlink()
+    only = run_cli("check", "slow/seed-1", "slow/seed-0", *paired, "--final", cwd=tiny.folder)
+    assert "every look" not in json.loads(only.out)["reason"]
+    later = run_cli("check", "slow/seed-1", "slow/seed-0", "slow/seed-2", *paired, cwd=tiny.folder)
+    assert later.code == (3 if only.code == 4 else only.code)
+    assert ("was announced as the last one" in later.err) == (only.code == 4)
 
     without_record(tiny.folder / "slow" / "seed-0", tiny.folder / "plain")
     for candidates, told in (
@@ -342,6 +352,7 @@ def test_candidates_whose_draws_are_keyed_otherwise_have_no_pairs(tiny_heads, tm
         (["--pairs", "2", "--recipe", "new.toml", "--tolerance", "-0.01"], "no score difference of 0 or more"),
         (["--pairs", "2", "--recipe", "new.toml", "--tolerance", "nan"], "no score difference of 0 or more"),
         (["new/seed-0", "--tolerance", "0.01"], "a tolerance belongs to rule paired, this is retest"),
+        (["new/seed-0", "--final"], "--final announces the last look at pairs, this is rule retest"),
         (["new/seed-0", "--rule", "paired", "--more-seeds", "1"], "a larger --pairs trains more pairs"),
         (["--more-seeds", "1"], "no candidate"),
     ],

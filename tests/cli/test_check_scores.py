@@ -95,6 +95,17 @@ def test_pairs_are_found_by_their_seeds(worked):
     settled = check(worked, all_of_them, "--rule", "paired", "--tolerance", "0")
     assert settled.code == 4
     assert "a larger --tolerance" in settled.err
+    assert "every number of pairs from 2 on counts as one; --final says that this is the only one" in settled.err
+    between = "seed,accuracy\n0,.861\n1,.880\n2,.870\n"  # p = .027
+    several = check(worked, between, "--rule", "paired", "--tolerance", "0")
+    assert several.code == 4
+    assert "level 0.0216 at every look from 2 to 4 pairs, 0.05 in all" in several.out
+    only = check(worked, between, "--rule", "paired", "--tolerance", "0", "--final")
+    assert only.code == 1
+    assert "counts as one" not in only.err
+    open_end = check(worked, "seed,accuracy\n3,.887\n0,.871\n", "--rule", "paired", "--tolerance", "0", "--final")
+    assert open_end.code == 4
+    assert "this was announced as the only look at pairs" in open_end.err
     stranger = check(worked, scores.replace("3,", "9,"), "--rule", "paired")
     assert (stranger.code, stranger.out) == (3, "")
     assert "seed 9 is no seed of the band" in stranger.err

@@ -119,8 +119,9 @@ def test_training_data_that_vanish_during_a_sweep_are_named(heads):
 
 def test_a_sweep_moves_with_its_data(tiny_heads, tmp_path):
     moved = Path(shutil.copytree(tiny_heads.folder, tmp_path / "elsewhere"))
-    for name in ("run.json", "sweep.json"):
-        for path in moved.rglob(name):
-            assert str(tiny_heads.folder) not in json.dumps(json.loads(path.read_text())["provenance"])
+    records = [*moved.rglob("run.json"), *moved.rglob("sweep.json")]
+    assert len(records) == 4
+    for path in records:
+        assert str(tiny_heads.folder) not in json.dumps(json.loads(path.read_text())["provenance"])
     done = run_cli("check", "runs/seed-1", "--band", "band.json", cwd=moved)
     assert done.code == 0, done.err

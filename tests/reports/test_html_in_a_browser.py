@@ -171,7 +171,7 @@ def test_page_is_quiet_fits_and_can_be_read(look, pages, kind, width, scheme):
     clipped = page.evaluate("[...document.querySelectorAll('.whole')].map((e) => e.scrollWidth - e.clientWidth)")
     assert clipped == ([0] if kind not in ("refused", "trend") else [])
     assert page.evaluate(COVERED) == []
-    page.wait_for_timeout(100)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.heard == []
     assert page.title() != "taken"
     assert pages[kind].stat().st_size < 1_000_000

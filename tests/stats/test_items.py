@@ -160,3 +160,9 @@ def test_table_of_truth_values_is_a_table_of_scores():
 
 def test_items_on_which_all_seeds_agree_set_no_floor():
     assert item_floor([[1 / 3, 0.1, 0.7]] * 4) == 0.0
+
+
+@pytest.mark.parametrize("row", [[0.1, 0.7, 0.3], [0.1] * 4, [0.1, 0.2]])
+@pytest.mark.parametrize("seeds", [2, 3, 7])
+def test_seeds_that_agree_on_every_item_have_no_floor_of_rounding(row, seeds):
+    assert item_floor([row] * seeds) == 0.0

@@ -1,6 +1,7 @@
 """The test vectors of the statistics page, and what must hold for every input."""
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -108,3 +109,9 @@ def test_history_moderates_the_scale_and_lengthens_the_degrees_of_freedom():
 def test_a_prior_without_worth_changes_nothing(baseline, candidates):
     plain, moderated = Baseline(tuple(baseline)), Baseline(tuple(baseline), prior=Prior(0.0, 7.0, 0.0))
     assert plain.p_value(candidates) == moderated.p_value(candidates)
+
+
+@given(samples)
+def test_medians_are_those_of_pythons_own(scores):
+    assert limits.lower_median(scores) == statistics.median_low(scores)
+    assert limits.plain_median(scores) == statistics.median(scores)

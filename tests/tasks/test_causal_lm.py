@@ -225,11 +225,16 @@ def test_where_answers_end_and_what_was_asked_are_in_the_signature(folder, items
     base = folder / "plain"
     model = causal_lm.load(str(base), ())
     facts = {"fingerprint": "f00", "device": "cpu", "versions": {}}
-    settings = [predict(model, items, scoring(base, length)).settings for length in (64, 6)]
-    long, short = (of_scoring(scoring(base), "ab", {}, facts, each)["scoring"]["generation"] for each in settings)
-    assert long == {"max_new_tokens": 6, **settings[0]}
-    assert long["ends"] == short["ends"]
-    assert long["tokens"] != short["tokens"]
+    lengths = (64, 6)
+    settings = [predict(model, items, scoring(base, length)).settings for length in lengths]
+    digests = [causal_lm.encoded_sha256(causal_lm.encode(items, scoring(base, length))) for length in lengths]
+    long, short = (
+        of_scoring(scoring(base), "ab", {}, facts, each, {"encoded": sha256, "config": "cd", "also": ()})
+        for each, sha256 in zip(settings, digests, strict=True)
+    )
+    assert long["scoring"]["generation"] == {"max_new_tokens": 6, **settings[0]}
+    assert long["scoring"]["generation"]["ends"] == short["scoring"]["generation"]["ends"]
+    assert long["encoded"] != short["encoded"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -1,0 +1,148 @@
+"""Own rows: what a checkpoint's own tokenizer or image processor makes of the items, beside what the base's makes.
+
+Rows that two models read in different ways are not compared. Only the base's files decide how rows are padded and where
+answers end.
+"""
+
+import copy
+import filecmp
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedband import store
+from seedband.bases import PROCESSORS
+from seedband.dataset import IMAGES, Items
+from seedband.errors import Refused, UsageError
+from seedband.networks import load_processor, load_tokenizer
+from seedband.records import CheckpointFiles, Scoring
+
+if TYPE_CHECKING:
+    from seedband.networks import Network
+
+#: Files of tokenizers, one of which holds a vocabulary where a checkpoint brings a tokenizer.
+VOCABULARIES = (
+    "tokenizer.json", "vocab*", "*[-_]vocab*", "*.model", "*.model.v*", "*.bpe", "*.codes", "*.spm", "*.tiktoken",
+    "tekken.json",
+)  # fmt: skip
+#: What stands beside them.
+BESIDE = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template*",
+          "additional_chat_templates/*")  # fmt: skip
+#: No file of a tokenizer is larger: the largest known have 35 MB.
+MAX_TOKENIZER_BYTES = 256 * 1024 * 1024
+#: Tokens are shown up to so many letters.
+MAX_SHOWN = 30
+
+
+def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: Any, task: Any) -> Any:
+    """The items as a checkpoint reads them, who speaks as its own tokenizer spells.
+
+    Args:
+        files: The checkpoint.
+        scoring: How it is scored.
+        items: The eval rows.
+        lesson: The same as the base reads them.
+        task: Module of the task.
+
+    Returns:
+        `lesson`, or a copy of it that spells answers as the checkpoint's own tokenizer does.
+
+    Raises:
+        Refused: The checkpoint reads a row otherwise than the base; or what it brings to read them cannot be opened.
+    """
+    reader = _reader(files, scoring)
+    if reader is None:
+        return lesson
+    if getattr(reader, "chat_template", "") is None:
+        reader.chat_template = load_tokenizer(scoring.base.path).chat_template
+    what = "image processor" if scoring.task == IMAGES else "tokenizer"
+    try:
+        own = task.encode(items, scoring, reader)
+    except UsageError as error:
+        raise Refused(f"{files.name}: its own {what} cannot read the rows: {error.message}", hint=error.hint) from error
+    for row, name in enumerate(items.ids):
+        ours, theirs = task.reads(lesson, row), task.reads(own, row)
+        if ours != theirs:
+            place = f"row {row + 1} of {items.path.name} (id {name[:MAX_SHOWN]})"
+            raise Refused(
+                f"{files.name}: its own {what} reads {place} otherwise than the base's: {_told(ours, theirs, own)}",
+                hint="rows that are read in two ways are not compared: sweep on a base that reads them as this "
+                f"checkpoint does, or, where its {what} files are not the ones that it was tuned with, remove them",
+            )
+    if not hasattr(lesson, "spell"):
+        return lesson
+    found = copy.copy(lesson)
+    found.spell = own.spell
+    return found
+
+
+def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: Any, task: Any) -> None:
+    """Refuse a whole model that has no embedding for a token of the items.
+
+    Raises:
+        Refused: With the first such row.
+    """
+    module: Any = network.module
+    if not hasattr(lesson, "padding_id") or files.kind != "model":
+        return
+    rows = int(module.get_input_embeddings().weight.shape[0])
+    for row, name in enumerate(items.ids):
+        most = max((max(ids, default=0) for ids in task.reads(lesson, row).values()), default=0)
+        if max(most, lesson.padding_id) >= rows:
+            raise Refused(
+                f"{files.name}: has {rows} embeddings, and row {row + 1} of {items.path.name} (id {name[:MAX_SHOWN]}) "
+                f"or its padding has token {max(most, lesson.padding_id)}",
+                hint="save the model with all embeddings of its tokenizer",
+            )
+
+
+def _reader(files: CheckpointFiles, scoring: Scoring) -> Any:
+    """The tokenizer or image processor that a checkpoint brings; None where it brings none, or the base's own files.
+
+    Raises:
+        Refused: It cannot be opened, or is far too large.
+    """
+    folder, base = Path(files.path), Path(scoring.base.path)
+    images = scoring.task == IMAGES
+    patterns = PROCESSORS if images else (*VOCABULARIES, *BESIDE)
+    named = _files(folder, PROCESSORS if images else VOCABULARIES)
+    every = _files(folder, patterns)
+    if not named or (every == _files(base, patterns) and all(_same(folder / name, base / name) for name in every)):
+        return None
+    what = "image processor" if images else "tokenizer"
+    for name in every:
+        store.check_size(folder / name, MAX_TOKENIZER_BYTES)
+    try:
+        return load_processor(files.path) if images else load_tokenizer(files.path)
+    except Exception as error:
+        # Whatever files of unknown origin make transformers raise.
+        line = " ".join(str(error).split())[:200]
+        raise Refused(
+            f"{files.name}: transformers cannot open its {what} ({', '.join(named)[:200]}): {line}",
+            hint=f"save the {what} again, or remove its files: rows are then read as the base reads them",
+        ) from error
+
+
+def _files(folder: Path, patterns: Sequence[str]) -> list[str]:
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def _told(ours: Mapping[str, Sequence[Any]], theirs: Mapping[str, Sequence[Any]], own: Any) -> str:
+    """Where two readings of a row part."""
+    part = next(name for name in ours if ours[name] != theirs.get(name))
+    mine, other = ours[part], theirs.get(part, ())
+    if not hasattr(own, "tokenizer"):
+        return f"other {part}"
+    place = next((i for i, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]), None)
+    if place is None:
+        return f"{len(other)} {part}, the base's {len(mine)}"
+    found, expected = (own.tokenizer.decode([ids[place]])[:MAX_SHOWN] for ids in (other, mine))
+    return (
+        f"token {place + 1} of its {part} is {other[place]} ({found!r}), the base's {mine[place]} "
+        f"(to its own {expected!r})"
+    )

@@ -1,0 +1,126 @@
+"""Rows as a checkpoint's own tokenizer reads them."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from seedband.dataset import load_items
+from seedband.errors import Refused
+from seedband.own_rows import check_ids, read_alike
+from seedband.records import Base, CheckpointFiles
+from seedband.tasks import causal_lm
+
+COLUMNS = {
+    "task": "causal-lm", "prompt": "prompt", "completion": "completion", "messages": "messages",
+    "context": "context", "id": "id", "slices": [],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    from tiny_decoder import make_tiny_decoder
+
+    return make_tiny_decoder(tmp_path_factory.mktemp("own-rows") / "base", chat=True)
+
+
+@pytest.fixture
+def chats(tmp_path):
+    talks = [
+        [{"role": "user", "content": f"the apple {n}"}, {"role": "assistant", "content": "a fruit"}] for n in range(3)
+    ]
+    path = tmp_path / "eval.jsonl"
+    path.write_text("".join(json.dumps({"id": f"r{n}", "messages": talk}) + "\n" for n, talk in enumerate(talks)))
+    return load_items(path, COLUMNS)
+
+
+@pytest.fixture
+def ask(base, chats):
+    """Reads the rows as a candidate does."""
+    scoring = SimpleNamespace(base=Base("base", str(base), "", ""), task="causal-lm", max_length=48, labels=())
+    lesson = causal_lm.encode(chats, scoring)
+
+    def read(folder, kind="adapter"):
+        return read_alike(CheckpointFiles(kind, str(folder), "mine"), scoring, chats, lesson, causal_lm), lesson
+
+    return read
+
+
+@pytest.fixture
+def candidate(base, tmp_path):
+    folder = tmp_path / "candidate"
+    folder.mkdir()
+    for file in base.iterdir():
+        if file.name != "model.safetensors":
+            shutil.copy(file, folder)
+    return folder
+
+
+def template(folder) -> str:
+    return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+
+
+def test_the_bases_own_tokenizer_is_read_no_second_time(ask, candidate):
+    found, lesson = ask(candidate)
+    assert found is lesson
+
+
+def test_a_checkpoint_without_a_tokenizer_reads_as_the_base(ask, tmp_path):
+    (tmp_path / "bare").mkdir()
+    found, lesson = ask(tmp_path / "bare")
+    assert found is lesson
+
+
+def test_a_template_that_renders_the_rows_alike_is_let_through(ask, candidate):
+    (candidate / "chat_template.jinja").write_text("{# another one #}" + template(candidate))
+    found, lesson = ask(candidate)
+    assert found.rows == lesson.rows
+
+
+def test_a_template_that_renders_a_row_otherwise_is_refused_and_the_row_named(ask, candidate):
+    changed = "{% if 'apple 1' in messages[0]['content'] %}<|system|>{% endif %}" + template(candidate)
+    (candidate / "chat_template.jinja").write_text(changed)
+    with pytest.raises(Refused, match=r"mine: its own tokenizer reads row 2 of eval.jsonl \(id r1\).*token 1 of its "):
+        ask(candidate)
+
+
+def test_a_tokenizer_without_a_template_takes_the_bases(ask, candidate):
+    (candidate / "chat_template.jinja").unlink()
+    found, lesson = ask(candidate)
+    assert found.rows == lesson.rows
+
+
+def test_a_tokenizer_that_cannot_be_opened_is_refused(ask, candidate):
+    (candidate / "tokenizer.json").write_text("{}")
+    with pytest.raises(Refused, match="transformers cannot open its tokenizer") as raised:
+        ask(candidate)
+    assert "remove its files" in raised.value.hint
+
+
+def test_answers_are_spelt_with_the_tokens_that_were_added(ask, candidate):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(candidate)
+    tokenizer.add_tokens(["granite"])
+    tokenizer.save_pretrained(candidate)
+    found, lesson = ask(candidate)
+    assert found.spell([[len(tokenizer) - 1]]) == ["granite"]
+    assert lesson.spell([[len(tokenizer) - 1]]) != ["granite"]
+
+
+def test_a_token_without_an_embedding_is_refused_and_the_row_named(ask, candidate, chats):
+    import torch
+
+    found, _ = ask(candidate)
+    most = max(max(row.prompt) for row in found.rows)
+
+    def network(rows):
+        embeddings = torch.nn.Embedding(rows, 2)
+        return SimpleNamespace(module=SimpleNamespace(get_input_embeddings=lambda: embeddings))
+
+    files = CheckpointFiles("model", str(candidate), "mine")
+    ends = max(max(row.completion) for row in found.rows)
+    check_ids(files, network(max(most, ends) + 1), chats, found, causal_lm)
+    with pytest.raises(Refused, match=r"has 9 embeddings, and row 1 of eval.jsonl \(id r0\)"):
+        check_ids(files, network(9), chats, found, causal_lm)
