@@ -1,4 +1,4 @@
-"""Write the reference from the code: docs/reference/cli.md, config.md, and the JSON Schema of seedband.toml.
+"""Write the reference from the code: docs/reference/cli.md, config.md, score-files.md, and a JSON Schema.
 
     python scripts/write_reference.py [--check]
 
@@ -18,6 +18,7 @@ from typer.cli import get_docs_for_click
 
 from seedband import keys, recipe
 from seedband.cli import app
+from seedband.scorefiles.registry import ENTRY_POINTS, READERS, load
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 #: Bounds in a JSON Schema, as they are told.
@@ -26,6 +27,56 @@ BOUNDS = {"minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", 
 UNBOUNDED = 2**31 - 1
 #: Types of JSON as people call them.
 KINDS = {"boolean": "true, false", "object": "table", "string": "text"}
+
+SCORE_FILES = """# Score files
+What `seedband band`, `seedband check --scores`, `check_scores` in pytest and the Action read: scores that anything else made.
+
+    seedband band runs/seed_*/eval_results.json
+    seedband band runs
+    seedband band table.csv --where model=small --metric test_f1
+    seedband check --scores runs/new/eval_results.json --band band.json
+
+The format is found by content, and a line on standard error says what was read, what was left, and where the seeds came from.
+A plain table that is read whole is read without a word.
+
+| format | what is read | where the seeds come from | in a folder |
+|---|---|---|---|
+{rows}
+
+Formats of your own are classes in the entry-point group `{entry_points}`; they are asked first.
+
+## Files
+Several files are several runs, or several tables; a folder stands for the first kind of file in the table above that is in it,
+else for all files of one kind whose paths name seeds. `checkpoint-*` folders are passed over.
+A band goes into the place of a band of the same files, to which others may have come, and of the same group.
+
+## Seeds
+From the file's own field or column; of a file of one run, else from its path: `seed_42`, `seed-3`, `run-3`, `s42`, of which
+`seed` goes before `run`, and `run` before `s`; what all paths have in common tells nothing.
+`seed_0`, `0.0` and `"42"` are seeds, too. Where a file and its path disagree, or a path names two seeds, it is refused.
+`check` needs no seeds, rule `paired` does.
+
+## Metrics
+Every column or field of numbers, apart from settings, counts, times and spreads (epoch, steps, runtime, samples, stderr,
+learning rate …), which are left and named; `--metric NAME` reads what it names and nothing else.
+Columns of text, empty columns, and rows and columns that sum others up (mean, std, 95%) are left and named.
+`check` reads the band's metrics alone.
+
+Which way is better: as the built-in evaluator of that name has it, as `--lower-is-better` and `--higher-is-better` say
+(`all` stands for every other metric), as the file says it (lm-evaluation-harness), else by a name that leaves no doubt
+(`eval_loss`, `test/macro_f1`), which is told. Any other metric is asked about.
+Without `--primary`, the first metric gates of which higher is better, else the first; that is told, too.
+
+## What is refused
+| found | what decides |
+|---|---|
+| rows of several recipes: a seed twice, or a column whose values recur | `--where COLUMN=VALUE`; `'COLUMN=*'` takes all as one |
+| several columns that may hold the seeds, or none | `--seed-column NAME` |
+| `87.1%` | `--percent` reads it as .871; such a band reads candidates so, too |
+| N/A, None, -, an empty cell, NaN | `--failed SEED` where the run failed, `--metric NAME` where another metric is meant |
+| no seed in a file of one run, and none in its path | a folder named `seed_3` |
+| a metric, seed or item that some runs have and others lack | the missing scores |
+"""  # noqa: E501  a row of a table is a line
 
 
 def main() -> int:
@@ -51,6 +102,7 @@ def pages() -> dict[str, str]:
     return {
         "cli.md": command_page(),
         "config.md": config_page(schema),
+        "score-files.md": score_files_page(),
         "schemas/recipe.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
     }
 
@@ -60,6 +112,16 @@ def command_page() -> str:
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="seedband", title="Commands")
     return f"{text.rstrip()}\n"
+
+
+def score_files_page() -> str:
+    """A row a format, as the registry has them."""
+    rows = []
+    for name, place in READERS.items():
+        reader = load(place)
+        files = ", ".join(f"`{pattern}`" for pattern in reader.files)
+        rows.append(f"| {name} | {reader.summary} | {reader.seeds} | {files} |")
+    return SCORE_FILES.format(rows="\n".join(rows), entry_points=ENTRY_POINTS)
 
 
 def config_page(schema: Mapping[str, Any]) -> str:

@@ -86,6 +86,11 @@ def a_table_of_metrics(value: object) -> bool:
     return isinstance(value, dict) and bool(value) and all(map(a_name, value)) and all(map(a_table, value.values()))
 
 
+def a_table_of_texts(value: object) -> bool:
+    """Of score files, or of a group of their rows."""
+    return isinstance(value, dict) and all(map(a_text, value.values()))
+
+
 def a_table_of_texts_by_seed(value: object) -> bool:
     """Hashes of what every seed left, or why it left nothing."""
     return isinstance(value, dict) and all(map(a_root_seed_as_text, value)) and all(map(a_text, value.values()))
@@ -157,6 +162,9 @@ SWEPT: Form = {
 SCORED: Form = {
     "scores": a_table,
     "scores.path": a_path,
+    "scores.files": a_table_of_texts,
+    "scores.where": a_table_of_texts,
+    "scores.percent": true_or_false,
     "items_sha256": a_text_or_null,
 }
 #: Optional: the first releases had none, nor has a data set of many rows.

@@ -1,19 +1,19 @@
 """Bands and verdicts from scores that were made elsewhere."""
 
 import math
-import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from seedband import evaluators
+from seedband import evaluators, provenance
 from seedband.band import Band, fit_band, load_band
 from seedband.errors import Problem, Refused, SeedbandError, UsageError
 from seedband.evidence import DEFAULT_ALPHA, known_rule
 from seedband.records import Event
-from seedband.scorefiles import MAX_LISTED, ScoreFile, count, few, read_scores
+from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
 from seedband.stats.failed import probable_failed
 from seedband.stats.limits import mean
 from seedband.stats.pair_looks import FEWEST
@@ -24,8 +24,12 @@ from seedband.verdict import Verdict
 ROUNDING = 0.01
 
 
+#: Stands for every metric that has no direction of its own.
+ALL = "all"
+
+
 def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user may say
-    path: Path,
+    path: Path | Sequence[Path],
     *,
     band_path: Path = Path("band.json"),
     seeds: Collection[int] | None = None,
@@ -37,21 +41,25 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
     rule: Rule = "retest",
     alpha: float = DEFAULT_ALPHA,
     history: Sequence[Band] = (),
+    wanted: Wanted | None = None,
+    on_read: Callable[[str], None] = lambda _: None,
 ) -> tuple[Band, tuple[str, ...]]:
-    """Fit a band to a score file.
+    """Fit a band to score files.
 
     Args:
-        path: The score file.
+        path: The score file, several of them, or a folder of them.
         band_path: Where the band will lie: its record of the score file is relative to that folder.
         seeds: Root seeds that the band is of; all of the file unless said.
-        lower_is_better: Metrics that are no built-in evaluator and whose lower scores are better.
+        lower_is_better: Metrics that are no built-in evaluator and whose lower scores are better; or "all".
         higher_is_better: Metrics that are no built-in evaluator and whose higher scores are better.
-        primary: The metric that gates; not needed when there is one metric.
+        primary: The metric that gates; unless said, the first of which higher is better, else the first.
         gates: Several metrics that gate, the primary among them; the primary alone unless said.
         failed: Root seeds that failed to train; they are counted and kept out of the band.
         rule: "retest", "t" or "range".
         alpha: False-alarm rate of the rule, from .001 to .2.
         history: Earlier bands of the same evaluators on the same eval set.
+        wanted: What else was said of the files.
+        on_read: Called with what was read and left, and with what was taken for granted.
 
     Returns:
         The band, and notes for the user: seeds that probably failed to train, items that were of no use.
@@ -60,35 +68,44 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
         UsageError: A malformed file, a metric without a direction, a flag that does not fit the file.
         Refused: Scores that are no evidence, or fewer than two healthy seeds.
     """
-    whole = read_scores(path, failed)
+    flags = {*lower_is_better, *higher_is_better, *gates, *([] if primary is None else [primary])}
+    asked = replace(wanted or Wanted(), named=frozenset(flags - {ALL}))
+    whole = read_scores(path, failed, asked)
     file = whole if seeds is None else whole.of(seeds)
-    mistakes = [*_direction_mistakes(file.scores, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
-    if primary is None and len(file.scores) > 1:
-        mistakes.append(Problem("--primary", "nothing", f"the metric that gates: {', '.join(file.scores)}"))
+    what = label([source.path for source in file.sources])
+    mistakes = [*_direction_mistakes(file, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
     if mistakes:
-        raise UsageError(f"{path}: {count(mistakes, 'mistake')} in what was said of it", problems=mistakes[:MAX_LISTED])
+        raise UsageError(f"{what}: {count(mistakes, 'mistake')} in what was said of it", problems=mistakes[:MAX_LISTED])
+    ways = {name: _direction(file, name, lower_is_better, higher_is_better) for name in file.scores}
+    chosen = primary
+    if primary is None and len(file.scores) > 1:
+        # Of those that gate, where some do.
+        choice = [name for name in (gates or file.scores) if name in ways]
+        chosen = next((name for name in choice if ways[name]), next(iter(choice), None))
+    if file.one_run and len(file.seeds) == 1:
+        raise Refused(f"{what}: is of one run, and one run has no spread", hint=_all_runs(file.path))
+    for text in (*file.notes, *_taken_for_granted(file, ways, flags, primary, chosen)):
+        on_read(text)
     means = {name: table for name, table in file.items.items() if _are_means(file.scores[name], table)}
-    with _about(path):
+    with _about(what):
         band = fit_band(
             file.scores,
             alpha=alpha,
             rule=rule,
-            primary=primary,
+            primary=chosen,
             gates=gates,
-            lower_is_better=[
-                name for name in file.scores if name in lower_is_better or _higher_is_better(name) is False
-            ],
+            lower_is_better=[name for name, higher in ways.items() if not higher],
             items=means,
             seeds=file.seeds,
             failed_seeds=file.failed_seeds,
             history=history,
-            provenance=_provenance(file, band_path),
+            provenance=_provenance(file, band_path, asked),
         )
     return band, (*_failure_notes(band), *_floor_notes(file, means))
 
 
-def check_scores(  # noqa: PLR0913  every keyword is one flag of the command
-    scores: Path,
+def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may say
+    scores: Path | Sequence[Path],
     band: Band,
     *,
     rule: str | None = None,
@@ -96,19 +113,21 @@ def check_scores(  # noqa: PLR0913  every keyword is one flag of the command
     tolerance: float | None = None,
     looks: int = 0,
     trained: Sequence[int] = (),
+    wanted: Wanted | None = None,
     final: bool = False,
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> Verdict:
     """Judge the candidate seeds of a score file, one score of every metric per seed.
 
     Args:
-        scores: The score file.
+        scores: The score file, several of them, or a folder of them.
         band: To judge by.
         rule: Another rule than the band's.
         alpha: Another level than the band's.
         tolerance: Of rule `paired`.
         looks: How many of the seeds, the first ones, were looked at before the others were there; see `Band.judge`.
         trained: Its seeds in the order trained, where that is on record; else the order of the file is it.
+        wanted: What else was said of the files; percent is read as for the band.
         final: For rule `paired`, whether this is the only look.
         on_event: Called with what is noted.
 
@@ -116,28 +135,34 @@ def check_scores(  # noqa: PLR0913  every keyword is one flag of the command
         UsageError: No such file, a malformed one, or more looks than seeds.
         Refused: Other metrics or items than the band's, NaN, duplicates, gaps.
     """
-    file = read_scores(scores)
-    if extra := [name for name in file.scores if name not in band.metrics]:
-        text = f"{scores}: {few(extra)}: left out, for the band has {few(band.metrics)}"
+    asked = wanted or Wanted()
+    percent = asked.percent or bool(_sources(band).get("percent"))
+    file = read_scores(scores, (), replace(asked, only=frozenset(band.metrics), needs_seeds=False, percent=percent))
+    what = label([source.path for source in file.sources])
+    for text in file.notes:
+        on_event(Event("note", content={"text": text}))
+    if extra := [name for name in (*file.others, *file.scores) if name not in band.metrics]:
+        text = f"{what}: {few(extra)}: left out, for the band has {few(band.metrics)}"
         on_event(Event("note", content={"text": text}))
     ours = band.provenance.get("items_sha256")
     if ours is not None and file.items_sha256 is not None and ours != file.items_sha256:
-        raise Refused(f"{scores}: its items are not those of the band", hint="score the band's own items")
+        raise Refused(f"{what}: its items are not those of the band", hint="score the band's own items")
     if "signature" in band.provenance:
-        text = f"nothing on record says that {scores} was scored as the band was: its evaluators and data are yours"
+        text = f"nothing on record says that {what} was scored as the band was: its evaluators and data are yours"
         on_event(Event("note", content={"text": text}))
     chosen = band.rule if rule is None else known_rule(rule)
     if chosen == "paired":
-        if file.path.suffix.lower() == ".json":
-            raise Refused(f"{scores}: JSON names no seeds, and rule paired compares seed by seed", hint="give a CSV")
-        text = f"that the seeds of {scores} share their draws with the band's is vouched for by whoever trained them"
+        if not file.names_seeds:
+            kind = "JSON" if file.path.suffix.lower() == ".json" else "it"
+            raise Refused(f"{what}: {kind} names no seeds, and rule paired compares seed by seed", hint="give a CSV")
+        text = f"that the seeds of {what} share their draws with the band's is vouched for by whoever trained them"
         on_event(Event("note", content={"text": text}))
         if not final and len(band.seeds) > FEWEST:
             text = "no record says which looks were taken, so every number of pairs from 2 on counts as one"
             on_event(Event("note", content={"text": f"{text}; --final says that this is the only one"}))
     # Where looks were taken, their order counts, and no score file of a sweep keeps it.
     order = sorted(range(len(file.seeds)), key=lambda row: trained.index(file.seeds[row]) if trained else row)
-    with _about(scores):
+    with _about(what):
         return band.judge(
             {name: [own[row] for row in order] for name, own in file.scores.items()},
             rule=chosen,
@@ -149,31 +174,43 @@ def check_scores(  # noqa: PLR0913  every keyword is one flag of the command
         )
 
 
-def check_target(band_path: Path, scores_path: Path) -> None:
-    """A band is evidence: only a band of the same score file is replaced.
+def check_target(band_path: Path, scores_path: Path | Sequence[Path], wanted: Wanted | None = None) -> None:
+    """A band is evidence: only a band of the same score files is replaced, to which others may have come.
 
     Raises:
         UsageError: Something else lies at `band_path`.
     """
     if band_path.is_dir():
         raise UsageError(f"{band_path} is a folder, not a place for a band")
-    if band_path.exists() and _source(band_path) != scores_path.resolve():
-        raise UsageError(
-            f"{band_path} exists, and it is not a band of {scores_path}",
-            hint="give another --band, or move the file",
-        )
+    if not band_path.exists():
+        return
+    given = places.files_of([scores_path] if isinstance(scores_path, Path) else scores_path)
+    before, where = _made_from(band_path)
+    if before and before <= {path.resolve() for path in given} and where == dict((wanted or Wanted()).where):
+        return
+    group = "".join(f" {column}={value}" for column, value in where.items()) if before else ""
+    told = f", but of {group.strip()} alone" if group else ""
+    raise UsageError(
+        f"{band_path} exists, and it is not a band of {label(given)}{told}",
+        hint="give another --band, or move the file",
+    )
 
 
-def _source(band_path: Path) -> Path | None:
-    """The score file that a band was made from; None for a band of another kind, and for what is no band."""
+def _made_from(band_path: Path) -> tuple[set[Path], dict[str, str]]:
+    """The score files that a band was made from, and of which group; none for a band of another kind."""
     try:
-        facts = load_band(band_path).provenance
+        band = load_band(band_path)
     except SeedbandError:
-        return None
-    if "scores" not in facts:
-        return None
-    relative: str = facts["scores"]["path"]
-    return (band_path.parent.resolve() / relative).resolve()
+        return set(), {}
+    facts = _sources(band)
+    relative = [*facts.get("files", {}), *([facts["path"]] if "path" in facts else [])]
+    return {(band_path.parent.resolve() / path).resolve() for path in relative}, dict(facts.get("where", {}))
+
+
+def _sources(band: Band) -> Mapping[str, Any]:
+    """What a band has on record of its score files."""
+    facts = band.provenance.get("scores", {})
+    return facts if isinstance(facts, Mapping) else {}
 
 
 def _are_means(scores: Sequence[float], items: Sequence[Sequence[float]]) -> bool:
@@ -182,35 +219,71 @@ def _are_means(scores: Sequence[float], items: Sequence[Sequence[float]]) -> boo
 
 
 def _direction_mistakes(
-    metrics: Collection[str], lower_is_better: Collection[str], higher_is_better: Collection[str]
+    file: ScoreFile, lower_is_better: Collection[str], higher_is_better: Collection[str]
 ) -> Iterator[Problem]:
+    metrics = file.scores
     flags = {"--lower-is-better": lower_is_better, "--higher-is-better": higher_is_better}
-    for flag, names in flags.items():
-        unknown = [name for name in names if name not in metrics]
+    for flag, listed in flags.items():
+        unknown = [name for name in listed if name not in metrics and name != ALL]
         yield from (Problem(f"{flag} {name}", "no such metric", f"one of {', '.join(metrics)}") for name in unknown)
     for name in metrics:
-        own, given = _higher_is_better(name), [flag for flag, names in flags.items() if name in names]
+        own, given = _built_in(name), [flag for flag, listed in flags.items() if name in listed]
+        given = given or [flag for flag, listed in flags.items() if ALL in listed and own is None]
         if len(given) > 1:
             yield Problem(name, " and ".join(given), "one of them")
-        elif own is None and not given:
-            yield Problem(name, "no direction", f"--lower-is-better {name} or --higher-is-better {name}")
+        elif own is None and not given and _told(file, name) is None:
+            hint = "" if len(metrics) == 1 else "--metric NAME reads that one alone"
+            yield Problem(name, "no direction", f"--lower-is-better {name} or --higher-is-better {name}", hint)
         elif own is not None and given == ["--lower-is-better" if own else "--higher-is-better"]:
             yield Problem(f"{given[0]} {name}", "the wrong direction", "none: a built-in evaluator has its own")
 
 
-def _higher_is_better(metric: str) -> bool | None:
+def _direction(file: ScoreFile, name: str, lower_is_better: Collection[str], higher_is_better: Collection[str]) -> bool:
+    """Whether higher is better: as its evaluator has it, as the user says, else as its file or name does."""
+    if (own := _built_in(name)) is not None:
+        return own
+    if name in lower_is_better or name in higher_is_better:
+        return name in higher_is_better
+    if ALL in lower_is_better or ALL in higher_is_better:
+        return ALL in higher_is_better
+    return bool(_told(file, name))
+
+
+def _told(file: ScoreFile, name: str) -> bool | None:
+    """Direction that the file gives a metric, else its name."""
+    return file.directions.get(name, names.higher_is_better(name))
+
+
+def _built_in(metric: str) -> bool | None:
     """Direction of a built-in evaluator; None for another metric."""
     evaluator = evaluators.built_in(metric)
     return None if evaluator is None else evaluator.higher_is_better
 
 
+def _taken_for_granted(
+    file: ScoreFile, ways: Mapping[str, bool], flags: Collection[str], primary: str | None, chosen: str | None
+) -> Iterator[str]:
+    """What nobody said: directions, and the metric that gates."""
+    given = {*file.directions, *flags} if ALL not in flags else {*ways}
+    guessed = [name for name in ways if _built_in(name) is None and name not in given]
+    told = {
+        "higher": [name for name in guessed if ways[name]],
+        "lower": [name for name in guessed if not ways[name]],
+    }
+    if guessed:
+        listed = "; ".join(f"{word} is better for {few(metrics)}" for word, metrics in told.items() if metrics)
+        yield f"by their names, {listed}: --lower-is-better and --higher-is-better say otherwise"
+    if chosen is not None and primary is None:
+        yield f"{chosen} gates, of {len(ways)} metrics: --primary names another"
+
+
 @contextmanager
-def _about(path: Path) -> Iterator[None]:
+def _about(what: str) -> Iterator[None]:
     """A refusal of scores names the file that they come from."""
     try:
         yield
     except Refused as error:
-        raise Refused(f"{path}: {error.message}", problems=error.problems, hint=error.hint) from error
+        raise Refused(f"{what}: {error.message}", problems=error.problems, hint=error.hint) from error
 
 
 def _failed_mistakes(file: ScoreFile, failed: Collection[int]) -> Iterator[Problem]:
@@ -238,11 +311,22 @@ def _failure_notes(band: Band) -> tuple[str, ...]:
     )
 
 
-def _provenance(file: ScoreFile, band_path: Path) -> dict[str, Any]:
-    folder = file.path.parent.resolve()
-    relative = Path(os.path.relpath(folder / file.path.name, band_path.parent.resolve())).as_posix()
-    return {
-        "made_by": f"seedband {version('seedband')}",
-        "scores": {"path": relative, "sha256": file.sha256},
-        "items_sha256": file.items_sha256,
-    }
+def _all_runs(path: Path) -> str:
+    """What makes a band of the runs beside one."""
+    named = places.seeds_of([path])[path]
+    part = named.part if isinstance(named, places.Named) else ""
+    others = str(path).replace(part, part.rstrip("0123456789") + "*") if part else f"RUNS/*/{path.name}"
+    return f"give the files of all seeds: seedband band {others}"
+
+
+def _provenance(file: ScoreFile, band_path: Path, wanted: Wanted) -> dict[str, Any]:
+    """One file is on record as ever; several are by path; and what was said of them, where something was."""
+    paths = {source: provenance.relative_path(source.path, band_path.parent.resolve()) for source in file.sources}
+    facts: dict[str, Any] = {"path": paths[file.sources[0]], "sha256": file.sha256}
+    if len(paths) > 1:
+        facts = {"files": {path: source.sha256 for source, path in paths.items()}}
+    if wanted.where:
+        facts["where"] = dict(wanted.where)
+    if wanted.percent:
+        facts["percent"] = True
+    return {"made_by": f"seedband {version('seedband')}", "scores": facts, "items_sha256": file.items_sha256}

@@ -8,16 +8,21 @@ import typer
 
 
 def band(
-    scores: Annotated[Path, typer.Argument(help="CSV (metric,seed,score[,item], or seed and metrics) or JSON.")],
+    scores: Annotated[
+        list[Path],
+        typer.Argument(help="Score files, or a folder of them: tables, JSON, results of trainers and harnesses."),
+    ],
     band: Annotated[Path, typer.Option(help="Where the band goes.")] = Path("band.json"),
     lower_is_better: Annotated[
-        list[str] | None, typer.Option(metavar="METRIC", help="A metric of your own whose lower scores are better.")
+        list[str] | None,
+        typer.Option(metavar="METRIC|all", help="A metric of your own whose lower scores are better."),
     ] = None,
     higher_is_better: Annotated[
-        list[str] | None, typer.Option(metavar="METRIC", help="A metric of your own whose higher scores are better.")
+        list[str] | None,
+        typer.Option(metavar="METRIC|all", help="A metric of your own whose higher scores are better."),
     ] = None,
     primary: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The metric that gates. [default: the only one]")
+        str | None, typer.Option(metavar="METRIC", help="The metric that gates. [default: the first that is no loss]")
     ] = None,
     gate: Annotated[
         list[str] | None, typer.Option(metavar="METRIC", help="Several metrics that gate, each at alpha / K.")
@@ -29,6 +34,14 @@ def band(
         list[Path] | None,
         typer.Option(metavar="BAND", help="An earlier band of the same metrics on the same eval set."),
     ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC", help="Read this metric alone; several by further flags.")
+    ] = None,
+    seed_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of the seeds.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Read the rows of one group: model=small.")
+    ] = None,
+    percent: Annotated[bool, typer.Option("--percent", help="Read 87.1% as .871.")] = False,
     rule: Annotated[str, typer.Option(help="retest, t or range.")] = "retest",
     alpha: Annotated[float, typer.Option(help="False-alarm rate, .001 to .2.")] = 0.05,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -38,7 +51,9 @@ def band(
     from seedband import console
     from seedband.band import load_band
     from seedband.from_scores import band_from_scores, check_target
+    from seedband.scorefiles import said
 
+    wanted = said(metric, seed_column, where, percent=percent)
     fitted, notes = band_from_scores(
         scores,
         band_path=band,
@@ -50,8 +65,10 @@ def band(
         rule=rule,  # type: ignore[arg-type]
         alpha=alpha,
         history=[load_band(path) for path in history or ()],
+        wanted=wanted,
+        on_read=(lambda _: None) if quiet else console.print_note,
     )
-    check_target(band, scores)
+    check_target(band, scores, wanted)
     fitted.save(band)
     for note in notes:
         console.print_note(note)

@@ -19,7 +19,10 @@ def check(
     candidates: Annotated[
         list[Path] | None, typer.Argument(help="Checkpoint folders of one candidate recipe: one look at all of them.")
     ] = None,
-    scores: Annotated[Path | None, typer.Option(help="A score file instead: CSV or JSON, a score per seed.")] = None,
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(help="Score files instead, or a folder of them: a score per seed; several by further flags."),
+    ] = None,
     band: Annotated[Path, typer.Option(help="The band to judge by.")] = Path("band.json"),
     rule: Annotated[str | None, typer.Option(help="retest, t, range or paired. [default: the band's]")] = None,
     alpha: Annotated[float | None, typer.Option(help="False-alarm rate, .001 to .2. [default: the band's]")] = None,
@@ -29,6 +32,13 @@ def check(
     looks: Annotated[
         int, typer.Option(min=0, help="So many candidates, the first ones, had looks of their own; the others go on.")
     ] = 0,
+    seed_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of --scores: the column of the seeds.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Of --scores: read the rows of one group.")
+    ] = None,
+    percent: Annotated[bool, typer.Option("--percent", help="Of --scores: read 87.1% as .871.")] = False,
     final: Annotated[
         bool, typer.Option("--final", help="Rule paired: this is the only look, none at more pairs will follow.")
     ] = False,
@@ -59,34 +69,40 @@ def check(
     from seedband.band import load_band
     from seedband.words import Asked, after_fail, after_suspect
 
-    inputs = [*(candidates or []), *(path for path in (band, scores, recipe, data, labels, ledger) if path is not None)]
+    judged = [*(scores or []), *(candidates or [])]
+    inputs = [*judged, *(path for path in (band, recipe, data, labels, ledger) if path is not None)]
     wanted = reports.parse(report or [], inputs)
     reports.clear(wanted)
     hint, failure, fitted = "", None, None
     call: dict[str, Any] = {
         "band_path": str(band),
-        "candidates": tuple(str(path) for path in ([scores] if scores is not None else candidates or [])),
+        "candidates": tuple(map(str, judged)),
         "command": shlex.join(["seedband", *sys.argv[1:]]),
     }
     try:
         exit_codes = _exit_codes(on_suspect)
         fitted = load_band(band)
         with console.Reporter(quiet=quiet, verbose=verbose) as on_event:
-            if scores is not None:
+            if scores:
                 from seedband.from_scores import check_scores
+                from seedband.scorefiles import said
 
-                _refuse_beside_scores(candidates, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
+                # What a shell's glob names after the first file stands among the candidates.
+                folders = [path for path in candidates or [] if not path.is_file()]
+                _refuse_beside_scores(folders, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
                 verdict = check_scores(
-                    scores,
+                    judged,
                     fitted,
                     rule=rule,
                     alpha=alpha,
                     tolerance=tolerance,
                     looks=looks,
+                    wanted=said(None, seed_column, where, percent=percent),
                     final=final,
                     on_event=on_event,
                 )
             else:
+                _refuse_without_scores(seed_column, where, percent)
                 from seedband.check import check as run_check
                 from seedband.check import read_labels
 
@@ -114,8 +130,8 @@ def check(
         if verdict.status == "suspect":
             asked = Asked(
                 _command,
-                scores="" if scores is None else str(scores),
-                sweep=_swept(candidates or []),
+                scores=_place(judged) if scores else "",
+                sweep="" if scores else _swept(candidates or []),
                 recipe=recipe is not None,
                 ledger=ledger is not None,
                 more_seeds=more_seeds,
@@ -160,6 +176,21 @@ def _refuse_beside_scores(*others: object) -> None:
             "--scores judges what was scored already: of the options for checkpoints it takes none",
             hint="a further seed is a further row of the file; --rule, --alpha, --tolerance, --looks and --final apply",
         )
+
+
+def _refuse_without_scores(*others: object) -> None:
+    from seedband.errors import UsageError
+
+    if any(others):
+        raise UsageError("--seed-column, --where and --percent are about score files", hint="name them: --scores FILE")
+
+
+def _place(paths: "Sequence[Path]") -> str:
+    """Where a further seed's scores go: into the table, or beside the files of single runs."""
+    from seedband.scorefiles import Wanted, read_scores
+
+    is_table = len(paths) == 1 and not read_scores(paths, (), Wanted(needs_seeds=False)).one_run
+    return str(paths[0]) if is_table else "the command by a further --scores FILE"
 
 
 def _swept(candidates: "Sequence[Path]") -> str:

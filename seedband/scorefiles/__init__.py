@@ -1,0 +1,336 @@
+"""Score files: what any other trainer measured, as evidence for a band or a verdict.
+
+Each format has a reader of its own, found by the content of the file (`registry`). A file is read whole or not at all:
+what is malformed is a UsageError that lists every mistake, and what is well-formed and still no evidence (NaN, scores
+twice, scores missing) is Refused. What a reader leaves, and where the seeds come from, is told.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seedband import store
+from seedband.errors import Problem, Refused, UsageError
+from seedband.evidence import MAX_SCORE
+from seedband.scorefiles import names, places
+from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, chosen, few, shown
+from seedband.scorefiles.registry import reader_of
+from seedband.stats.limits import mean
+
+__all__ = [
+    "MAX_LISTED",
+    "ScoreFile",
+    "Source",
+    "Wanted",
+    "count",
+    "few",
+    "label",
+    "names",
+    "places",
+    "read_scores",
+    "said",
+]
+#: Mistakes listed of one file; the rest is counted.
+MAX_LISTED = 20
+#: Where seeds come from that no file and no path names.
+COUNTED = "counted"
+
+
+class Source(NamedTuple):
+    """A file that scores were read from, and its SHA-256."""
+
+    path: Path
+    sha256: str
+
+
+class ScoreFile(NamedTuple):
+    """The scores of one file, or of several.
+
+    Attributes:
+        sources: Where they come from.
+        seeds: Root seeds, in the order of the file; those named as failed are left out.
+        scores: For every metric, one score per seed, shape (n,).
+        items: For the metrics that have them, the score of every item, shape (n, n_items).
+        item_ids: Names of the items, in the order that the file first names them; empty without items.
+        failed_seeds: Seeds of the file that were named as failed; their scores are not read.
+        directions: Metric → whether higher is better, where the file says it.
+        others: Metrics of the file that nobody has a use for.
+        names_seeds: Whether seeds are the file's own, rather than counted.
+        one_run: Whether every file is of one run.
+        notes: What was read and left, for people; empty for a plain file that is read whole.
+    """
+
+    sources: tuple[Source, ...]
+    seeds: tuple[int, ...]
+    scores: Mapping[str, tuple[float, ...]]
+    items: Mapping[str, tuple[tuple[float, ...], ...]]
+    item_ids: tuple[str, ...]
+    failed_seeds: tuple[int, ...]
+    directions: Mapping[str, bool]
+    others: tuple[str, ...] = ()
+    names_seeds: bool = True
+    one_run: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Of its only file, or its first."""
+        return self.sources[0].path
+
+    @property
+    def sha256(self) -> str:
+        """Of its only file, or its first."""
+        return self.sources[0].sha256
+
+    @property
+    def items_sha256(self) -> str | None:
+        """SHA-256 of the names of the items, whatever their order; None without items."""
+        return store.digest(sorted(self.item_ids)) if self.item_ids else None
+
+    def of(self, seeds: Collection[int]) -> "ScoreFile":
+        """The scores of some of its seeds alone."""
+        kept = [row for row, seed in enumerate(self.seeds) if seed in seeds]
+        return self._replace(
+            seeds=tuple(self.seeds[row] for row in kept),
+            scores={metric: tuple(scores[row] for row in kept) for metric, scores in self.scores.items()},
+            items={metric: tuple(table[row] for row in kept) for metric, table in self.items.items()},
+        )
+
+
+#: metric → seed → item → its one cell; the item "" is the seed's own score.
+_Table = dict[str, dict[int, dict[str, Cell]]]
+
+
+def read_scores(paths: Path | Sequence[Path], failed: Collection[int] = (), wanted: Wanted | None = None) -> ScoreFile:
+    """Read score files.
+
+    In a long CSV, rows with an item are scores of that item; a seed's score is then their mean, unless a row of the
+    same metric and seed without an item gives it.
+
+    Args:
+        paths: A file, or several, or a folder of them.
+        failed: Root seeds that failed to train; nothing is expected of their scores.
+        wanted: What was said of them.
+
+    Raises:
+        UsageError: No such file, another format, or mistakes in it, each with its row.
+        Refused: No scores, NaN or infinity, a score twice, seeds without a metric or an item that others have.
+    """
+    wanted = replace(wanted or Wanted(), failed=frozenset(failed))
+    files = places.files_of([paths] if isinstance(paths, Path) else paths)
+    documents = [Document(path, _content(path)) for path in files]
+    what = label(files)
+    readings = {document.path: _reading(document, wanted) for document in documents}
+    entries, mistakes, how = _seeded(readings, wanted)
+    mistakes += [problem for entry in entries if (problem := _malformed(entry, failed)) is not None]
+    if mistakes:
+        raise UsageError(f"{what}: {count(mistakes, 'mistake')}", problems=mistakes[:MAX_LISTED])
+    found = [entry for entry in entries if isinstance(entry, Cell)]
+    cells = [cell for cell in found if cell.seed not in failed]
+    seeds = tuple(dict.fromkeys(cell.seed for cell in cells if cell.score is not ABSENT))
+    item_ids = tuple(dict.fromkeys(cell.item for cell in cells if cell.item))
+    if not seeds:
+        raise Refused(f"{what}: holds no score" + (" but those of failed seeds" if found and failed else ""))
+    table, refusals = _tabulated(cells)
+    refusals += _incomplete(table, seeds, item_ids)
+    if refusals:
+        raise Refused(f"{what}: refused for {count(refusals, 'reason')}", problems=refusals[:MAX_LISTED])
+    return ScoreFile(
+        sources=tuple(Source(document.path, hashlib.sha256(document.content).hexdigest()) for document in documents),
+        seeds=seeds,
+        scores={metric: tuple(_score(rows[seed]) for seed in seeds) for metric, rows in table.items()},
+        items={
+            metric: tuple(tuple(rows[seed][item].score for item in item_ids) for seed in seeds)
+            for metric, rows in table.items()
+            if _has_items(rows)
+        },
+        item_ids=item_ids,
+        failed_seeds=tuple(dict.fromkeys(cell.seed for cell in found if cell.seed in failed)),
+        directions={name: way for reading in readings.values() for name, way in reading.directions.items()},
+        others=tuple(dict.fromkeys(name for reading in readings.values() for name in reading.others)),
+        names_seeds=how != COUNTED,
+        one_run=all(reading.one_run for reading in readings.values()),
+        notes=tuple(_notes(readings, seeds, how)),
+    )
+
+
+def said(
+    metrics: Sequence[str] | None, seed_column: str | None, where: Sequence[str] | None, *, percent: bool
+) -> Wanted:
+    """The flags of a command, as readers take them.
+
+    Raises:
+        UsageError: A `--where` that is no COLUMN=VALUE.
+    """
+    pairs = {}
+    for text in where or ():
+        column, equals, value = text.partition("=")
+        if not equals or not column.strip():
+            raise UsageError(f"--where {text}: expected COLUMN=VALUE", hint="--where model=small")
+        pairs[column.strip()] = value.strip()
+    return Wanted(tuple(metrics or ()), seed_column=seed_column, where=pairs, percent=percent)
+
+
+def label(files: Sequence[Path]) -> str:
+    """Score files in a message."""
+    return f"{files[0]} and {len(files) - 1} more" if len(files) > 1 else str(files[0])
+
+
+def _content(path: Path) -> bytes:
+    try:
+        store.check_size(path, store.MAX_JSON_BYTES)
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _reading(document: Document, wanted: Wanted) -> Reading:
+    reader = reader_of(document)
+    if reader is None:
+        told = f"{document.path}: unknown extension {document.path.suffix!r}"
+        raise UsageError(told, hint="score files are .csv, .tsv, .json or .jsonl")
+    if not document.text.strip():
+        raise Refused(f"{document.path}: is empty")
+    return _selected(reader.read(document, wanted), wanted)
+
+
+def _selected(reading: Reading, wanted: Wanted) -> Reading:
+    """The reading without what is no metric, and what nobody asked for."""
+    found = dict.fromkeys(entry.metric for entry in reading.entries if isinstance(entry, Cell))
+    kept, left, others = chosen(list(found), wanted)
+    entries = [entry for entry in reading.entries if isinstance(entry, Problem) or entry.metric in kept]
+    left = {**reading.left, **left}
+    if left and not entries:
+        told = f"--metric NAME reads one of {few(left)} all the same"
+        entries = [Problem("the file", "no metric", told)]
+    return replace(reading, entries=entries, left=left, others=(*reading.others, *others))
+
+
+def _seeded(readings: Mapping[Path, Reading], wanted: Wanted) -> tuple[list[Cell | Problem], list[Problem], str]:
+    """Every score with its seed, what is wrong with seeds, and where they come from."""
+    said_by_path = places.seeds_of([*readings])
+    entries: list[Cell | Problem] = []
+    mistakes: list[Problem] = []
+    origins, unnamed = [], itertools.count()
+    for path, reading in readings.items():
+        found = _seed(path, reading, said_by_path[path], wanted)
+        if isinstance(found, Problem):
+            mistakes.append(_located(found, path, readings))
+        seed, origin = (None, COUNTED) if isinstance(found, Problem) else found
+        origins.append(origin)
+        seed = next(unnamed) if seed is None else seed
+        for entry in reading.entries:
+            moved = _located(entry, path, readings)
+            entries.append(moved._replace(seed=seed) if reading.one_run and isinstance(moved, Cell) else moved)
+    return entries, mistakes, COUNTED if COUNTED in origins else few(dict.fromkeys(origins))
+
+
+def _seed(
+    path: Path, reading: Reading, named: places.Named | Problem | None, wanted: Wanted
+) -> tuple[int | None, str] | Problem:
+    """Seed of a file of one run, where it has one, and where the seeds of the file come from."""
+    of_path = named if isinstance(named, places.Named) else None
+    if reading.seed is not None and of_path and of_path.is_seed and of_path.seed != reading.seed and not reading.plain:
+        told = f"seed {reading.seed} in the file, {of_path.part} in its path"
+        return Problem(str(path), told, "one seed: rename the folder, or mend the file")
+    if not reading.one_run:
+        return None, reading.seeds_from or COUNTED
+    if of_path and reading.seed in (None, of_path.seed):
+        return of_path.seed, "the path"
+    if reading.seed is None and wanted.needs_seeds:
+        return named if isinstance(named, Problem) else reading.unseeded or _UNSEEDED
+    return reading.seed, COUNTED if reading.seed is None else "the file"
+
+
+_UNSEEDED = Problem("the file", "no seed", "a field 'seed', or a path that says it (seed_3, run-3)")
+
+
+def _located(entry: Any, path: Path, readings: Mapping[Path, Reading]) -> Any:
+    """An entry of one of several files says of which."""
+    if len(readings) == 1:
+        return entry
+    where = str(path) if entry.where in ("the file", str(path)) else f"{path}: {entry.where}"
+    return replace(entry, where=where) if isinstance(entry, Problem) else entry._replace(where=where)
+
+
+def _notes(readings: Mapping[Path, Reading], seeds: Sequence[int], how: str) -> Iterator[str]:
+    """A line for every format: what was read and left, and where the seeds come from."""
+    formats = dict.fromkeys(reading.what for reading in readings.values() if reading.left or not reading.plain)
+    for what in formats:
+        of_it = {path: reading for path, reading in readings.items() if reading.what == what}
+        left: dict[str, list[str]] = {}
+        for name, why in {name: why for reading in of_it.values() for name, why in reading.left.items()}.items():
+            left.setdefault(why, []).append(name)
+        told = "; ".join(f"{few(listed)} ({why})" for why, listed in left.items())
+        origin = "" if how == COUNTED else f", {len(seeds)} seed{'s' * (len(seeds) != 1)} from {how}"
+        named = f" ({few(map(str, seeds))})" if origin else ""
+        yield f"{label([*of_it])}: read as {what}{origin}{named}" + (f"; left out: {told}" if told else "")
+
+
+def _malformed(entry: Cell | Problem, failed: Collection[int]) -> Problem | None:
+    """The mistake of form in an entry, if there is one."""
+    if isinstance(entry, Problem):
+        return entry
+    if isinstance(entry.score, float) or entry.score is ABSENT or entry.seed in failed:
+        return None
+    hint = f"{_hint(entry)}; --metric NAME reads another metric alone" if names.is_missing(entry.score) else ""
+    if names.is_percentage(entry.score):
+        hint = "--percent reads 87.1% as .871, where every score of the metric has the sign"
+    return Problem(entry.where, f"{shown(entry.score)} for {entry.metric or 'a score'}", "a number", hint)
+
+
+def _hint(cell: Cell) -> str:
+    return f"where that run failed to train, seedband band takes --failed {cell.seed}; a candidate has failed then"
+
+
+def _tabulated(cells: Sequence[Cell]) -> tuple[_Table, list[Problem]]:
+    """All cells in their places, and those that are no evidence: not finite, or there already."""
+    table: _Table = {}
+    refusals = []
+    for cell in cells:
+        rows = table.setdefault(cell.metric, {})
+        if cell.score is ABSENT:
+            continue
+        first = rows.setdefault(cell.seed, {}).setdefault(cell.item, cell)
+        if first is not cell:
+            refusals.append(Problem(cell.where, f"{cell.name} again, after {first.where}", "each score once"))
+        if not abs(cell.score) <= MAX_SCORE:
+            refusals.append(Problem(cell.where, f"{cell.name} is {cell.score}", "a finite score", _hint(cell)))
+    return table, refusals
+
+
+def _incomplete(table: _Table, seeds: Sequence[int], items: Sequence[str]) -> list[Problem]:
+    """Scores that some seeds have and others lack."""
+    refusals = []
+    for metric, rows in table.items():
+        if missing := [str(seed) for seed in seeds if seed not in rows]:
+            refusals.append(Problem(metric, f"no score of seed {few(missing)}", "every metric for every seed"))
+        if not _has_items(rows):
+            continue
+        bare = [str(seed) for seed, cells in rows.items() if "" not in cells]
+        if bare and len(bare) < len(rows):
+            found = f"only items of seed {few(bare)}, where other seeds have a score of their own"
+            refusals.append(Problem(metric, found, "a row without item for every seed, or for none"))
+        for seed, cells in rows.items():
+            if lacking := [item for item in items if item not in cells]:
+                found = f"no score of item {few(lacking)}"
+                refusals.append(Problem(f"{metric} of seed {seed}", found, "the items of all other seeds and metrics"))
+    return refusals
+
+
+def _has_items(rows: Mapping[int, Mapping[str, Cell]]) -> bool:
+    return any(item for cells in rows.values() for item in cells)
+
+
+def _score(cells: Mapping[str, Cell]) -> float:
+    """A seed's score: its own, or the mean of its items."""
+    return cells[""].score if "" in cells else mean([cell.score for cell in cells.values()])
+
+
+def count(problems: Sequence[Problem], word: str) -> str:
+    """How many problems there are, and how many of them are listed."""
+    more = f", these {MAX_LISTED} and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
+    return f"{len(problems)} {word}{'' if len(problems) == 1 else 's'}{more}"
