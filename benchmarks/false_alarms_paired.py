@@ -1,6 +1,6 @@
 """How often does rule `paired` stop a candidate exactly at the tolerance, where pairs are added until it settles?
 
-    python benchmarks/false_alarms_paired.py [--draws 100000]
+    python benchmarks/false_alarms_paired.py [--draws 100000] [--seed 20261202]
 
 Differences are Normal. Pairs are added one by one from the first look on, until the verdict settles or the band has no
 seed left. "Before" is alpha at every look, "after" is the rule as it stands; beside the rates stands what is printed.
@@ -49,6 +49,7 @@ def one_by_one(differences: np.ndarray, first: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=20261202, help="of the draws")
     args = parser.parse_args()
     print(
         "| seeds | first look | fails before | fails after | passes after | printed | holds | power | pairs |\n"
@@ -56,7 +57,7 @@ def main() -> None:
     )
     for n in (4, 8, 16):
         for first in (2, 3):
-            d = np.random.default_rng([20261202, n, first]).standard_normal((args.draws, n))
+            d = np.random.default_rng([args.seed, n, first]).standard_normal((args.draws, n))
             level = design(n, first, ALPHA).level
             before, _ = walk(d, first, ALPHA)
             after, _ = walk(d, first, level)

@@ -15,6 +15,7 @@ from typing import Any
 
 from seedband import folders, reported_sweep, runs, signature, store
 from seedband.band import Band, load_band
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.models import recognise
 from seedband.preflight import prepare
@@ -102,7 +103,7 @@ def accept(
             _take_over(path, plan, new, record)
         if len(new.seeds) < len(old.seeds):
             raise Refused(
-                f"{folder} has {len(new.seeds)} healthy seeds, {path} has {len(old.seeds)}",
+                f"{folder} has {counted(len(new.seeds), 'healthy seed')}, {path} has {len(old.seeds)}",
                 hint=f"sweep it on with --seeds {len(old.seeds) + len(new.failed_seeds)} or more",
             )
         changed = tuple(_changes(old, new, allow))

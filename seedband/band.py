@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import store, units
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.evidence import (
     DEFAULT_ALPHA,
@@ -349,7 +350,7 @@ def _prior(entry: Sequence[float | None]) -> Prior:
 
 def _floor(name: str, items: Sequence[Sequence[float]], n: int) -> float:
     if len(items) != n:
-        raise Refused(f"{name}: items of {len(items)} seeds, scores of {n}")
+        raise Refused(f"{name}: items of {counted(len(items), 'seed')}, scores of {n}")
     try:
         return item_floor(items)
     except ValueError as error:

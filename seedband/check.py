@@ -12,6 +12,7 @@ from typing import Any
 from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, signature, slices, store
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, in_order, resolve
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.evidence import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.executors import OnEvent
@@ -153,7 +154,7 @@ def _check_options(
         raise UsageError("--pairs needs the candidate's recipe", hint="--recipe candidate.toml")
     if n_pairs and not 2 <= n_pairs <= len(band.seeds):  # noqa: PLR2004
         raise UsageError(
-            f"--pairs {n_pairs}: the band has {len(band.seeds)} healthy seeds, and a spread takes 2 pairs",
+            f"--pairs {n_pairs}: the band has {counted(len(band.seeds), 'healthy seed')}, and a spread takes 2 pairs",
             hint="sweep the band with more seeds to have more pairs",
         )
     if more_seeds and rule == "paired":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seedband import tasks
 from seedband.adapters import check_adapter, check_supported, lora_modules
 from seedband.builds import check_build
+from seedband.counts import counted, plural
 from seedband.errors import Refused, WorkFailed
 from seedband.initializers import is_lora, plain_name
 from seedband.models import (
@@ -204,7 +205,10 @@ def _check_drawn(
 
 def _refuse_tensors(files: CheckpointFiles, names: AbstractSet[str], what: str) -> None:
     if names:
-        raise Refused(f"{files.name}: {len(names)} tensors of the adapter are {what}, such as {brief(min(names))}")
+        raise Refused(
+            f"{files.name}: {counted(len(names), 'tensor')} of the adapter {plural(len(names), 'is', 'are')} {what}, "
+            f"such as {brief(min(names))}"
+        )
 
 
 def _grow(files: CheckpointFiles, module: Any, rows: int, saved: AbstractSet[str]) -> None:
@@ -214,7 +218,8 @@ def _grow(files: CheckpointFiles, module: Any, rows: int, saved: AbstractSet[str
     lost = [name for name in names if name not in {unwrapped(tensor) for tensor in saved}]
     if lost:
         raise Refused(
-            f"{files.name}: has embeddings of {rows} tokens, but not {', '.join(lost)}, so some of it would be random",
+            f"{files.name}: has embeddings of {counted(rows, 'token')}, but not {', '.join(lost)}, "
+            "so some of it would be random",
             hint="save it again with save_embedding_layers=True",
         )
     module.resize_token_embeddings(rows, mean_resizing=False)
@@ -246,7 +251,7 @@ def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: "T
     if network.new:
         raise Refused(
             f"{files.name}: {', '.join(network.new)} is missing or of another shape, so it would be random",
-            hint=f"the band has {len(labels)} labels; is this a base model, not a fine-tuned one?",
+            hint=f"the band has {counted(len(labels), 'label')}; is this a base model, not a fine-tuned one?",
         )
     return network
 

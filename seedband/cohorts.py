@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from seedband import folders
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.metric_band import MetricBand
 from seedband.records import Run
@@ -85,7 +86,7 @@ def split(path: str | Path, by: str) -> list[Split]:
     folder = folders.sweep_folder(Path(path))
     runs = [run for run in folders.finished_runs(folder) if run.status == "finished"]
     if len(runs) < 2:  # noqa: PLR2004
-        raise Refused(f"{folder}: {len(runs)} healthy seeds; a split over seeds needs at least 2")
+        raise Refused(f"{folder}: {counted(len(runs), 'healthy seed')}; a split over seeds needs at least 2")
     slices = None if by == "seed" else _slices(folder, runs[0], by)
     tables = {entry.metric: folders.item_scores(runs, entry.metric) for entry in runs[0].evaluations}
     found = [_split(metric, by, runs, np.array(table), slices) for metric, table in tables.items() if table is not None]
@@ -112,7 +113,9 @@ def _split(metric: str, by: str, runs: Sequence[Run], table: Table, slices: list
     scored = [bool(np.isfinite(column).all()) for column in table.T]
     table, slices = table[:, scored], None if slices is None else list(compress(slices, scored))
     if table.shape[1] < 2:  # noqa: PLR2004
-        raise Refused(f"{metric}: {table.shape[1]} items have a score under every seed, it takes 2")
+        raise Refused(
+            f"{metric}: {counted(table.shape[1], 'item has', 'items have')} a score under every seed, it takes 2"
+        )
     binary = is_binary(table)
     names = [] if slices is None else slices
     chosen = {name: np.array([value == name for value in names]) for name in sorted(set(names))}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from seedband import store
+from seedband.counts import counted
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.hub import HUB_NAME, data_file
 from seedband.models import COMMIT
@@ -133,7 +134,7 @@ def _csv_rows(
         for row in reader:
             where = f"{path.name}, row {reader.line_num}"
             if None in row:
-                found = f"{len(row[None])} more cells than the header has"
+                found = f"{counted(len(row[None]), 'more cell')} than the header has"
                 yield reader.line_num, Problem(where, found, "a cell a column", "quote a cell that holds the separator")
             else:
                 yield reader.line_num, {key: value for key, value in row.items() if value}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import store
+from seedband.counts import counted
 from seedband.datafiles import content_sha256, read_values
 from seedband.errors import Problem, UsageError
 from seedband.rows import Row, read_row
@@ -92,7 +93,7 @@ def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
                 name for name, cell in value.items() if isinstance(cell, str) and " " in cell.strip()
             )
     if problems:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        count = counted(len(problems), "mistake")
         more = f", the first {MAX_LISTED} of them here" if len(problems) > MAX_LISTED else ""
         raise UsageError(f"{path}: {count}{more}", problems=problems[:MAX_LISTED])
     if not found:

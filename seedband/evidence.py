@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from numbers import Integral, Real
 from typing import Any
 
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.stats import looks, pair_looks, rules
 from seedband.stats.rules import Rule
@@ -58,7 +59,8 @@ def valid_looks(looks: int, rule: Rule, k: int) -> int:
     """Number of first candidates that had looks of their own; UsageError for more than k, or for a rule of one look."""
     if not _is_seed(looks) or looks > k:
         raise UsageError(
-            f"looks {looks!r}: expected how many of the {k} candidates, the first ones, were looked at before",
+            f"looks {looks!r}: expected how many of the {counted(k, 'candidate')}, the first ones, "
+            "were looked at before",
             hint="leave it out for candidates that are given together",
         )
     if looks and rule != "retest":
@@ -83,7 +85,9 @@ def first_look(rule: Rule, k: int, first_pairs: int | None, *, final: bool) -> i
         if rule != "paired":
             raise UsageError(f"a first look at pairs belongs to rule paired, this is {rule}")
         if not pair_looks.FEWEST <= first_pairs <= k:
-            raise UsageError(f"a first look at {first_pairs} pairs: expected 2 to the {k} that there are now")
+            raise UsageError(
+                f"a first look at {counted(first_pairs, 'pair')}: expected 2 to the {k} that there are now"
+            )
     return None if final else first_pairs or pair_looks.FEWEST
 
 
@@ -101,7 +105,10 @@ def check_pairs(baseline: Sequence[int], failed: Collection[int], seeds: Sequenc
         why = "failed to train in the band" if strange[0] in failed else "is no seed of the band"
         raise Refused(f"rule paired: seed {strange[0]} {why}; the band has {', '.join(map(str, baseline))}")
     if len(seeds) != k or len(set(seeds)) != k:
-        raise Refused(f"rule paired: {k} candidates under {len(set(seeds))} different seeds; it compares seed by seed")
+        raise Refused(
+            f"rule paired: {counted(k, 'candidate')} under {counted(len(set(seeds)), 'different seed')}; "
+            "it compares seed by seed"
+        )
     if k < 2:  # noqa: PLR2004
         raise Refused(
             "rule paired: 1 pair has no spread, it needs at least 2",
@@ -113,10 +120,10 @@ def baseline_scores(name: str, values: Sequence[float], seeds: Sequence[int]) ->
     """The scores of a metric's healthy seeds; Refused where they are no spread, or not one per seed."""
     scores = tuple(finite(value, f"{name}, seed {seed}") for value, seed in zip(values, seeds, strict=False))
     if len(values) != len(seeds) or len(set(seeds)) != len(seeds):
-        raise Refused(f"{name}: {len(values)} scores for {len(set(seeds))} different seeds")
+        raise Refused(f"{name}: {counted(len(values), 'score')} for {counted(len(set(seeds)), 'different seed')}")
     if len(scores) < 2:  # noqa: PLR2004
         raise Refused(
-            f"{name}: {len(scores)} healthy seeds; a band needs at least 2, for one seed has no spread",
+            f"{name}: {counted(len(scores), 'healthy seed')}; a band needs at least 2, for one seed has no spread",
             hint="train more seeds",
         )
     return scores

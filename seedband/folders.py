@@ -10,6 +10,7 @@ from annotated_types import Ge, Le, MinLen, Predicate
 
 from seedband import store
 from seedband.band import load_band
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.form import a_root_seed_as_text
 from seedband.items import ITEMS, ROW, read_table
@@ -352,5 +353,7 @@ def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:
         return None
     for run, table in zip(runs, columns, strict=True):
         if len(table) != len(columns[0]):
-            raise Refused(f"{run.folder / ITEMS}: {len(table)} items, {runs[0].folder / ITEMS} has {len(columns[0])}")
+            raise Refused(
+                f"{run.folder / ITEMS}: {counted(len(table), 'item')}, {runs[0].folder / ITEMS} has {len(columns[0])}"
+            )
     return [table[f"score:{metric}"].tolist() for table in columns]

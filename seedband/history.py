@@ -7,6 +7,7 @@ worth next to nothing, and a mixture of evaluators is worth less than that.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from seedband.counts import counted
 from seedband.errors import Refused
 from seedband.signature import in_words, stated
 from seedband.stats.variance import MIN_BANDS, Prior, fit_prior
@@ -56,7 +57,7 @@ def prior_of(metric: str, own: Past, history: Sequence[Past]) -> Prior:
     """
     if len(history) < MIN_BANDS:
         raise Refused(
-            f"history of {len(history)} band: how far variances differ takes at least {MIN_BANDS}",
+            f"history of {counted(len(history), 'band')}: how far variances differ takes at least {MIN_BANDS}",
             hint="leave the history out, or name more bands",
         )
     for number, past in enumerate(history, 1):

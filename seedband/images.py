@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedband import store
+from seedband.counts import counted
 from seedband.errors import Problem, UsageError, WorkFailed
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def check_images(ids: Sequence[str], paths: Sequence[str], source: Path) -> None
                 raise
             problems.append(Problem(f"{source.name}, item {name}", found, "an image of 8 bits a channel", error.hint))
     if problems:
-        count = "1 image" if len(problems) == 1 else f"{len(problems)} images"
-        raise UsageError(f"{source}: {count} cannot be used", problems=problems[:MAX_LISTED])
+        raise UsageError(f"{source}: {counted(len(problems), 'image')} cannot be used", problems=problems[:MAX_LISTED])
 
 
 def _check(image: "Image", path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from seedband import commands, models, store, tasks, template
 from seedband.bases import locate_base
+from seedband.counts import counted
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Items, load_items, normalised
 from seedband.errors import UsageError, WorkFailed
@@ -134,9 +135,9 @@ class _Draft:
         self.eval = self.interview.answer(self.answers.eval, question)
         self.surveys = [self._look(path) for path in (self.data, self.eval) if path]
         columns = ", ".join(self.surveys[0].columns)
-        self.notes.append(f"data: {self.data}, {len(self.surveys[0])} rows; columns {columns}")
+        self.notes.append(f"data: {self.data}, {counted(len(self.surveys[0]), 'row')}; columns {columns}")
         if self.eval:
-            self.notes.append(f"eval: {self.eval}, {len(self.surveys[1])} rows")
+            self.notes.append(f"eval: {self.eval}, {counted(len(self.surveys[1]), 'row')}")
 
     def choose_columns(self) -> None:
         """The task, and which columns hold what."""
@@ -236,7 +237,7 @@ class _Draft:
             raise
         self.warnings += prepared.warnings
         if (n := len(prepared.eval_items)) < FEW_EVAL:
-            self.warnings.append(f"{n} eval rows: with {FEW_EVAL} or more a score says more about the model")
+            self.warnings.append(f"{counted(n, 'eval row')}: with {FEW_EVAL} or more a score says more about the model")
         return Begun(config, recipe, (*made, config), tuple(self.notes), tuple(self.warnings))
 
     def _look(self, reference: str) -> Survey:
@@ -259,7 +260,7 @@ class _Draft:
         """The most frequent label and how many rows have it; what there is to know of labels is noted."""
         counts = {label: self.items.targets.count(label) for label in sorted(set(self.items.targets))}
         most = max(counts, key=lambda label: counts[label])
-        self.notes.append(f"labels: {len(counts)}, {min(counts.values())} to {counts[most]} rows each")
+        self.notes.append(f"labels: {len(counts)}, {min(counts.values())} to {counted(counts[most], 'row')} each")
         rare = [label for label, count in counts.items() if count < FEW_ROWS]
         if rare:
             self.warnings.append(f"labels with fewer than {FEW_ROWS} rows: {', '.join(rare[:5])}")
@@ -288,7 +289,9 @@ class _Draft:
         contents = [normalised(content) for content in self.items.contents]
         parts = split(contents, self.items.targets if classes else [None] * len(self.items))
         if not all(parts):
-            raise UsageError(f"{self.data}: {len(survey)} rows are too few to be split", hint="give --eval")
+            raise UsageError(
+                f"{self.data}: {counted(len(survey), 'row is', 'rows are')} too few to be split", hint="give --eval"
+            )
         rows: Sequence[Mapping[str, Any]] = survey.rows
         suffix = survey.path.suffix.lower()
         if self.task == IMAGES:
@@ -301,7 +304,9 @@ class _Draft:
         for target, chosen in zip(targets, parts, strict=True):
             if write_part(survey.path, rows, chosen, target):
                 made.append(target)
-        sizes = " and ".join(f"{target.name} ({len(part)} rows)" for target, part in zip(targets, parts, strict=True))
+        sizes = " and ".join(
+            f"{target.name} ({counted(len(part), 'row')})" for target, part in zip(targets, parts, strict=True)
+        )
         told = "by content: always the same split, and rows that say the same are on one side"
         self.notes.append(f"split: {sizes}, {told}")
         self.n_train = len(parts[0])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from seedband.counts import counted
 from seedband.errors import UsageError
 from seedband.survey import Survey, guessed_columns
 
@@ -103,6 +104,6 @@ class Interview:
         named = [part.strip() for part in answer.split(",")] if len(roles) > 1 else [answer]
         if len(named) != len(roles):
             raise UsageError(
-                f"{answer!r}: expected {len(roles)} columns, with a comma between them", hint=f"or {flags}"
+                f"{answer!r}: expected {counted(len(roles), 'column')}, with a comma between them", hint=f"or {flags}"
             )
         return dict(zip(roles, named, strict=True))

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 from seedband import tasks, trainers, worker
 from seedband.children import end_with_parent
+from seedband.counts import counted
 
 #: Bytes of the longest message, and how many files come with one: events and log of a job.
 MAX_MESSAGE, FILES = 64 * 1024, 2
@@ -113,7 +114,7 @@ def why_not() -> str:
     except (AttributeError, OSError) as error:
         return f"this system does not tell what forking takes: {error}"
     if threads > 1:
-        return f"imports started {threads - 1} threads"
+        return f"imports started {counted(threads - 1, 'thread')}"
     if cuda.is_initialized() or version.hip is not None or "/libcuda.so" in maps:  # type: ignore[no-untyped-call]
         return "imports touched the GPU"
     return ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband import models
+from seedband.counts import counted
 from seedband.dataset import Items
 
 #: What texts and answers are cut to, in tokens.
@@ -37,9 +38,9 @@ class Lengths(NamedTuple):
 
     def in_words(self) -> str:
         """All of it, on one line."""
-        cut = f"; {self.n_cut} rows are cut" if self.n_cut else ""
+        cut = f"; {counted(self.n_cut, 'row is', 'rows are')} cut" if self.n_cut else ""
         answers = f", answers of up to {self.answered}" if self.answered else ""
-        return f"lengths: {self.shortest} to {self.longest} tokens, max_length {self.kept}{answers}{cut}"
+        return f"lengths: {self.shortest} to {counted(self.longest, 'token')}, max_length {self.kept}{answers}{cut}"
 
 
 def lengths_of(items: Items, task: str, base: Path) -> Lengths:

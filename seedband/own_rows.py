@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import store
 from seedband.bases import PROCESSORS
+from seedband.counts import counted
 from seedband.dataset import IMAGES, Items
 from seedband.errors import Refused, UsageError
 from seedband.networks import load_processor, load_tokenizer
@@ -90,8 +91,8 @@ def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: 
         most = max((max(ids, default=0) for ids in task.reads(lesson, row).values()), default=0)
         if max(most, lesson.padding_id) >= rows:
             raise Refused(
-                f"{files.name}: has {rows} embeddings, and row {row + 1} of {items.path.name} (id {name[:MAX_SHOWN]}) "
-                f"or its padding has token {max(most, lesson.padding_id)}",
+                f"{files.name}: has {counted(rows, 'embedding')}, and row {row + 1} of {items.path.name} "
+                f"(id {name[:MAX_SHOWN]}) or its padding has token {max(most, lesson.padding_id)}",
                 hint="save the model with all embeddings of its tokenizer",
             )
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from seedband import commands, environment, executors, folders, provenance, reported_sweep, store
 from seedband.band import Band, load_band
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
 from seedband.folders import REPORTED_SWEEP
@@ -94,8 +95,7 @@ def make_plan(
     recipe, start = loaded.recipe, loaded.folder
     problems = [*commands.local_problems(recipe, start), *direction_problems(recipe)]
     if problems:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise UsageError(f"{count} in what the recipe names", problems=problems)
+        raise UsageError(f"{counted(len(problems), 'mistake')} in what the recipe names", problems=problems)
     folder = Path("runs") / f"{recipe.data.name}-{recipe.train.method}" if out is None else Path(out)
     finished = tuple(finished_seeds(folder))
     missing = tuple(seed for seed in seeds if seed not in {entry.seed for entry in finished})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from seedband.counts import counted
 from seedband.errors import UsageError
 from seedband.layers import in_eval, said
 from seedband.networks import Network
@@ -135,7 +136,7 @@ def _alone(network: Network, lesson: Lesson, row: int, device: torch.device) -> 
         with torch.no_grad():
             return network.forward(batch)[0]
     except Exception as error:
-        text = f"{_name(network.module)} cannot read a row of {lesson.lengths[row]} tokens"
+        text = f"{_name(network.module)} cannot read a row of {counted(lesson.lengths[row], 'token')}"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{text}: {reason}", hint="leave such rows out, or take another base") from error
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from seedband import folders, ledger, signature
 from seedband.band import Band
 from seedband.candidates import Found
+from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError
 from seedband.executors import OnEvent
 from seedband.ledger import Entry, Ledger, PairLook
@@ -79,7 +80,8 @@ class Books:
             )
         if closed := [entry.pairs for entry in alike if entry.final and entry.pairs != look.pairs]:
             raise Refused(
-                f"the look at {closed[0]} pairs was announced as the last one (--final), and it settled nothing",
+                f"the look at {counted(closed[0], 'pair')} was announced as the last one (--final), "
+                "and it settled nothing",
                 hint="another look would make its rate untrue: change the recipe, or sweep the band with more seeds",
             )
         if retrained or len(alike) < len(before) or (self.unknown and not look.final):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from seedband import commands, evaluators, file_hashes, tasks, trainers
 from seedband.bases import check_reads, locate_base
+from seedband.counts import counted, plural
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
 from seedband.errors import Problem, Refused, UsageError
@@ -152,8 +153,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     if train is not None and evaluated is not None and tasks.BUILT_IN[recipe.model.task].outputs == "classes":
         problems += _label_problems(train, evaluated)
     if problems or base is None or train is None or evaluated is None:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        raise UsageError(f"{count} in what the recipe names", problems=problems)
+        raise UsageError(f"{counted(len(problems), 'mistake')} in what the recipe names", problems=problems)
     base = replace(base, reference=recipe.model.base)
     labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
     scoring = scoring_for(recipe, base, labels, evaluated.path, start)
@@ -389,16 +389,17 @@ def _warnings(repeats: Repeats, evaluated: Items) -> Iterator[str]:
     for column, values in evaluated.slices.items():
         if (count := len(set(values))) > MAX_VALUES:
             yield f"slices: {column} has {count} values, a band keeps up to {MAX_VALUES}: show --by has them"
-    if repeats.shared:
-        told = f"{len(repeats.shared)} of {len(evaluated)} eval items also stand in train ({named(repeats.shared)})"
-        yield f"{told}: their scores are too good"
+    if shared := len(repeats.shared):
+        told = f"{shared} of {counted(len(evaluated), 'eval item')} also {plural(shared, 'stands', 'stand')} in train"
+        told += f" ({named(repeats.shared)})"
+        yield f"{told}: {plural(shared, 'its score is', 'their scores are')} too good"
     for part, found in (("train", repeats.train), ("eval", repeats.eval)):
         if found.repeated:
             count = len(found.repeated)
-            what = "1 row says" if count == 1 else f"{count} rows say"
-            counts = "they count twice" if part == "eval" else "they are learnt twice"
-            yield f"{part}: {what} what an earlier one says ({named(found.repeated)}): {counts}"
+            what = counted(count, "row says", "rows say")
+            one, many = ("it counts", "they count") if part == "eval" else ("it is learnt", "they are learnt")
+            yield f"{part}: {what} what an earlier one says ({named(found.repeated)}): {plural(count, one, many)} twice"
         if found.conflicting:
             pairs = [f"{first} and {other}" for first, other in found.conflicting]
-            what = "1 pair of rows has" if len(pairs) == 1 else f"{len(pairs)} pairs of rows have"
+            what = counted(len(pairs), "pair of rows has", "pairs of rows have")
             yield f"{part}: {what} one input and two answers ({named(pairs)})"

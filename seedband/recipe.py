@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_typ
 from urllib.parse import urlsplit
 
 from seedband import commands, store
+from seedband.counts import counted
 from seedband.errors import Problem, UsageError
 from seedband.records import LogSection, Recipe
 from seedband.schema import MAX_PROBLEMS, a_path, brief, problems_of
@@ -211,7 +212,9 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
         yield Problem("evaluate", f"metric {brief(name)} twice", "each once: `name` tells two of one evaluator apart")
     primaries = sum(section.primary for section in recipe.evaluate)
     if primaries != 1:
-        yield Problem("evaluate", f"{primaries} metrics with primary = true", "exactly one: the metric that gates")
+        yield Problem(
+            "evaluate", f"{counted(primaries, 'metric')} with primary = true", "exactly one: the metric that gates"
+        )
     yield from _gate_problems(recipe, names)
     yield from _log_problems(recipe.log)
     taken = RESERVED | ({"label"} if recipe.model.task == "causal-lm" else set())
@@ -240,7 +243,7 @@ def _gate_problems(recipe: Recipe, names: list[str]) -> Iterator[Problem]:
     if gates and primary is not None and primary not in gates:
         yield Problem("gate.metrics", ", ".join(gates), f"the primary metric {primary!r} among them")
     if gates and recipe.gate.alpha / len(gates) < MIN_ALPHA:
-        each = f"{recipe.gate.alpha / len(gates):.2g} for each of {len(gates)} metrics"
+        each = f"{recipe.gate.alpha / len(gates):.2g} for each of {counted(len(gates), 'metric')}"
         yield Problem("gate.alpha", each, f"at least {MIN_ALPHA} each")
     if len(recipe.gate.history) == 1:
         yield Problem("gate.history", "1 band", "2 or more: how far variances differ takes two")
@@ -290,8 +293,7 @@ def _not_finite(value: Any) -> float | None:
 
 
 def _invalid(source: str, problems: list[Problem]) -> UsageError:
-    count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-    return UsageError(f"{source}: {count} in the recipe", problems=problems)
+    return UsageError(f"{source}: {counted(len(problems), 'mistake')} in the recipe", problems=problems)
 
 
 def _without_none(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
+from seedband.counts import counted, plural
 from seedband.schema import Number, PathText
 
 Text = Annotated[str, MinLen(1)]
@@ -502,7 +503,8 @@ class Truncation:
         if not self.rows:
             return ""
         limit = f"model.max_length = {max_length}"
-        told = f"{what}: {self.rows} of {n_rows} rows were cut to {limit}, by {self.tokens} tokens in all"
+        told = f"{what}: {self.rows} of {counted(n_rows, 'row')} {plural(self.rows, 'was', 'were')} cut to {limit}"
+        told += f", by {counted(self.tokens, 'token')} in all"
         told += f"; {self.prompts} lost all of the prompt but a token at most" if self.prompts else ""
         told += f"; {self.completions} lost the end of the completion" if self.completions else ""
         return told + (f"; {self.questions} answered without the start of the prompt" if self.questions else "")

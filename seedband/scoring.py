@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seedband import determinism, own_rows, signature, store, tasks
 from seedband.bases import config_sha256
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
+from seedband.counts import counted, first_of, plural
 from seedband.dataset import Items, load_items
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
@@ -83,10 +84,10 @@ class Scorer:
         sha256 = checkpoint_sha256(files, tensors)
         broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
         if broken:
-            failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors"
+            failure = f"weights are not finite: {first_of(broken, 'tensor')}"
             return {"evaluations": [], "signature": None, "checkpoint_sha256": sha256, "failure": failure}
         items = self._items
-        self._emit("start", None, {"what": f"scoring {files.name} on {len(items)} items"})
+        self._emit("start", None, {"what": f"scoring {files.name} on {counted(len(items), 'item')}"})
         predictions = self._predict(files)
         if told := predictions.truncated.in_words("eval", len(items), scoring.max_length):
             self._emit("warning", None, {"text": told})
@@ -216,7 +217,7 @@ def _evaluate(
 
     n, usable = len(predictions), int(predictions.usable.sum())
     if usable < n and evaluator.reads != "checkpoint":
-        told = f"{n - usable} of {n} items have logits that are not finite"
+        told = f"{n - usable} of {counted(n, 'item')} {plural(n - usable, 'has', 'have')} logits that are not finite"
         return Evaluation(name, None, n, n - usable, None, told), None
     given = checkpoint if evaluator.reads == "checkpoint" else predictions
     try:
@@ -231,7 +232,7 @@ def _evaluate(
     n_items = n - unscored if scored.n_items is None else scored.n_items
     failure = ""
     if unscored > max(1, MAX_UNSCORED_SHARE * n):
-        failure = f"{unscored} of {n} items have no score"
+        failure = f"{unscored} of {counted(n, 'item')} {plural(unscored, 'has', 'have')} no score"
     elif not np.isfinite(scored.score):
         failure = f"the score is {scored.score}"
     score = None if failure else scored.score
@@ -247,7 +248,9 @@ def _told(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         yield "warning", f"no score: {evaluation.failure}"
     elif evaluation.n_unscored:
         n = evaluation.n_items + evaluation.n_unscored
-        yield "warning", f"{evaluation.n_unscored} of {n} items have no score, and are left out"
+        lost = evaluation.n_unscored
+        told = f"{lost} of {counted(n, 'item')} {plural(lost, 'has', 'have')} no score"
+        yield "warning", f"{told}, and {plural(lost, 'is', 'are')} left out"
     if evaluation.details:
         yield "note", ", ".join(f"{key} {_short(value)}" for key, value in evaluation.details.items())
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
 
+from seedband.counts import counted
 from seedband.errors import Problem, Refused
 from seedband.models import ADAPTER_WEIGHTS, HEAD_WEIGHTS, header, tensor_names
 from seedband.records import CheckpointFiles
@@ -105,7 +106,9 @@ def grown_rows(name: str, found: Shapes, base: Shapes, vocabulary: int | None) -
         return None
     most = MAX_GROWTH * vocabulary + SPARE_TOKENS
     if not 0 < found_rows <= most:
-        raise Refused(f"{name}: its embeddings have {found_rows} tokens, expected 1 to {most}, after the base's")
+        raise Refused(
+            f"{name}: its embeddings have {counted(found_rows, 'token')}, expected 1 to {most}, after the base's"
+        )
     return found_rows
 
 

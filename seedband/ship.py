@@ -7,6 +7,7 @@ from typing import Any
 from seedband import checkpoints, folders, models, networks, store
 from seedband.band import Band, load_band
 from seedband.bases import locate_base
+from seedband.counts import counted
 from seedband.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
@@ -63,6 +64,7 @@ def model_card(band: Band, run: Run) -> str:
         f"| {metric.lower:.4f} to {metric.upper:.4f} | {metric.mean:.4f} | {metric.sd:.4f} |"
         for metric in band.metrics.values()
     )
+    seeds = counted(primary.n, "seed")
     failed = f", {len(primary.failed_seeds)} more failed to train" if primary.failed_seeds else ""
     initializers = "\n".join(
         f"| {entry['name']} | {' × '.join(str(size) for size in entry['shape'])} | {entry['distribution']} |"
@@ -77,7 +79,7 @@ tags: [seedband]
 ---
 # {facts["data"]["name"]}: seed {run.seed}, the median of {primary.n}
 
-This checkpoint is the median run of {primary.n} seeds of one recipe{failed}: neither the luckiest nor the unluckiest.
+This checkpoint is the median run of {seeds} of one recipe{failed}: neither the luckiest nor the unluckiest.
 Another seed of the same recipe scores elsewhere in the band; `band.json` beside this file holds all of them.
 
 | metric | this run | band | mean | sd |
@@ -85,7 +87,7 @@ Another seed of the same recipe scores elsewhere in the band; `band.json` beside
 {rows}
 
 Base: `{facts["base"]["reference"]}`, weights sha256 `{facts["base"]["sha256"]}`.
-Data: {facts["data"]["name"]} {facts["data"]["version"]}, {facts["data"]["n_train"]} rows to train and
+Data: {facts["data"]["name"]} {facts["data"]["version"]}, {counted(facts["data"]["n_train"], "row")} to train and
 {facts["data"]["n_eval"]} to evaluate. Labels: {", ".join(facts["signature"]["labels"])}.
 
 ## New tensors and how they were drawn

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from seedband.counts import counted
 from seedband.datafiles import IMAGE_SUFFIXES, headless, is_json_array, read_values
 from seedband.dataset import IMAGES
 from seedband.errors import Problem, UsageError
@@ -144,7 +145,7 @@ def look_at(path: Path) -> Survey:
         else:
             rows.append(value)
     if problems:
-        raise UsageError(f"{path}: {len(problems)} rows cannot be read", problems=problems[:MAX_LISTED])
+        raise UsageError(f"{path}: {counted(len(problems), 'row')} cannot be read", problems=problems[:MAX_LISTED])
     if not rows:
         raise UsageError(f"{path}: holds no row")
     if path.suffix.lower() in (".csv", ".tsv") and (cell := headless(list(rows[0]), rows)):

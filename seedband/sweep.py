@@ -23,6 +23,7 @@ from seedband import (
     trackers,
 )
 from seedband.band import Band
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
 from seedband.jobs import check_distinct, raise_unscored
@@ -164,12 +165,13 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
     if len(healthy) < 2 and crashed:  # noqa: PLR2004
         reasons = "; ".join(f"seed {seed} crashed: {message}" for seed, message in crashed.items())
         raise WorkFailed(
-            f"{len(healthy)} healthy runs are left, a band needs at least 2: {reasons}", hint="sweep again"
+            f"{counted(len(healthy), 'healthy run is', 'healthy runs are')} left, a band needs at least 2: {reasons}",
+            hint="sweep again",
         )
     if len(healthy) < 2:  # noqa: PLR2004
         reasons = "; ".join(f"seed {run.seed}: {run.failure}" for run in failed)
         raise Refused(
-            f"{len(healthy)} of {len(finished)} seeds trained well, a band needs at least 2: {reasons}",
+            f"{len(healthy)} of {counted(len(finished), 'seed')} trained well, a band needs at least 2: {reasons}",
             hint="the recipe does not train; look at its learning rate first",
         )
     _check_asked(healthy)

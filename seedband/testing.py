@@ -21,6 +21,7 @@ from typing import Any, get_args
 import numpy as np
 
 from seedband import store
+from seedband.counts import counted
 from seedband.dataset import Items
 from seedband.evaluators import (
     MAX_UNSCORED_SHARE,
@@ -201,7 +202,7 @@ def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
         return
     unscored = 0 if per_item is None else int(np.isnan(per_item).sum())
     if unscored > max(1, MAX_UNSCORED_SHARE * n_items):
-        yield f"leaves {unscored} of {n_items} items without a score, with which a sweep has none"
+        yield f"leaves {unscored} of {counted(n_items, 'item')} without a score, with which a sweep has none"
         return
     low, high = evaluator.bounds
     if not math.isfinite(scored.score) or not low <= scored.score <= high:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from seedband import folders, store
 from seedband.band import Band, load_band
+from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.schema import Number, checked
 from seedband.signature import at
@@ -163,7 +164,7 @@ def _band(band: Band, path: Path, place: Path) -> Entry:
         for name, metric in band.metrics.items()
     }
     failed = f", {len(band.failed_seeds)} failed to train" if band.failed_seeds else ""
-    message = f"{len(band.seeds)} seeds{failed}, rule {band.rule}, alpha {band.alpha:g}"
+    message = f"{counted(len(band.seeds), 'seed')}{failed}, rule {band.rule}, alpha {band.alpha:g}"
     time, on_record = _file_time(place), False
     return Entry(path, "band", time, on_record, "band", message, band.primary, metrics)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from seedband.band import Band
+from seedband.counts import counted, plural
 from seedband.metric_band import MetricBand
 from seedband.stats.rules import Decision
 from seedband.verdict import MetricVerdict, SliceVerdict, Verdict
@@ -103,11 +104,13 @@ def slice_lines(verdict: Verdict, band: Band) -> list[str]:
     lines = []
     for entry in worse[:TOLD_SLICES]:
         d = score_format(band.metrics[entry.metric])
-        name = f"{entry.metric} on {entry.column} = {entry.value} ({entry.n_items} items)"
+        name = f"{entry.metric} on {entry.column} = {entry.value} ({counted(entry.n_items, 'item')})"
         edges = f"score={_listed(entry.scores, d)} band=[{entry.lower:{d}},{entry.upper:{d}}]"
         lines.append(f"{name}: {edges} p={entry.p_adjusted:.3g} after Holm advises")
     more = len(worse) - len(lines)
-    return [*lines, *([f"… and {more} more slices like these (--json has them)"] if more else [])]
+    if more:
+        lines.append(f"… and {counted(more, 'more slice')} like these (--json has {plural(more, 'it', 'them')})")
+    return lines
 
 
 def _worse(verdict: Verdict, band: Band) -> list[SliceVerdict]:
@@ -195,7 +198,7 @@ def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:
     if band.failed_seeds:
         seeds = len(band.seeds) + len(band.failed_seeds)
         lines.append(
-            f"on top of that, {len(band.failed_seeds)} of {seeds} baseline seeds failed to train "
+            f"on top of that, {len(band.failed_seeds)} of {counted(seeds, 'baseline seed')} failed to train "
             f"({verdict.failure_rate:.0%})"
         )
     return lines

@@ -606,7 +606,7 @@ def test_smallest_step_of_the_score_is_a_floor_unless_the_items_know_better():
     [
         ([0, 9], 2, "seed 9 is no seed of the band; the band has 0, 1, 2, 3"),
         ([0, 7], 2, "seed 7 failed to train in the band"),
-        ([0, 0], 2, "2 candidates under 1 different seeds"),
+        ([0, 0], 2, "2 candidates under 1 different seed;"),
         ([0, 1], 3, "3 candidates under 2 different seeds"),
         ([], 2, "2 candidates under 0 different seeds"),
         ([3], 1, "1 pair has no spread"),

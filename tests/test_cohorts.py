@@ -139,7 +139,7 @@ def test_seeds_that_failed_to_train_are_no_part_and_two_others_are_needed(swept,
     assert accuracy.cohorts[0].test.statistic == pytest.approx(q_test(by_seed(healthy, "wrong"))[0])
     for seed in (0, 2):
         change_run(swept.runs, seed, {"status": "failed", "failure": "loss is not finite"})
-    with pytest.raises(Refused, match="1 healthy seeds; a split over seeds needs at least 2"):
+    with pytest.raises(Refused, match="1 healthy seed; a split over seeds needs at least 2"):
         split(swept.runs, "seed")
 
 

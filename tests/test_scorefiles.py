@@ -535,7 +535,7 @@ def test_failed_seeds_are_counted_and_kept_out_of_the_band(write):
 
 
 def test_one_healthy_seed_is_refused(write):
-    with pytest.raises(Refused, match="1 healthy seeds"):
+    with pytest.raises(Refused, match="1 healthy seed;"):
         band_from_scores(write(WIDE), failed=[0, 1, 2])
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from seedband.console.output import print_hint, print_json, print_lines
+from seedband.counts import counted
 from seedband.words import score_format
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def print_accepted(accepted: "Accepted", *, as_json: bool) -> None:
         return
     print_lines([f"changed: {line}" for line in accepted.changed] or ["changed: nothing but the runs"])
     print_lines([_moved(name, accepted) for name in accepted.band.metrics])
-    print_lines([f"accepted: {accepted.path}, {len(accepted.band.seeds)} seeds; the band before it: {accepted.kept}"])
+    print_lines(
+        [f"accepted: {accepted.path}, {counted(len(accepted.band.seeds), 'seed')}; the band before it: {accepted.kept}"]
+    )
     print_hint(f"commit {accepted.path} and {accepted.kept}")
 
 

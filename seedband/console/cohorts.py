@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedband.console.bands import print_whole
 from seedband.console.output import plain, print_json, print_lines
+from seedband.counts import counted
 
 if TYPE_CHECKING:
     from seedband.cohorts import Cohort, Split
@@ -69,7 +70,7 @@ def _tests(split: "Split") -> list[str]:
     """Whether the seeds differ item by item beyond chance, over all items and slice by slice."""
     overall, slices = split.cohorts[0], split.cohorts[1:]
     differ = "differ" if overall.p_adjusted <= LEVEL else "do not differ"
-    lines = [f"{split.metric}: {_test(overall)}: seeds {differ} beyond chance on {overall.n_items} items"]
+    lines = [f"{split.metric}: {_test(overall)}: seeds {differ} beyond chance on {counted(overall.n_items, 'item')}"]
     if slices:
         told = [plain(cohort.name) for cohort in slices if cohort.p_adjusted <= LEVEL]
         where = f"seeds differ on {', '.join(told)}" if told else f"seeds differ on no {split.by}"

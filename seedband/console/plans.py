@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from seedband.console.output import print_hint, print_json, print_lines, rich_console
+from seedband.counts import counted, plural
 from seedband.plan import CHECKS, INTERVAL_LEVEL, MOST_UP_FRONT, Plan, Reach, Recommended
 from seedband.stats.looks import MAX_LOOKS
 
@@ -71,14 +72,14 @@ def _cells(reach: Reach) -> tuple[str, str]:
 
 
 def _recommended(plan: Plan, chosen: Recommended) -> str:
-    seeds = f"{chosen.candidate_seeds:.3g} candidate seed{'' if chosen.candidate_seeds == 1 else 's'} a check"
+    seeds = f"{chosen.candidate_seeds:.3g} {plural(chosen.candidate_seeds, 'candidate seed')} a check"
     average = " on average" if chosen.rule == "retest" else " up front"
     trained = f" ({plan.noise.n} of them trained)" if plan.noise.n else ""
     high = ""
     if plan.noise.interval is not None:
         high = f" ({chosen.detectable_drop_at_high:.3g} if the sd is really {plan.noise.interval[1]:.3g})"
     return (
-        f"recommended: {chosen.n} baseline seeds{trained}, rule {chosen.rule}, {seeds}{average}: about "
+        f"recommended: {counted(chosen.n, 'baseline seed')}{trained}, rule {chosen.rule}, {seeds}{average}: about "
         f"{chosen.trainings:.0f} trainings for the band and {CHECKS} checks; stops a drop of "
         f"{chosen.detectable_drop:.3g}{high}"
     )

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from seedband.console.output import print_json, print_lines
+from seedband.counts import counted
 
 if TYPE_CHECKING:
     from seedband.row_changes import RowChanges
@@ -20,4 +21,4 @@ def print_row_changes(found: "RowChanges", *, as_json: bool = False) -> None:
         print_lines([f"{sign} {name}  {kind}" for name in getattr(found, kind)])
     counts = [f"{len(names)} {kind}" for kind in SIGNS if (names := getattr(found, kind))]
     told = ", ".join(counts) or "the same rows in the same order"
-    print_lines([f"{told}; {found.n_old} rows before, {found.n_new} now"])
+    print_lines([f"{told}; {counted(found.n_old, 'row')} before, {found.n_new} now"])

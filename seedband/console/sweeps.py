@@ -1,10 +1,11 @@
 """A sweep for people: what it would do, what it did."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seedband.console.bands import band_json, band_line, print_band
 from seedband.console.output import print_hint, print_json, print_lines
+from seedband.counts import counted, plural
 
 if TYPE_CHECKING:
     from seedband.band import Band
@@ -16,13 +17,13 @@ def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(plan)
         return
-    seeds = ", ".join(str(seed) for seed in plan["seeds_to_train"]) or "none"
-    again = ", ".join(str(seed) for seed in plan["seeds_to_score"])
+    seeds, again = _seeds(plan["seeds_to_train"]), plan["seeds_to_score"]
+    jobs = counted(plan["jobs"], "job")
     print_lines(
         [
-            f"folder: {plan['folder']}, {len(plan['finished'])} runs finished",
-            f"to train: seeds {seeds}; {plan['jobs']} jobs, {_steps(plan['steps_per_run'])}",
-            *([f"to score, not to train: seeds {again}"] if again else []),
+            f"folder: {plan['folder']}, {counted(len(plan['finished']), 'run')} finished",
+            f"to train: {seeds}; {jobs}, {_steps(plan['steps_per_run'])}",
+            *([f"to score, not to train: {_seeds(again)}"] if again else []),
             f"disk: {_size(plan['disk_bytes'])}",
             f"time: {_duration(plan['seconds'])} ({plan['seconds_from']})",
             *(f"warning: {text}" for text in plan["warnings"]),
@@ -71,8 +72,12 @@ def _runs_json(sweep: "Sweep") -> dict[str, Any]:
     }
 
 
+def _seeds(listed: Sequence[int]) -> str:
+    return f"{plural(len(listed), 'seed')} {', '.join(map(str, listed)) or 'none'}"
+
+
 def _steps(count: int | None) -> str:
-    return "as many steps as the command takes" if count is None else f"{count} steps a run"
+    return "as many steps as the command takes" if count is None else f"{counted(count, 'step')} a run"
 
 
 def _size(count: int | None) -> str:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
+from seedband.counts import counted
 from seedband.errors import UsageError
 from seedband.evaluators.extras import require
 from seedband.predictions import Checkpoint, Generations, Predictions
@@ -310,7 +311,9 @@ def as_scored(result: Any, n_items: int) -> Scored:
         known = per_item[~np.isnan(per_item)]
         scored = Scored(float(known.mean()) if known.size else math.nan, per_item)
     if scored.per_item is not None and np.shape(scored.per_item) != (n_items,):
-        raise ValueError(f"found scores of shape {np.shape(scored.per_item)}, expected one for each of {n_items} items")
+        raise ValueError(
+            f"found scores of shape {np.shape(scored.per_item)}, expected one for each of {counted(n_items, 'item')}"
+        )
     return scored
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from seedband import determinism
 from seedband.children import answer
+from seedband.counts import counted
 from seedband.errors import WorkFailed
 from seedband.evaluators.nli import CrossEncoder, plain_labels
 from seedband.records import Base
@@ -36,20 +37,20 @@ def reply(request: Mapping[str, Any]) -> dict[str, Any]:
     judge_by(nli, judge)
     scores = [
         score(request["metric"], *row) if all(part.strip() for part in row[1:]) else None
-        for row in counted(request["rows"])
+        for row in watched(request["rows"])
     ]
     if judge is not None and judge.errors:
-        raise WorkFailed(f"the NLI model failed on {len(judge.errors)} pairs: {judge.errors[0]}")
+        raise WorkFailed(f"the NLI model failed on {counted(len(judge.errors), 'pair')}: {judge.errors[0]}")
     return {"scores": scores, "backend": "" if encoder is None else encoder.backend}
 
 
-def counted(rows: Sequence[Any]) -> Iterator[Any]:
+def watched(rows: Sequence[Any]) -> Iterator[Any]:
     """Rows, telling how many are done now and then: whoever waits would take silence for a hang."""
     told = time.monotonic()
     for done, row in enumerate(rows):
         if time.monotonic() - told >= TELL_S:
             told = time.monotonic()
-            sys.stderr.write(f"{done} of {len(rows)} items judged\n")
+            sys.stderr.write(f"{done} of {counted(len(rows), 'item')} judged\n")
         yield row
 
 

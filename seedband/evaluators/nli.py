@@ -11,6 +11,7 @@ import numpy as np
 
 from seedband import store
 from seedband.bases import locate_base
+from seedband.counts import counted
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.evaluators.sentences import says_something, sentences
@@ -315,5 +316,5 @@ def _length(asked: int | None, *limits: Any) -> int:
     most = min([limit for limit in limits if isinstance(limit, int) and limit > 0], default=USUAL_LENGTH)
     length = min(most, USUAL_LENGTH) if asked is None else asked
     if not MIN_LENGTH <= length <= most:
-        raise UsageError(f"args.max_length: the model takes {most} tokens, expected {length} to fit")
+        raise UsageError(f"args.max_length: the model takes {counted(most, 'token')}, expected {length} to fit")
     return length

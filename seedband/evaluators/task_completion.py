@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
 
-from seedband import store
+from seedband import counts, store
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, Generations, Scored
@@ -153,7 +153,8 @@ class TaskCompletion(Evaluator):
         if self.price_in is None or self.price_out is None:
             return {}
         if counted["uncounted"]:
-            return {"cost": f"unknown: {counted['uncounted']} replies do not say their tokens"}
+            told = counts.counted(counted["uncounted"], "reply does not say its", "replies do not say their")
+            return {"cost": f"unknown: {told} tokens"}
         cost = self.price_in * counted["prompt_tokens"] + self.price_out * counted["completion_tokens"]
         return {"cost": cost / PER_MILLION}
 

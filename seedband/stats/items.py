@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seedband.counts import counted
+
 Table = npt.NDArray[np.float64]
 MIN_SEEDS = 2
 
@@ -213,7 +215,8 @@ def _cluster_sums(deviations: npt.NDArray[np.float64], clusters: Sequence[Hashab
     index = {label: position for position, label in enumerate(dict.fromkeys(clusters))}
     if len(clusters) != len(deviations) or len(index) < 2:  # noqa: PLR2004
         raise ValueError(
-            f"{len(clusters)} labels of {len(index)} clusters for {len(deviations)} items: expected a label per item "
+            f"{counted(len(clusters), 'label')} of {counted(len(index), 'cluster')} for "
+            f"{counted(len(deviations), 'item')}: expected a label per item "
             "and 2 or more clusters"
         )
     sums = np.zeros(len(index))

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from seedband import commands, printed, store
 from seedband.checkpoints import checkpoint_tensors
 from seedband.children import attend
+from seedband.counts import first_of
 from seedband.determinism import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
 from seedband.models import PICKLES, own_labels, recognise
@@ -113,7 +114,7 @@ def _train(context: TrainContext, run: SeedRun, report: Report) -> TrainedRun:
     _write_trace(folder, course)
     tensors = list(checkpoint_tensors(files))
     broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
-    failure = f"weights are not finite: {broken[0]} and {len(broken) - 1} more tensors" if broken else ""
+    failure = f"weights are not finite: {first_of(broken, 'tensor')}" if broken else ""
     witnesses = {**NO_WITNESSES, "losses": course.witness(), "final": tensors_sha256(tensors)}
     if not failure:
         report("witness", run.seed, witnesses)

@@ -145,7 +145,7 @@ def test_duplicates_and_contradictions_are_told_before_training_and_counted(tiny
     done = run_cli("sweep", "--seeds", "2", "--dry-run", "--json", cwd=tiny.folder)
     assert done.code == 0, done.err
     told = " ".join(json.loads(done.out)["warnings"])
-    assert "eval items also stand in train" in told
+    assert "1 of 152 eval items also stands in train (eval-1): its score is too good" in told
     assert "eval-1" in told
-    assert "eval: 1 row says what an earlier one says (again): they count twice" in told
+    assert "eval: 1 row says what an earlier one says (again): it counts twice" in told
     assert "eval: 1 pair of rows has one input and two answers (eval-0 and against)" in told

@@ -146,7 +146,7 @@ def test_a_model_whose_outputs_are_not_those_of_the_package_is_refused(own_nli):
 
 def test_whoever_waits_hears_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(ai_evaluation, "TELL_S", 0.0)
-    assert list(ai_evaluation.counted(["a", "b"])) == ["a", "b"]
+    assert list(ai_evaluation.watched(["a", "b"])) == ["a", "b"]
     assert capsys.readouterr().err == "0 of 2 items judged\n1 of 2 items judged\n"
 
 

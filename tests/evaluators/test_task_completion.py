@@ -241,7 +241,7 @@ def test_items_that_share_a_judgement_are_lost_together(judge):
     judge.act = lambda *_: "500"
     items, said = made(["same"] * 3)
     items = replace(items, inputs=("prompt",) * 3, targets=("reference",) * 3)
-    with pytest.raises(WorkFailed, match="judgements are missing"):
+    with pytest.raises(WorkFailed, match="1 judgement is missing"):
         evaluator(judge, max_attempts=1).score(items, said)
 
 

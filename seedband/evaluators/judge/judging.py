@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
+from seedband.counts import counted
 from seedband.errors import WorkFailed
 from seedband.evaluators.judge.cache import Cache, Judgement
 from seedband.evaluators.judge.client import Client, UnansweredError, UnreachableError, UnusableError
@@ -79,5 +80,6 @@ def judge(
 
 def _given_up(error: Exception, client: Client, left: int) -> WorkFailed:
     return WorkFailed(
-        f"{client.host} {error}; {left} judgements are missing", hint="call again: those that were made are kept"
+        f"{client.host} {error}; {counted(left, 'judgement is', 'judgements are')} missing",
+        hint="call again: those that were made are kept",
     )

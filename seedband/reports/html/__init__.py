@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import words
 from seedband.band import Band
+from seedband.counts import counted, plural
 from seedband.errors import Problem
 from seedband.metric_band import MetricBand
 from seedband.overview import Overview, of_band
@@ -22,7 +23,7 @@ from seedband.reports import Report
 from seedband.reports.html import figures, tables
 from seedband.reports.html.figures import Drawn, Shown
 from seedband.reports.html.tables import MAX_COLUMNS, MAX_ROWS
-from seedband.reports.html.values import MAX_VALUE, isolated, ordered, plural, visible
+from seedband.reports.html.values import MAX_VALUE, isolated, ordered, visible
 from seedband.signature import at
 from seedband.timeline import Entry, Timeline
 from seedband.verdict import MetricVerdict, Verdict
@@ -101,7 +102,7 @@ def render(report: Report) -> str:
 def render_overview(found: Overview) -> str:
     """The page of a band without a verdict."""
     band = found.band
-    sentence = f"{len(band.seeds)} seeds of one recipe, and how far apart their scores lie"
+    sentence = f"{counted(len(band.seeds), 'seed')} of one recipe, and how far apart their scores lie"
     given = "CHECKPOINT" if "recipe" in band.provenance else "--scores FILE"
     what = "a checkpoint" if "recipe" in band.provenance else "further scores"
     step = Step(f"Hold {what} against it", command=f"seedband check {given} --band {shlex.quote(found.path)}")
@@ -119,7 +120,7 @@ def render_timeline(found: Timeline) -> str:
         ]
     n_bands = sum(entry.kind == "band" for entry in found.entries)
     n_verdicts = len(found.entries) - n_bands
-    sentence = f"{n_bands} {plural(n_bands, 'band')} and {n_verdicts} {plural(n_verdicts, 'verdict')}, oldest first"
+    sentence = f"{counted(n_bands, 'band')} and {counted(n_verdicts, 'verdict')}, oldest first"
     head = Head("band", "Trend", sentence)
     listed = numbered[-MAX_ROWS:]
     return _filled(
@@ -204,7 +205,7 @@ def _strips(band: Band, verdict: Verdict | None) -> list[Strip]:
         better = f"{'higher' if metric.higher_is_better else 'lower'} is better"
         unit = f"; unit: {metric.unit}" if metric.unit else ""
         drawn = figures.strip(f"strip-{index}", metric, _shown(metric, told, verdict), small=index > 0, most=most)
-        unit += f"; {most} of {metric.n} seeds are drawn" if metric.n > most else ""
+        unit += f"; {most} of {metric.n} seeds {plural(most, 'is', 'are')} drawn" if metric.n > most else ""
         found.append(Strip(metric.name, f"{role}; {better}{unit}", told.status if told else "", drawn))
     return found
 
@@ -342,6 +343,7 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters["visible"] = visible
+    environment.filters["counted"] = counted
     environment.filters["drawn"] = Markup  # for what a Canvas wrote
     return environment
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from seedband.counts import counted
 from seedband.metric_band import MetricBand
 from seedband.overview import Curve
 from seedband.reports.html.canvas import Canvas, Role
@@ -78,13 +79,13 @@ def strip(
         small: Whether it stands below others.
         most: Seeds that are drawn; of more, the lowest, the highest and evenly many between, by their scores.
     """
-    label = f"{metric.n} seeds on an axis from {min(metric.scores):.4g} to {max(metric.scores):.4g}"
+    label = f"{counted(metric.n, 'seed')} on an axis from {min(metric.scores):.4g} to {max(metric.scores):.4g}"
     return _both(name, label, lambda width: _Strip(metric, candidates, width, most, small=small).draw())
 
 
 def losses(name: str, curves: Sequence[Curve]) -> Drawn:
     """The loss of every run over its steps, candidates on top."""
-    return _both(name, f"training loss of {len(curves)} runs", lambda width: _losses(curves, width))
+    return _both(name, f"training loss of {counted(len(curves), 'run')}", lambda width: _losses(curves, width))
 
 
 def noise(name: str, sources: Sequence[tuple[str, float]], form: str) -> Drawn:
@@ -101,7 +102,11 @@ def trend(name: str, metric: str, entries: Sequence[tuple[int, Entry]]) -> Drawn
         metric: Which.
         entries: Number in the table, and entry.
     """
-    return _both(name, f"{len(entries)} bands and verdicts over time", lambda width: _trend(metric, entries, width))
+    return _both(
+        name,
+        f"{counted(len(entries), 'band or verdict', 'bands and verdicts')} over time",
+        lambda width: _trend(metric, entries, width),
+    )
 
 
 def _both(name: str, label: str, draw: Callable[[float], Canvas]) -> Drawn:

@@ -6,9 +6,10 @@ from typing import Any
 
 from seedband import words
 from seedband.band import Band
+from seedband.counts import counted
 from seedband.metric_band import MetricBand
 from seedband.overview import Overview
-from seedband.reports.html.values import ordered, plural
+from seedband.reports.html.values import ordered
 from seedband.signature import at
 from seedband.verdict import Verdict
 
@@ -56,7 +57,7 @@ def metric_table(band: Band, verdict: Verdict | None) -> Table:
         if verdict is None or metric.name in verdict.metrics
     ]
     more = len(band.metrics) - MAX_ROWS
-    left = f"and {more} more metrics" if more > 0 else ""
+    left = f"and {counted(more, 'more metric')}" if more > 0 else ""
     head: tuple[str, ...]
     if verdict is None:
         head = ("metric", "", "band", "mean", "sd", "collapse limit", "false alarms", "drop stopped (80 % power)")
@@ -122,7 +123,7 @@ def seed_table(band: Band, verdict: Verdict | None) -> Table:
         for index in range(min(len(scores[0]), MAX_ROWS)):
             cells = (f"{own[index]:{words.score_format(m)}}" for own, m in zip(scores, metrics, strict=True))
             rows.append((f"candidate {index + 1}", *cells))
-    more = f"and {len(first.seeds) - MAX_ROWS} more seeds" if len(first.seeds) > MAX_ROWS else ""
+    more = f"and {counted(len(first.seeds) - MAX_ROWS, 'more seed')}" if len(first.seeds) > MAX_ROWS else ""
     return Table("Scores of every seed", ("", *(m.name for m in metrics)), tuple(rows), more)
 
 
@@ -171,7 +172,7 @@ def record(found: Overview) -> list[tuple[str, list[tuple[str, str]]]]:
         groups.append(("Base and data", named))
     if "initializers" in facts.get("signature", {}):
         drawn = _flat(facts["signature"]["initializers"])
-        drawn += [(f"{count} {plural(count, 'tensor')}", told) for told, count in found.initializers.items()]
+        drawn += [(counted(count, "tensor"), told) for told, count in found.initializers.items()]
         groups.append(("Initializers", drawn))
     if (training := at(facts, "recipe.train")) is not None:
         groups.append(("Training", _flat(training)))

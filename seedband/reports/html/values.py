@@ -24,11 +24,6 @@ def isolated(text: str) -> str:
     return f"\u2068{text}\u2069"
 
 
-def plural(count: int, word: str) -> str:
-    """A word for one or for several."""
-    return word if count == 1 else f"{word}s"
-
-
 def ordered(band: Band) -> list[MetricBand]:
     """The primary metric, then those that gate, then the others."""
     return sorted(band.metrics.values(), key=lambda m: (m.name != band.primary, m.name not in band.gates))
