@@ -45,7 +45,7 @@ def band(
     rule: Annotated[str, typer.Option(help="retest, t or range.")] = "retest",
     alpha: Annotated[float, typer.Option(help="False-alarm rate, .001 to .2.")] = 0.05,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Warnings only.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="One line: the band.")] = False,
 ) -> int:
     """Fit a noise band to scores that any other trainer made."""
     from seedband import console
@@ -72,7 +72,7 @@ def band(
     fitted.save(band)
     for note in notes:
         console.print_note(note)
-    console.print_band(fitted, as_json=as_json)
+    console.print_band(fitted, as_json=as_json, quiet=quiet)
     if not (as_json or quiet):
         console.print_hint(f"judge further scores with: seedband check --scores FILE --band {shlex.quote(str(band))}")
     return 0

@@ -54,10 +54,13 @@ def strip(metric: "MetricBand", candidates: Sequence[float] = (), width: int | N
     ]
 
 
-def print_band(band: "Band", *, as_json: bool = False) -> None:
-    """The seeds on an axis, their scores in a table, and what the band can and cannot tell."""
+def print_band(band: "Band", *, as_json: bool = False, quiet: bool = False) -> None:
+    """Print the seeds on an axis, their scores in a table, and what the band can tell; quiet leaves the gating line."""
     if as_json:
         print_json(band_json(band))
+        return
+    if quiet:
+        print_lines([band_line(band.metrics[band.primary], band)])
         return
     console = rich_console()
     for line in strip(band.metrics[band.primary]):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from seedband.console.bands import band_json, band_line, print_band
+from seedband.console.bands import band_json, print_band
 from seedband.console.output import print_hint, print_json, print_lines
 from seedband.counts import counted, plural
 
@@ -36,10 +36,9 @@ def print_sweep(sweep: "Sweep", band: "Band", *, as_json: bool, quiet: bool = Fa
     if as_json:
         print_json({**_runs_json(sweep), "band": str(sweep.band_path), **band_json(band)})
         return
+    print_band(band, quiet=quiet)
     if quiet:
-        print_lines([band_line(band.metrics[band.primary], band)])
         return
-    print_band(band)
     median = f"seed-{sweep.median_seed}"
     print_lines([f"median run: {sweep.folder / median}; band: {sweep.band_path}"])
     new = "NEW_SWEEP" if "command" in band.provenance else "NEW_CHECKPOINT"
