@@ -186,7 +186,7 @@ def _groups(table: Table, lines: Sequence[Line], seed_column: str | None, wanted
     ]
     seeds = Counter(line.seed for line in lines)
     twice = [seed for seed, count in seeds.items() if count > 1]
-    texts = [name for name in free if _is_text(lines, name)]
+    texts = [name for name in free if _is_text(lines, name, decimal_comma=table.decimal_comma)]
     if not twice:
         found = [name for name in texts if not _HARMLESS.fullmatch(names.words(name)) and _recurs(lines, name)]
     else:
@@ -212,9 +212,12 @@ def _splits(lines: Sequence[Line], column: str, twice: Collection[int | None]) -
     return max(pairs.values()) < max(Counter(line.seed for line in lines).values())
 
 
-def _is_text(lines: Sequence[Line], column: str) -> bool:
-    values = [line.values.get(column) for line in lines]
-    return not any(names.number_of(value) is not None or names.is_percentage(value) for value in values)
+def _is_text(lines: Sequence[Line], column: str, *, decimal_comma: bool) -> bool:
+    return not any(
+        names.number_of(value, decimal_comma=decimal_comma) is not None
+        or names.is_percentage(value, decimal_comma=decimal_comma)
+        for value in (line.values.get(column) for line in lines)
+    )
 
 
 def _metrics(
@@ -240,15 +243,9 @@ def _no_scores(table: Table, name: str, lines: Sequence[Line], wanted: Wanted) -
         return ""
     if name in wanted.where:
         return "all of it" if wanted.where[name] == ANY else f"{wanted.where[name]} alone"
-    values = [line.values.get(name) for line in lines]
-    if lines and all(map(names.is_missing, values)):
+    if lines and all(names.is_missing(line.values.get(name)) for line in lines):
         return "empty"
-    comma = table.decimal_comma
-    readable = [
-        names.number_of(value, decimal_comma=comma) is not None or names.is_percentage(value, decimal_comma=comma)
-        for value in values
-    ]
-    return "" if any(readable) or not lines else "text"
+    return "text" if lines and _is_text(lines, name, decimal_comma=table.decimal_comma) else ""
 
 
 def _cells(table: Table, lines: Sequence[Line], metrics: Sequence[str], wanted: Wanted) -> Iterator[Cell]:

@@ -92,6 +92,10 @@ def test_a_table_that_is_written_reads_back(tmp_path_factory, table, seeds, deli
     assert file.scores == {metric: tuple(scores) for metric, scores in table.items()}
 
 
+def test_scores_with_decimal_commas_that_recur_are_no_groups(write):
+    assert read_scores(write("seed;acc\n0;0,5\n1;0,5\n2;0,6\n")).scores == {"acc": (0.5, 0.5, 0.6)}
+
+
 def test_what_is_left_is_told(write):
     text = "seed,test_dice,epochs_ran,ckpt_path\n0,.871,30,ck/0.pt\n1,.884,31,ck/1.pt\nmean,.88,,\n"
     (note,) = read_scores(write(text)).notes
