@@ -132,7 +132,7 @@ def test_a_csv_row_with_cells_too_many_or_too_few_is_told(tmp_path):
     with pytest.raises(UsageError) as caught:
         load_items(tmp_path / "a.csv", COLUMNS)
     assert [(problem.where, problem.found) for problem in caught.value.problems] == [
-        ("a.csv, row 3", "1 more cells than the header has"),
+        ("a.csv, row 3", "1 more cell than the header has"),
         ("a.csv, row 4", "nothing in 'channel'"),
     ]
 

@@ -240,7 +240,7 @@ def test_another_machines_numerics_are_refused_before_anything_is_trained(heads,
 
 def test_a_band_of_fewer_than_two_runs_because_others_crashed_is_work_that_failed(heads):
     prepared = prepare(load_recipe(heads.config), offline=True)
-    with pytest.raises(WorkFailed, match=r"1 healthy runs are left.*seed 1 crashed: killed by SIGKILL"):
+    with pytest.raises(WorkFailed, match=r"1 healthy run is left.*seed 1 crashed: killed by SIGKILL"):
         fit(prepared, finished_runs(heads.runs)[:1], heads.band, crashed={"1": "killed by SIGKILL"})
 
 

@@ -217,7 +217,7 @@ def test_an_evaluator_of_checkpoints_gets_the_checkpoint_whatever_was_predicted(
 def test_what_nobody_should_have_to_look_for_is_told():
     told = [list(_told(said(what)[0])) for what in ("number", "hole", "short", "told")]
     assert told[0] == []
-    assert told[1] == [("warning", "1 of 200 items have no score, and are left out")]
+    assert told[1] == [("warning", "1 of 200 items has no score, and is left out")]
     assert told[2][0][0] == "warning"
     assert told[3] == [("note", "calls 3, cost 0.5")]
 

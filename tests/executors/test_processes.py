@@ -171,10 +171,10 @@ process.wait()
 
 
 def test_where_forking_is_not_safe_there_is_no_fork(tmp_path):
-    bench = Bench(tmp_path, WHY_NOT="imports started 1 threads")
+    bench = Bench(tmp_path, WHY_NOT="imports started 1 thread")
     assert [bench.start("pass"), bench.start("pass")] == [None, None]
     bench.launcher.close()
-    assert "every job gets a process of its own: imports started 1 threads" in (tmp_path / "launcher.log").read_text()
+    assert "every job gets a process of its own: imports started 1 thread" in (tmp_path / "launcher.log").read_text()
 
 
 def test_a_launcher_that_cannot_import_forks_nothing(tmp_path):
