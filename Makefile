@@ -35,6 +35,8 @@ test-full: check browser
 docs: install
 	$(BIN)/python scripts/write_reference.py
 	$(BIN)/python scripts/write_schemas.py
+	$(BIN)/python scripts/write_models_page.py
+	$(BIN)/python scripts/write_checkpoints.py
 	$(BIN)/mkdocs build --strict
 
 # Pages are looked at in Chromium: installed where that can be done; else their tests fail and say so.

@@ -16,15 +16,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from adapter_layouts import ADAPTERS  # noqa: E402  tables of tests
 from layouts import Layout  # noqa: E402
+from whole_layouts import WHOLE  # noqa: E402
 
 #: Headings of the page, each with its table.
-TABLES: dict[str, Sequence[Layout]] = {"Adapters": ADAPTERS}
+TABLES: dict[str, Sequence[Layout]] = {"Adapters": ADAPTERS, "Whole models and folders": WHOLE}
 HEAD = """# Checkpoints from elsewhere
 
 What `seedband check` makes of checkpoints that other tools left. Each layout is made by plain transformers and PEFT in
 the tests, on tiny random bases; its score through the command line is the one that plain transformers and PEFT give
 one row at a time, without padding: logits and log-likelihoods to 1e-4, answers to the letter. What is refused exits
-with 3, and the message says the way out.
+with 3, or with 2 where a folder holds no checkpoint at all, and the message says the way out.
 
 This page is written by `scripts/write_checkpoints.py` from the tables in `tests/`.
 """
@@ -53,7 +54,7 @@ def _table(layouts: Sequence[Layout]) -> str:
 
 
 def _outcome(layout: Layout) -> str:
-    return f"refused: “… {layout.refused} …”" if layout.refused else "scored"
+    return f"refused ({layout.code}): “… {layout.refused} …”" if layout.refused else "scored"
 
 
 if __name__ == "__main__":

@@ -135,10 +135,8 @@ def check_record(
             )
         text = f"{entry.files.name}: its base {named!r} has the name of the band's; its weights cannot be compared"
         on_event(Event("warning", content={"text": text}))
-    if entry.files.kind == "head":
-        _check_labels(entry.files, models.read_head(Path(entry.files.path)).labels, scoring)
+    _check_labels(entry.files, scoring)
     if entry.files.kind == "model":
-        _check_labels(entry.files, models.own_labels(Path(entry.files.path)), scoring)
         text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
         on_event(Event("note", content={"text": text}))
     if entry.record is not None and entry.record.get("signature") is not None:
@@ -163,9 +161,19 @@ def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> 
     return None
 
 
-def _check_labels(files: CheckpointFiles, own: Sequence[str], scoring: Scoring) -> None:
-    if own and list(own) != list(scoring.labels):
-        raise Refused(f"{files.name}: label set and order: band has {list(scoring.labels)}, candidate has {list(own)}")
+def recorded_labels(files: CheckpointFiles, scoring: Scoring) -> tuple[str, ...]:
+    """Labels that a head or a whole model names itself, in the order of its outputs; empty where nobody asks."""
+    if not scoring.labels:
+        return ()
+    if files.kind == "head":
+        return tuple(models.read_head(Path(files.path)).labels)
+    return tuple(models.own_labels(Path(files.path))) if files.kind == "model" else ()
+
+
+def _check_labels(files: CheckpointFiles, scoring: Scoring) -> None:
+    own = recorded_labels(files, scoring)
+    if own and sorted(own) != sorted(scoring.labels):
+        raise Refused(f"{files.name}: labels: band has {list(scoring.labels)}, candidate has {list(own)}")
 
 
 def compare(

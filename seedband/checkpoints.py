@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import tasks
+from seedband import foreign, tasks
 from seedband.adapters import check_adapter, check_supported, lora_modules
 from seedband.builds import check_build
 from seedband.counts import counted, plural
@@ -249,9 +249,11 @@ def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: "T
     with _misfits_refused(f"{files.name}: this model cannot be opened"):
         network = task.load(files.path, labels)
     if network.new:
+        hint = f"the band has {counted(len(labels), 'label')}; is this a base model, not a fine-tuned one?"
+        if foreign.gives_vectors(Path(files.path)):
+            hint = f"this is {foreign.EMBEDDER.what}: {foreign.EMBEDDER.mend}"
         raise Refused(
-            f"{files.name}: {', '.join(network.new)} is missing or of another shape, so it would be random",
-            hint=f"the band has {counted(len(labels), 'label')}; is this a base model, not a fine-tuned one?",
+            f"{files.name}: {', '.join(network.new)} is missing or of another shape, so it would be random", hint=hint
         )
     return network
 

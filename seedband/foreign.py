@@ -27,6 +27,11 @@ class Kind(NamedTuple):
     mend: str
 
 
+EMBEDDER = Kind(
+    r"modules\.json|1_Pooling",
+    "a model of sentence-transformers, which gives vectors and no labels",
+    'name it as model.base, with [train] method = "head"; its weights may lie in 0_Transformer',
+)
 KINDS: Sequence[Kind] = (
     Kind(
         r"global_step\d+|zero_pp_rank_.*|mp_rank_\d+_model_states\.pt|zero_to_fp32\.py",
@@ -77,11 +82,7 @@ KINDS: Sequence[Kind] = (
         "a model in its maker's own format",
         "convert it: transformers has a convert_…_weights_to_hf.py for it",
     ),
-    Kind(
-        r"modules\.json|1_Pooling",
-        "a model of sentence-transformers, which gives vectors and no labels",
-        'name it as model.base, with [train] method = "head"; its weights may lie in 0_Transformer',
-    ),
+    EMBEDDER,
 )
 
 
@@ -89,6 +90,11 @@ def kind_of(folder: Path) -> Kind | None:
     """What other tool left a folder; None where no name in it says so."""
     names = _names(folder)
     return next((kind for kind in KINDS if any(re.fullmatch(kind.pattern, name) for name in names)), None)
+
+
+def gives_vectors(folder: Path) -> bool:
+    """Whether sentence-transformers saved a folder."""
+    return any(re.fullmatch(EMBEDDER.pattern, name) for name in _names(folder))
 
 
 def checkpoints_in(folder: Path) -> list[str]:

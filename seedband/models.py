@@ -32,7 +32,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_SHOWN = 80
 #: Digits of a class number; nobody has more classes.
 MAX_DIGITS = 9
-#: Names of weights that are opened by running them.
+#: A folder with one of these has its own weights, pickled, whatever else is in it.
+WHOLE_PICKLES = {"pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin"}
+#: How names of weights end that are opened by running them.
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 #: Pickles that trainers leave beside weights, and that hold none.
 NOTES = ("training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt")
@@ -163,9 +165,10 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
     missing = [name for name in weights if not (folder / name).is_file()]
     if not missing:
         return
-    if kind := foreign.kind_of(folder):
-        raise UsageError(f"{folder}: {', '.join(missing)} is missing: this is {kind.what}", hint=kind.mend)
     pickles = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES) and file.name not in NOTES)
+    kind = None if WHOLE_PICKLES & {file.name for file in folder.iterdir()} else foreign.kind_of(folder)
+    if kind is not None:
+        raise UsageError(f"{folder}: {', '.join(missing)} is missing: this is {kind.what}", hint=kind.mend)
     if pickles:
         raise pickled(str(folder), pickles)
     raise UsageError(f"{folder}: {', '.join(missing)} is missing", hint=foreign.did_you_mean(folder, str(folder)))

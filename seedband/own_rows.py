@@ -78,23 +78,31 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
 
 
 def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: Any, task: Any) -> None:
-    """Refuse a whole model that has no embedding for a token of the items.
+    """Refuse a model or an adapter that has no embedding for a token of the items.
 
     Raises:
         Refused: With the first such row.
     """
-    module: Any = network.module
-    if not hasattr(lesson, "padding_id") or files.kind != "model":
+    # A head leaves its base as it is.
+    rows = _embeddings(network.module) if files.kind != "head" and hasattr(lesson, "padding_id") else None
+    if rows is None:
         return
-    rows = int(module.get_input_embeddings().weight.shape[0])
     for row, name in enumerate(items.ids):
         most = max((max(ids, default=0) for ids in task.reads(lesson, row).values()), default=0)
         if max(most, lesson.padding_id) >= rows:
             raise Refused(
                 f"{files.name}: has {counted(rows, 'embedding')}, and row {row + 1} of {items.path.name} "
                 f"(id {name[:MAX_SHOWN]}) or its padding has token {max(most, lesson.padding_id)}",
-                hint="save the model with all embeddings of its tokenizer",
+                hint="save it with all embeddings of its tokenizer",
             )
+
+
+def _embeddings(module: Any) -> int | None:
+    """How many tokens a model knows; None where it has no table of them, as one that hashes letters."""
+    try:
+        return int(module.get_input_embeddings().weight.shape[0])
+    except NotImplementedError:
+        return None
 
 
 def _reader(files: CheckpointFiles, scoring: Scoring) -> Any:

@@ -7,13 +7,12 @@ from typing import Any
 
 from seedband import bases, jobs, recorded_rows, row_changes, signature, slices, store
 from seedband.band import Band
-from seedband.candidates import Found, check_record, compare
+from seedband.candidates import Found, check_record, compare, recorded_labels
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import ITEMS, read_table
-from seedband.models import own_labels
 from seedband.preflight import columns_of, scoring_for
 from seedband.provenance import on_hub
 from seedband.recipe import parse_recipe
@@ -74,7 +73,7 @@ class Rescorer:
         with jobs.workspace("check") as work:
             places = [work / str(index) for index in range(len(found))]
             targets = tuple(
-                ScoreTarget(entry.files, str(place), self.labels)
+                ScoreTarget(entry.files, str(place), self.labels or recorded_labels(entry.files, self.scoring) or None)
                 for entry, place in zip(found, places, strict=True)
                 if not entry.failure
             )
@@ -103,7 +102,7 @@ class Rescorer:
         for evaluation in evaluations:
             jobs.raise_unscored(name, evaluation, "check again")
         labels = self.band.provenance["signature"]["labels"]
-        if self.labels is None and labels and not _on_record(entry):
+        if self.labels is None and labels and not _on_record(entry, self.scoring):
             _check_permuted(name, out / ITEMS, labels)
         seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
         baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
@@ -184,13 +183,12 @@ def _other_rows(band: Band, path: Path, columns: Mapping[str, Any], found: str, 
     )
 
 
-def _on_record(entry: Found) -> bool:
-    """Whether a candidate itself says in which order its outputs stand for the labels, which was compared.
+def _on_record(entry: Found, scoring: Scoring) -> bool:
+    """Whether a candidate itself says in which order its outputs stand for the labels, which is used.
 
     The record of a run says it of what seedband trained: a script of the user's own may have an order of its own.
     """
-    path = Path(entry.files.path)
-    if entry.files.kind == "head" or (entry.files.kind == "model" and own_labels(path)):
+    if recorded_labels(entry.files, scoring):
         return True
     return entry.record is not None and entry.record["recipe"]["train"].get("command") is None
 

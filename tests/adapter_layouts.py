@@ -1,4 +1,4 @@
-"""Adapters as PEFT and the tools around it leave them, on tiny random bases."""
+"""Adapters as PEFT and the tools around it leave them."""
 
 import itertools
 import json
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from layouts import Base, Layout, labelled
+from layout_bases import BASES, DECODER, ENCODER, GPT2, MOE, TIED, labelled
+from layouts import Layout
 from tiny import LABELS
 
 SEED = 3
@@ -36,60 +37,6 @@ NOTES = {
     "of_tomorrow": None,
     "of_another_day": [],
 }
-
-
-def encoder(folder: Path) -> None:
-    from tiny_encoder import make_tiny_encoder
-
-    make_tiny_encoder(folder)
-
-
-def tied(folder: Path) -> None:
-    from tiny_decoder import make_tiny_decoder
-
-    make_tiny_decoder(folder)
-
-
-def decoder(folder: Path, architecture: str, **settings: Any) -> None:
-    """A decoder with the tokenizer of the tied one."""
-    import torch
-    import transformers
-
-    tied(folder)
-    own = transformers.AutoConfig.from_pretrained(folder)
-    ids = {name: getattr(own, name) for name in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")}
-    (folder / "model.safetensors").unlink()
-    config = getattr(transformers, f"{architecture}Config")(**{**ids, **settings})
-    torch.manual_seed(0)
-    family = {"GPT2": "GPT2LMHeadModel"}.get(architecture, f"{architecture}ForCausalLM")
-    getattr(transformers, family)(config).save_pretrained(folder)
-
-
-SMALL = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 128,
-    "initializer_range": 0.2,
-}
-BASES: Mapping[str, Base] = {
-    "encoder": Base(encoder, ["query", "value"], texts=False),
-    "tied decoder": Base(tied, ["q_proj", "v_proj"]),
-    "decoder": Base(lambda folder: decoder(folder, "Llama", tie_word_embeddings=False, **SMALL), ["q_proj", "v_proj"]),
-    "GPT-2": Base(
-        lambda folder: decoder(folder, "GPT2", n_embd=32, n_layer=2, n_head=4, n_positions=128, initializer_range=0.2),
-        ["c_attn"],
-    ),
-    "mixture of experts": Base(
-        lambda folder: decoder(folder, "Mixtral", num_local_experts=4, tie_word_embeddings=False, **SMALL),
-        ["q_proj", "v_proj"],
-    ),
-}
-
-
-ENCODER, TIED, DECODER, GPT2, MOE = BASES
 
 
 def lora(base: str, before: Callable[[Any], Any] | None = None, save: Mapping[str, Any] | None = None, **given: Any):
@@ -206,6 +153,25 @@ def with_grown(folder: Path, base: Path, auto: Any) -> Any:
     model = auto.from_pretrained(base, dtype="float32")
     grown(model)
     return PeftModel.from_pretrained(model, folder)
+
+
+def shrunk(model: Any) -> None:
+    """Only the letters of the base's tokens."""
+    model.resize_token_embeddings(270)
+
+
+def with_tokens(make: Callable[[Path, Path], Any], *tokens: str) -> Callable[[Path, Path], None]:
+    """The same with a tokenizer of its own, which has further tokens."""
+
+    def write(folder: Path, base: Path) -> None:
+        from transformers import AutoTokenizer
+
+        make(folder, base)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer.add_tokens(list(tokens))
+        tokenizer.save_pretrained(folder)
+
+    return write
 
 
 def other(base: str, method: str, **given: Any) -> Callable[[Path, Path], None]:
@@ -369,6 +335,20 @@ ADAPTERS = [
         lora(DECODER, grown, target_modules=["q_proj", *BOTH]),
         by_hand=with_grown,
     ),
+    Layout(
+        "added tokens that no eval row has, with a tokenizer of its own",
+        TIED,
+        with_tokens(lora(TIED, grown), "granite", "marble"),
+        by_hand=with_grown,
+        fast=True,
+    ),
+    Layout(
+        "added tokens that eval rows have, with a tokenizer of its own",
+        TIED,
+        with_tokens(lora(TIED, grown), "the", "was"),
+        "its own tokenizer reads row 2 of eval.jsonl (id eval-1)",
+    ),
+    Layout("fewer embeddings than eval rows need", TIED, lora(TIED, shrunk), "has 270 embeddings, and row 1 of"),
     Layout("LoRA on embeddings and lm_head", DECODER, lora(DECODER, target_modules=["q_proj", *BOTH])),
     Layout("Conv1D with fan_in_fan_out", GPT2, lora(GPT2, fan_in_fan_out=True)),
     Layout("Conv1D without fan_in_fan_out", GPT2, edited(lora(GPT2, fan_in_fan_out=True), fan_in_fan_out=False)),

@@ -49,6 +49,7 @@ class Row:
         refused: Part of the reason why it is refused; empty where it works.
         told: Part of what is warned of.
         fast: Whether it runs in `make test`.
+        auto: The class that its base is saved by, where it is not the one that does the task, or the body.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Row:
     refused: str = ""
     told: str = ""
     fast: bool = False
+    auto: str = ""
 
     @property
     def key(self) -> str:
@@ -128,6 +130,26 @@ PADDED = letters(pad_token="<|endoftext|>")
 
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 130, "initializer_range": 0.2}
 TYPES = {"type_vocab_size": 2}
+DISTILLED = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+T5_SIZES = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0}
+BART = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "max_position_embeddings": 130,
+    "init_std": 0.2,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 2,
+}
+#: Mamba's config, and what a mixture of experts has.
+STATES = {"state_size": 8, "num_hidden_layers": 2, "hidden_size": 32}
+EXPERTS = {**GROUPED, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
 
 
 def _both(name: str, config: str, sizes: Mapping[str, Any], **more: Any) -> list[Row]:
@@ -143,7 +165,7 @@ EQUAL = "rows of equal length"
 ENCODERS = [
     Row("bert", CLASSES, "BertConfig", TYPED, TYPES, fast=True),
     Row("roberta", CLASSES, "RobertaConfig", MARKED, fast=True),
-    Row("distilbert", CLASSES, "DistilBertConfig", BERT, {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}),
+    Row("distilbert", CLASSES, "DistilBertConfig", BERT, DISTILLED),
     Row("electra", CLASSES, "ElectraConfig", TYPED, {"embedding_size": 16}),
     Row("albert", CLASSES, "AlbertConfig", TYPED, {"embedding_size": 16}),
     Row(
@@ -238,36 +260,8 @@ ENCODERS = [
     Row("rembert", CLASSES, "RemBertConfig", TYPED, {"input_embedding_size": 16, "output_embedding_size": 16}),
     Row("ibert", CLASSES, "IBertConfig", MARKED, method="head"),
     Row("layoutlm", CLASSES, "LayoutLMConfig", TYPED),
-    Row(
-        "t5",
-        CLASSES,
-        "T5Config",
-        ENDED,
-        {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0},
-        plain=True,
-    ),
-    Row(
-        "bart",
-        CLASSES,
-        "BartConfig",
-        MARKED,
-        {
-            "d_model": 32,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "encoder_attention_heads": 4,
-            "decoder_attention_heads": 4,
-            "encoder_ffn_dim": 64,
-            "decoder_ffn_dim": 64,
-            "max_position_embeddings": 130,
-            "init_std": 0.2,
-            "bos_token_id": 0,
-            "pad_token_id": 1,
-            "eos_token_id": 2,
-            "decoder_start_token_id": 2,
-        },
-        plain=True,
-    ),
+    Row("t5", CLASSES, "T5Config", ENDED, T5_SIZES, plain=True),
+    Row("bart", CLASSES, "BartConfig", MARKED, BART, plain=True),
 ]
 DECODERS = [
     *_both("gpt2", "GPT2Config", GPT2, plain=True, fast=(CLASSES, SPEECH)),
@@ -306,15 +300,13 @@ DECODERS = [
         told=EQUAL,
         fast=True,
     ),
-    Row(
-        "mamba",
-        SPEECH,
-        "MambaConfig",
-        UNPADDED,
-        {"state_size": 8, "num_hidden_layers": 2, "hidden_size": 32},
-        plain=True,
-        targets=("embeddings", "x_proj", "in_proj"),
-    ),
+    Row("mamba", SPEECH, "MambaConfig", UNPADDED, STATES, plain=True, targets=("embeddings", "x_proj", "in_proj")),
+]
+MIXTURES = [
+    Row("mixtral", SPEECH, "MixtralConfig", UNPADDED, {**GROUPED, "num_local_experts": 4}, fast=True),
+    Row("qwen2_moe", SPEECH, "Qwen2MoeConfig", UNPADDED, {**EXPERTS, "shared_expert_intermediate_size": 32}),
+    Row("qwen3_moe", SPEECH, "Qwen3MoeConfig", UNPADDED, EXPERTS),
+    Row("olmoe", SPEECH, "OlmoeConfig", UNPADDED, {"num_experts": 4, "num_experts_per_tok": 2}),
 ]
 PICTURES = [
     Row("vit", IMAGES, "ViTConfig", pixels, PIXELS, targets=("q_proj", "v_proj")),
@@ -336,12 +328,44 @@ PICTURES = [
         plain=True,
     ),
 ]
+FITTED = "for which transformers has no model of"
+REFUSED = [
+    Row(
+        "bart", SPEECH, "BartConfig", MARKED, BART, plain=True, auto="AutoModel",
+        refused="a model of type bart, which is an encoder with a decoder",
+    ),
+    Row("t5", SPEECH, "T5Config", ENDED, T5_SIZES, plain=True, auto="AutoModel", refused=f"{FITTED} causal-lm"),
+    Row(
+        "bert", SPEECH, "BertConfig", TYPED, TYPES, auto="AutoModel", fast=True,
+        refused="a model of type bert, which reads texts in both directions",
+    ),
+    Row("distilbert", SPEECH, "DistilBertConfig", BERT, DISTILLED, auto="AutoModel", refused=f"{FITTED} causal-lm"),
+    Row(
+        "bert-generation", SPEECH, "BertGenerationConfig", MARKED,
+        refused="a model of type bert-generation whose logits depend on later tokens",
+    ),
+    Row("dinov3_vit", IMAGES, "DINOv3ViTConfig", pixels, PIXELS, refused=f"{FITTED} image-classification"),
+    Row(
+        "resnet", IMAGES, "ResNetConfig", pixels,
+        {"embedding_size": 8, "hidden_sizes": [8, 8], "depths": [1, 1], "layer_type": "basic"}, plain=True,
+        refused="a model of type resnet has no linear layers",
+    ),
+    Row(
+        "mobilenet_v2", IMAGES, "MobileNetV2Config", pixels, {"image_size": 32, "depth_multiplier": 0.25}, plain=True,
+        refused="a model of type mobilenet_v2 has no linear layers",
+    ),
+    Row("ibert", CLASSES, "IBertConfig", MARKED, refused="a model of type ibert has no linear layers"),
+    Row(
+        "mamba, all-linear", SPEECH, "MambaConfig", UNPADDED, STATES, plain=True,
+        refused="Module 'out_proj' is incompatible",
+    ),
+]  # fmt: skip
 HEADS = [
     replace(row, method="head", fast=row.name == "qwen2")
     for row in (*ENCODERS, *DECODERS, *PICTURES)
     if row.task != SPEECH and row.name in {"bert", "xlnet", "convbert", "qwen2", "gpt2", "vit"}
 ]
-MATRIX = (*ENCODERS, *DECODERS, *PICTURES, *HEADS)
+MATRIX = (*ENCODERS, *DECODERS, *MIXTURES, *PICTURES, *HEADS, *REFUSED)
 
 
 def make(row: Row, folder: Path) -> None:
@@ -352,9 +376,9 @@ def make(row: Row, folder: Path) -> None:
     if row.tokens in (UNPADDED, PADDED):  # as published: no config of these decoders names a pad token
         sizes = {"bos_token_id": n_tokens - 1, "eos_token_id": n_tokens - 1, "pad_token_id": None, **sizes}
     config = getattr(transformers, row.config)(**sizes)
-    auto = transformers.AutoModelForCausalLM if row.task == SPEECH else transformers.AutoModel
+    auto = row.auto or ("AutoModelForCausalLM" if row.task == SPEECH else "AutoModel")
     torch.manual_seed(0)
-    auto.from_config(config).save_pretrained(base)
+    getattr(transformers, auto).from_config(config).save_pretrained(base)
     for number, name in enumerate(("train", "eval")):
         rows = _pictures(folder, name) if row.task == IMAGES else _texts(name, number)
         text = "".join(json.dumps(content) + "\n" for content in rows)

@@ -1,17 +1,19 @@
 """Checkpoints as other tools leave them: how a layout is made, and what has to become of it.
 
 A layout is scored through the real command line and by hand, by plain transformers and PEFT, one row at a time and
-without padding. Tables of layouts (adapter_layouts.py) have this form; the reference page is written from them.
+without padding. Tables of layouts (adapter_layouts.py, whole_layouts.py) have this form; the reference page is written
+from them.
 """
 
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tiny import LABELS, generation_text, recipe_text, run_cli, write_prompts, write_rows
+from layout_bases import Base, auto_class, labelled
+from tiny import generation_text, recipe_text, run_cli, write_prompts, write_rows
 
 #: How far a logit or a log-likelihood may lie from the one by hand.
 NEAR = 1e-4
@@ -41,8 +43,8 @@ class Layout:
         make: Writes it to a folder, given that and its base's.
         refused: A part of the message; empty where it is scored.
         code: The exit code where it is refused.
-        by_hand: The model as plain transformers and PEFT open it, given folder, base and auto class; they open an
-            adapter by one call each, unless said.
+        by_hand: The model as plain transformers and PEFT open it, given folder, base and auto class; they open a
+            model or an adapter by one call each, unless said.
         fast: Whether it is tried in the fast suite, too.
     """
 
@@ -53,21 +55,6 @@ class Layout:
     code: int = 3
     by_hand: Callable[[Path, Path, Any], Any] | None = None
     fast: bool = False
-
-
-@dataclass(frozen=True)
-class Base:
-    """What bands stand on.
-
-    Attributes:
-        make: Writes the model and its tokenizer to a folder.
-        targets: Modules that the band's own adapters are on.
-        texts: Whether it says texts; it tells classes if not.
-    """
-
-    make: Callable[[Path], Any]
-    targets: Sequence[str]
-    texts: bool = True
 
 
 def make_swept(base: Base, folder: Path) -> None:
@@ -93,34 +80,28 @@ def make_swept(base: Base, folder: Path) -> None:
     assert done.code == 0, done.err
 
 
-def auto_class(base: Base) -> Any:
-    """The class of transformers that opens a base for its task."""
-    import transformers
-
-    return transformers.AutoModelForCausalLM if base.texts else transformers.AutoModelForSequenceClassification
-
-
-def labelled(base: Base) -> dict[str, Any]:
-    """What a classifier is told about its outputs."""
-    return {} if base.texts else {"num_labels": len(LABELS), "id2label": dict(enumerate(LABELS))}
-
-
 def opened_by_hand(layout: Layout, base: Base, folder: Path, base_folder: Path) -> Any:
     """A checkpoint as plain transformers and PEFT open it."""
     from peft import PeftModel
 
     if layout.by_hand is not None:
         return layout.by_hand(folder, base_folder, auto_class(base)).eval()
+    if not (folder / "adapter_config.json").is_file():
+        return auto_class(base).from_pretrained(folder, dtype="float32", return_dict=True).eval()
     model = auto_class(base).from_pretrained(base_folder, dtype="float32", **labelled(base))
     return PeftModel.from_pretrained(model, folder).eval()
 
 
-def said_by_hand(model: Any, base: Base, base_folder: Path, rows: Path) -> tuple[Any, list[str]]:
-    """Logits of every row and no texts, or log-likelihoods and answers: one row at a time, without padding."""
+def said_by_hand(model: Any, base: Base, base_folder: Path, own: Path, rows: Path) -> tuple[Any, list[str]]:
+    """Logits of every row and no texts, or log-likelihoods and answers: one row at a time, without padding.
+
+    Answers are spelt by the checkpoint's own tokenizer, where it brings one.
+    """
     torch: Any = importlib.import_module("torch")
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base_folder)
+    speller = AutoTokenizer.from_pretrained(own if (own / "tokenizer.json").is_file() else base_folder)
     numbers, texts = [], []
     with torch.inference_mode():
         for row in map(json.loads, rows.read_text(encoding="utf-8").splitlines()):
@@ -142,5 +123,5 @@ def said_by_hand(model: Any, base: Base, base_folder: Path, rows: Path) -> tuple
                 eos_token_id=tokenizer.eos_token_id,
                 pad_token_id=tokenizer.pad_token_id,
             )[0, len(prompt) :]
-            texts.append(tokenizer.decode(answer, skip_special_tokens=True).strip())
+            texts.append(speller.decode(answer, skip_special_tokens=True).strip())
     return numbers, texts

@@ -6,14 +6,19 @@ import sys
 
 import numpy as np
 import pytest
-from adapter_layouts import ADAPTERS, BASES
+from adapter_layouts import ADAPTERS
 from conftest import once
+from layout_bases import BASES
 from layouts import NEAR, make_swept, opened_by_hand, said_by_hand
 from tiny import ROOT, run_cli
+from whole_layouts import WHOLE
 
 SCRIPT = ROOT / "scripts" / "write_checkpoints.py"
 
-LAYOUTS = [pytest.param(layout, id=layout.name, marks=[] if layout.fast else pytest.mark.slow) for layout in ADAPTERS]
+LAYOUTS = [
+    pytest.param(layout, id=layout.name, marks=[] if layout.fast else pytest.mark.slow)
+    for layout in (*ADAPTERS, *WHOLE)
+]
 
 
 @pytest.mark.filterwarnings("ignore")  # of PEFT and transformers, by hand
@@ -34,7 +39,7 @@ def test_layout_is_scored_as_by_hand_or_refused_with_a_reason(layout, shared_fol
         return
     assert done.code in (0, 1, 4), done.err
     model = opened_by_hand(layout, base, tmp_path / "candidate", swept / "base")
-    numbers, texts = said_by_hand(model, base, swept / "base", swept / "eval.jsonl")
+    numbers, texts = said_by_hand(model, base, swept / "base", tmp_path / "candidate", swept / "eval.jsonl")
     found = json.loads(said.read_text())
     assert np.abs(np.array(found["numbers"]) - np.array(numbers)).max() < NEAR
     assert found["texts"] == texts

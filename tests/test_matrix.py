@@ -11,6 +11,7 @@ from tiny import ROOT
 ROWS = [pytest.param(row, id=row.key, marks=[] if row.fast else [pytest.mark.slow]) for row in MATRIX]
 
 
+@pytest.mark.filterwarnings("ignore:The following (rank|alpha)_pattern keys:RuntimeWarning")  # PEFT wrote them
 @pytest.mark.parametrize("row", ROWS)
 def test_scores_are_those_of_each_row_by_itself(row, tmp_path):
     check(row, sweep(row, tmp_path))

@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from seedband.dataset import load_items
 from seedband.errors import Refused
@@ -109,18 +110,28 @@ def test_answers_are_spelt_with_the_tokens_that_were_added(ask, candidate):
     assert lesson.spell([[len(tokenizer) - 1]]) != ["granite"]
 
 
-def test_a_token_without_an_embedding_is_refused_and_the_row_named(ask, candidate, chats):
-    import torch
+def network(embeddings):
+    """A model that looks tokens up in a table of so many, or in none."""
 
+    def look_up():
+        if embeddings is None:
+            raise NotImplementedError
+        return torch.nn.Embedding(embeddings, 2)
+
+    return SimpleNamespace(module=SimpleNamespace(get_input_embeddings=look_up))
+
+
+@pytest.mark.parametrize("kind", ["model", "adapter"])
+def test_a_token_without_an_embedding_is_refused_and_the_row_named(ask, candidate, chats, kind):
     found, _ = ask(candidate)
-    most = max(max(row.prompt) for row in found.rows)
-
-    def network(rows):
-        embeddings = torch.nn.Embedding(rows, 2)
-        return SimpleNamespace(module=SimpleNamespace(get_input_embeddings=lambda: embeddings))
-
-    files = CheckpointFiles("model", str(candidate), "mine")
-    ends = max(max(row.completion) for row in found.rows)
-    check_ids(files, network(max(most, ends) + 1), chats, found, causal_lm)
+    most = max(max(*row.prompt, *row.completion) for row in found.rows)
+    files = CheckpointFiles(kind, str(candidate), "mine")
+    check_ids(files, network(most + 1), chats, found, causal_lm)
     with pytest.raises(Refused, match=r"has 9 embeddings, and row 1 of eval.jsonl \(id r0\)"):
         check_ids(files, network(9), chats, found, causal_lm)
+
+
+@pytest.mark.parametrize(("kind", "embeddings"), [("head", 9), ("model", None)])
+def test_heads_and_models_that_have_no_table_of_tokens_lack_none(ask, candidate, chats, kind, embeddings):
+    found, _ = ask(candidate)
+    check_ids(CheckpointFiles(kind, str(candidate), "mine"), network(embeddings), chats, found, causal_lm)

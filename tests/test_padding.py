@@ -104,7 +104,7 @@ def test_bands_whose_pad_ids_agree_are_as_they_were(made):
     prepared = made("qwen2-text-classification")
     lesson, _, way, _ = settled(prepared)
     assert version(lesson, replace(way, pad_id=lesson.tokenizer.pad_token_id)) == 1
-    assert version(lesson, replace(way, pad_id=lesson._rows[0]["input_ids"][-1])) == 2
+    assert version(lesson, replace(way, pad_id=lesson.rows[0]["input_ids"][-1])) == 2
 
 
 def test_a_row_that_a_model_cannot_read_by_itself_is_told(made, monkeypatch):

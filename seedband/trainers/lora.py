@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,23 +72,39 @@ def _with_adapter(network: Network, context: TrainContext) -> PeftModel:
         modules_to_save=beside or None,
         init_lora_weights=LORA[context.recipe.init.lora].init_lora_weights,
     )
+    linear = _linear_layers(network)
     try:
         model: PeftModel = get_peft_model(network.module, config)
     except (ValueError, NotImplementedError) as error:
-        raise _unfit_targets(network.module, section, error) from error
+        raise _unfit_targets(network.module, linear, section, error) from error
     return model
 
 
-def _unfit_targets(module: torch.nn.Module, section: LoraSection, error: Exception) -> UsageError:
+def _linear_layers(network: Network) -> set[str]:
+    """Last names of linear layers, but for those of a new head."""
+    return {
+        name.rpartition(".")[2]
+        for name, layer in network.module.named_modules()
+        if isinstance(layer, torch.nn.Linear) and f"{name}.weight" not in network.new
+    }
+
+
+def _unfit_targets(
+    module: torch.nn.Module, linear: Collection[str], section: LoraSection, error: Exception
+) -> UsageError:
     """What PEFT says of layers that it cannot adapt, and which others there are."""
     kind, reason = getattr(module.config, "model_type", "?"), " ".join(str(error).split())[:300]
+    if not linear and isinstance(section.target_modules, str):
+        return UsageError(
+            f'lora.target_modules: found "{section.target_modules}", and a model of type {kind} has no linear layers',
+            hint='method = "head" needs none',
+        )
     if "lora_dropout" in reason:
         return UsageError(
             f"lora.dropout: found {section.dropout:g}, expected 0: a model of type {kind} keeps all its experts in one "
             "tensor, and PEFT adapts those without dropout",
             hint='or name layers beside its experts in lora.target_modules, such as ["q_proj", "v_proj"]',
         )
-    linear = {name.rpartition(".")[2] for name, layer in module.named_modules() if isinstance(layer, torch.nn.Linear)}
     left = sorted(name for name in linear if name not in reason)
     return UsageError(
         f"lora.target_modules: PEFT cannot adapt a model of type {kind} so: {reason}",
