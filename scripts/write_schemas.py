@@ -68,6 +68,7 @@ FRAGMENTS: dict[Any, dict[str, Any]] = {
     form.a_list_of_names: {**LIST, "items": NAME},
     form.a_list_of_texts: {**LIST, "items": TEXT},
     form.a_table_of_texts_by_seed: {**TABLE, "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": TEXT},
+    form.a_table_of_texts: {**TABLE, "additionalProperties": TEXT},
     form.a_list_of_slices: {**LIST, "items": SLICE},
     form.fingerprints_of_16_digits_a_row: {"type": ["string", "null"], "pattern": "^([0-9a-f]{16})*$"},
     form.three_numbers_of_0_or_more: {
@@ -161,7 +162,7 @@ def band() -> dict[str, Any]:
     swept = nested(form.SWEPT)
     facts = {}
     for optional in (form.SCORED, form.FOLDER, form.CRASHED, form.SLICED, form.HISTORY):
-        facts.update(nested(optional)["properties"])
+        facts.update(nested(optional, required=optional is not form.SCORED)["properties"])
     facts.update(swept["properties"])
     [rows] = form.ROWS.values()
     facts["data"]["properties"]["eval"]["properties"]["rows"] = FRAGMENTS[rows]
@@ -170,7 +171,7 @@ def band() -> dict[str, Any]:
     return found
 
 
-def nested(asked: form.Form) -> dict[str, Any]:
+def nested(asked: form.Form, *, required: bool = True) -> dict[str, Any]:
     """Key paths and their predicates as tables within tables."""
     found: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
     for path, predicate in asked.items():
@@ -179,7 +180,8 @@ def nested(asked: form.Form) -> dict[str, Any]:
             table = table["properties"][part]
         if predicate is not form.a_table_of_metrics:
             table.setdefault("properties", {})[parts[-1]] = dict(FRAGMENTS[predicate])
-        table.setdefault("required", []).append(parts[-1])
+        if required:
+            table.setdefault("required", []).append(parts[-1])
     return found
 
 
