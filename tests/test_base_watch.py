@@ -30,12 +30,12 @@ from seedband import networks, worker
 
 load = networks._from_folder
 
-def swap_and_load(auto, path, **given):
+def swap_and_load(auto, path, *rest, **given):
     own = pathlib.Path({base!r})
     if own.with_name("other").is_dir():
         own.rename(own.with_name("first"))
         own.with_name("other").rename(own)
-    return load(auto, path, **given)
+    return load(auto, path, *rest, **given)
 
 networks._from_folder = swap_and_load
 sys.exit(worker.main(sys.argv[1:]))
