@@ -243,7 +243,6 @@ WHOLE = [
         ENCODER,
         prefixed(CLASSIFIER, "_orig_mod."),
         by_hand=unwrapped("_orig_mod."),
-        fast=True,
     ),
     Layout(
         "tensors named by data-parallel training",
@@ -262,7 +261,7 @@ WHOLE = [
         TIED,
         saved(TIED, change=lambda model: model.resize_token_embeddings(pad_to_multiple_of=64)),
     ),
-    Layout("chat tokens added, with their embeddings", TIED, with_chat_tokens, fast=True),
+    Layout("chat tokens added, with their embeddings", TIED, with_chat_tokens),
     Layout("output layer no longer tied", TIED, saved(TIED, change=untied)),
     Layout("rope as transformers 4 writes it", TIED, old_rope),
     Layout("a chat template of its own, where no row is a chat", TIED, template_of_another),
