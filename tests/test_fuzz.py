@@ -47,7 +47,7 @@ from seedband.check import _Gate, read_labels
 from seedband.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.cli import app
 from seedband.errors import Refused, SeedbandError, UsageError
-from seedband.from_scores import _source, check_scores
+from seedband.from_scores import _made_from, check_scores
 from seedband.plan import plan
 from seedband.preflight import prepare
 from seedband.provenance import recorded_recipe
@@ -317,7 +317,7 @@ def test_sealed_band(docs, data):
             {"accuracy": [0.1, 0.2, 0.3]}, seeds=[4, 5, 6], history=[band, other], provenance=other.provenance
         ),
         lambda: fit_band({name: [0.1, 0.2, 0.3] for name in band.metrics}, primary=band.primary, history=[band, wide]),
-        lambda: _source(docs.band),
+        lambda: _made_from(docs.band),
         lambda: folders.sweep_folder(docs.band),
         lambda: recorded_rows.of_band(band),
         lambda: band.save(docs.folder / "again.json"),

@@ -91,7 +91,7 @@ def _by_range(baseline: Baseline, y: Sequence[float]) -> Decision:
         f"{'all' if below else 'not all'} of {k} below every baseline seed",
         limits.all_below_rate(baseline.n, k),
         detectable_drop=_in_units(baseline, power.range_detectable_drop(baseline.n, k)),
-        p_value=baseline.p_value(y),
+        p_value=baseline.p_value(y) if baseline.sd > 0 else None,
         limit=lowest,
     )
 
