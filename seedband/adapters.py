@@ -154,7 +154,7 @@ def check_supported(files: CheckpointFiles) -> None:
 
 
 def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shapes) -> dict[str, Any]:
-    """What a config asks for by expressions, by the names of modules."""
+    """Resolve the expressions of a config to the names of modules."""
     found: dict[str, Any] = {}
     parameters = _parameters(config)
     targets, excluded = config.get("target_modules"), config.get("exclude_modules")
@@ -231,7 +231,7 @@ def _ranks(config: Mapping[str, Any], factors: Factors) -> Iterator[Problem]:
 
 
 def _wrapped(module: str, base: Shapes, parameters: tuple[str, ...]) -> list[tuple[str, tuple[int, ...]]]:
-    """What LoRA of a module may stand for: names as patterns know them, and shapes.
+    """Names, as patterns know them, and shapes that LoRA of a module may stand for.
 
     Its weight; or a tensor that stands in it by itself, as those of experts do. Several such are adapted in each other,
     and the inner ones are called by the `base_layer` of the outer.

@@ -35,7 +35,7 @@ GENERIC_INTEGRATIONS = ("sdpa_attention.py", "moe.py")
 
 
 class Vocabulary(NamedTuple):
-    """How many embeddings a base has, and a whole model on it."""
+    """Count the embeddings of a base, and of a whole model on it."""
 
     base: int
     own: int
@@ -109,7 +109,7 @@ def _problem(key: str, found: Any, expected: Any) -> Problem:
 
 
 def _is_read(key: str, module: str) -> bool:
-    """Whether transformers reads a key of a config, by the source of the model and of what all models use."""
+    """Tell by transformers' source whether it reads a key of a config: the model's own, and what all models use."""
     name = re.escape(key)
     asked = (
         rf"config\w*\.{name}\b|\w+attr\([^,()]+, *[\"']{name}[\"']|^ {{4}}{name}\s*:|self\.{name}\b"
@@ -136,6 +136,6 @@ def _source(module: str) -> str:
 
 
 def _embeddings(found: Shapes, base: Shapes, rows: int) -> set[int]:
-    """How many rows a model has where its base has one for each token."""
+    """Count the rows of a model where its base has one for each token."""
     known = ((shape, in_base(name, base)) for name, shape in found.items())
     return {shape[0] for shape, own in known if own is not None and own[:1] == (rows,) and shape}

@@ -186,7 +186,7 @@ def _refuse_without_scores(*others: object) -> None:
 
 
 def _place(paths: "Sequence[Path]") -> str:
-    """Where a further seed's scores go: into the table, or beside the files of single runs."""
+    """Say where a further seed's scores go: into the table, or beside the files of single runs."""
     from seedband.scorefiles import Wanted, read_scores
 
     is_table = len(paths) == 1 and not read_scores(paths, (), Wanted(needs_seeds=False)).one_run
