@@ -157,7 +157,8 @@ def site(tmp_path):
 
 def built(folder: Path) -> subprocess.CompletedProcess[str]:
     """The last command of `make docs`, in this folder."""
-    steps = subprocess.run(["make", "--dry-run", "docs"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    dry = ["make", "--dry-run", "--no-print-directory", "docs"]  # below `make test`, make says where it is
+    steps = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     program, *words = shlex.split(steps.splitlines()[-1])
     assert Path(program).name == "mkdocs"
     command = [sys.executable, "-m", "mkdocs", *words]
