@@ -214,7 +214,6 @@ ADAPTERS = [
             rank_pattern={r".*layer\.0\..*\.query": 2, "value": 4},
             alpha_pattern={r"^bert\.encoder\.layer\.[01]\..*\.(query|value)$": 3},
         ),
-        fast=True,
     ),
     Layout("every bias", ENCODER, lora(ENCODER, bias="all")),
     Layout("biases of the adapted modules", ENCODER, lora(ENCODER, bias="lora_only")),
@@ -303,7 +302,7 @@ ADAPTERS = [
         TIED,
         lora(TIED, target_modules=["q_proj", "embed_tokens"], ensure_weight_tying=True),
     ),
-    Layout("trainable_token_indices", TIED, lora(TIED, trainable_token_indices=[5, 6, 40]), fast=True),
+    Layout("trainable_token_indices", TIED, lora(TIED, trainable_token_indices=[5, 6, 40])),
     Layout(
         "trainable_token_indices by module",
         DECODER,
@@ -357,7 +356,7 @@ ADAPTERS = [
         "experts by target_parameters", MOE, lora(MOE, target_parameters=["experts.gate_up_proj", "experts.down_proj"])
     ),
     Layout("a module for every expert, as transformers 4 had them", MOE, each_expert),
-    Layout("all-linear on experts", MOE, lora(MOE, target_modules="all-linear"), fast=True),
+    Layout("all-linear on experts", MOE, lora(MOE, target_modules="all-linear")),
     Layout("IA3", ENCODER, other(ENCODER, "IA3", target_modules=["value"], feedforward_modules=[]), UNSUPPORTED),
     Layout("prompt tuning", TIED, other(TIED, "PromptTuning", num_virtual_tokens=4), "is not supported"),
     Layout("prefix tuning", TIED, other(TIED, "PrefixTuning", num_virtual_tokens=4), "is not supported"),

@@ -231,7 +231,6 @@ WHOLE = [
         ENCODER,
         saved(ENCODER, change=with_other_order),
         by_hand=in_the_bands_order,
-        fast=True,
     ),
     Layout("a classifier saved by sentence-transformers", ENCODER, cross_encoder),
     Layout("tensors that no line of transformers reads", TIED, retensored(WRITER, predicting_further)),
