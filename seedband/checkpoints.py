@@ -250,8 +250,8 @@ def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: "T
         network = task.load(files.path, labels)
     if network.new:
         hint = f"the band has {counted(len(labels), 'label')}; is this a base model, not a fine-tuned one?"
-        if foreign.gives_vectors(Path(files.path)):
-            hint = f"this is {foreign.EMBEDDER.what}: {foreign.EMBEDDER.mend}"
+        if kind := foreign.gives_vectors(Path(files.path)):
+            hint = f"{kind.told}: {kind.mend}"
         raise Refused(
             f"{files.name}: {', '.join(network.new)} is missing or of another shape, so it would be random", hint=hint
         )

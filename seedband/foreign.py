@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +27,26 @@ class Kind(NamedTuple):
     what: str
     mend: str
 
+    @property
+    def told(self) -> str:
+        """What it is, as the end of a message."""
+        return f"{'these are' if self.what.startswith(('shards', 'weights')) else 'this is'} {self.what}"
+
+    def fits(self, name: str) -> bool:
+        """Whether a name is one of its own."""
+        return re.fullmatch(self.pattern, name, re.IGNORECASE) is not None
+
 
 EMBEDDER = Kind(
     r"modules\.json|1_Pooling",
     "a model of sentence-transformers, which gives vectors and no labels",
     'name it as model.base, with [train] method = "head"; its weights may lie in 0_Transformer',
+)
+SETFIT = Kind(
+    r"model_head\.(?:pkl|joblib|pt)",
+    "a model of SetFit, whose head is a pickle",
+    'check its scores instead (seedband check --scores FILE), or train a head here: [train] method = "head" on '
+    "the folder as model.base",
 )
 KINDS: Sequence[Kind] = (
     Kind(
@@ -51,19 +67,14 @@ KINDS: Sequence[Kind] = (
         "check the model that it was converted from, or convert it back: "
         "AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=NAME).save_pretrained(OUT)",
     ),
-    Kind(
-        r"model_head\.(?:pkl|joblib|pt)",
-        "a model of SetFit, whose head is a pickle",
-        'check its scores instead (seedband check --scores FILE), or train a head here: [train] method = "head" on '
-        "the folder as model.base",
-    ),
+    SETFIT,
     Kind(
         r".*\.onnx|openvino_model\.(?:xml|bin)",
         "an exported model (ONNX or OpenVINO)",
         "check the model that it was exported from, saved by save_pretrained",
     ),
     Kind(
-        r"tf_model.*\.h5|saved_model\.pb|.*\.h5",
+        r"saved_model\.pb|.*\.h5|.*\.ckpt\.(?:index|meta|data-.*)",
         "a model of TensorFlow",
         "convert it with transformers 4: AutoModel....from_pretrained(FOLDER, from_tf=True).save_pretrained(OUT)",
     ),
@@ -82,34 +93,92 @@ KINDS: Sequence[Kind] = (
         "a model in its maker's own format",
         "convert it: transformers has a convert_…_weights_to_hf.py for it",
     ),
+    Kind(
+        r"iter_\d+|latest_checkpointed_iteration\.txt|.*\.nemo",
+        "a checkpoint of Megatron or NeMo",
+        "convert it to the format of Hugging Face where it was trained (Megatron Bridge, or NeMo's export)",
+    ),
     EMBEDDER,
+)
+#: Weights without what says of which model they are: looked for where no config is.
+BARE: Sequence[Kind] = (
+    Kind(
+        r"adapter_model\.safetensors",
+        "an adapter without its adapter_config.json",
+        "copy adapter_config.json from where it was trained, or save the adapter again by save_pretrained",
+    ),
+    Kind(
+        r".*\.safetensors",
+        "weights without the config.json of their model",
+        "copy config.json and the tokenizer beside them, or save the model again by save_pretrained",
+    ),
+    Kind(
+        r".*\.ckpt",
+        "a checkpoint of PyTorch Lightning or another trainer, which is a pickle",
+        "open it in the script that made it, and save the model from there: module.model.save_pretrained(OUT)",
+    ),
+    Kind(
+        r"(?!training_args|optimizer|scheduler|scaler|rng_state).*\.(?:pt|pth|bin|pkl|npz)",
+        "weights without a config, in a form that is not read",
+        "open them in the script that made them, and save the model from there by save_pretrained",
+    ),
 )
 
 
 def kind_of(folder: Path) -> Kind | None:
     """What other tool left a folder; None where no name in it says so."""
-    names = _names(folder)
-    return next((kind for kind in KINDS if any(re.fullmatch(kind.pattern, name) for name in names)), None)
+    return _first(KINDS, _names(folder))
 
 
-def gives_vectors(folder: Path) -> bool:
-    """Whether sentence-transformers saved a folder."""
-    return any(re.fullmatch(EMBEDDER.pattern, name) for name in _names(folder))
+def gives_vectors(folder: Path) -> Kind | None:
+    """The kind of a folder that sentence-transformers saved, or what builds on it; None of another one."""
+    return _first((SETFIT, EMBEDDER), _names(folder))
 
 
 def checkpoints_in(folder: Path) -> list[str]:
-    """Names of checkpoints that lie one level deeper, the last step first."""
-    found = [name for name in _names(folder) if any((folder / name / mark).is_file() for mark in MARKS)]
-    return sorted(found, key=_step, reverse=True)
+    """Paths of checkpoints that lie one level deeper, else two, the last step first."""
+    for pattern in ("*", "*/*"):
+        inner = islice(folder.glob(pattern), MAX_NAMES)
+        found = [path for path in inner if any((path / mark).is_file() for mark in MARKS)]
+        if found:
+            return sorted((path.relative_to(folder).as_posix() for path in found), key=_step, reverse=True)
+    return []
 
 
-def did_you_mean(folder: Path, shown: str) -> str:
-    """A hint that names what in a folder could be meant; empty where nothing could."""
+def told_of(folder: Path, shown: str) -> tuple[str, str]:
+    """What a folder without a config is, as the end of a message, and what mends it; empty where nothing tells.
+
+    Args:
+        folder: Looked into.
+        shown: What messages call it.
+    """
     if kind := kind_of(folder):
-        return kind.mend
-    found = checkpoints_in(folder)
-    more = f", and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return f"did you mean {', '.join(f'{shown}/{name}' for name in found[:MAX_NAMED])}{more}?" if found else ""
+        return f": {kind.told}", kind.mend
+    if found := checkpoints_in(folder):
+        more = f", and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+        return "", f"did you mean {', '.join(f'{shown}/{name}' for name in found[:MAX_NAMED])}{more}?"
+    for inner in islice(sorted(path for path in folder.iterdir() if path.is_dir()), MAX_NAMED):
+        if kind := kind_of(inner) or _first(BARE, _names(inner)):
+            return f": in {inner.name}, {kind.told}", kind.mend
+    kind = _first(BARE, _names(folder))
+    return (f": {kind.told}", kind.mend) if kind else ("", "")
+
+
+def named_otherwise(folder: Path, missing: str) -> str:
+    """What mends weights that are missing; empty where nothing tells.
+
+    Args:
+        folder: Looked into.
+        missing: Name of the file that is not there.
+    """
+    found = [name for name in _names(folder) if name.endswith(".safetensors")]
+    if len(found) == 1:
+        return f"if {found[0]} is it, rename it: {missing}"
+    return told_of(folder, str(folder))[1] or f"save it again by save_pretrained, which writes {missing}"
+
+
+def _first(kinds: Sequence[Kind], names: Sequence[str]) -> Kind | None:
+    return next((kind for kind in kinds if any(map(kind.fits, names))), None)
 
 
 def _step(name: str) -> tuple[int, str]:
@@ -118,9 +187,4 @@ def _step(name: str) -> tuple[int, str]:
 
 
 def _names(folder: Path) -> list[str]:
-    names: list[str] = []
-    for entry in folder.iterdir():
-        names.append(entry.name)
-        if len(names) >= MAX_NAMES:
-            break
-    return sorted(names)
+    return sorted(entry.name for entry in islice(folder.iterdir(), MAX_NAMES))

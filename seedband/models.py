@@ -126,7 +126,8 @@ def recognise(path: Path, name: str) -> CheckpointFiles:
         Refused: Only pickled weights, code in the checkpoint, or a link that leads out of it.
     """
     if not path.is_dir():
-        raise UsageError(f"{name}: no such folder")
+        hint = f"a checkpoint is a folder: did you mean {path.parent}?" if path.is_file() else ""
+        raise UsageError(f"{name}: " + ("is a file" if hint else "no such folder"), hint=hint)
     _check_links(path, name)
     if (path / "adapter_config.json").is_file():
         check_safe(path, weights=[ADAPTER_WEIGHTS])
@@ -138,11 +139,8 @@ def recognise(path: Path, name: str) -> CheckpointFiles:
         check_safe(path)
         return CheckpointFiles("model", str(path), name)
     expected = "expected adapter_config.json (PEFT), head.json (a head of ours) or config.json (a whole model)"
-    kind = foreign.kind_of(path)
-    raise UsageError(
-        f"{name}: no checkpoint in this folder" + (f": this is {kind.what}" if kind else ""),
-        hint=foreign.did_you_mean(path, name) or expected,
-    )
+    told, mend = foreign.told_of(path, name)
+    raise UsageError(f"{name}: no checkpoint in this folder{told}", hint=mend or expected)
 
 
 def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
@@ -168,10 +166,10 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
     pickles = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES) and file.name not in NOTES)
     kind = None if WHOLE_PICKLES & {file.name for file in folder.iterdir()} else foreign.kind_of(folder)
     if kind is not None:
-        raise UsageError(f"{folder}: {', '.join(missing)} is missing: this is {kind.what}", hint=kind.mend)
+        raise UsageError(f"{folder}: {', '.join(missing)} is missing: {kind.told}", hint=kind.mend)
     if pickles:
         raise pickled(str(folder), pickles)
-    raise UsageError(f"{folder}: {', '.join(missing)} is missing", hint=foreign.did_you_mean(folder, str(folder)))
+    raise UsageError(f"{folder}: {', '.join(missing)} is missing", hint=foreign.named_otherwise(folder, missing[0]))
 
 
 def weight_files(folder: Path) -> list[str]:

@@ -340,16 +340,33 @@ def test_modules_after_the_pooling_are_known(tmp_path):
         (["config.json", "flax_model.msgpack"], "from_flax=True"),
         (["modules.json", "1_Pooling/config.json"], "model.base"),
         (["params.json", "consolidated.00.pth"], "convert"),
+        (["Model.GGUF"], "gguf_file="),
+        (["last.ckpt"], "Lightning"),
+        (["checkpoints/last.ckpt"], "in checkpoints, this is a checkpoint of PyTorch Lightning"),
+        (["iter_0000500/x"], "Megatron"),
+        (["model.pth"], "these are weights without a config"),
+        (["model.safetensors"], "copy config.json"),
+        (["adapter_model.safetensors"], "copy adapter_config.json"),
+        (["adapter_config.json", "mine.safetensors"], "if mine.safetensors is it, rename it"),
+        (["config.json"], "which writes model.safetensors"),
+        (["out/sft/config.json"], "did you mean {}/out/sft?"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_folders_of_other_tools_are_recognised_by_name(names, told, tmp_path):
     for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError) as raised:
         recognise(tmp_path, str(tmp_path))
     assert told.replace("{}", str(tmp_path)) in f"{raised.value.message} {raised.value.hint}"
+
+
+def test_file_in_the_place_of_a_checkpoint_names_its_folder(tmp_path):
+    (tmp_path / "adapter_model.safetensors").touch()
+    with pytest.raises(UsageError, match="is a file") as raised:
+        recognise(tmp_path / "adapter_model.safetensors", "x")
+    assert str(tmp_path) in raised.value.hint
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"

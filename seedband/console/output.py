@@ -1,7 +1,6 @@
 """What every message goes through: standard output for data, standard error for everything else."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,26 +32,12 @@ def rich_console(*, stderr: bool = False) -> "RichConsole":
     """A rich console on standard output or standard error."""
     from rich.console import Console
 
-    class Unbroken(Console):
-        """When the reader goes away, what is left is not printed, and the exit code stays what it was."""
-
-        def on_broken_pipe(self) -> None:
-            _let_go()
-
-    return Unbroken(stderr=stderr)
-
-
-def _let_go() -> None:
-    """Print into nothing from here on: the reader of our output went away, and the answer is the exit code."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Console(stderr=stderr)
 
 
 def _write(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go()
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def print_json(value: Mapping[str, Any]) -> None:
