@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 #: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
 ADAPTER_NOTES = {"base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping"}
+#: How names of tensors end that `trainable_token_indices` brings.
+TOKENS = ".trainable_tokens_delta"
 #: What transformers and PEFT raise over a config or tensors that do not hold together.
 MISFITS = (
     RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, ImportError,
@@ -185,11 +187,19 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], tas
         _refuse_tensors(files, {name for name in needed - saved if not is_lora(name)}, "missing")
         raw = dict(checkpoint_tensors(files))
         names = canonical_names(raw, files.name)
-        result = set_peft_model_state_dict(with_adapter, {names[name]: tensor for name, tensor in raw.items()})
+        tensors = {names[name]: tensor for name, tensor in raw.items()}
+        result = set_peft_model_state_dict(with_adapter, tensors)
     _refuse_tensors(files, {name for name in result.missing_keys if is_lora(name)}, "missing")
-    unknown = {name for name in result.unexpected_keys if not is_copy(name, saved)}
+    unknown = {name for name in result.unexpected_keys if not is_copy(name, saved) and not _is_tied(name, tensors)}
     _refuse_tensors(files, unknown, "for modules that its base lacks")
     return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
+
+
+def _is_tied(name: str, tensors: "Mapping[str, torch.Tensor]") -> bool:
+    """Whether trained tokens stand there once more, by the name of the output layer that is tied to them."""
+    return name.endswith(TOKENS) and any(
+        other != name and other.endswith(TOKENS) and tensor.equal(tensors[name]) for other, tensor in tensors.items()
+    )
 
 
 def _check_drawn(
