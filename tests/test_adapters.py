@@ -132,7 +132,7 @@ def test_every_reason_is_told(adapter, checked):
     with pytest.raises(Refused, match="r: found 0") as refused:
         checked()
     assert len(refused.value.problems) == 2
-    change(adapter, of_today=1, lora_alpha=16, bias="none", of_tomorrow={"nblocks": 1})
+    change(adapter, r=8, of_today=1, lora_alpha=16, bias="none", of_tomorrow={"nblocks": 1})
     with pytest.raises(Refused) as refused:
         checked()
     assert len(refused.value.problems) == 2
