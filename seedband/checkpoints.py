@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seedband import foreign, tasks
 from seedband.adapters import check_adapter, check_supported, lora_modules
 from seedband.builds import check_build
-from seedband.counts import counted, plural
+from seedband.counts import counted, first_of, plural
 from seedband.errors import Refused, WorkFailed
 from seedband.initializers import is_lora, plain_name
 from seedband.models import (
@@ -260,11 +260,13 @@ def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: "T
         network = task.load(files.path, labels)
     if network.new:
         hint = f"the band has {counted(len(labels), 'label')}; is this a base model, not a fine-tuned one?"
+        if not labels:
+            hint = "save it again by save_pretrained of the whole language model, its output layer included"
         if foreign.gives_vectors(Path(files.path)):
             hint = f"this is {foreign.EMBEDDER.what}: {foreign.EMBEDDER.mend}"
-        raise Refused(
-            f"{files.name}: {', '.join(network.new)} is missing or of another shape, so it would be random", hint=hint
-        )
+        n, names = len(network.new), first_of(network.new, "tensor")
+        lost = f"{names} {plural(n, 'is', 'are')} missing or of another shape"
+        raise Refused(f"{files.name}: {lost}, so {plural(n, 'it', 'they')} would be random", hint=hint)
     return network
 
 
