@@ -27,9 +27,7 @@ CONFIG = "adapter_config.json"
 ALL_LINEAR = "all-linear"
 MAX_NAMES = 2000
 MODULE = re.compile(r"[A-Za-z0-9_.]{1,255}")
-INITIALIZER = re.compile(
-    r"gaussian|eva|olora|pissa|pissa_niter_[0-9]{1,2}|corda|loftq|orthogonal|mica|lora_ga",
-)
+INITIALIZER = re.compile(r"gaussian|eva|olora|pissa|orthogonal|mica|lora_ga")
 FACTOR = re.compile(
     re.escape(PREFIX) + r"(?P<module>[A-Za-z0-9_.]{1,255})\.lora_(?:embedding_)?(?P<factor>[AB])(?:\.weight)?"
 )
@@ -44,6 +42,8 @@ OTHERWISE = {
     "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "monteclora_config", "use_bdlora",
     "use_qalora",
 }  # fmt: skip
+#: Values of `init_lora_weights` that changed the base before training by data or by chance: PEFT cannot repeat it.
+UNREPEATED = re.compile(r"corda|loftq|pissa_niter_.*")
 #: Methods of PEFT that leave nothing that could be merged into weights.
 UNMERGED = {
     "ADAPTION_PROMPT", "CARTRIDGE", "CPT", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "PROMPT_TUNING",
@@ -51,8 +51,9 @@ UNMERGED = {
 }  # fmt: skip
 UNMERGEABLE = "and this type cannot be merged into its base, either; train LoRA, or a whole model"
 MERGE = "merge it into its base (merge_and_unload) and check the whole model"
-#: Tasks of PEFT whose adapters are opened where their tensors fit, whatever the band's task.
-TASKS = (None, "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_CLS")
+CONVERT = f"{MERGE}; or save it again after training with path_initial_model_for_weight_conversion"
+#: Tasks of PEFT: an adapter of any is opened where its tensors fit, whatever the band's task.
+TASKS = (None, "CAUSAL_LM", "FEATURE_EXTRACTION", "QUESTION_ANS", "SEQ_2_SEQ_LM", "SEQ_CLS", "TOKEN_CLS")
 
 
 def a_plain_module_name(value: str) -> bool:
@@ -61,7 +62,7 @@ def a_plain_module_name(value: str) -> bool:
 
 
 def an_initializer_of_peft(value: str) -> bool:
-    """Whether PEFT documents this value of `init_lora_weights`."""
+    """Whether PEFT documents this value of `init_lora_weights`, and finds again what it did to the base."""
     return INITIALIZER.fullmatch(value) is not None
 
 
@@ -124,7 +125,7 @@ def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: s
     unsafe = f"{files.name}: this adapter is not safe to load"
     checked(given, Lora, f"{unsafe}: {CONFIG}")
     factors = _factors(tensors)
-    _refuse(unsafe, [*_unknown(given), *_ranks(given, factors)])
+    _refuse(unsafe, _unknown(given))
     unfit = f"{files.name}: this adapter does not fit the base"
     _refuse(unfit, _task(given, task))
     kept = {key: value for key, value in given.items() if key in KEYS}
@@ -135,7 +136,8 @@ def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: s
     except TimeoutError:
         raise Refused(f"{unsafe}: {CONFIG}: an expression for modules takes too long to match") from None
     _refuse(unfit, [*_modules(kept, factors, base), *_without_factors(kept, factors, base)])
-    return kept
+    # Where no module has the rank that stands for the rest, PEFT would still allocate by it what is missing.
+    return kept | {"r": min(kept["r"], _largest_rank(factors))}
 
 
 def check_supported(files: CheckpointFiles) -> None:
@@ -151,6 +153,10 @@ def check_supported(files: CheckpointFiles) -> None:
         raise Refused(what, hint=UNMERGEABLE if method in UNMERGED else MERGE)
     if asked := sorted(key for key in OTHERWISE if config.get(key)):
         raise Refused(f"{files.name}: LoRA with {', '.join(asked)} is not supported", hint=MERGE)
+    begun = config.get("init_lora_weights")
+    if isinstance(begun, str) and UNREPEATED.fullmatch(begun):
+        what = f"{files.name}: LoRA with init_lora_weights = {brief(begun)} is not supported"
+        raise Refused(f"{what}: it changed the base as no later opening does", hint=CONVERT)
 
 
 def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shapes) -> dict[str, Any]:
@@ -171,8 +177,7 @@ def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shap
     if config.get("init_lora_weights") == "lora_ga":
         found["init_lora_weights"] = True
     for key in ("rank_pattern", "alpha_pattern"):
-        patterns = config.get(key) or {}
-        if any(not a_plain_module_name(pattern) for pattern in patterns):
+        if patterns := config.get(key):
             found[key] = _resolved(
                 patterns, [name for module in factors for name, _ in _wrapped(module, base, parameters)]
             )
@@ -221,13 +226,9 @@ def _factors(tensors: Shapes) -> dict[str, dict[str, tuple[int, ...]]]:
     return factors
 
 
-def _ranks(config: Mapping[str, Any], factors: Factors) -> Iterator[Problem]:
-    """No rank may be larger than the tensors have: PEFT allocates by the config, before it reads the tensors."""
-    largest = max((shapes["A"][0] for shapes in factors.values() if shapes.get("A")), default=0)
-    patterns = [(f"rank_pattern.{name}", rank) for name, rank in config.get("rank_pattern", {}).items()]
-    for key, rank in [("r", config["r"]), *patterns]:
-        if rank > largest:
-            yield Problem(key, brief(rank), f"a rank from 1 to {largest}, the largest among its tensors")
+def _largest_rank(factors: Factors) -> int:
+    """The largest among the tensors: PEFT allocates by the config, before it reads them."""
+    return max((shapes["A"][0] for shapes in factors.values() if shapes.get("A")), default=1)
 
 
 def _wrapped(module: str, base: Shapes, parameters: tuple[str, ...]) -> list[tuple[str, tuple[int, ...]]]:

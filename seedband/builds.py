@@ -6,7 +6,7 @@ A key that no line of transformers reads changes no number.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +21,17 @@ from seedband.shapes import Shapes, in_base
 FREE_KEYS = {
     "_commit_hash", "_name_or_path", "_num_labels", "architectures", "dtype", "finetuning_task",
     "gradient_checkpointing", "id2label", "initializer_factor", "initializer_range", "label2id", "num_labels",
-    "output_attentions", "output_hidden_states", "output_router_logits", "problem_type", "reference_compile",
+    "output_attentions", "output_hidden_states", "output_router_logits", "pretraining_tp", "problem_type",
+    "reference_compile",
     "return_dict", "router_aux_loss_coef", "tie_word_embeddings", "tokenizer_class", "torch_dtype",
     "transformers_version", "use_cache",
 }  # fmt: skip
 #: Likewise: ids of tokens, and rates of dropout, which scoring does without.
 FREE_KEY = re.compile(r"\w+_token_id|\w*dropout\w*|\w+_(pdrop|drop)")
+#: How many places a model was made for; and the kinds of rotary places that do not depend on it. Those that are learnt
+#: are tensors, whose shapes are compared.
+POSITIONS = "max_position_embeddings"
+LENGTHLESS = ("default", "linear", "llama3")
 #: Looked at apart: a model may have embeddings of its own number.
 VOCABULARY = "vocab_size"
 #: Files of transformers that read configs of any model.
@@ -91,10 +96,11 @@ def loaded_config(path: str) -> Any:
 
 def _differences(base: Any, own: Any, where: str = "") -> Iterator[Problem]:
     expected, found = base.to_dict(), own.to_dict()
+    free = FREE_KEYS | {VOCABULARY} | ({POSITIONS} if _is_lengthless(found) and _is_lengthless(expected) else set())
     if expected.get("model_type") != found.get("model_type"):
         yield _problem(f"{where}model_type", found.get("model_type"), expected.get("model_type"))
         return
-    for key in sorted({*expected, *found} - FREE_KEYS - {VOCABULARY}):
+    for key in sorted({*expected, *found} - free):
         inner = getattr(base, key, None), getattr(own, key, None)
         if all(hasattr(config, "to_dict") for config in inner):
             yield from _differences(*inner, where=f"{where}{key}.")
@@ -102,6 +108,13 @@ def _differences(base: Any, own: Any, where: str = "") -> Iterator[Problem]:
             found.get(key) != expected.get(key) and not FREE_KEY.fullmatch(key) and _is_read(key, type(own).__module__)
         ):
             yield _problem(f"{where}{key}", found.get(key), expected.get(key))
+
+
+def _is_lengthless(config: Mapping[str, Any]) -> bool:
+    """Whether all places of a config are rotary, of a kind that no number of places changes."""
+    rope = config.get("rope_parameters") or {}
+    tables = [rope] if "rope_type" in rope else list(rope.values())
+    return bool(tables) and all(isinstance(t, Mapping) and t.get("rope_type") in LENGTHLESS for t in tables)
 
 
 def _problem(key: str, found: Any, expected: Any) -> Problem:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seedband import foreign, tasks
 from seedband.adapters import check_adapter, check_supported, lora_modules
 from seedband.builds import check_build
-from seedband.counts import counted, plural
+from seedband.counts import counted, first_of, plural
 from seedband.errors import Refused, WorkFailed
 from seedband.initializers import is_lora, plain_name
 from seedband.models import (
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 #: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
 ADAPTER_NOTES = {"base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping"}
+#: How names of tensors end that `trainable_token_indices` brings.
+TOKENS = ".trainable_tokens_delta"
 #: What transformers and PEFT raise over a config or tensors that do not hold together.
 MISFITS = (
     RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, ImportError,
@@ -185,11 +187,19 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], tas
         _refuse_tensors(files, {name for name in needed - saved if not is_lora(name)}, "missing")
         raw = dict(checkpoint_tensors(files))
         names = canonical_names(raw, files.name)
-        result = set_peft_model_state_dict(with_adapter, {names[name]: tensor for name, tensor in raw.items()})
+        tensors = {names[name]: tensor for name, tensor in raw.items()}
+        result = set_peft_model_state_dict(with_adapter, tensors)
     _refuse_tensors(files, {name for name in result.missing_keys if is_lora(name)}, "missing")
-    unknown = {name for name in result.unexpected_keys if not is_copy(name, saved)}
+    unknown = {name for name in result.unexpected_keys if not is_copy(name, saved) and not _is_tied(name, tensors)}
     _refuse_tensors(files, unknown, "for modules that its base lacks")
     return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
+
+
+def _is_tied(name: str, tensors: "Mapping[str, torch.Tensor]") -> bool:
+    """Whether trained tokens stand there once more, by the name of the output layer that is tied to them."""
+    return name.endswith(TOKENS) and any(
+        other != name and other.endswith(TOKENS) and tensor.equal(tensors[name]) for other, tensor in tensors.items()
+    )
 
 
 def _check_drawn(
@@ -250,11 +260,13 @@ def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: "T
         network = task.load(files.path, labels)
     if network.new:
         hint = f"the band has {counted(len(labels), 'label')}; is this a base model, not a fine-tuned one?"
+        if not labels:
+            hint = "save it again by save_pretrained of the whole language model, its output layer included"
         if kind := foreign.gives_vectors(Path(files.path)):
             hint = f"{kind.told}: {kind.mend}"
-        raise Refused(
-            f"{files.name}: {', '.join(network.new)} is missing or of another shape, so it would be random", hint=hint
-        )
+        n, names = len(network.new), first_of(network.new, "tensor")
+        lost = f"{names} {plural(n, 'is', 'are')} missing or of another shape"
+        raise Refused(f"{files.name}: {lost}, so {plural(n, 'it', 'they')} would be random", hint=hint)
     return network
 
 

@@ -148,11 +148,12 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
 
     Args:
         folder: The checkpoint.
-        weights: The safetensors files that must be there; a whole model's own unless said.
+        weights: The safetensors files that must be there; a whole model's own unless said. A config.json beside others
+            is that of the base that they were trained on, and builds nothing.
     """
     for file in (*folder.iterdir(), *folder.glob("*/config.json")):
         store.check_pointer(file)
-    for key, value in _entries(read_config(folder)):
+    for key, value in _entries(read_config(folder) if weights is None else {}):
         what, harmless = UNSAFE_KEYS.get(key, ("", (value,)))
         if value is not None and value not in harmless:
             raise Refused(

@@ -31,6 +31,8 @@ BESIDE = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "add
           "additional_chat_templates/*")  # fmt: skip
 #: No file of a tokenizer is larger: the largest known have 35 MB.
 MAX_TOKENIZER_BYTES = 256 * 1024 * 1024
+#: Which of two texts each token is of.
+TYPES = "token_type_ids"
 #: Tokens are shown up to so many letters.
 MAX_SHOWN = 30
 
@@ -62,7 +64,7 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
     except UsageError as error:
         raise Refused(f"{files.name}: its own {what} cannot read the rows: {error.message}", hint=error.hint) from error
     for row, name in enumerate(items.ids):
-        ours, theirs = task.reads(lesson, row), task.reads(own, row)
+        ours, theirs = (_without_zeros(task.reads(reading, row)) for reading in (lesson, own))
         if ours != theirs:
             place = f"row {row + 1} of {items.path.name} (id {name[:MAX_SHOWN]})"
             raise Refused(
@@ -75,6 +77,11 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
     found = copy.copy(lesson)
     found.spell = own.spell
     return found
+
+
+def _without_zeros(read: Mapping[str, Any]) -> dict[str, Any]:
+    """What is read without types of tokens that are all 0: tokenizers may leave those out."""
+    return {name: ids for name, ids in read.items() if name != TYPES or any(ids)}
 
 
 def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: Any, task: Any) -> None:
@@ -143,8 +150,8 @@ def _same(one: Path, other: Path) -> bool:
 
 def _told(ours: Mapping[str, Sequence[Any]], theirs: Mapping[str, Sequence[Any]], own: Any) -> str:
     """Where two readings of a row part."""
-    part = next(name for name in ours if ours[name] != theirs.get(name))
-    mine, other = ours[part], theirs.get(part, ())
+    part = next(name for name in (*ours, *theirs) if ours.get(name) != theirs.get(name))
+    mine, other = ours.get(part, ()), theirs.get(part, ())
     if not hasattr(own, "tokenizer"):
         return f"other {part}"
     place = next((i for i, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]), None)

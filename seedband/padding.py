@@ -63,7 +63,7 @@ def settle(network: Network, lesson: Lesson, device: torch.device | str, ways: W
         emit: Told where rows cannot be padded.
 
     Raises:
-        UsageError: The network cannot read a row by itself.
+        UsageError: The network cannot read a row by itself, or says something else of it each time.
     """
     if is_unknown(lesson, ways.get(reads)):
         ways[reads] = _way(network, lesson, torch.device(device))
@@ -118,6 +118,8 @@ def _padded(lesson: Lesson) -> bool:
 
 
 def _way(network: Network, lesson: Lesson, device: torch.device) -> Way:
+    if max(lesson.lengths) > 1:
+        _check_constant(network, lesson, device)
     if not _padded(lesson):
         return Way(lesson.sides[0], equal=False, pad_id=network.pad_id, tried=False)
     rows = probe_rows(lesson)
@@ -128,6 +130,20 @@ def _way(network: Network, lesson: Lesson, device: torch.device) -> Way:
             if _agree(said(network, lesson.batch(rows, device)), alone):
                 return Way(left, equal=False, pad_id=network.pad_id, tried=True)
     return Way(lesson.sides[0], equal=True, pad_id=network.pad_id, tried=True)
+
+
+def _check_constant(network: Network, lesson: Lesson, device: torch.device) -> None:
+    """Refuse a network that says something else of a row each time, or once it has read a shorter one."""
+    order = sorted(range(len(lesson.lengths)), key=lesson.lengths.__getitem__)
+    with in_eval(network.module):
+        first, _, again = (
+            _alone(network, lesson, row, device).nan_to_num() for row in (order[-1], order[0], order[-1])
+        )
+    if not _agree(again.unsqueeze(0), [first]):
+        raise UsageError(
+            f"{_name(network.module)} says something else of one row each time, or after rows of other lengths",
+            hint="take another base; a BigBird can be given attention_type = original_full in its config.json",
+        )
 
 
 def _alone(network: Network, lesson: Lesson, row: int, device: torch.device) -> torch.Tensor:

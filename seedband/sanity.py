@@ -69,7 +69,9 @@ def check_complete(network: Network, task: str) -> None:
 
 
 def check_causal(network: Network, lesson: Any, task: str) -> None:
-    """Refuse a language model that knows the tokens which it is to foretell.
+    """Refuse a language model that knows the tokens which it is to foretell, or that does not count them from 0.
+
+    transformers generates at places from 0 on, and without saying so learns at those that a model counts by itself.
 
     Args:
         network: As it is trained.
@@ -77,13 +79,19 @@ def check_causal(network: Network, lesson: Any, task: str) -> None:
         task: What it shall do.
 
     Raises:
-        UsageError: A later token changes an earlier logit.
+        UsageError: A later token changes an earlier logit, or a model's own places are others.
     """
-    if task == "causal-lm" and _leaks(network, [[*row.prompt, *row.completion] for row in lesson.rows[:TRIED]]):
-        raise UsageError(
-            f"model.base: a model of type {_type_of(network)} whose logits depend on later tokens: it sees answers",
-            hint=f"task {task} needs {KNOWN[task][1]}",
-        )
+    if task != "causal-lm":
+        return
+    rows = [[*row.prompt, *row.completion] for row in lesson.rows[:TRIED]]
+    for is_unfit, why in (
+        (_leaks, "whose logits depend on later tokens: it sees answers"),
+        (_counts_otherwise, "whose places of tokens do not begin at 0: it would answer at others than it learns at"),
+    ):
+        if is_unfit(network, rows):
+            raise UsageError(
+                f"model.base: a model of type {_type_of(network)} {why}", hint=f"task {task} needs {KNOWN[task][1]}"
+            )
 
 
 def _type_of(network: Network) -> str:
@@ -153,8 +161,6 @@ def _matrices(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
 
 def _leaks(network: Network, rows: Sequence[Sequence[int]]) -> bool:
     """Whether other tokens in the second half of a text change a logit of its first half."""
-    import torch
-
     known = sorted({token for row in rows for token in row})
     length = min(TRIED, max(map(len, rows)))
     text = [token for row in rows for token in row][:length]
@@ -163,21 +169,37 @@ def _leaks(network: Network, rows: Sequence[Sequence[int]]) -> bool:
         return False
     following = dict(zip(known, [*known[1:], known[0]], strict=True))
     other = text[:half] + [following[token] for token in text[half:]]
+    first, second = _said(network, [text, other])
+    change = (first - second).abs().amax(-1)
+    return bool(change[:half].max() > LEAK * change[half:].max())
+
+
+def _counts_otherwise(network: Network, rows: Sequence[Sequence[int]]) -> bool:
+    """Whether a text's logits are others where it is not said that its places begin at 0."""
+    text = max(rows, key=len)[:TRIED]
+    counted, own = (_said(network, [text], **given)[0] for given in ({}, {"position_ids": None}))
+    return bool((counted - own).abs().max() > LEAK * (own - own[:1]).abs().max())
+
+
+def _said(network: Network, texts: Sequence[Sequence[int]], **given: Any) -> "torch.Tensor":
+    """Logits of texts of one length."""
+    import torch
+
     device = next(network.module.parameters()).device
-    ids = torch.tensor([text, other], device=device)
+    ids = torch.tensor(texts, device=device)
     batch: dict[str, Any] = {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
-        "position_ids": torch.arange(length, device=device).expand(2, -1),
+        "position_ids": torch.arange(ids.shape[1], device=device).expand(len(texts), -1),
         "use_cache": False,
+        **given,
     }
     training = network.module.training
     network.module.eval()
     with torch.no_grad():
-        first, second = _finite(network.forward(batch))
+        logits = _finite(network.forward(batch))
     network.module.train(training)
-    change = (first - second).abs().amax(-1)
-    return bool(change[:half].max() > LEAK * change[half:].max())
+    return logits
 
 
 def _finite(logits: "torch.Tensor") -> "torch.Tensor":

@@ -14,6 +14,8 @@ from tiny import LABELS
 SEED = 3
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+#: Asks PEFT to save an adapter as one on the base as it was before; names one that was saved before training.
+CONVERSION = "path_initial_model_for_weight_conversion"
 UNSUPPORTED = "merge it into its base (merge_and_unload) and check the whole model"
 #: What training tools, and other releases of PEFT, write beside what is asked for.
 NOTES = {
@@ -65,6 +67,8 @@ def saved(folder, base_folder, base, method, before=None, save=None, **given):
         before(model)
     task = "CAUSAL_LM" if BASES[base].texts else "SEQ_CLS"
     adapted = get_peft_model(model, method(**{"task_type": task, **given}))
+    if start := (save or {}).get(CONVERSION):
+        adapted.save_pretrained(start)
     with torch.no_grad():
         for parameter in adapted.parameters():
             if parameter.requires_grad:
@@ -100,6 +104,23 @@ def renamed(make: Callable[[Path, Path], Any], name: Callable[[str], str], **key
         save_file({name(key): tensor for key, tensor in load_file(folder / WEIGHTS).items()}, folder / WEIGHTS)
 
     return write
+
+
+def converted(base: str, **given: Any) -> Callable[[Path, Path], None]:
+    """An adapter that changed its base before training, saved as plain LoRA on the base as it was."""
+
+    def make(folder: Path, base_folder: Path) -> None:
+        lora(base, save={CONVERSION: str(folder.with_name("start"))}, **given)(folder, base_folder)
+
+    return make
+
+
+def beside_quantised(folder: Path, base: Path) -> None:
+    """As trainers leave it that write the config of what they trained on, too."""
+    lora(TIED)(folder, base)
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    asked = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": asked}))
 
 
 def cast(make: Callable[[Path, Path], Any], dtype: str) -> Callable[[Path, Path], None]:
@@ -215,6 +236,17 @@ ADAPTERS = [
             alpha_pattern={r"^bert\.encoder\.layer\.[01]\..*\.(query|value)$": 3},
         ),
     ),
+    Layout(
+        "a rank for every module in rank_pattern, and a larger r that none has",
+        ENCODER,
+        edited(lora(ENCODER, r=2, lora_alpha=3), r=16, lora_alpha=32, rank_pattern={".*": 2}, alpha_pattern={".*": 3}),
+        fast=True,
+    ),
+    Layout(
+        "entries of rank_pattern and alpha_pattern that no module matches",
+        ENCODER,
+        edited(lora(ENCODER, r=2), rank_pattern={"dense": 64}, alpha_pattern={"dense": 64}),
+    ),
     Layout("every bias", ENCODER, lora(ENCODER, bias="all")),
     Layout("biases of the adapted modules", ENCODER, lora(ENCODER, bias="lora_only")),
     Layout("a bias in LoRA itself", ENCODER, lora(ENCODER, lora_bias=True)),
@@ -239,6 +271,19 @@ ADAPTERS = [
         edited(lora(ENCODER, task_type=None, modules_to_save=["classifier"]), task_type="CAUSAL_LM"),
         by_hand=beside_without_task,
     ),
+    Layout(
+        "task_type TOKEN_CLS, tensors that fit",
+        ENCODER,
+        edited(lora(ENCODER), task_type="TOKEN_CLS"),
+    ),
+    Layout("task_type SEQ_2_SEQ_LM on a decoder", TIED, edited(lora(TIED), task_type="SEQ_2_SEQ_LM")),
+    Layout("config.json of a base in 4 bits beside", TIED, beside_quantised),
+    Layout(
+        "PiSSA, converted when it was saved",
+        DECODER,
+        converted(DECODER, target_modules=["q_proj"], init_lora_weights="pissa"),
+    ),
+    Layout("OLoRA, not converted", ENCODER, lora(ENCODER, init_lora_weights="olora")),
     Layout(
         "state dict saved by hand: `.default.` in every name",
         ENCODER,
@@ -303,6 +348,11 @@ ADAPTERS = [
         lora(TIED, target_modules=["q_proj", "embed_tokens"], ensure_weight_tying=True),
     ),
     Layout("trainable_token_indices", TIED, lora(TIED, trainable_token_indices=[5, 6, 40])),
+    Layout(
+        "trainable_token_indices of tied embeddings, their weights beside",
+        TIED,
+        lora(TIED, trainable_token_indices=[1, 5], save={"save_embedding_layers": True}),
+    ),
     Layout(
         "trainable_token_indices by module",
         DECODER,
@@ -383,5 +433,11 @@ ADAPTERS = [
         "takes too long",
     ),
     Layout("a key that nobody knows", ENCODER, edited(lora(ENCODER), of_tomorrow=[1]), "does not know this key"),
-    Layout("task_type TOKEN_CLS without a head", ENCODER, edited(lora(ENCODER), task_type="TOKEN_CLS"), "task_type"),
+    Layout(
+        "PiSSA of a fast decomposition, not converted",
+        ENCODER,
+        lora(ENCODER, init_lora_weights="pissa_niter_4"),
+        CONVERSION,
+    ),
+    Layout("a task_type that nobody knows", ENCODER, edited(lora(ENCODER), task_type="OF_TOMORROW"), "task_type"),
 ]

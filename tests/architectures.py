@@ -204,7 +204,7 @@ ENCODERS = [
         "NystromformerConfig",
         TYPED,
         {"num_landmarks": 4, "segment_means_seq_len": 64},
-        refused="cannot read a row of 7 tokens",
+        refused="cannot read a row of",
     ),
     Row("convbert", CLASSES, "ConvBertConfig", TYPED, {"embedding_size": 16}, told=EQUAL),
     Row(
@@ -301,6 +301,16 @@ DECODERS = [
         fast=True,
     ),
     Row("mamba", SPEECH, "MambaConfig", UNPADDED, STATES, plain=True, targets=("embeddings", "x_proj", "in_proj")),
+    Row(
+        "rwkv",
+        SPEECH,
+        "RwkvConfig",
+        UNPADDED,
+        {"hidden_size": 32, "num_hidden_layers": 2, "attention_hidden_size": 32, "context_length": 130},
+        plain=True,
+        targets=("key", "value", "receptance"),
+        told=EQUAL,
+    ),
 ]
 MIXTURES = [
     Row("mixtral", SPEECH, "MixtralConfig", UNPADDED, {**GROUPED, "num_local_experts": 4}, fast=True),
@@ -328,6 +338,7 @@ PICTURES = [
         plain=True,
     ),
 ]
+CHANGING = "says something else of one row each time"
 FITTED = "for which transformers has no model of"
 REFUSED = [
     Row(
@@ -355,6 +366,21 @@ REFUSED = [
         refused="a model of type mobilenet_v2 has no linear layers",
     ),
     Row("ibert", CLASSES, "IBertConfig", MARKED, refused="a model of type ibert has no linear layers"),
+    Row(
+        "big_bird, in blocks", CLASSES, "BigBirdConfig", TYPED, {"block_size": 1, "num_random_blocks": 1},
+        refused=CHANGING,
+    ),
+    Row(
+        "reformer", CLASSES, "ReformerConfig", BERT,
+        {
+            "axial_pos_shape": [8, 16], "axial_pos_embds_dim": [16, 16], "attn_layers": ["local", "lsh"],
+            "lsh_attn_chunk_length": 4, "local_attn_chunk_length": 4, "feed_forward_size": 64, "hidden_size": 32,
+            "attention_head_size": 8, "num_buckets": 4, "num_attention_heads": 4, "max_position_embeddings": 128,
+            "is_decoder": False,
+        },
+        plain=True, refused=CHANGING,
+    ),
+    Row("roberta", SPEECH, "RobertaConfig", MARKED, {"is_decoder": True}, refused="places of tokens do not begin at 0"),
     Row(
         "mamba, all-linear", SPEECH, "MambaConfig", UNPADDED, STATES, plain=True,
         refused="Module 'out_proj' is incompatible",

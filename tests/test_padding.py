@@ -113,8 +113,14 @@ def test_a_row_that_a_model_cannot_read_by_itself_is_told(made, monkeypatch):
     task = tasks.find(scoring.task)
     network, lesson = task.load(scoring.base.path, scoring.labels), task.encode(prepared.train_items, scoring)
     monkeypatch.setattr(lesson, "batch", lambda *_: {"input_ids": torch.zeros(1, 10**4, dtype=torch.int64)})
-    with pytest.raises(UsageError, match="BertForSequenceClassification cannot read a row of 7 tokens"):
+    with pytest.raises(UsageError, match=r"BertForSequenceClassification cannot read a row of \d+ tokens"):
         settle(network, lesson, "cpu", {}, "model", lambda *_: None)
+
+
+@pytest.mark.parametrize("key", ["big_bird, in blocks-text-classification", "reformer-text-classification"])
+def test_a_model_that_says_something_else_each_time_is_refused(made, key):
+    with pytest.raises(UsageError, match="says something else of one row each time, or after rows of other lengths"):
+        settled(made(key))
 
 
 def test_batches_of_equal_lengths_hold_every_row_once():

@@ -123,6 +123,12 @@ def test_logits_that_know_later_tokens_are_found(name, settings, attention):
         check_causal(network(built(name, settings, attention)), lesson(), "causal-lm")
 
 
+def test_a_model_that_counts_places_otherwise_than_it_is_made_to_is_found():
+    model = built("Roberta", {**ENCODER, "is_decoder": True, "pad_token_id": 1})
+    with pytest.raises(UsageError, match="model of type roberta whose places of tokens do not begin at 0"):
+        check_causal(network(model), lesson(), "causal-lm")
+
+
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize(
     ("name", "settings"),

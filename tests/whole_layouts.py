@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from layout_bases import BASES, ENCODER, TIED, auto_class, labelled
+from layout_bases import BASES, DECODER, ENCODER, TIED, auto_class, labelled
 from layouts import Layout
 from tiny import LABELS
 
@@ -263,6 +263,39 @@ WHOLE = [
     Layout("chat tokens added, with their embeddings", TIED, with_chat_tokens),
     Layout("output layer no longer tied", TIED, saved(TIED, change=untied)),
     Layout("rope as transformers 4 writes it", TIED, old_rope),
+    Layout(
+        "another max_position_embeddings, where places are rotary",
+        DECODER,
+        edited(saved(DECODER), "config.json", max_position_embeddings=4096, pretraining_tp=2),
+        fast=True,
+    ),
+    Layout(
+        "a tokenizer that leaves out types of tokens",
+        ENCODER,
+        edited(
+            CLASSIFIER,
+            "tokenizer_config.json",
+            tokenizer_class="TokenizersBackend",
+            model_input_names=["input_ids", "attention_mask"],
+        ),
+    ),
+    Layout(
+        "another max_position_embeddings, on which rotary places depend",
+        DECODER,
+        edited(
+            saved(DECODER),
+            "config.json",
+            max_position_embeddings=4096,
+            rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0},
+        ),
+        "max_position_embeddings",
+    ),
+    Layout(
+        "names of a value head's wrapper",
+        DECODER,
+        prefixed(saved(DECODER), "pretrained_model."),
+        "more tensors are missing",
+    ),
     Layout("a chat template of its own, where no row is a chat", TIED, template_of_another),
     Layout("a tokenizer that reads rows otherwise", ENCODER, retokenised, "its own tokenizer reads row", fast=True),
     Layout("another activation", ENCODER, edited(CLASSIFIER, "config.json", hidden_act="relu"), "hidden_act"),
