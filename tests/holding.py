@@ -10,6 +10,12 @@ from standing import Point
 from tiny import PATIENCE_S, Result
 
 
+def _hear_signals() -> None:
+    """A shell ignores SIGINT for background jobs, and nohup SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Held:
     """A command of which the first process that comes to a point stays there until told to go on.
 
@@ -28,8 +34,7 @@ class Held:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell ignores the signal for background jobs.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=_hear_signals,  # noqa: PLW1509
         )
 
     def pid(self) -> int:
