@@ -60,16 +60,20 @@ class Plan:
         }
         return cls(root, content["tests"], reasons)
 
-    def sample(self, modules: Sequence[str], total: int, seed: int, at_least: int = 20) -> list[Mutation]:
-        """At least so many of each module, and the rest by how much there is to change in it."""
-        every = {module: mutations(module, (self.root / module).read_text(encoding="utf-8")) for module in modules}
+    def sample(self, total: int, seed: int, at_least: int = 20) -> list[Mutation]:
+        """At least so many of each module, and the rest by how much there is to change in it.
+
+        A module's first changes are the same however many are drawn of it: what was found of them is used again.
+        """
+        every = {module: mutations(module, (self.root / module).read_text(encoding="utf-8")) for module in self.tests}
         floor = {module: min(len(found), at_least) for module, found in every.items()}
         left = max(0, total - sum(floor.values()))
         over = sum(len(found) - floor[module] for module, found in every.items())
         drawn = []
         for module, found in every.items():
             count = floor[module] + round(left * (len(found) - floor[module]) / max(1, over))
-            drawn += random.Random(f"{seed} {module}").sample(found, min(count, len(found)))  # noqa: S311
+            random.Random(f"{seed} {module}").shuffle(found)  # noqa: S311
+            drawn += found[:count]
         return drawn
 
     def stale(self) -> list[tuple[str, str, str]]:
@@ -240,7 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="of the tree")
     parser.add_argument("--plan", type=Path, default=Path("benchmarks/mutants.toml"), help="below the root")
     parser.add_argument("--package", default="seedband")
-    parser.add_argument("--only", default="*", help="modules of this pattern")
+    parser.add_argument(
+        "--only", default="*", help="modules of this pattern; the changes that a call for all tries in them"
+    )
     parser.add_argument("--total", type=int, default=420, help="changes that are tried; at least 20 a module")
     parser.add_argument("--at-least", type=int, default=20, help="of each module")
     parser.add_argument("--seed", type=int, default=18)
@@ -248,10 +254,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="say what would be tried")
     given = parser.parse_args(arguments)
     plan = Plan.read(given.root / given.plan, given.root)
-    modules = [module for module in plan.tests if fnmatch.fnmatch(module, given.only)]
-    if not modules:
+    whole = plan.sample(given.total, given.seed, given.at_least)
+    drawn = [mutation for mutation in whole if fnmatch.fnmatch(mutation.module, given.only)]
+    if not drawn:
         parser.error(f"--only: found {given.only}, expected a pattern of one of {', '.join(plan.tests)}")
-    drawn = plan.sample(modules, given.total, given.seed, given.at_least)
     if given.list:
         print(*drawn, sep="\n")
         return 0

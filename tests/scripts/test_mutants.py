@@ -114,6 +114,16 @@ def test_every_module_that_the_plan_must_hold_is_in_it():
     others = {f"seedband/{name}.py" for name in (*names, "trainers/dropout", "trainers/stack")}
     assert set(plan.tests) == stats | others
     assert all((ROOT / test).is_file() for tests in plan.tests.values() for test in tests)
-    drawn = plan.sample(list(plan.tests), 420, 18)
+    drawn = plan.sample(420, 18)
     assert len(drawn) == len(set(drawn)) >= 400
     assert all(sum(change.module == module for change in drawn) >= 20 for module in plan.tests)
+
+
+def test_a_module_alone_gets_the_changes_of_the_whole_sample(capsys):
+    assert mutants.main(["--list"]) == 0
+    whole = capsys.readouterr().out.splitlines()
+    assert mutants.main(["--list", "--only", "seedband/stats/*"]) == 0
+    alone = capsys.readouterr().out.splitlines()
+    assert alone == [line for line in whole if line.startswith("seedband/stats/")]
+    assert mutants.main(["--list", "--total", "600"]) == 0
+    assert set(whole) < set(capsys.readouterr().out.splitlines())
