@@ -44,7 +44,7 @@ class Plan:
 
     Attributes:
         root: Of the tree.
-        tests: Module → files of its tests, the fastest first.
+        tests: Module → files of its tests, or tests in them as pytest names them, the fastest first.
         accepted: (module, line, change) → why it is harmless that no test tells it.
     """
 
@@ -90,7 +90,7 @@ class Copy:
     """A copy of the tree in which one module at a time is changed."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.said = folder, ""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
             cwd=root, capture_output=True, text=True, check=True,
@@ -148,8 +148,9 @@ class Copy:
             return "timeout"
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        self.said = output.decode(errors="replace")
         if process.returncode == 5:
-            raise SystemExit(f"no tests: {' '.join(tests)}\n{output.decode(errors='replace')}")
+            raise SystemExit(f"no tests: {' '.join(tests)}\n{self.said}")
         return "failed" if process.returncode else "passed"
 
 
@@ -169,7 +170,8 @@ class Findings:
         return self._keys[mutation]
 
     def _hashed(self, mutation: Mutation) -> str:
-        texts = [(self._plan.root / name).read_text(encoding="utf-8") for name in self._plan.tests[mutation.module]]
+        files = [name.partition("::")[0] for name in self._plan.tests[mutation.module]]
+        texts = [(self._plan.root / name).read_text(encoding="utf-8") for name in files]
         whole = (self._plan.root / mutation.module).read_text(encoding="utf-8")
         return hashlib.sha256("\0".join([mutation.applied(whole), *texts]).encode()).hexdigest()
 
@@ -197,14 +199,15 @@ def try_all(plan: Plan, drawn: Sequence[Mutation], findings: Findings, jobs: int
         def tried(module: str, mutation: Mutation | None, timeout_s: float) -> tuple[str, float]:
             copy, before = copies.get(), time.monotonic()
             try:
-                return copy.test(mutation, plan.tests[module], timeout_s), time.monotonic() - before
+                outcome = copy.test(mutation, plan.tests[module], timeout_s)
+                if mutation is None and outcome != "passed":
+                    raise SystemExit(f"the tests of {module} fail without any change:\n{copy.said}")
+                return outcome, time.monotonic() - before
             finally:
                 copies.put(copy)
 
         def whole(module: str) -> float:
-            outcome, seconds = tried(module, None, 3600)
-            if outcome != "passed":
-                raise SystemExit(f"the tests of {module} fail without any change: {' '.join(plan.tests[module])}")
+            _, seconds = tried(module, None, 3600)
             print(f"{module}: {seconds:.0f} s for its tests", flush=True)
             return seconds
 
