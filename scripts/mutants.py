@@ -44,7 +44,7 @@ class Plan:
 
     Attributes:
         root: Of the tree.
-        tests: Module → files of its tests, the fastest first.
+        tests: Module → files of its tests, or tests in them as pytest names them, the fastest first.
         accepted: (module, line, change) → why it is harmless that no test tells it.
     """
 
@@ -60,16 +60,20 @@ class Plan:
         }
         return cls(root, content["tests"], reasons)
 
-    def sample(self, modules: Sequence[str], total: int, seed: int, at_least: int = 20) -> list[Mutation]:
-        """At least so many of each module, and the rest by how much there is to change in it."""
-        every = {module: mutations(module, (self.root / module).read_text(encoding="utf-8")) for module in modules}
+    def sample(self, total: int, seed: int, at_least: int = 20) -> list[Mutation]:
+        """At least so many of each module, and the rest by how much there is to change in it.
+
+        A module's first changes are the same however many are drawn of it: what was found of them is used again.
+        """
+        every = {module: mutations(module, (self.root / module).read_text(encoding="utf-8")) for module in self.tests}
         floor = {module: min(len(found), at_least) for module, found in every.items()}
         left = max(0, total - sum(floor.values()))
         over = sum(len(found) - floor[module] for module, found in every.items())
         drawn = []
         for module, found in every.items():
             count = floor[module] + round(left * (len(found) - floor[module]) / max(1, over))
-            drawn += random.Random(f"{seed} {module}").sample(found, min(count, len(found)))  # noqa: S311
+            random.Random(f"{seed} {module}").shuffle(found)  # noqa: S311
+            drawn += found[:count]
         return drawn
 
     def stale(self) -> list[tuple[str, str, str]]:
@@ -86,7 +90,7 @@ class Copy:
     """A copy of the tree in which one module at a time is changed."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.said = folder, ""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
             cwd=root, capture_output=True, text=True, check=True,
@@ -144,8 +148,9 @@ class Copy:
             return "timeout"
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        self.said = output.decode(errors="replace")
         if process.returncode == 5:
-            raise SystemExit(f"no tests: {' '.join(tests)}\n{output.decode(errors='replace')}")
+            raise SystemExit(f"no tests: {' '.join(tests)}\n{self.said}")
         return "failed" if process.returncode else "passed"
 
 
@@ -165,7 +170,8 @@ class Findings:
         return self._keys[mutation]
 
     def _hashed(self, mutation: Mutation) -> str:
-        texts = [(self._plan.root / name).read_text(encoding="utf-8") for name in self._plan.tests[mutation.module]]
+        files = [name.partition("::")[0] for name in self._plan.tests[mutation.module]]
+        texts = [(self._plan.root / name).read_text(encoding="utf-8") for name in files]
         whole = (self._plan.root / mutation.module).read_text(encoding="utf-8")
         return hashlib.sha256("\0".join([mutation.applied(whole), *texts]).encode()).hexdigest()
 
@@ -193,14 +199,15 @@ def try_all(plan: Plan, drawn: Sequence[Mutation], findings: Findings, jobs: int
         def tried(module: str, mutation: Mutation | None, timeout_s: float) -> tuple[str, float]:
             copy, before = copies.get(), time.monotonic()
             try:
-                return copy.test(mutation, plan.tests[module], timeout_s), time.monotonic() - before
+                outcome = copy.test(mutation, plan.tests[module], timeout_s)
+                if mutation is None and outcome != "passed":
+                    raise SystemExit(f"the tests of {module} fail without any change:\n{copy.said}")
+                return outcome, time.monotonic() - before
             finally:
                 copies.put(copy)
 
         def whole(module: str) -> float:
-            outcome, seconds = tried(module, None, 3600)
-            if outcome != "passed":
-                raise SystemExit(f"the tests of {module} fail without any change: {' '.join(plan.tests[module])}")
+            _, seconds = tried(module, None, 3600)
             print(f"{module}: {seconds:.0f} s for its tests", flush=True)
             return seconds
 
@@ -240,7 +247,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="of the tree")
     parser.add_argument("--plan", type=Path, default=Path("benchmarks/mutants.toml"), help="below the root")
     parser.add_argument("--package", default="seedband")
-    parser.add_argument("--only", default="*", help="modules of this pattern")
+    parser.add_argument(
+        "--only", default="*", help="modules of this pattern; the changes that a call for all tries in them"
+    )
     parser.add_argument("--total", type=int, default=420, help="changes that are tried; at least 20 a module")
     parser.add_argument("--at-least", type=int, default=20, help="of each module")
     parser.add_argument("--seed", type=int, default=18)
@@ -248,10 +257,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="say what would be tried")
     given = parser.parse_args(arguments)
     plan = Plan.read(given.root / given.plan, given.root)
-    modules = [module for module in plan.tests if fnmatch.fnmatch(module, given.only)]
-    if not modules:
+    whole = plan.sample(given.total, given.seed, given.at_least)
+    drawn = [mutation for mutation in whole if fnmatch.fnmatch(mutation.module, given.only)]
+    if not drawn:
         parser.error(f"--only: found {given.only}, expected a pattern of one of {', '.join(plan.tests)}")
-    drawn = plan.sample(modules, given.total, given.seed, given.at_least)
     if given.list:
         print(*drawn, sep="\n")
         return 0

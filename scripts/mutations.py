@@ -30,8 +30,8 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
 }
 FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any", "floor": "ceil", "ceil": "floor"}
-#: Their text is for people or for type checkers; a frozen class is no behaviour.
-SKIPPED_CALLS = ("dataclass", "dataclasses.dataclass", "TypeVar", "cast")
+#: Their text is for people or for type checkers; a frozen class is no behaviour, and the size of a cache only speed.
+SKIPPED_CALLS = ("dataclass", "dataclasses.dataclass", "TypeVar", "cast", "lru_cache")
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,8 @@ def _branches(node: ast.IfExp) -> Iterator[str]:
 
 
 def _call(node: ast.Call) -> Iterator[str]:
+    if ast.unparse(node.func) in SKIPPED_CALLS:
+        return
     for place in range(len(node.keywords)):
         changed = copy.deepcopy(node)
         del changed.keywords[place]
@@ -191,6 +193,8 @@ def _call(node: ast.Call) -> Iterator[str]:
 
 def _condition(node: ast.If) -> Iterator[str]:
     test = node.test
+    if ast.unparse(test) == "TYPE_CHECKING":
+        return
     other_way = isinstance(test, ast.Compare) and not isinstance(test.ops[0], ast.Lt | ast.LtE | ast.Gt | ast.GtE)
     negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
     if not other_way and not negated:  # those are among the changes of the condition itself

@@ -1,5 +1,6 @@
 """Whole models of unknown origin."""
 
+import errno
 import json
 import resource
 import shutil
@@ -13,8 +14,8 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from seedband import store
 from seedband.bases import locate_base
-from seedband.checkpoints import check_fits, open_checkpoint
-from seedband.errors import Refused
+from seedband.checkpoints import _misfits_refused, check_fits, checkpoint_settings, open_checkpoint
+from seedband.errors import Refused, WorkFailed
 from seedband.feature_cache import FeatureCache
 from seedband.models import recognise
 from seedband.records import CheckpointFiles
@@ -173,3 +174,45 @@ def test_scoring_looks_at_the_headers_first(base, tmp_path):
     scoring = SimpleNamespace(base=base, labels=LABELS, task="text-classification")
     with pytest.raises(Refused, match="its tensors"):
         Scorer(scoring, "cpu", {}, FeatureCache(), lambda *_: None).score(SimpleNamespace(checkpoint=files))
+
+
+def test_where_an_adapter_comes_from_is_no_setting_of_it(tmp_path):
+    computes = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["query"]}
+    notes = {
+        "base_model_name_or_path": "x",
+        "revision": "y",
+        "peft_version": "0.1",
+        "inference_mode": True,
+        "auto_mapping": None,
+    }
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**computes, **notes}))
+    assert checkpoint_settings(CheckpointFiles("adapter", str(tmp_path), "adapter")) == computes
+
+
+def test_settings_of_a_head_are_its_pooling_and_labels(tmp_path):
+    content = {"pooling": "cls", "labels": LABELS, "base": "base", "base_sha256": "ab" * 32}
+    store.write_json(tmp_path / "head.json", "head", content)
+    settings = checkpoint_settings(CheckpointFiles("head", str(tmp_path), "head"))
+    assert settings == {"pooling": "cls", "labels": list(LABELS)}
+
+
+def test_settings_of_a_whole_model_are_its_config(model):
+    settings = checkpoint_settings(CheckpointFiles("model", str(model), "model"))
+    assert settings == json.loads((model / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (ValueError("sizes differ:\n\n   3 and 4\n"), Refused, 'x: "sizes differ: 3 and 4"'),
+        (KeyError("y" * 400), Refused, "x: \"'" + "y" * 299 + '"'),
+        (OSError("no such file in the repository"), Refused, 'x: "no such file in the repository"'),
+        (OSError(errno.EIO, "Input/output error"), WorkFailed, "Input/output error"),
+    ],
+    ids=["misfit", "long", "of a library", "of the system"],
+)
+def test_what_a_library_says_of_a_checkpoint_is_told_on_one_line(error, kind, told):
+    with pytest.raises(kind) as refused, _misfits_refused("x"):
+        raise error
+    assert told in refused.value.message
+    assert kind is WorkFailed or refused.value.message == told

@@ -4,15 +4,18 @@ import errno
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import filelock
 import pytest
 import safetensors.torch
 import torch
+from signatures import SCORING
 
 from seedband import feature_cache
-from seedband.feature_cache import FeatureCache, distrust, make_folder, trim
+from seedband.feature_cache import FeatureCache, distrust, is_near, make_folder, rows_key, trim
 
 KEY = ["base", "rows"]
 
@@ -177,3 +180,62 @@ def test_what_was_not_used_for_longest_goes_first_and_what_may_be_in_use_stays(t
     assert calls == []
     trim(tmp_path, limit=1)
     assert kept() == 2
+
+
+def test_many_parts_lie_in_a_bounded_number_of_files(tmp_path):
+    cache, calls = FeatureCache(tmp_path, "here"), []
+    for _ in range(2):
+        parts = list(cache.parts(KEY, 130, counted(calls)))
+        assert sorted(number for number, _ in parts) == list(range(130))
+        assert all(float(part[0, 0]) == number for number, part in parts)
+    assert len(calls) == 130
+    assert 32 <= len(list(tmp_path.glob("*/*.safetensors"))) <= feature_cache.MAX_FILES
+
+
+def test_what_is_dropped_is_computed_anew(tmp_path):
+    cache, calls = FeatureCache(tmp_path, "here"), []
+    read(cache, KEY, 2, counted(calls))
+    cache.drop(["other"], 2)
+    read(cache, KEY, 2, counted(calls))
+    assert calls == [1, 0]
+    cache.drop(KEY, 2)
+    assert not list(tmp_path.glob("*/*.safetensors"))
+    read(cache, KEY, 2, counted(calls))
+    assert calls == [1, 0, 1, 0]
+    FeatureCache().drop(KEY, 2)
+
+
+def test_near_is_what_differs_in_the_last_digits_of_the_largest():
+    known = torch.tensor([[1.0, -100.0], [0.0, 3.0]])
+    assert is_near(known, known + 0.0009)
+    assert not is_near(known, known + 0.0011)
+    assert not is_near(known, known[:1])
+    assert is_near(torch.zeros(2), torch.zeros(2))
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions of this kind")
+def test_the_folder_is_of_this_user_alone_and_where_there_are_no_owners_it_is_believed(tmp_path, monkeypatch):
+    make_folder(tmp_path / "features")
+    assert (tmp_path / "features").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "features").chmod(0o777)
+    monkeypatch.delattr(os, "getuid")
+    assert distrust(tmp_path / "features") == ""
+
+
+def test_the_release_that_decides_pixels_is_a_key_of_images_alone(monkeypatch):
+    items, keys = SimpleNamespace(contents=["a"], targets=[0], chat=None), []
+    for installed in ("1", "2"):
+        monkeypatch.setattr(feature_cache, "version", {"pillow": installed}.__getitem__)
+        keys += [rows_key(replace(SCORING, task=task), items) for task in (SCORING.task, "image-classification")]
+    text, image, text_later, image_later = keys
+    assert text == text_later
+    assert image != image_later
+
+
+def test_a_use_is_remembered(tmp_path):
+    cache = FeatureCache(tmp_path, "here")
+    read(cache, KEY, 1, counted([]))
+    (place,) = tmp_path.iterdir()
+    os.utime(place, (1, 1))
+    read(cache, KEY, 1, counted([]))
+    assert place.stat().st_mtime > 1

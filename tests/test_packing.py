@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from test_prefix import CPU, built, classifier, network_of
+from torch.nn.functional import scaled_dot_product_attention
 from training import context_of, without_attention_dropout
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from seedband.packing import OVERHEAD, Layout, _of_group, group_sizes, pack_rows
+from seedband.packing import OVERHEAD, Layout, _GroupedAttention, _of_group, group_sizes, pack_rows
 from seedband.records import SeedRun
 from seedband.seeding import streams
 from seedband.trainers import forward, lora
@@ -198,3 +199,27 @@ def test_a_network_that_leaves_layers_out_in_training_is_not_packed(tiny_recipe)
     model = classifier("roberta")
     model.roberta.encoder.layerdrop = 0.1
     assert not pack_rows(network_of(model), lesson, CPU, Layout())
+
+
+@pytest.mark.parametrize("given", [(None, 0.0, True), (None, 0.0), (None,), ()])
+def test_attention_is_that_of_each_row_by_itself_however_its_arguments_are_given(given):
+    layout = taken([40, 2, 3])
+    assert len(layout.groups) == 2
+    states = torch.randn(3, 1, 2, 45, 3)
+    named = dict([("attn_mask", None), ("dropout_p", 0.0), ("is_causal", True)][len(given) :])
+    with _GroupedAttention(layout):
+        packed = scaled_dot_product_attention(*states, *given, **named)
+    own = zip(*(state.split(layout.lengths, dim=2) for state in states), strict=True)
+    alone = [scaled_dot_product_attention(*row, is_causal=True) for row in own]
+    assert torch.allclose(packed, torch.cat(alone, dim=2), atol=1e-6)
+
+
+def test_rows_of_which_none_is_padded_are_not_packed(tiny_recipe):
+    model, lesson = built(context_of(tiny_recipe))
+    plain = lesson.batch
+    for change in (lambda mask: mask.fill_(1), lambda _: None):
+        lesson.batch = lambda *which, change=change: {
+            **(batch := plain(*which)),
+            "attention_mask": change(batch["attention_mask"]),
+        }
+        assert pack_rows(network_of(model), lesson, CPU, Layout()) is False

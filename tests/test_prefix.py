@@ -271,3 +271,34 @@ def test_states_that_another_base_left_are_dropped_and_that_is_told_once(context
         states = frozen(model, lesson, cache=cache, emit=lambda *event: told.append(event)).states
         assert all(torch.allclose(states[row], state, atol=1e-4) for row, state in own.items())
     assert told == [("warning", None, {"text": DROPPED})]
+
+
+class DropsOut(torch.nn.Module):
+    """Dropout that hits something in every second pass only."""
+
+    passes = 0
+
+    def forward(self, states):
+        self.passes += self.training
+        return states * (1 + self.passes % 2)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_layers_that_drop_out_in_some_passes_only_are_run_each_time(tiny_recipe, first):
+    _, lesson = built(context_of(tiny_recipe))
+    model = classifier("roberta", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    model.roberta.embeddings.dropout = DropsOut()
+    model.roberta.embeddings.dropout.passes = first
+    assert frozen(model, lesson, drop_out=True) is None
+
+
+def test_states_that_take_all_that_is_allowed_are_kept(context, monkeypatch):
+    model, lesson = built(context)
+    tokens = sum(lesson.lengths)
+    assert tokens < len(lesson.lengths) * max(lesson.lengths)
+    takes = tokens * model.config.hidden_size * 4
+    monkeypatch.setattr("seedband.prefix.MAX_BYTES", takes)
+    assert frozen(model, lesson) is not None
+    model, lesson = built(context)
+    monkeypatch.setattr("seedband.prefix.MAX_BYTES", takes - 1)
+    assert frozen(model, lesson) is None

@@ -2,13 +2,31 @@
 
 import json
 import tomllib
+from dataclasses import replace
 
 import pytest
-from signatures import FULL, SCORED, changed, run_record
+from signatures import EVALUATORS, FACTS, FULL, READ, SCORED, SCORING, changed, run_record
 from tiny import recipe_text
 
 from seedband.recipe import parse_recipe
-from seedband.signature import COMPARED, IMPLIED, NAMES, TEXTS, changed_keys, differences, forbidding, of_training
+from seedband.signature import (
+    COMPARED,
+    IMPLIED,
+    NAMES,
+    REPLACED,
+    TEXTS,
+    changed_keys,
+    changed_training,
+    differences,
+    forbidding,
+    in_words,
+    of_scoring,
+    of_training,
+    unpaired,
+)
+
+#: Without one of these on record there is no verdict.
+NEEDED = {"base.sha256", "task", "eval_data.sha256", "evaluators", "scoring", "labels", "file_version"}
 
 
 def test_equal_signatures_do_not_differ():
@@ -21,39 +39,43 @@ def test_every_compared_key_is_on_record_and_named():
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "key"),
+    ("path", "value", "key", "name"),
     [
-        ("base.sha256", "ef" * 32, "base.sha256"),
-        ("task", "other", "task"),
-        ("eval_data.sha256", "ef" * 32, "eval_data.sha256"),
-        ("evaluators.accuracy.version", "2", "evaluators"),
-        ("scoring.batch_size", 32, "scoring"),
-        ("scoring.max_length", 64, "scoring"),
-        ("labels", ["metal", "fruit"], "labels"),
-        ("file_version", 2, "file_version"),
-        ("initializers.head", "other", "initializers"),
-        ("vary", ["init"], "vary"),
-        ("seeding_version", 99, "seeding_version"),
-        ("method", "head", "method"),
-        ("environment.torch", "2.14.0", "environment"),
-        ("environment.device", "cuda", "environment"),
+        ("base.sha256", "ef" * 32, "base.sha256", "base weights"),
+        ("task", "other", "task", "task"),
+        ("eval_data.sha256", "ef" * 32, "eval_data.sha256", "eval data"),
+        ("evaluators.accuracy.version", "2", "evaluators", "evaluators"),
+        ("scoring.batch_size", 32, "scoring", "scoring settings"),
+        ("scoring.max_length", 64, "scoring", "scoring settings"),
+        ("labels", ["metal", "fruit"], "labels", "label set and order"),
+        ("file_version", 2, "file_version", "seedband file version"),
+        ("initializers.head", "other", "initializers", "initializer"),
+        ("vary", ["init"], "vary", "streams that vary"),
+        ("seeding_version", 99, "seeding_version", "seeding version"),
+        ("trained_padding", 9, "trained_padding", "version of how rows were padded in training"),
+        ("method", "head", "method", "method"),
+        ("environment.torch", "2.14.0", "environment", "environment"),
+        ("environment.device", "cuda", "environment", "environment"),
+        ("environment.peft", "0.1", "environment", "environment"),
+        ("encoded.sha256", "ef" * 32, "encoded.sha256", "eval rows as the model reads them"),
+        ("base.config_sha256", "ef" * 32, "base.config_sha256", "base config"),
     ],
 )
-def test_names_what_differs(path, value, key):
+def test_names_what_differs(path, value, key, name):
     [found] = differences(FULL, changed(path, value))
     assert (found.key, found.need) == (key, COMPARED[key])
-    assert str(found).startswith(f"{NAMES[key]}: band has ")
+    assert str(found).startswith(f"{name}: band has ")
+    assert NAMES[key] == name
     assert forbidding([found], strict=True) == [found]
-    assert forbidding([found], strict=False) == ([] if key in {"method", "environment"} else [found])
+    shown = key in {"method", "environment", "trained_padding"}
+    assert forbidding([found], strict=False) == ([] if shown else [found])
 
 
 @pytest.mark.parametrize("key", COMPARED)
 def test_a_missing_record_forbids_only_where_it_must_match(key):
     for pair in ((FULL, changed(key, None)), (changed(key, None), FULL)):
         found = differences(*pair)
-        assert [difference.key for difference in found] == (
-            [key] if COMPARED[key] == "must" and key not in IMPLIED else []
-        )
+        assert [difference.key for difference in found] == ([key] if key in NEEDED and key not in IMPLIED else [])
 
 
 def test_without_a_version_of_padding_it_is_the_first():
@@ -157,3 +179,98 @@ def test_a_recipe_is_the_same_while_its_rows_are_and_its_tokenizer():
     assert changed_keys(first, third) == ["model.base (other tokenizer)"]
     del first["provenance"]["base"]["further_sha256"]
     assert changed_keys(first, third) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("data", "train", "elsewhere"),
+        ("data", "eval", "elsewhere"),
+        ("data", "name", "other"),
+        ("data", "version", "2"),
+        ("model", "base", "elsewhere"),
+        ("model", "revision", "main"),
+        ("gate", "rule", "t"),
+        ("gate", "alpha", 0.01),
+        ("gate", "metrics", ["loss"]),
+        ("gate", "history", ["band.json"]),
+        ("train", "save_steps", 7),
+        ("train", "timeout_s", 60),
+        ("train", "retries", 2),
+        ("log", "to", ["x"]),
+    ],
+)
+def test_where_things_lie_and_how_they_are_judged_may_change_within_a_sweep(section, key, value):
+    first, second = run_record(0), run_record(0)
+    second["recipe"].setdefault(section, {})[key] = value
+    assert changed_keys(first, second) == []
+    second["recipe"]["train"]["epochs"] = 77
+    assert changed_keys(first, second) == ["train.epochs"]
+
+
+def test_what_only_scores_read_gives_no_other_weights():
+    first, second = run_record(0), run_record(0)
+    second["recipe"]["score"]["batch_size"] = 1
+    second["recipe"]["generation"]["max_new_tokens"] = 1
+    second["recipe"]["evaluate"] = []
+    assert changed_training(first, second) == []
+    assert {key.partition(".")[0] for key in changed_keys(first, second)} == {"score", "generation", "evaluate"}
+    second["provenance"]["base"]["files_sha256"] = "99" * 32
+    assert changed_training(first, second) == ["model.base (other config or tokenizer)"]
+    second["provenance"]["base"] |= {"files_sha256": "cd" * 32, "sha256": "99" * 32}
+    assert changed_training(first, second) == ["model.base (other weights)"]
+
+
+@pytest.mark.parametrize("key", ["seeding_version", "vary", "initializers"])
+def test_runs_of_one_seed_share_their_draws_only_where_both_have_on_record_how_they_were_drawn(key):
+    assert unpaired(FULL, FULL) == []
+    for other in (changed(key, None), changed(key, "other")):
+        [found] = unpaired(FULL, other)
+        assert (found.key, found.need) == (key, "must")
+        assert [found.key for found in unpaired(other, FULL)] == [key]
+    lacking = changed(key, None)
+    assert [found.key for found in unpaired(lacking, lacking)] == [key]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("x" * 160, "x" * 160), ("x" * 161, "x" * 159 + "…"), ("f" * 64, "f" * 12 + "…")]
+)
+def test_a_value_is_told_whole_while_it_fits(text, told):
+    assert in_words("task", text, None) == f"task: band has {told}, candidate has nothing on record"
+
+
+def test_a_head_in_place_of_the_bases_own_is_on_record():
+    recipe = parse_recipe(tomllib.loads(recipe_text()), "x")
+    drawn = [{"distribution": "normal(0, 0.02)"}, {"distribution": f"normal(0, 0.02){REPLACED}"}]
+    assert of_training(recipe, 2, drawn)["initializers"]["head"] == recipe.init.head + REPLACED
+    assert of_training(recipe, 2, drawn[:1])["initializers"]["head"] == recipe.init.head
+    assert of_training(recipe, 2)["trained_padding"] == 2
+
+
+def test_how_a_script_draws_and_pads_is_not_on_record():
+    recipe = parse_recipe(tomllib.loads(recipe_text()), "x")
+    recipe = replace(recipe, train=replace(recipe.train, command=("python", "train.py")))
+    record = of_training(recipe, 2)
+    assert record["initializers"] == {}
+    assert "trained_padding" not in record
+
+
+def test_what_answers_and_pixels_depend_on_is_on_record_for_their_tasks_alone():
+    texts, images = (
+        of_scoring(replace(SCORING, task=task), "cd" * 32, EVALUATORS, FACTS, {"ends": [2]}, {**READ, "also": ["x"]})
+        for task in (TEXTS, "image-classification")
+    )
+    assert texts["scoring"]["generation"] == {"max_new_tokens": 64, "ends": [2]}
+    assert "generation" not in images["scoring"]
+    assert images["environment"].pop("pillow")
+    assert images["environment"] == texts["environment"]
+    assert texts["eval_data"] == {"sha256": "cd" * 32, "also": ["x"]}
+    assert texts["padding"] == 1
+    assert texts["environment"] == {
+        "fingerprint": "f00",
+        "device": "cpu",
+        "torch": "2.13.0",
+        "transformers": None,
+        "peft": "0.21.0",
+    }
+    assert texts["scoring"]["precision"] == "fp32"

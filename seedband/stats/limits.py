@@ -192,11 +192,9 @@ class Baseline:
         return [max(y, threshold) for y in candidates]
 
     def _meets_floor(self, worst_first: Sequence[float]) -> float:
-        """The threshold at which the pooled sd falls to the floor; the lowest candidate where it lies there already."""
+        """The threshold at which the pooled sd falls to the floor; the highest candidate where it stays above."""
         n, k = self.n, len(worst_first)
         allowed = self.floor**2 * (n + k - 2 + self.prior.df) - self.squares
-        if allowed <= 0:
-            return math.inf if allowed < 0 else worst_first[-1]
         for raised in range(1, k):
             rest = worst_first[raised:]
             # Raised ones lie x below the mean of the rest: their squares are those of the rest, and this share of x^2.

@@ -143,3 +143,8 @@ def test_holm_keeps_the_order_and_lies_between_nothing_and_bonferroni(values):
 def test_holm_refuses_what_is_no_p_value(values):
     with pytest.raises(ValueError, match="outside"):
         holm(values)
+
+
+def test_holm_of_half_precision_loses_nothing_more():
+    half = np.array([0.01, 0.04, 0.03], dtype=np.float16)
+    assert holm(half) == holm(half.astype(float).tolist())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from seedband.stats.failed import probable_failed
+from seedband.stats.failed import failure_rate, probable_failed
 
 HEALTHY = [0.921, 0.924, 0.918, 0.926, 0.922, 0.92, 0.925]
 scores = st.lists(st.integers(-1000, 1000).map(lambda x: x / 8), min_size=8, max_size=20)
@@ -50,3 +50,10 @@ def test_neither_unit_nor_origin_matters(values, unit, shift):
 def test_healthy_sweeps_are_rarely_flagged(n, rate):
     draws = np.random.default_rng(n).standard_normal((20_000, n)).tolist()
     assert np.mean([bool(probable_failed(draw)) for draw in draws]) == pytest.approx(rate, abs=0.0025)
+
+
+@given(st.integers(1, 40).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))), st.floats(0.5, 0.99))
+def test_the_interval_of_a_failure_rate_is_scipys(case, level):
+    failed, total = case
+    theirs = stats.binomtest(failed, total).proportion_ci(level, method="exact")
+    assert failure_rate(failed, total, level) == pytest.approx((failed / total, theirs.low, theirs.high))

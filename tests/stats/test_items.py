@@ -166,3 +166,12 @@ def test_items_on_which_all_seeds_agree_set_no_floor():
 @pytest.mark.parametrize("seeds", [2, 3, 7])
 def test_seeds_that_agree_on_every_item_have_no_floor_of_rounding(row, seeds):
     assert item_floor([row] * seeds) == 0.0
+
+
+def test_scores_in_half_precision_lose_nothing_more():
+    half = np.array([0.1, 0.2, 0.7, 0.9], dtype=np.float16)
+    assert standard_error(half) == standard_error(half.astype(float))
+
+
+def test_an_item_on_which_all_seeds_agree_lowers_the_floor_of_the_others():
+    assert item_floor([[0.25, 0.5], [0.75, 0.5]]) == pytest.approx((0.125 / 2 / 2) ** 0.5)

@@ -5,7 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -76,6 +76,19 @@ def test_p_is_the_smallest_on_a_dense_grid_of_thresholds(baseline, candidates, f
     assert smallest <= on_grid + 1e-6 * abs(on_grid) + 1e-9
     # Between two points of the grid t falls by no more than this.
     assert smallest >= on_grid - 0.02 * (1 + abs(on_grid))
+
+
+@given(
+    st.lists(spreads, min_size=2, max_size=6),
+    st.lists(st.floats(-60, 30).map(lambda x: round(x, 3)), min_size=2, max_size=7),
+    st.floats(0.1, 40),
+)
+@example([0.0, 0.1], [-30.0, -10.0], 5.0)
+def test_a_floor_counts_in_every_unit(baseline, candidates, floor):
+    unit = 1 / 256
+    percent = Baseline(tuple(baseline), floor)
+    fraction = Baseline(tuple(x * unit for x in baseline), floor * unit)
+    assert fraction.p_value([y * unit for y in candidates]) == pytest.approx(percent.p_value(candidates), rel=1e-6)
 
 
 def test_a_score_that_got_worse_widens_the_spread_and_buys_no_room():

@@ -120,3 +120,8 @@ def test_one_and_the_same_drop_is_judged_by_the_floor_where_there_is_one():
     decision = decide_paired([-0.01] * 2, 0.0, 0.05, floor=0.01)
     assert decision.p_value == pytest.approx(stats.t.cdf(-math.sqrt(2), 1))
     assert (decision.status, decide_paired([-0.1] * 2, 0.0, 0.05, floor=0.01).status) == ("suspect", "fail")
+
+
+def test_a_reason_says_that_differences_are_equal_only_where_they_are():
+    assert decide_paired([-0.020, -0.023, -0.019], 0.01, 0.05).reason.startswith("worse by more than the tolerance")
+    assert decide_paired([-0.02, -0.02], 0.0, 0.05, 0.01).reason.startswith("all 2 differences are exactly -0.02; ")

@@ -77,3 +77,18 @@ def test_chance_is_called_significant_as_rarely_as_it_says():
     rng = np.random.default_rng(4)
     found = [relabelling.is_significant(*drawn(rng, 25, 4, 0.0), 0.05) for _ in range(200)]
     assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_significant_is_what_as_few_shuffles_equal_as_the_level_allows(shift, monkeypatch):
+    monkeypatch.setattr(relabelling, "SHUFFLES", 19)
+    labels, predicted = drawn(np.random.default_rng(7 + shift), 12, 3, 0.3)
+    predicted = (predicted + shift) % 3
+
+    def gain(said):
+        return relabelling.best_relabelling(relabelling.confusion(labels, said, 3))[1]
+
+    draw = np.random.default_rng(relabelling.SEED)
+    p = (1 + sum(gain(draw.permutation(predicted)) >= gain(predicted) for _ in range(19))) / 20
+    assert relabelling.is_significant(labels, predicted, p + 1e-9)
+    assert not relabelling.is_significant(labels, predicted, p - 1e-9)

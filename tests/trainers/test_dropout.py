@@ -239,3 +239,37 @@ def test_seeding_the_kernels_keeps_no_record_for_devices_that_are_not_there(monk
         keyed.start_pass(0, 0, 0, ITEMS)
         drawn.append(torch.rand(3))
     assert torch.equal(*drawn)
+
+
+def test_a_single_number_is_keyed_by_the_pass():
+    assert torch.equal(masks(x=torch.tensor(1.0)), masks(x=torch.tensor(1.0), items=ITEMS[:1]))
+
+
+def test_what_drops_nothing_draws_nothing_and_seeds_nothing():
+    class Still(nn.Module):
+        def forward(self, x):
+            x = functional.layer_norm(x, (8,), None, None, 0.5)
+            return functional.scaled_dot_product_attention(x, x, x, None, 0.0)
+
+    model = Still()
+    keyed = KeyedDropout(model, 1)
+    drawn = []
+    with keyed:
+        for times in (1, 0):
+            keyed.start_pass(0, 0, 0, ITEMS)
+            for _ in range(times):
+                model(torch.randn(1, 2, 16, 8, generator=torch.Generator()))
+            drawn.append(torch.rand(3))
+    assert torch.equal(*drawn)
+    assert keyed.witness() is None
+
+
+def test_the_generators_of_gpus_in_use_are_seeded_too(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    keyed = KeyedDropout(Block(), 1)
+    for step in (0, 1, 0):
+        keyed.start_pass(step, 0, 0, ITEMS)
+    assert len(seeds) == 3
+    assert seeds[0] == seeds[2] != seeds[1]

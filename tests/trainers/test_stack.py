@@ -86,11 +86,12 @@ def test_heads_are_stacked_as_far_as_memory_goes(monkeypatch):
     assert size_of(12, 64) == 1
 
 
-def test_where_products_of_many_seeds_round_otherwise_than_those_of_one_none_are_stacked(monkeypatch):
+@pytest.mark.parametrize("seeds", [range(2, 99), [2], [MAX_STACK]])
+def test_where_products_of_many_seeds_round_otherwise_than_those_of_one_none_are_stacked(monkeypatch, seeds):
     """As a library may that shares batched products out among threads, whatever torch says of threads."""
     batched = torch.baddbmm
     off = torch.tensor(1 + 2**-20)
-    monkeypatch.setattr(torch, "baddbmm", lambda *given: batched(*given) * (off if len(given[1]) > 1 else 1.0))
+    monkeypatch.setattr(torch, "baddbmm", lambda *given: batched(*given) * (off if len(given[1]) in seeds else 1.0))
     assert size_of(12, 64) == 1
 
 
