@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,15 +145,30 @@ def with_new_head(network: Network) -> Network:
     """A classifier whose whole head is new, whether or not the base brings one.
 
     The base's own was learnt for other labels, or for another order of them, and would be where every seed starts.
+    Where nothing lies outside the body, as in CLIP, the head is what has another shape for another number of labels.
+
+    Raises:
+        UsageError: The model has no head.
     """
     model: Any = network.module
-    body = model.base_model
-    if body is model:
-        return network
-    inside = {id(parameter) for parameter in body.parameters()}
+    inside = {id(parameter) for parameter in model.base_model.parameters()}
     head = {name for name, parameter in model.named_parameters() if id(parameter) not in inside}
+    head = head or _sized_by_labels(model)
+    if not head and not network.new:
+        raise UsageError(f"model.base: a model of type {model.config.model_type} has no classifier that could be new")
     replaced = tuple(sorted(head - {*network.new}))
     return replace(network, new=tuple(sorted({*network.new, *head})), replaced=replaced)
+
+
+def _sized_by_labels(model: Any) -> set[str]:
+    """Names of the parameters whose shape depends on the number of labels."""
+    import torch
+
+    config = deepcopy(model.config)
+    config.num_labels += 1
+    with torch.device("meta"):
+        other = dict(type(model)(config).named_parameters())
+    return {name for name, own in model.named_parameters() if name in other and other[name].shape != own.shape}
 
 
 def pooled(path: str, labels: Sequence[str], pooling: Pooling, dropout: float) -> Network:

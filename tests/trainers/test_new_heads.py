@@ -10,9 +10,17 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import Tiny, recipe_text, run_cli
 from training import context_of
-from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+    SiglipConfig,
+    SiglipForImageClassification,
+)
 
 from seedband.checkpoints import open_checkpoint
+from seedband.errors import UsageError
 from seedband.models import recognise
 from seedband.networks import network, with_new_head
 from seedband.records import SeedRun
@@ -20,6 +28,8 @@ from seedband.seeding import streams
 from seedband.signature import REPLACED, of_training
 from seedband.tasks import text_classification
 from seedband.trainers import head, lora
+
+SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
 
 
 def with_classifier(base, n_labels):
@@ -107,6 +117,20 @@ def test_what_lies_in_the_body_stays_loaded(tiny_recipe, tmp_path):
     model, info = AutoModelForSequenceClassification.from_pretrained(base, output_loading_info=True)
     found = with_new_head(network(model, info))
     assert found.new == found.replaced == ("classifier.bias", "classifier.weight")
+
+
+def test_a_head_that_lies_in_its_body_is_new_too():
+    config = SiglipConfig(vision_config={**SMALL, "image_size": 16, "patch_size": 8}, text_config=SMALL, num_labels=3)
+    model = SiglipForImageClassification(config)
+    assert model.base_model is model
+    found = with_new_head(network(model, {"missing_keys": [], "mismatched_keys": []}))
+    assert found.new == found.replaced == ("classifier.bias", "classifier.weight")
+
+
+def test_a_model_without_a_head_has_none_that_could_be_new(tiny_recipe):
+    model, info = AutoModel.from_pretrained(tiny_recipe.folder / "base", output_loading_info=True)
+    with pytest.raises(UsageError, match="a model of type bert has no classifier that could be new"):
+        with_new_head(network(model, {**info, "missing_keys": []}))
 
 
 @pytest.mark.slow
