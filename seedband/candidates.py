@@ -173,7 +173,10 @@ def recorded_labels(files: CheckpointFiles, scoring: Scoring) -> tuple[str, ...]
 def _check_labels(files: CheckpointFiles, scoring: Scoring) -> None:
     own = recorded_labels(files, scoring)
     if own and sorted(own) != sorted(scoring.labels):
-        raise Refused(f"{files.name}: labels: band has {list(scoring.labels)}, candidate has {list(own)}")
+        raise Refused(
+            f"{files.name}: labels: band has {list(scoring.labels)}, candidate has {list(own)}",
+            hint="where they are other names of the same, name them in id2label of its config.json as the band does",
+        )
 
 
 def compare(

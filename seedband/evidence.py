@@ -134,8 +134,11 @@ def candidate_scores(
 ) -> dict[str, tuple[float, ...]]:
     """One score per candidate for every metric of the band, others left out; Refused for missing ones or counts."""
     if missing := sorted(set(expected) - set(scores)):
-        extra = sorted(set(scores) - set(expected))
-        raise Refused(f"metrics differ from the band's: missing {missing}, unknown {extra or 'none'}")
+        extra = ", ".join(sorted(set(scores) - set(expected)))
+        raise Refused(
+            f"the candidate has no {', '.join(missing)}" + (f"; it has {extra}" if extra else ""),
+            hint="every metric of the band is needed, under the band's own name: rename it where it has another",
+        )
     listed = {name: _listed(scores[name]) for name in expected}
     counts = {name: len(values) for name, values in listed.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():

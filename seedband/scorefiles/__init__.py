@@ -204,8 +204,9 @@ def _selected(reading: Reading, wanted: Wanted) -> Reading:
     entries = [entry for entry in reading.entries if isinstance(entry, Problem) or entry.metric in kept]
     left = {**reading.left, **left}
     if left and not entries:
-        told = f"--metric NAME reads one of {few(left)} all the same"
-        entries = [Problem("the file", "no metric", told)]
+        found = "no metric but " + few(f"{name} ({why})" for name, why in left.items())
+        hint = "" if {*left.values()} <= {"empty", "text"} else "--metric NAME reads one of them all the same"
+        entries = [Problem("the file", found, "a column or key of scores, which are numbers", hint)]
     return replace(reading, entries=entries, left=left, others=(*reading.others, *others))
 
 
@@ -276,7 +277,9 @@ def _malformed(entry: Cell | Problem, failed: Collection[int]) -> Problem | None
         return entry
     if isinstance(entry.score, float) or entry.score is ABSENT or entry.seed in failed:
         return None
-    hint = f"{_hint(entry)}; --metric NAME reads another metric alone" if names.is_missing(entry.score) else ""
+    hint = (
+        f"{_hint(entry)}; seedband band --metric NAME reads another one alone" if names.is_missing(entry.score) else ""
+    )
     if names.is_percentage(entry.score):
         hint = "--percent reads 87.1% as .871, where every score of the metric has the sign"
     return Problem(entry.where, f"{shown(entry.score)} for {entry.metric or 'a score'}", "a number", hint)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from seedband.errors import Problem
 from seedband.scorefiles import names
 from seedband.scorefiles.reading import Cell, Document, Reading, Wanted, few, is_name, short
-from seedband.scorefiles.tables import Line, Table, is_selected, reading
+from seedband.scorefiles.tables import ANY, Line, Table, is_selected, reading
 from seedband.seeding import MAX_ROOT_SEED
 
 LONG = ("metric", "seed", "score")
@@ -123,7 +123,8 @@ def _column_mistakes(header: _Row, by_seed: Mapping[str, int], wanted: Wanted) -
     if missing:
         yield Problem(header.where, f"no column {few(map(repr, missing))}", COLUMNS)
     if unknown:
-        yield Problem(header.where, f"unknown column {few(map(reprlib.repr, unknown))}", COLUMNS)
+        hint = f"--where '{unknown[0]}={ANY}' leaves it out" if is_long and is_name(unknown[0]) else ""
+        yield Problem(header.where, f"unknown column {few(map(reprlib.repr, unknown))}", COLUMNS, hint)
     if twice:
         yield Problem(header.where, f"column {few(map(reprlib.repr, twice))} twice", "every column once")
     if columns == ["seed"]:

@@ -36,6 +36,8 @@ class JsonShapes:
 
     def read(self, document: Document, wanted: Wanted) -> Reading:
         """The scores of a JSON file."""
+        if document.ending == ".jsonl" and (problem := _bad_line(document)):
+            return Reading("records", [problem])
         value = _records_by_line(document) if document.ending == ".jsonl" else document.value
         if value is None or _is_lists(value):
             return Reading("lists of scores", list(_lists(document.text)), plain=True)
@@ -54,6 +56,16 @@ def _records_by_line(document: Document) -> list[Any] | None:
     lines = [line for line in document.text.splitlines() if line.strip()]
     values = [Document(document.path, line.encode("utf-8", "replace")).value for line in lines]
     return values if all(isinstance(value, dict) for value in values) else None
+
+
+def _bad_line(document: Document) -> Problem | None:
+    """The first line that is no object, after one that is; a plain object over several lines has none."""
+    lines = [(number, line) for number, line in enumerate(document.text.splitlines(), 1) if line.strip()]
+    values = [(number, Document(document.path, line.encode("utf-8", "replace")).value) for number, line in lines]
+    if not values or not isinstance(values[0][1], dict):
+        return None
+    bad = next((number for number, value in values if not isinstance(value, dict)), None)
+    return None if bad is None else Problem(f"line {bad}", "no JSON object", "an object on every line")
 
 
 def _is_lists(value: Any) -> bool:

@@ -116,7 +116,7 @@ def test_pairs_are_found_by_their_seeds(worked):
     ("text", "told"),
     [
         ("seed,accuracy\n9,nan\n", "row 2: found accuracy of seed 9 is nan, expected a finite score"),
-        ("seed,f1_macro\n9,.9\n", "missing ['accuracy'], unknown ['f1_macro']"),
+        ("seed,f1_macro\n9,.9\n", "the candidate has no accuracy; it has f1_macro"),
         ("", "new.csv: is empty"),
         ("seed,accuracy\n", "holds no score"),
         ("seed,accuracy\n9,.88\n9,.88\n", "again, after row 2"),

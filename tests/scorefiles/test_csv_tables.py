@@ -164,6 +164,8 @@ def test_groups_of_other_seeds_are_asked_for_too(write):
         ("seed,acc\n0,.8\n1,N/A\n2,.9\n", {}, "--failed 1"),
         ("seed,acc,bleu\n0,.8,1\n1,.8,-\n", {}, "--metric NAME"),
         ("seed,epoch\n0,3\n1,3\n", {}, "--metric NAME"),
+        ("seed,acc\n0,\n1,\n", {}, "no metric but acc (empty)"),
+        ("metric,seed,score,run\nacc,0,.8,a\nacc,1,.9,b\n", {}, "--where 'run=*'"),
         (GROUPS, {"where": ["model=huge"]}, "model is small, large"),
     ],
 )

@@ -54,6 +54,15 @@ def test_lines_are_records(write):
     assert read_scores(write(lines, "scores.jsonl")).seeds == (42, 7)
 
 
+def test_a_line_that_is_no_object_is_named(write):
+    lines = "\n".join(map(json.dumps, RECORDS)) + '\n{"seed": 3, "accuracy": .9'
+    with pytest.raises(UsageError) as caught:
+        read_scores(write(lines, "scores.jsonl"))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "line 3: found no JSON object, expected an object on every line"
+    ]
+
+
 @given(
     st.dictionaries(st.integers(0, 2**32).map(str), st.floats(-1e9, 1e9), min_size=2),
     st.sampled_from(["records", "by seed"]),
