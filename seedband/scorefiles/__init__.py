@@ -204,9 +204,9 @@ def _selected(reading: Reading, wanted: Wanted) -> Reading:
     entries = [entry for entry in reading.entries if isinstance(entry, Problem) or entry.metric in kept]
     left = {**reading.left, **left}
     if left and not entries:
-        found = "no metric but " + few(f"{name} ({why})" for name, why in left.items())
+        told = "no metric but " + few(f"{name} ({why})" for name, why in left.items())
         hint = "" if {*left.values()} <= {"empty", "text"} else "--metric NAME reads one of them all the same"
-        entries = [Problem("the file", found, "a column or key of scores, which are numbers", hint)]
+        entries = [Problem("the file", told, "a column or key of scores, which are numbers", hint)]
     return replace(reading, entries=entries, left=left, others=(*reading.others, *others))
 
 
