@@ -301,7 +301,7 @@ def test_a_changed_recipe_is_swept_accepted_and_gates_from_then_on(swept):
     assert done.code == 0, done.err
     assert json.loads(done.out)["changed"] == ["train.learning_rate: 0.01, now 0.008"]
     assert run_cli("check", "new/seed-1", cwd=swept.folder).out.splitlines()[-1].startswith("PASS")
-    done = run_cli("sweep", "--out", "new", "--seeds", "5", "-q", cwd=swept.folder)
+    done = run_cli("sweep", "--out", "new", "--seeds", "5", cwd=swept.folder)
     assert done.code == 0, done.err
     assert "accepted once, last: a lower learning rate" in done.out
     assert run_cli("show", "runs", cwd=swept.folder).code == 3
