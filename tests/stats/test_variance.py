@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import special
 
-from seedband.stats.variance import Prior, fit_prior, moderated
+from seedband.stats.variance import NO_PRIOR, Prior, fit_prior, moderated
 
 ALIKE = [0.004, 0.006, 0.009, 0.012, 0.005, 0.02, 0.0088]
 UNLIKE = [0.001, 0.004, 0.012, 0.03, 0.002, 0.06]
@@ -128,3 +128,12 @@ def test_prior_of_nothing_changes_nothing():
 def test_refuses_what_makes_no_prior(sds, dfs):
     with pytest.raises(ValueError, match=r"expected|most sds are zero"):
         fit_prior(sds, dfs)
+
+
+def test_sds_in_half_precision_lose_nothing_more():
+    half = np.array([0.004, 0.006, 0.009, 0.012], dtype=np.float16)
+    assert fit_prior(half, [3] * 4) == fit_prior(half.astype(float), [3] * 4)
+
+
+def test_without_history_an_sd_stays_what_it_is():
+    assert moderated(0.25, 3.0, NO_PRIOR) == (0.25, 3.0)
