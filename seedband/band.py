@@ -269,6 +269,9 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
         units.check_baseline(band.name, band.scores, band.seeds, higher_is_better=band.higher_is_better)
     if history:
         _check_metrics(metrics, history)
+        for name, band in metrics.items() if "signature" not in provenance else ():
+            earlier = [past.metrics[name].scores for past in history]
+            units.check_history(name, band.scores, earlier, higher_is_better=band.higher_is_better)
         sources = [_source(metrics, seeds, provenance), *(_source(b.metrics, b.seeds, b.provenance) for b in history)]
         check_distinct(sources[0], sources[1:])
         metrics = {name: _moderated(band, history, provenance) for name, band in metrics.items()}

@@ -155,9 +155,13 @@ def _check_header(path: Path, header: Sequence[str], separator: str, columns: Se
 
 def headless(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """The cell of a CSV's first line that shows it to be a row of data; empty where it can be names of columns."""
+    # Columns may be called 0, 1, 2; beside a text of several words a number is a label.
+    named = any(" " not in name.strip() and not name.strip().isdigit() for name in header)
+    numbered = named or all(name.strip().isdigit() for name in header)
     for name in header:
         values = [str(row[name]).strip() for row in rows if name in row]
-        if len(name.split()) >= WORDS_OF_A_TEXT or (values.count(name.strip()) > 1 and not name.strip().isdigit()):
+        recurs = values.count(name.strip()) > 1 and not (numbered and name.strip().isdigit())
+        if len(name.split()) >= WORDS_OF_A_TEXT or recurs:
             return name
     return ""
 

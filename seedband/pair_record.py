@@ -119,7 +119,9 @@ def opened(key: str, entries: Sequence[Found], named: Path | None, on_event: OnE
         text = f"{named} is new: looks of earlier calls are known only where the file is kept between them"
         on_event(Event("note", content={"text": text}))
     with ExitStack() as stack:
-        for path in [*([named] if named is not None else []), *(sweep / LOOKS for sweep in sweeps)]:
+        places = [*([named] if named is not None else []), *(sweep / LOOKS for sweep in sweeps)]
+        # A ledger may be that of the sweep itself.
+        for path in {place.resolve(): place for place in reversed(places)}.values():
             try:
                 book = stack.enter_context(ledger.opened(path))
             except (SeedbandError, OSError) as error:

@@ -130,7 +130,7 @@ class Gate:
 
     def check_scores(
         self,
-        scores: "str | Path | Mapping[str, float | Sequence[float]]",
+        scores: "str | Path | Sequence[str | Path] | Mapping[str, float | Sequence[float]]",
         *,
         rule: "Rule | None" = None,
         alpha: float | None = None,
@@ -140,27 +140,36 @@ class Gate:
         """Judge scores that were made elsewhere.
 
         Args:
-            scores: A score file, or metric → a score per candidate seed, for every metric of the band.
+            scores: A score file, several of single runs, or metric → a score per candidate seed, for every metric of
+                the band.
             rule: Another rule than the band's.
             alpha: Another level than the band's.
             looks: How many of the seeds, the first ones, were looked at before the others were there.
             on_suspect: As for `check`.
         """
         __tracebackhide__ = True
-        what = "scores" if isinstance(scores, Mapping) else str(scores)
+        files = [] if isinstance(scores, Mapping) else [scores] if isinstance(scores, str | Path) else [*scores]
+        what = "scores" if isinstance(scores, Mapping) else " ".join(map(str, files))
         with _told(what, self.name, on_suspect):
             from seedband.band import load_band
+            from seedband.errors import UsageError
             from seedband.words import Asked
 
             band, asked = load_band(self.path), Asked(None)
+            if not isinstance(scores, Mapping) and not files:
+                raise UsageError("no score file")
             if isinstance(scores, Mapping):
                 verdict = band.judge(scores, rule=rule, alpha=alpha, looks=looks)
             else:
                 from seedband.from_scores import check_scores
 
-                verdict = check_scores(_located(scores), band, rule=rule, alpha=alpha, looks=looks)
-                again = _typed([], self.name, {"scores": what, "rule": rule, "alpha": alpha, "looks": looks})
-                asked = Asked(again, scores=what)
+                verdict = check_scores([*map(_located, files)], band, rule=rule, alpha=alpha, looks=looks)
+                again = _typed(
+                    [*map(str, files[1:])],
+                    self.name,
+                    {"scores": files[0], "rule": rule, "alpha": alpha, "looks": looks},
+                )
+                asked = Asked(again, scores=what if len(files) == 1 else "the command by a further --scores FILE")
             return self._judged(verdict, band, what, asked, on_suspect)
 
     def _judged(self, verdict: "Verdict", band: "Band", what: str, asked: "Asked", on_suspect: OnSuspect) -> "Verdict":

@@ -180,6 +180,9 @@ def _label(value: Mapping[str, Any], where: str, column: str, problems: list[Pro
     content = value.get(column)
     if isinstance(content, int) and not isinstance(content, bool):
         return str(content)
+    if isinstance(content, bool | float):
+        problems.append(Problem(where, f"{content} in {column!r}", "a label: a text or a whole number"))
+        return ""
     return _text(value, where, column, "label", problems)
 
 

@@ -51,9 +51,10 @@ def check_baseline(metric: str, scores: Sequence[float], seeds: Sequence[int], *
             raise Refused(f"{metric} of seed {seed} is {score:.6g}, expected {low:g} to {high:g}{question}", hint=HINT)
     fractions = [score for score in scores if LEAST <= score <= 1]
     percent = [score for score in scores if MAX_FRACTION < score <= 100]  # noqa: PLR2004  as its name says
-    if not (higher_is_better and fractions and len(fractions) + len(percent) == len(scores)):
+    # A seed that scored nothing says nothing of the unit.
+    if not (higher_is_better and fractions and len(fractions) + len(percent) + list(scores).count(0) == len(scores)):
         return
-    if percent and 100 / LIKE <= min(percent) / max(fractions) <= max(percent) / min(fractions) <= 100 * LIKE:
+    if percent and _is_hundredfold(fractions, percent):
         one, other = (dict(zip(scores, seeds, strict=True))[score] for score in (max(fractions), min(percent)))
         raise Refused(
             f"{metric} of seed {one} is {max(fractions):.6g}, of seed {other} {min(percent):.6g}: percent or fraction?",
@@ -88,6 +89,36 @@ def check_candidates(
         if question := problem(metric, baseline, score):
             seeds = f"{min(baseline):.6g} to {max(baseline):.6g}"
             raise Refused(f"{metric}: a candidate scores {score:.6g}, the band's seeds {seeds}: {question}", hint=HINT)
+
+
+def check_history(
+    metric: str, own: Sequence[float], earlier: Sequence[Sequence[float]], *, higher_is_better: bool
+) -> None:
+    """Refuse earlier bands in another unit: their variances would be borrowed.
+
+    Args:
+        metric: Its name.
+        own: One score per seed of the band, shape (n,).
+        earlier: Those of every earlier band.
+        higher_is_better: Direction of the metric.
+
+    Raises:
+        Refused: With the number of the earlier band.
+    """
+    for number, scores in enumerate(earlier, 1) if higher_is_better else ():
+        if _is_hundredfold(own, scores) or _is_hundredfold(scores, own):
+            listed = f"{min(scores):.6g} to {max(scores):.6g}, the band's seeds {min(own):.6g} to {max(own):.6g}"
+            raise Refused(
+                f"history, band {number}: {metric} scores {listed}: percent or fraction?",
+                hint="give all bands of a metric in one unit",
+            )
+
+
+def _is_hundredfold(small: Sequence[float], large: Sequence[float]) -> bool:
+    """Whether some scores are fractions, and others like them in percent."""
+    if not (min(small) >= LEAST and max(small) <= 1 and min(large) > MAX_FRACTION and max(large) <= 100):  # noqa: PLR2004
+        return False
+    return min(large) / max(small) >= 100 / LIKE and max(large) / min(small) <= 100 * LIKE
 
 
 def _other_unit(metric: str, baseline: Sequence[float], score: float) -> str:

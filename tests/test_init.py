@@ -258,6 +258,13 @@ def test_a_csv_without_names_of_columns_is_told(tmp_path, encoder, first):
         init(tmp_path, Answers(model=encoder), yes, offline=True)
 
 
+def test_a_label_that_is_a_number_is_no_name_of_a_column_beside_a_text(tmp_path, encoder):
+    body = "".join(f"{n % 2},the nile {n}\n" for n in range(60))
+    (tmp_path / "rows.csv").write_text(f"1,old iron\n{body}")
+    with pytest.raises(UsageError, match="row 1 looks like data, not like names of columns: '1'"):
+        init(tmp_path, Answers(model=encoder), yes, offline=True)
+
+
 def test_numbers_may_be_names_of_columns(tmp_path, encoder):
     (tmp_path / "rows.csv").write_text("0,1\n" + "".join(f"the nile {n},{n % 2}\n" for n in range(60)))
     answers = Answers(model=encoder, columns={"text": "0", "label": "1"})

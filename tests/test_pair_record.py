@@ -142,6 +142,11 @@ def test_a_folder_that_cannot_be_written_is_said_and_counts_every_look(sweep, tm
     assert "every number of pairs from 2 on counts as one; --ledger FILE keeps them" in notes[1]
 
 
+def test_a_ledger_may_be_that_of_the_sweep_itself(sweep, tmp_path):
+    taken(sweep, None, 2)
+    assert taken(sweep, tmp_path / "new" / LOOKS, 3) == (Stand(2, None), [])
+
+
 def test_candidates_outside_of_a_sweep_have_no_record(sweep, tmp_path):
     (tmp_path / "new" / "sweep.json").unlink()
     found, notes = taken(sweep, None, 4)

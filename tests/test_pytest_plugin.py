@@ -109,6 +109,16 @@ def test_what_settles_a_suspect_is_the_same_check_with_more_seeds(suite, monkeyp
         done.stdout.fnmatch_lines([f"{more}{told_next}"])
 
 
+def test_score_files_of_single_runs_are_one_look(suite):
+    for seed, score in ((7, 0.869), (8, 0.868)):
+        (suite.path / f"{seed}.csv").write_text(f"seed,accuracy,loss\n{seed},{score},0.41\n")
+    body = """gate = seedband_gate("band.json")
+    assert gate.check_scores(["7.csv", "8.csv"]).reason.startswith("one look at 2 candidates")
+    gate.check_scores(["7.csv", "8.csv"], looks=1)"""
+    told(suite, body).stdout.fnmatch_lines(["next: * seedband check 8.csv --band band.json --scores 7.csv --looks 2"])
+    told(suite, 'seedband_gate("band.json").check_scores([])').stdout.fnmatch_lines(["ERROR: no score file"])
+
+
 def test_what_is_refused_is_told_with_its_hint(suite):
     done = told(suite, 'seedband_gate("band.json").check("runs/new")')
     done.assert_outcomes(failed=1)

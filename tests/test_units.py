@@ -47,6 +47,21 @@ def test_a_baseline_in_two_units_is_refused_and_one_that_lies_around_1_is_not():
         fit_band({"accuracy": PERCENT})
 
 
+def test_a_seed_that_scored_nothing_hides_no_second_unit():
+    with pytest.raises(Refused, match=r"of seed 1 is 0.88, of seed 2 88.4: percent or fraction\?"):
+        fit_band({"eval_accuracy": [0, 0.88, 88.4]})
+    assert fit_band({"eval_accuracy": [0, 0.88]}).metrics["eval_accuracy"].n == 2
+
+
+def test_a_history_in_another_unit_lends_no_variance():
+    past = [fit_band({"score": scores}) for scores in ([87.1, 88.4, 87.9], [86.1, 88.2, 87.0])]
+    with pytest.raises(Refused, match=r"history, band 1: score scores 87.1 to 88.4, .* percent or fraction\?"):
+        fit_band({"score": [0.871, 0.884, 0.879]}, history=past)
+    assert fit_band({"score": [87.2, 88.1, 87.7]}, history=past).metrics["score"].prior.df > 0
+    higher_losses = [fit_band({"loss": scores}, lower_is_better=["loss"]) for scores in ([2.1, 2.4], [1.9, 2.2])]
+    assert fit_band({"loss": [0.8, 0.9]}, lower_is_better=["loss"], history=higher_losses)
+
+
 @given(st.floats(0, 1e90), st.floats(0.01, 10))
 def test_a_loss_is_never_refused_for_its_size(candidate, scale):
     band = fit_band({"eval_loss": [scale * score for score in WORKED]}, lower_is_better="eval_loss")
