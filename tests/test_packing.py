@@ -13,7 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from training import context_of, without_attention_dropout
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from seedband.packing import OVERHEAD, Layout, _GroupedAttention, _of_group, group_sizes, pack_rows
+from seedband.packing import OVERHEAD, Layout, _GroupedAttention, _of_group, _read, group_sizes, pack_rows
 from seedband.records import SeedRun
 from seedband.seeding import streams
 from seedband.trainers import forward, lora
@@ -223,3 +223,11 @@ def test_rows_of_which_none_is_padded_are_not_packed(tiny_recipe):
             "attention_mask": change(batch["attention_mask"]),
         }
         assert pack_rows(network_of(model), lesson, CPU, Layout()) is False
+
+
+def test_logits_of_padding_are_not_compared_and_those_of_rows_all_are():
+    mask = torch.tensor([[0, 1, 1], [1, 1, 1]])
+    tokens = torch.arange(12.0).reshape(2, 3, 2)
+    assert torch.equal(_read(tokens, mask), tokens[mask.bool()])
+    rows = torch.arange(4.0).reshape(2, 2)
+    assert torch.equal(_read(rows, mask), rows)

@@ -11,8 +11,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from seedband import tasks
 from seedband.errors import UsageError
 from seedband.feature_cache import DROPPED, FeatureCache, _write, rows_key
+from seedband.layers import layers_of
 from seedband.networks import Network, pooled
-from seedband.prefix import freeze_prefix, still_prefix
+from seedband.prefix import Prefix, freeze_prefix, still_prefix
 from seedband.records import SeedRun
 from seedband.seeding import streams
 from seedband.trainers import forward, lora
@@ -302,3 +303,12 @@ def test_states_that_take_all_that_is_allowed_are_kept(context, monkeypatch):
     model, lesson = built(context)
     monkeypatch.setattr("seedband.prefix.MAX_BYTES", takes - 1)
     assert frozen(model, lesson) is None
+
+
+def test_a_row_by_itself_is_replayed_as_it_is(context):
+    model, lesson = built(context)
+    prefix = Prefix(layers_of(model), 1, lesson)
+    prefix.states = {3: torch.arange(6.0).reshape(3, 2)}
+    batch = prefix.batch([3], CPU)
+    assert torch.equal(prefix.entering, prefix.states[3][None])
+    assert batch

@@ -254,3 +254,17 @@ def test_bounds_on_more_candidates_than_the_table_has_hold_and_are_of_use(n, k, 
 def test_screen_is_the_lowest_fifth_of_ranks():
     assert [looks.screen_rank(n) for n in (2, 8, 9, 13, 14, 19)] == [1, 1, 2, 2, 3, 4]
     assert all(looks.screen_rate(n) <= max(1 / (n + 1), 0.2) for n in range(2, 100))
+
+
+def test_less_of_a_prior_than_the_table_has_lies_between_none_and_its_least():
+    none, half, least = (looks.design(4, 0.05, prior_df=df).level for df in (0.0, 0.5, 1.0))
+    assert none < half < least
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+def test_beside_more_seeds_than_the_table_has_priors_for_the_rate_of_t_bounds_both_ends(k):
+    bound = looks.t_false_alarm_rate(20, k, 0.05, prior_df=3.0)
+    ends = [looks.t_false_alarm_rate(n, k, 0.05).value for n in (20, 64)]
+    assert bound.is_bound
+    assert ends[0] != ends[1]
+    assert bound.value == max(ends)

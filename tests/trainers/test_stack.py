@@ -71,6 +71,11 @@ def test_a_stack_trains_as_the_shared_loop_does(tmp_path, bias, section):
         assert ours.course.witnesses[witness] == course.witnesses[witness]
     for name, parameter in named:
         assert torch.allclose(ours.tensors[name], parameter, atol=1e-5)
+    assert losses(tmp_path / "stack" / "seed-5") == pytest.approx(losses(tmp_path / "loop"), abs=1e-4)
+
+
+def losses(folder):
+    return [json.loads(line)["loss"] for line in (folder / "trace.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def size_of(classes, width, **section):
@@ -82,6 +87,8 @@ def test_heads_are_stacked_as_far_as_memory_goes(monkeypatch):
     assert size_of(12, 64) == MAX_STACK
     monkeypatch.setattr(stack, "MAX_STACK_BYTES", 5 * 16 * 12 * 64)
     assert size_of(12, 64) == 5
+    monkeypatch.setattr(stack, "MAX_STACK_BYTES", 2 * 16 * 12 * 64)
+    assert size_of(12, 64) == 2
     monkeypatch.setattr(stack, "MAX_STACK_BYTES", 1)
     assert size_of(12, 64) == 1
 
