@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
 from seedband import store
 from seedband.bases import locate_base
-from seedband.checkpoints import _misfits_refused, check_fits, checkpoint_settings, open_checkpoint
+from seedband.checkpoints import _grow, _misfits_refused, check_fits, checkpoint_settings, open_checkpoint
 from seedband.errors import Refused, WorkFailed
 from seedband.feature_cache import FeatureCache
 from seedband.models import recognise
@@ -216,3 +216,15 @@ def test_what_a_library_says_of_a_checkpoint_is_told_on_one_line(error, kind, to
         raise error
     assert told in refused.value.message
     assert kind is WorkFailed or refused.value.message == told
+
+
+def test_tokens_beyond_the_bases_need_both_ends_of_the_model_saved():
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=10, tie_word_embeddings=False, **sizes))
+    files, ends = CheckpointFiles("adapter", "new", "new"), {"model.embed_tokens.weight", "lm_head.weight"}
+    with pytest.raises(Refused, match=r"embeddings of 12 tokens, but not lm_head\.weight, so") as caught:
+        _grow(files, model, 12, {f"base_model.model.{name}" for name in ends - {"lm_head.weight"}})
+    assert "save_embedding_layers" in caught.value.hint
+    assert model.get_input_embeddings().weight.shape == (10, 8)
+    _grow(files, model, 12, {f"base_model.model.{name}" for name in ends})
+    assert model.get_input_embeddings().weight.shape == model.get_output_embeddings().weight.shape == (12, 8)
