@@ -62,7 +62,7 @@ def a_plain_module_name(value: str) -> bool:
 
 
 def an_initializer_of_peft(value: str) -> bool:
-    """Whether PEFT documents this value of `init_lora_weights`, and finds again what it did to the base."""
+    """Tell a value of `init_lora_weights` that PEFT documents, and after which it finds the base again as it was."""
     return INITIALIZER.fullmatch(value) is not None
 
 

@@ -111,7 +111,7 @@ def _differences(base: Any, own: Any, where: str = "") -> Iterator[Problem]:
 
 
 def _is_lengthless(config: Mapping[str, Any]) -> bool:
-    """Whether all places of a config are rotary, of a kind that no number of places changes."""
+    """Tell a config whose places are all rotary, of a kind that no number of places changes."""
     rope = config.get("rope_parameters") or {}
     tables = [rope] if "rope_type" in rope else list(rope.values())
     return bool(tables) and all(isinstance(t, Mapping) and t.get("rope_type") in LENGTHLESS for t in tables)

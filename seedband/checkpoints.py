@@ -196,7 +196,7 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], tas
 
 
 def _is_tied(name: str, tensors: "Mapping[str, torch.Tensor]") -> bool:
-    """Whether trained tokens stand there once more, by the name of the output layer that is tied to them."""
+    """Tell trained tokens that were saved once more under the name of the output layer that is tied to them."""
     return name.endswith(TOKENS) and any(
         other != name and other.endswith(TOKENS) and tensor.equal(tensors[name]) for other, tensor in tensors.items()
     )

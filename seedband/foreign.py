@@ -29,11 +29,11 @@ class Kind(NamedTuple):
 
     @property
     def told(self) -> str:
-        """What it is, as the end of a message."""
+        """The end of a message about it."""
         return f"{'these are' if self.what.startswith(('shards', 'weights')) else 'this is'} {self.what}"
 
     def fits(self, name: str) -> bool:
-        """Whether a name is one of its own."""
+        """Match the name of a file or folder against its pattern."""
         return re.fullmatch(self.pattern, name, re.IGNORECASE) is not None
 
 
@@ -146,7 +146,7 @@ def checkpoints_in(folder: Path) -> list[str]:
 
 
 def told_of(folder: Path, shown: str) -> tuple[str, str]:
-    """What a folder without a config is, as the end of a message, and what mends it; empty where nothing tells.
+    """Return the end of a message about a folder without a config, and a hint; both empty where nothing tells.
 
     Args:
         folder: Looked into.
@@ -165,7 +165,7 @@ def told_of(folder: Path, shown: str) -> tuple[str, str]:
 
 
 def named_otherwise(folder: Path, missing: str) -> str:
-    """What mends weights that are missing; empty where nothing tells.
+    """Return a hint for weights that are missing.
 
     Args:
         folder: Looked into.

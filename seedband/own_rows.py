@@ -80,7 +80,7 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
 
 
 def _without_zeros(read: Mapping[str, Any]) -> dict[str, Any]:
-    """What is read without types of tokens that are all 0: tokenizers may leave those out."""
+    """Drop types of tokens that are all 0, which a tokenizer may leave out."""
     return {name: ids for name, ids in read.items() if name != TYPES or any(ids)}
 
 

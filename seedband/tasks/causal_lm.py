@@ -30,8 +30,6 @@ PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
 #: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.
 MAX_LOGITS = 2**27
-#: Rows that are answered alone and in a batch where padding leaks.
-TRIED = 4
 #: What chat templates that print the date are told is today: the day that Llama's own falls back on.
 TODAY = date(2024, 7, 26)
 #: Put before such a template, it says that day whenever the template asks: scores must not depend on the calendar.
@@ -135,10 +133,8 @@ def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Ge
     asked, equal = [len(row.question) for row in rows], lesson.equal_lengths
     texts, losses = [""] * len(rows), np.zeros(len(rows))
     with torch.inference_mode():
-        parts = batches(asked, scoring.batch_size, equal=equal)
-        if equal and not _answers_alike(model, lesson, parts, greedy, torch.device(device)):
-            parts = [[row] for part in parts for row in part]
-        for chosen in parts:
+        # Where padding leaks, so may what a model keeps of a batch between tokens, as in RWKV: each row by itself.
+        for chosen in batches(asked, 1 if equal else scoring.batch_size, equal=equal):
             said = _generate(model, lesson, [rows[row] for row in chosen], greedy, torch.device(device))
             for row, text in zip(chosen, said, strict=True):
                 texts[row] = text
@@ -302,15 +298,6 @@ def _generate(model: Network, lesson: Lesson, rows: Sequence[Row], greedy: Any, 
     said = module.generate(**batch, generation_config=greedy)[:, batch["input_ids"].shape[1] :].tolist()
     ended = [_until_end(tokens, greedy.eos_token_id or ()) for tokens in said]
     return [text.strip() for text in lesson.spell(ended, skip_special_tokens=True)]
-
-
-def _answers_alike(
-    model: Network, lesson: Lesson, parts: Sequence[Sequence[int]], greedy: Any, device: torch.device
-) -> bool:
-    """Whether rows are answered in a batch as each is alone: where padding leaks, what is kept between tokens may."""
-    tried = [lesson.rows[row] for row in next((part[:TRIED] for part in parts if len(part) > 1), ())]
-    alone = [text for row in tried for text in _generate(model, lesson, [row], greedy, device)]
-    return not tried or _generate(model, lesson, tried, greedy, device) == alone
 
 
 def _until_end(tokens: list[int], ends: Collection[int]) -> list[int]:
