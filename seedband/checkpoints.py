@@ -150,7 +150,7 @@ def _check_adapter(
     """
     check_supported(files)
     found = checkpoint_shapes(files)
-    own = _base_shapes(lora_modules(found), base, labels, task)
+    own = _base_shapes(lora_modules(found), base, task)
     tokens = vocabulary(Path(base.path))
     rows = grown_rows(files.name, found, own, tokens)
     grown = with_rows(own, tokens, rows)
@@ -158,13 +158,13 @@ def _check_adapter(
     return check_adapter(files, found, grown, task.PEFT), rows
 
 
-def _base_shapes(modules: AbstractSet[str], base: Base, labels: Sequence[str], task: "Task") -> Shapes:
+def _base_shapes(modules: AbstractSet[str], base: Base, task: "Task") -> Shapes:
     """Shapes of a base's tensors by the names that modules of an adapter have: on disk, or once it is loaded."""
     saved = tensor_names(Path(base.path))
     weights = {f"{module}.weight": in_base(f"{module}.weight", saved) for module in modules}
     if None not in weights.values():
         return saved
-    loaded = loaded_shapes(base.path, task.AUTO, **({"num_labels": len(labels)} if labels else {}))
+    loaded = loaded_shapes(base.path, task.AUTO)
     # Experts that the adapter knows one by one, as they are on disk, are loaded as one tensor.
     return {**{name: shape for name, shape in weights.items() if shape and not in_base(name, loaded)}, **loaded}
 
@@ -192,7 +192,7 @@ def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], tas
     _refuse_tensors(files, {name for name in result.missing_keys if is_lora(name)}, "missing")
     unknown = {name for name in result.unexpected_keys if not is_copy(name, saved) and not _is_tied(name, tensors)}
     _refuse_tensors(files, unknown, "for modules that its base lacks")
-    return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, "")
+    return Network(with_adapter, lambda batch: with_adapter(**batch).logits, (), network.head_std, network.attention)
 
 
 def _is_tied(name: str, tensors: "Mapping[str, torch.Tensor]") -> bool:

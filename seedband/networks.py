@@ -117,18 +117,17 @@ def load_processor(base: str) -> Any:
         raise UsageError(f"{base}: no image processor that transformers can open: {reason}") from error
 
 
-def loaded_shapes(base: str, auto: str = "AutoModel", **given: Any) -> "Mapping[str, tuple[int, ...]]":
+def loaded_shapes(base: str, auto: str = "AutoModel") -> "Mapping[str, tuple[int, ...]]":
     """Names and shapes of a base's tensors once it is loaded, which may be others than those on disk.
 
     Args:
         base: Its folder.
         auto: The class of transformers that loads it.
-        given: What else it is loaded with, beside its config.
     """
     import torch
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False, **given)
+    config = transformers.AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
         model = getattr(transformers, auto).from_config(config, trust_remote_code=False)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

@@ -23,6 +23,8 @@ from seedband.scoring import Scorer
 from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
+WIDTHS = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+LLAMA = LlamaConfig(vocab_size=10, tie_word_embeddings=False, **WIDTHS)
 
 
 @pytest.fixture
@@ -219,8 +221,7 @@ def test_what_a_library_says_of_a_checkpoint_is_told_on_one_line(error, kind, to
 
 
 def test_tokens_beyond_the_bases_need_both_ends_of_the_model_saved():
-    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=10, tie_word_embeddings=False, **sizes))
+    model = LlamaForCausalLM(LLAMA)
     files, ends = CheckpointFiles("adapter", "new", "new"), {"model.embed_tokens.weight", "lm_head.weight"}
     with pytest.raises(Refused, match=r"embeddings of 12 tokens, but not lm_head\.weight, so") as caught:
         _grow(files, model, 12, {f"base_model.model.{name}" for name in ends - {"lm_head.weight"}})
@@ -228,3 +229,13 @@ def test_tokens_beyond_the_bases_need_both_ends_of_the_model_saved():
     assert model.get_input_embeddings().weight.shape == (10, 8)
     _grow(files, model, 12, {f"base_model.model.{name}" for name in ends})
     assert model.get_input_embeddings().weight.shape == model.get_output_embeddings().weight.shape == (12, 8)
+
+
+def test_a_language_model_without_its_output_layer_is_to_be_saved_whole(tmp_path):
+    whole = LlamaForCausalLM(LLAMA)
+    whole.save_pretrained(tmp_path / "base")
+    whole.model.save_pretrained(tmp_path / "body")
+    base = locate_base("base", None, tmp_path, offline=True)
+    with pytest.raises(Refused, match=r"lm_head\.weight.* would be random") as caught:
+        open_checkpoint(recognise(tmp_path / "body", "body"), base, (), "causal-lm")
+    assert caught.value.hint.endswith("of the whole language model, its output layer included")
