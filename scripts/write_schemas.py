@@ -15,12 +15,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from seedband import folders, form, schema
+from seedband import folders, form
 from seedband.evidence import MAX_SCORE
 from seedband.reports.json import ReportFile
 from seedband.seeding import MAX_ROOT_SEED
 from seedband.stats.rules import RULES
-from seedband.store import VERSIONS
+from seedband.storage import validation
+from seedband.storage.json_files import VERSIONS
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference" / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -77,7 +78,7 @@ FRAGMENTS: dict[Any, dict[str, Any]] = {
         "minItems": 3,
         "maxItems": 3,
     },
-    schema.a_path: NAME,
+    validation.a_path: NAME,
 }
 
 

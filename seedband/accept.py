@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, reported_sweep, runs, signature, store
+from seedband import folders, reported_sweep, runs, signature
 from seedband.band import Band, load_band
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
@@ -23,7 +23,8 @@ from seedband.provenance import recorded_recipe
 from seedband.recipe import differing_keys
 from seedband.records import Run
 from seedband.runs import Plan
-from seedband.schema import brief
+from seedband.storage import atomic_files, file_hashes, json_files, locks
+from seedband.storage.validation import brief
 from seedband.sweep import fit
 from seedband.worker import RUN
 
@@ -95,7 +96,7 @@ def accept(
     if "recipe" not in old.provenance:
         told = f"{path}: was made from scores alone, so nothing tells in what the two bands differ"
         raise Refused(told, hint=_by_hand(path, "write the new one with sweep or band"))
-    with store.locked(folder):
+    with locks.locked(folder):
         before = path.read_bytes()
         plan = _plan(folder, record, offline=offline)
         new = _fitted(plan, record, path)
@@ -188,13 +189,13 @@ def _is_same(old: Band, new: Band) -> bool:
     """Whether a band is of these very runs."""
     facts = ("checkpoints", "items", "signature")
     return (old.seeds, old.metrics) == (new.seeds, new.metrics) and all(
-        store.canonical(old.provenance.get(key)) == store.canonical(new.provenance[key]) for key in facts
+        json_files.canonical(old.provenance.get(key)) == json_files.canonical(new.provenance[key]) for key in facts
     )
 
 
 def _take_over(path: Path, plan: Plan, new: Band, record: Mapping[str, Any]) -> None:
     """A band of these very runs needs no reason; where an `accept` was killed, its sweep learns of it now."""
-    sha256 = store.file_sha256(path)
+    sha256 = file_hashes.file_sha256(path)
     if (
         record["band"] is None
         or (plan.folder / record["band"]).resolve() != path.resolve()
@@ -225,7 +226,7 @@ def _changes(old: Band, new: Band, allow: Collection[str]) -> Iterator[str]:
     first, second = (signature.at(facts, "data.train.sha256") for facts in (ours, theirs))
     if not signature.same_rows(ours["data"]["train"], theirs["data"]["train"]):
         yield signature.in_words("training data", first, second, "the new one")
-    for key in differing_keys(ours["recipe"], json.loads(store.canonical(theirs["recipe"]))):
+    for key in differing_keys(ours["recipe"], json.loads(json_files.canonical(theirs["recipe"]))):
         if key not in PLACES and key.partition(".")[0] not in signature.SCORED_BY:
             values = (brief(signature.at(facts["recipe"], key)) for facts in (ours, theirs))
             yield "{}: {}, now {}".format(key, *values)
@@ -251,14 +252,14 @@ def _put(accepted: Accepted, before: bytes, plan: Plan) -> Accepted:
     }
     entries = [*accepted.band.provenance.get("accepted", ()), entry]
     new = replace(accepted.band, provenance={**accepted.band.provenance, "accepted": entries})
-    store.remove_parts(path.parent, kept.name)
-    store.remove_parts(path.parent, path.name)
-    with store.replacing(kept) as temporary:
+    atomic_files.remove_parts(path.parent, kept.name)
+    atomic_files.remove_parts(path.parent, path.name)
+    with atomic_files.replacing(kept) as temporary:
         temporary.write_bytes(before)
     if path.read_bytes() != before:
         raise Refused(f"{path} was replaced while its sweep was looked at", hint="accept again")
     text = new.as_text()
-    store.write_text(path, text)
+    atomic_files.write_text(path, text)
     _record(path, plan, new, hashlib.sha256(text.encode()).hexdigest())
     return replace(accepted, band=new)
 

@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, Predicate
 
 from seedband.errors import Problem, Refused
-from seedband.expressions import a_bounded_expression, matched
 from seedband.models import read_adapter
 from seedband.records import CheckpointFiles
-from seedband.schema import MAX_PROBLEMS, Number, brief, checked
 from seedband.shapes import PREFIX, Shapes, in_base
+from seedband.storage.expressions import a_bounded_expression, matched
+from seedband.storage.validation import MAX_PROBLEMS, Number, brief, checked
 
 CONFIG = "adapter_config.json"
 #: What PEFT resolves itself, without an expression.

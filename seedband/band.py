@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import store, units
+from seedband import units
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.evidence import (
@@ -35,6 +35,7 @@ from seedband.metric_band import MetricBand, judged, judged_by_pairs
 from seedband.stats.items import item_floor, resolution
 from seedband.stats.rules import Rule, Status
 from seedband.stats.variance import Prior
+from seedband.storage import atomic_files, json_files
 from seedband.verdict import Verdict
 
 WORST_LAST: tuple[Status, ...] = ("pass", "suspect", "fail")
@@ -159,7 +160,7 @@ class Band:
 
     def save(self, path: str | Path) -> None:
         """Write band.json, atomically."""
-        store.write_text(Path(path), self.as_text())
+        atomic_files.write_text(Path(path), self.as_text())
 
     def as_text(self) -> str:
         """What `save` writes."""
@@ -187,7 +188,7 @@ class Band:
             "metrics": metrics,
             "provenance": dict(self.provenance),
         }
-        return store.sealed_text("band", content)
+        return json_files.sealed_text("band", content)
 
 
 def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a band is made of
@@ -279,7 +280,9 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
         provenance["history"] = {
             "bands": len(history),
             "comparability": "on record" if proven else "vouched for",
-            "scores_sha256": [store.digest({name: m.scores for name, m in band.metrics.items()}) for band in history],
+            "scores_sha256": [
+                json_files.digest({name: m.scores for name, m in band.metrics.items()}) for band in history
+            ],
         }
     return Band(metrics, primary, gates, rule, alpha, provenance)
 
@@ -291,7 +294,7 @@ def load_band(path: str | Path) -> Band:
         UsageError: No such file, or no JSON.
         Refused: Another format, an unknown version, or content that does not hold together.
     """
-    content = store.read_json(Path(path), "band")
+    content = json_files.read_json(Path(path), "band")
     try:
         check_band(content)
         return _band(content, Path(path).parent)

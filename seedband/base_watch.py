@@ -7,10 +7,11 @@ loaded is then another model than the one on record, so a job looks before it lo
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seedband import file_hashes, models
+from seedband import models
 from seedband.bases import files_beside, files_sha256, further_sha256
 from seedband.errors import Refused
 from seedband.records import Base, Scoring
+from seedband.storage import file_hashes
 
 
 @dataclass

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seedband import file_hashes, store
 from seedband.errors import UsageError
 from seedband.hub import HUB_NAME, from_hub
 from seedband.models import COMMIT, check_safe, read_config, weights_sha256
 from seedband.records import Base
-from seedband.schema import a_path
+from seedband.storage import file_hashes, json_files
+from seedband.storage.validation import a_path
 
 #: Most tokenizers have one of these; of others, transformers is asked.
 VOCABULARIES = (
@@ -129,7 +129,7 @@ def _package_folder(reference: str, key: str) -> Path:
 
 def files_sha256(folder: Path) -> str:
     """SHA-256 over the files beside the weights that scores depend on: config, tokenizer, image processor, pooling."""
-    return store.digest(_hashes(folder, BESIDE))
+    return json_files.digest(_hashes(folder, BESIDE))
 
 
 def further_sha256(folder: Path) -> str:
@@ -138,12 +138,12 @@ def further_sha256(folder: Path) -> str:
     Apart from the others, since records of earlier releases know nothing of them.
     """
     found = _hashes(folder, FURTHER)
-    return store.digest(found) if found else ""
+    return json_files.digest(found) if found else ""
 
 
 def config_sha256(folder: Path) -> str:
     """SHA-256 over a model's config without what only describes it."""
-    return store.digest({key: value for key, value in read_config(folder).items() if key not in NOTES})
+    return json_files.digest({key: value for key, value in read_config(folder).items() if key not in NOTES})
 
 
 def files_beside(folder: Path) -> list[Path]:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from seedband.errors import Problem, Refused
 from seedband.records import Base, CheckpointFiles
-from seedband.schema import MAX_PROBLEMS, brief
 from seedband.shapes import Shapes, in_base
+from seedband.storage.validation import MAX_PROBLEMS, brief
 
 #: Keys of config.json that a fine-tuned model may have otherwise than its base: names, notes, what only training asks,
 #: what a model gives beside its logits, and what depends on which tensors are there.

@@ -13,8 +13,8 @@ from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
 from seedband.hub import HUB_NAME, from_hub
 from seedband.records import CheckpointFiles, Event, Run, Scoring
-from seedband.schema import a_path
 from seedband.signature import Difference
+from seedband.storage.validation import a_path
 from seedband.worker import RUN
 
 HUB_ID = re.compile(rf"(?P<name>{HUB_NAME.pattern})@(?P<commit>{models.COMMIT.pattern})")

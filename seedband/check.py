@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, signature, slices, store
+from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, signature, slices
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, in_order, resolve
 from seedband.counts import counted
@@ -20,8 +20,9 @@ from seedband.further import Trainer, trainer_of
 from seedband.ledger import PairLook
 from seedband.records import Candidate, Event
 from seedband.rescore import Rescorer, scoring_of
-from seedband.schema import brief
 from seedband.stats.rules import Rule
+from seedband.storage import json_files
+from seedband.storage.validation import brief
 from seedband.verdict import Verdict
 
 
@@ -338,11 +339,11 @@ def _check_distinct(candidates: Sequence[Candidate]) -> None:
 
 def read_labels(path: Path) -> list[str]:
     """A label a line, or a JSON list of them."""
-    text = store.read_text(path, store.MAX_FOREIGN_BYTES)
+    text = json_files.read_text(path, json_files.MAX_FOREIGN_BYTES)
     if not text.lstrip().startswith("["):
         return [line.strip() for line in text.splitlines() if line.strip()]
     try:
-        labels = store.loads(text)
+        labels = json_files.loads(text)
     except ValueError as error:
         raise UsageError(f"{path}: neither a label a line nor a JSON list: {error}") from error
     for number, label in enumerate(labels, 1):

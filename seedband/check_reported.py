@@ -13,8 +13,8 @@ from seedband.recipe import differing_keys
 from seedband.records import Event
 from seedband.reported import Reported
 from seedband.reported_sweep import SCORES, ReportedSweep, check_distinct, check_scores_file, finished_seeds, read
-from seedband.schema import brief
 from seedband.stats.rules import Rule
+from seedband.storage.validation import brief
 from seedband.verdict import Verdict
 
 

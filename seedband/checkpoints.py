@@ -27,7 +27,6 @@ from seedband.models import (
 )
 from seedband.networks import Network, loaded_shapes, pooled, with_new_head
 from seedband.records import Base, CheckpointFiles
-from seedband.schema import brief
 from seedband.shapes import (
     PREFIX,
     Shapes,
@@ -40,6 +39,7 @@ from seedband.shapes import (
     unwrapped,
     with_rows,
 )
+from seedband.storage.validation import brief
 
 if TYPE_CHECKING:
     import torch

@@ -10,9 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from seedband import store
 from seedband.errors import Problem, WorkFailed
 from seedband.records import REPORTED, EvaluatorSection, Recipe, TrainSection
+from seedband.storage import file_hashes
 
 METHOD = "command"
 #: Placeholder → the stream whose seed it is.
@@ -106,7 +106,7 @@ def check_unchanged(files: Mapping[str, str], folder: Path) -> None:
     """
     for name, sha256 in files.items():
         path = folder / name
-        if not path.is_file() or store.file_sha256(path) != sha256:
+        if not path.is_file() or file_hashes.file_sha256(path) != sha256:
             raise WorkFailed(f"{path} has changed since the sweep began", hint="give another --out, and sweep again")
 
 
@@ -147,7 +147,7 @@ def local_problems(recipe: Recipe, start: Path) -> list[Problem]:
 def hashes(recipe: Recipe, start: Path) -> dict[str, str]:
     """Files that a training command names → SHA-256 of their content."""
     named = {} if recipe.train.command is None else named_files(recipe.train.command, start)
-    return {name: store.file_sha256(path) for name, path in named.items()}
+    return {name: file_hashes.file_sha256(path) for name, path in named.items()}
 
 
 def key_of(section: EvaluatorSection) -> str:

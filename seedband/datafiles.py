@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband import store
 from seedband.counts import counted
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.hub import HUB_NAME, data_file
 from seedband.models import COMMIT
 from seedband.provenance import on_hub
-from seedband.schema import brief
+from seedband.storage import file_hashes, json_files
+from seedband.storage.validation import brief
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 #: A larger file is not read into memory, nor is a longer line taken for a row.
@@ -69,7 +69,7 @@ def content_sha256(path: Path) -> tuple[str, tuple[str, ...]]:
     hash is that of lines that end in LF. The others are those of the file as it is and of lines that end in CRLF: the
     first releases took the hash of the bytes.
     """
-    sha256 = store.file_sha256(path)
+    sha256 = file_hashes.file_sha256(path)
     if path.suffix.lower() == ".parquet":
         return sha256, ()
     check = hashlib.sha256(), hashlib.sha256()
@@ -107,7 +107,7 @@ def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int
 
 def is_json_array(path: Path) -> bool:
     """Whether a file begins as a JSON array does."""
-    store.check_size(path, MAX_BYTES)
+    json_files.check_size(path, MAX_BYTES)
     try:
         with path.open("rb") as file:
             return file.read(PEEKED).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
@@ -127,7 +127,7 @@ def _csv_rows(
     path: Path, separator: str, columns: Sequence[str] | None
 ) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
     csv.field_size_limit(MAX_LINE)
-    text = io.StringIO(store.read_text(path, MAX_BYTES, "utf-8-sig"), newline="")
+    text = io.StringIO(json_files.read_text(path, MAX_BYTES, "utf-8-sig"), newline="")
     reader = csv.DictReader(text, delimiter=separator, strict=True)
     try:
         _check_header(path, list(reader.fieldnames or []), separator, columns)
@@ -170,7 +170,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    store.check_size(path, MAX_BYTES)
+    json_files.check_size(path, MAX_BYTES)
     try:
         with pq.ParquetFile(path) as file:
             names, facts, size = file.schema_arrow.names, file.metadata, 0
@@ -207,7 +207,7 @@ def _plain(value: Any) -> Any:
 
 def _array_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
     try:
-        values = store.loads(store.read_text(path, MAX_BYTES, "utf-8-sig"))
+        values = json_files.loads(json_files.read_text(path, MAX_BYTES, "utf-8-sig"))
     except ValueError as error:
         raise UsageError(f"{path}: begins as a JSON array and is none: {error}") from error
     for number, value in enumerate(values, 1):
@@ -221,7 +221,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
             continue
         where = f"{path.name}, row {number}"
         try:
-            value = store.loads(line)
+            value = json_files.loads(line)
         except ValueError as error:
             yield number, Problem(where, "no JSON", f"one JSON object a line ({error})")
             continue
@@ -229,7 +229,7 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
 
 
 def _lines(path: Path) -> list[str]:
-    lines = store.read_text(path, MAX_BYTES, "utf-8-sig").split("\n")
+    lines = json_files.read_text(path, MAX_BYTES, "utf-8-sig").split("\n")
     longest = max(map(len, lines))
     if longest > MAX_LINE:
         row = 1 + next(number for number, line in enumerate(lines) if len(line) == longest)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import store
 from seedband.counts import counted
 from seedband.datafiles import content_sha256, read_values
 from seedband.errors import Problem, UsageError
 from seedband.rows import Row, read_row
-from seedband.schema import a_path, brief
+from seedband.storage import file_hashes, json_files
+from seedband.storage.validation import a_path, brief
 
 IMAGES = "image-classification"
 #: Mistakes listed of one file; the rest is counted.
@@ -62,7 +62,7 @@ class Items:
         """Of every row, a short SHA-256 of what scores depend on: input, target and context, neither id nor slices."""
         contexts = self.contexts or (None,) * len(self)
         rows = zip(self.contents, self.targets, contexts, strict=True)
-        return tuple(store.digest(row)[:DIGITS] for row in rows)
+        return tuple(json_files.digest(row)[:DIGITS] for row in rows)
 
 
 def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
@@ -158,13 +158,13 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
         raise UsageError(f"{path}: item {row.id} has no context, and others have one")
     inputs, (sha256, also) = [row.given for row in rows], content_sha256(path) if path.is_file() else ("", ())
     pairs = None if rows[0].pair is None else tuple(str(row.pair) for row in rows)
-    contents = inputs if pairs is None else [store.canonical(both) for both in zip(inputs, pairs, strict=True)]
+    contents = inputs if pairs is None else [json_files.canonical(both) for both in zip(inputs, pairs, strict=True)]
     if columns.get("task") == IMAGES:
         folder = path if path.is_dir() else path.parent
         inputs = [str(_image(folder, row, path)) for row in rows]
-        contents = [store.file_sha256(Path(image)) for image in inputs]
+        contents = [file_hashes.file_sha256(Path(image)) for image in inputs]
         kept = [[row.id, content, row.target, row.slices] for row, content in zip(rows, contents, strict=True)]
-        sha256, also = store.digest(kept), ()
+        sha256, also = json_files.digest(kept), ()
     return Items(
         path=path,
         ids=tuple(row.id for row in rows),

@@ -12,10 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import determinism, store
+from seedband import determinism
 from seedband.dataset import IMAGES, Items
 from seedband.errors import WorkFailed
 from seedband.records import Scoring
+from seedband.storage import atomic_files, json_files
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +88,7 @@ class FeatureCache:
     def _place(self, key: list[Any]) -> Path | None:
         """The folder of some features; None where nothing can be kept, and nothing needs to be."""
         assert self.folder is not None
-        place = self.folder / store.digest([VERSION, self.identity, key])
+        place = self.folder / json_files.digest([VERSION, self.identity, key])
         try:
             make_folder(self.folder)
             place.mkdir(exist_ok=True)
@@ -126,7 +127,14 @@ def rows_key(scoring: Scoring, items: Items) -> tuple[Any, ...]:
     """
     base, read = scoring.base, [list(items.contents), list(items.targets), items.chat]
     read += [version("pillow")] if scoring.task == IMAGES else []  # it decides pixels
-    return base.sha256, base.files_sha256, base.further_sha256, scoring.task, scoring.max_length, store.digest(read)
+    return (
+        base.sha256,
+        base.files_sha256,
+        base.further_sha256,
+        scoring.task,
+        scoring.max_length,
+        json_files.digest(read),
+    )
 
 
 def is_near(known: "torch.Tensor", tried: "torch.Tensor") -> bool:
@@ -201,7 +209,7 @@ def _write(file: Path, parts: "Sequence[torch.Tensor]") -> None:
     from safetensors.torch import save_file
 
     tensors = {str(index): part.contiguous() for index, part in enumerate(parts)}
-    with store.replacing(file) as whole:
+    with atomic_files.replacing(file) as whole:
         save_file(tensors, whole, metadata={"sha256": _sha256(parts)})
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen, Predicate
 
-from seedband import store
 from seedband.band import load_band
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
@@ -16,8 +15,9 @@ from seedband.form import a_root_seed_as_text
 from seedband.items import ITEMS, ROW, read_table
 from seedband.models import CHECKPOINT
 from seedband.records import Evaluation, Run
-from seedband.schema import Number, PathText, read_record
 from seedband.seeding import MAX_ROOT_SEED
+from seedband.storage import atomic_files, file_hashes, json_files
+from seedband.storage.validation import Number, PathText, read_record
 from seedband.trained import TRAINED, EnvironmentRecord
 from seedband.trainers import trace_path, training_files
 from seedband.worker import RUN
@@ -247,8 +247,8 @@ def band_path(folder: Path) -> Path:
     path: Path = folder / record["band"]
     if not path.is_file():
         raise UsageError(f"{path}: no such file; it is the band of {folder}", hint="sweep again to write it")
-    store.check_size(path, store.MAX_JSON_BYTES)
-    if store.file_sha256(path) != record["band_sha256"]:
+    json_files.check_size(path, json_files.MAX_JSON_BYTES)
+    if file_hashes.file_sha256(path) != record["band_sha256"]:
         raise Refused(f"{path} is no longer the band that {folder} wrote", hint="restore it, or sweep again")
     return path
 
@@ -290,7 +290,7 @@ def clear(folder: Path) -> None:
     for job in (folder / "logs").glob("*.job.json"):
         job.unlink(missing_ok=True)
     for place in (folder, folder / "logs", *folder.glob("seed-*/")):
-        store.remove_parts(place)
+        atomic_files.remove_parts(place)
     # Without a trace it is no run of ours, whatever it is called.
     for run in (place for place in folder.glob("seed-*/") if trace_path(place).is_file()):
         if (run / RUN).is_file():
@@ -337,7 +337,7 @@ def read_items(run: Run, *, without: Container[str] = ()) -> "pd.DataFrame":
         Refused: It is not there, is another one, or holds no items as scoring writes them.
     """
     path = run.folder / ITEMS
-    if not path.is_file() or store.file_sha256(path) != run.record.get("items_sha256"):
+    if not path.is_file() or file_hashes.file_sha256(path) != run.record.get("items_sha256"):
         raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
     return read_table(path, without=without)
 

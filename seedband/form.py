@@ -9,8 +9,8 @@ from typing import Any
 
 from seedband.errors import Refused
 from seedband.evidence import MAX_SCORE
-from seedband.schema import a_path, brief
 from seedband.seeding import MAX_ROOT_SEED
+from seedband.storage.validation import a_path, brief
 
 Form = Mapping[str, Callable[[object], bool]]
 MISSING = object()

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedband import folders, runs, signature, store
+from seedband import folders, runs, signature
 from seedband.candidates import Found, resolve
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.preflight import Prepared, prepare
 from seedband.provenance import recorded_recipe
 from seedband.recipe import load_recipe
+from seedband.storage import json_files, locks
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Trainer:
     def train(self, seeds: Sequence[int]) -> list[Found]:
         """The runs of these seeds, trained where they are not there yet."""
         plan = runs.make_plan(self.prepared, seeds, self.folder)
-        with store.locked(self.folder):
+        with locks.locked(self.folder):
             # On record only when they are finished: a sweep that waits for a seed is no candidate.
             runs.carry_out(plan, self.executor, on_event=self.on_event, announce=False)
         return [entry for seed in seeds for entry in resolve(folders.seed_folder(self.folder, seed))]
@@ -79,5 +80,5 @@ def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) 
         parent = Path(entry.files.path).parent
         if entry.record is not None and (parent / folders.SWEEP).is_file():
             return parent
-    digest = store.digest(signature.identity(prepared.as_record()))[:8]
+    digest = json_files.digest(signature.identity(prepared.as_record()))[:8]
     return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedband import store
 from seedband.counts import counted
 from seedband.errors import Problem, UsageError, WorkFailed
+from seedband.storage import json_files
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,7 +37,7 @@ def decoded(path: Path) -> "Image":
         from PIL import Image, ImageOps
     except ImportError as error:
         raise UsageError("images need pillow", hint='pip install "seedband[image]"') from error
-    store.check_pointer(path)
+    json_files.check_pointer(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

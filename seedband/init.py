@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seedband import commands, models, store, tasks, template
+from seedband import commands, models, tasks, template
 from seedband.bases import locate_base
 from seedband.counts import counted
 from seedband.datafiles import locate
@@ -29,6 +29,7 @@ from seedband.records import Base, Recipe
 from seedband.rows import READINGS
 from seedband.split import FEW_EVAL, split, write_part
 from seedband.starting_values import sections_of
+from seedband.storage import atomic_files
 from seedband.survey import Survey, data_files, eval_rank, is_eval, look_at, task_of
 from seedband.workflows import PATHS, workflow
 
@@ -221,12 +222,12 @@ class _Draft:
         try:
             paths = [self._seen_from_here(path) for path in (self.data, self.eval)] if self.eval else self._split(made)
             table = self._table(paths, self.surveys[-1])
-            with store.replacing(config) as temporary:
+            with atomic_files.replacing(config) as temporary:
                 temporary.write_text(template.commented(table, HEAD), encoding="utf-8")
                 recipe = load_recipe(temporary).recipe
                 prepared = prepare(LoadedRecipe(recipe, self.folder), offline=self.offline)
                 for system, place in zip(self.answers.workflows, places, strict=True):
-                    store.write_text(place, workflow(system, self.reference, self.task))
+                    atomic_files.write_text(place, workflow(system, self.reference, self.task))
                     made.append(place)
         except BaseException:
             for path in made:

@@ -4,11 +4,11 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import store
 from seedband.dataset import Items
 from seedband.errors import Refused
 from seedband.predictions import Outputs
-from seedband.schema import brief
+from seedband.storage import atomic_files, json_files
+from seedband.storage.validation import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def write_table(
     written = pa.table({name: _as_column(values) for name, values in table.items()})
     # Numbers hardly repeat, so a dictionary of them would be of no use.
     texts = [field.name for field in written.schema if pa.types.is_string(field.type)]
-    with store.replacing(path) as temporary:
+    with atomic_files.replacing(path) as temporary:
         parquet.write_table(written, temporary, use_dictionary=texts)
 
 
@@ -101,7 +101,7 @@ def predictions_sha256(table: "pd.DataFrame") -> str:
     """Hash of what was predicted for every item, to the last digit."""
     numbers = [[float(value).hex() for value in row] for row in table["logits"]] if "logits" in table else None
     losses = [float(value).hex() for value in table["nll"]] if "nll" in table else None
-    return store.digest([list(table["prediction"]), numbers, losses])
+    return json_files.digest([list(table["prediction"]), numbers, losses])
 
 
 def _claimed_bytes(facts: Any) -> int:

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 from annotated_types import MinLen
 
-from seedband import store
 from seedband.errors import UsageError, WorkFailed
 from seedband.records import Candidate
-from seedband.schema import Number, read_record
 from seedband.stats.rules import Status
+from seedband.storage import json_files
+from seedband.storage.validation import Number, read_record
 
 #: How long a call waits for another that holds the ledger, in seconds.
 PATIENCE_S = 60.0
@@ -106,7 +106,7 @@ def key_of(band: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
         band: What makes the gate the one it is: the band's scores, the rule and its level.
         recipe: What makes the recipe the one it is; see `signature.identity`.
     """
-    return store.digest([band, recipe])
+    return json_files.digest([band, recipe])
 
 
 @contextmanager
@@ -134,7 +134,9 @@ def opened(path: Path) -> Iterator[Ledger]:
             before = dict(ledger.entries)
             yield ledger
             if ledger.entries != before:
-                store.write_json(path, "ledger", {"entries": {key: asdict(e) for key, e in ledger.entries.items()}})
+                json_files.write_json(
+                    path, "ledger", {"entries": {key: asdict(e) for key, e in ledger.entries.items()}}
+                )
     except PermissionError as error:
         raise WorkFailed.from_os(error, f"write {path}") from error
     except Timeout as error:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import MinLen, Predicate
 
-from seedband import file_hashes, foreign, store
+from seedband import foreign
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.records import CheckpointFiles
-from seedband.schema import PathText, brief, checked, read_foreign, read_record
+from seedband.storage import atomic_files, file_hashes, json_files
+from seedband.storage.validation import PathText, brief, checked, read_foreign, read_record
 
 if TYPE_CHECKING:
     import torch
@@ -115,7 +116,7 @@ def weights_sha256(folder: Path) -> str:
     names = weight_files(folder)
     if names == [WEIGHTS]:
         return file_hashes.sha256_of(folder / WEIGHTS)
-    return store.digest({name: file_hashes.sha256_of(folder / name) for name in names})
+    return json_files.digest({name: file_hashes.sha256_of(folder / name) for name in names})
 
 
 def recognise(path: Path, name: str) -> CheckpointFiles:
@@ -152,7 +153,7 @@ def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
             is that of the base that they were trained on, and builds nothing.
     """
     for file in (*folder.iterdir(), *folder.glob("*/config.json")):
-        store.check_pointer(file)
+        json_files.check_pointer(file)
     for key, value in _entries(read_config(folder) if weights is None else {}):
         what, harmless = UNSAFE_KEYS.get(key, ("", (value,)))
         if value is not None and value not in harmless:
@@ -236,7 +237,7 @@ def header(file: Path) -> dict[str, tuple[int, ...]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    store.check_pointer(file)
+    json_files.check_pointer(file)
     try:
         with safe_open(file, framework="numpy") as opened:
             return {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
@@ -255,7 +256,7 @@ def save_tensors(file: Path, tensors: "Mapping[str, torch.Tensor]") -> None:
     from safetensors.torch import save
 
     own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    with store.replacing(file) as temporary:
+    with atomic_files.replacing(file) as temporary:
         temporary.write_bytes(save(own, metadata={"format": "pt"}))
 
 
@@ -270,7 +271,7 @@ def resolve_pooling(asked: str, base: Path) -> Pooling:
     config = base / "1_Pooling" / "config.json"
     if not config.is_file():
         return "model"
-    modes = _pooling_modes(store.parse_json(config, store.MAX_FOREIGN_BYTES))
+    modes = _pooling_modes(json_files.parse_json(config, json_files.MAX_FOREIGN_BYTES))
     own: dict[str, Pooling] = {"mean": "mean", "cls": "cls"}
     if len(modes) != 1 or modes[0] not in own:
         found = " and ".join(modes)[:MAX_SHOWN] or "no pooling that is known"
@@ -297,7 +298,7 @@ def after_pooling(base: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        modules = store.loads(store.read_text(path, store.MAX_FOREIGN_BYTES))
+        modules = json_files.loads(json_files.read_text(path, json_files.MAX_FOREIGN_BYTES))
         types = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{path}: not the modules of an embedding model") from error
@@ -367,7 +368,9 @@ def _text_configs(folder: Path) -> list[Mapping[str, Any]]:
 def has_chat_template(folder: Path) -> bool:
     """Whether the tokenizer of a model knows how a chat is written down."""
     config = folder / "tokenizer_config.json"
-    told = store.parse_json(config, store.MAX_FOREIGN_BYTES).get("chat_template") if config.is_file() else None
+    told = (
+        json_files.parse_json(config, json_files.MAX_FOREIGN_BYTES).get("chat_template") if config.is_file() else None
+    )
     named = (
         [entry.get("name") for entry in told if isinstance(entry, Mapping)] if isinstance(told, list) else ["default"]
     )

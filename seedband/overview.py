@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seedband import folders, store
+from seedband import folders
 from seedband.band import Band, load_band
 from seedband.cohorts import Cohort, Split, split
 from seedband.errors import Refused, SeedbandError
 from seedband.metric_band import MetricBand
 from seedband.records import Candidate, Run
-from seedband.schema import Number, checked
 from seedband.stats.variance import NO_PRIOR
+from seedband.storage import json_files
+from seedband.storage.validation import Number, checked
 from seedband.trainers import trace_path
 from seedband.verdict import SliceVerdict, Verdict
 from seedband.worker import RUN
@@ -336,9 +337,9 @@ def _curve(folder: Path, name: str, *, is_candidate: bool = False) -> Curve | No
     if not path.is_file():
         return None
     steps, losses = [], []
-    for number, line in enumerate(store.read_text(path, store.MAX_JSON_BYTES).splitlines()):
+    for number, line in enumerate(json_files.read_text(path, json_files.MAX_JSON_BYTES).splitlines()):
         try:
-            entry = store.loads(line)
+            entry = json_files.loads(line)
         except ValueError as error:
             raise Refused(f"{path}: line {number + 1}: {error}", hint="restore the run's folder") from error
         loss = entry.get("loss") if isinstance(entry, dict) else None

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import store
 from seedband.bases import PROCESSORS
 from seedband.counts import counted
 from seedband.dataset import IMAGES, Items
 from seedband.errors import Refused, UsageError
 from seedband.networks import load_processor, load_tokenizer
 from seedband.records import CheckpointFiles, Scoring
+from seedband.storage import json_files
 
 if TYPE_CHECKING:
     from seedband.networks import Network
@@ -127,7 +127,7 @@ def _reader(files: CheckpointFiles, scoring: Scoring) -> Any:
         return None
     what = "image processor" if images else "tokenizer"
     for name in every:
-        store.check_size(folder / name, MAX_TOKENIZER_BYTES)
+        json_files.check_size(folder / name, MAX_TOKENIZER_BYTES)
     try:
         return load_processor(files.path) if images else load_tokenizer(files.path)
     except Exception as error:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import commands, environment, executors, folders, provenance, reported_sweep, store
+from seedband import commands, environment, executors, folders, provenance, reported_sweep
 from seedband.band import Band, load_band
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
@@ -24,6 +24,7 @@ from seedband.reported import REPORTED, Reported
 from seedband.reported_metrics import definitions, direction_problems
 from seedband.reported_sweep import SCORES, check_distinct, finished_seeds, write_scores
 from seedband.seeding import streams
+from seedband.storage import atomic_files, json_files, locks
 
 #: Keys of [train] on which no score depends.
 FREE_KEYS = ("timeout_s", "retries", "save_steps")
@@ -74,7 +75,7 @@ class Plan(NamedTuple):
         files = {f"train.command (other {name})": sha256 for name, sha256 in self.files.items()}
         data = _data(self.recipe)
         identity = {"train": train, "data": data, **kept, "evaluate": definitions(self.recipe), **files}
-        found: dict[str, Any] = json.loads(store.canonical(identity))
+        found: dict[str, Any] = json.loads(json_files.canonical(identity))
         return found
 
 
@@ -127,10 +128,10 @@ def sweep(
         WorkFailed: A seed crashed; the others are kept.
     """
     plan = make_plan(loaded, seeds, out=out, band=band)
-    with store.locked(plan.folder):
+    with locks.locked(plan.folder):
         plan = make_plan(loaded, seeds, out=out, band=band)  # another sweep may have finished seeds before the lock
         for place in (plan.folder, *plan.folder.glob("seed-*/")):
-            store.remove_parts(place)
+            atomic_files.remove_parts(place)
         crashed = _carry_out(plan, slots=jobs, offline=offline, on_event=each_warning_once(on_event))
         raise_told(crashed)
         if not keep_going:
@@ -196,7 +197,7 @@ def _record(plan: Plan, crashed: Sequence[Outcome], *, band: bool = False) -> No
     }
     told_of_all = {"identity": plan.identity, "data": _data(plan.recipe), "metrics": definitions(plan.recipe)}
     content = {**folders.with_seeds(before, plan.seeds, band=band), **told_of_all, "crashed": left}
-    store.write_json(plan.folder / REPORTED_SWEEP, "reported-sweep", content)
+    json_files.write_json(plan.folder / REPORTED_SWEEP, "reported-sweep", content)
 
 
 def _check_folder(plan: Plan) -> None:

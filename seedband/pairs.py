@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seedband import folders, signature, store
+from seedband import folders, signature
 from seedband.band import Band
 from seedband.candidates import Found
 from seedband.errors import Refused
 from seedband.items import ITEMS
 from seedband.records import Run
 from seedband.stats.items import MIN_SEEDS, item_floor
+from seedband.storage import file_hashes
 
 
 def shared_seeds(band: Band, found: Sequence[Found]) -> list[int]:
@@ -70,6 +71,6 @@ def _baseline_run(band: Band, seed: int) -> Run | None:
     folder = folders.seed_folder(band.folder / band.provenance["runs"], seed)
     items = folder / ITEMS
     known = band.provenance["items"].get(str(seed))
-    if known is None or not items.is_file() or store.file_sha256(items) != known:
+    if known is None or not items.is_file() or file_hashes.file_sha256(items) != known:
         return None
     return folders.read_seed(folder.parent, seed)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seedband import commands, evaluators, file_hashes, tasks, trainers
+from seedband import commands, evaluators, tasks, trainers
 from seedband.bases import check_reads, locate_base
 from seedband.counts import counted, plural
 from seedband.datafiles import locate
@@ -31,6 +31,7 @@ from seedband.row_changes import named
 from seedband.rows import READINGS
 from seedband.sanity import architecture_problems
 from seedband.slices import MAX_VALUES
+from seedband.storage import file_hashes
 from seedband.targets import target_problems
 from seedband.trust import trusted_folder, trusted_start
 

@@ -14,11 +14,12 @@ from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from seedband import commands, store
+from seedband import commands
 from seedband.counts import counted
 from seedband.errors import Problem, UsageError
 from seedband.records import LogSection, Recipe
-from seedband.schema import MAX_PROBLEMS, a_path, brief, problems_of
+from seedband.storage import json_files
+from seedband.storage.validation import MAX_PROBLEMS, a_path, brief, problems_of
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -123,15 +124,15 @@ def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: 
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    text = store.read_text(path, MAX_BYTES)
+    text = json_files.read_text(path, MAX_BYTES)
     if max(line.count(".") for line in text.split("\n")) > MAX_DOTS:
         raise UsageError(f"{path}: not valid TOML: a line with more than {MAX_DOTS} dots")
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
-    if store.is_deep(table):
-        raise UsageError(f"{path}: not valid TOML: nested more than {store.MAX_DEPTH} levels deep")
+    if json_files.is_deep(table):
+        raise UsageError(f"{path}: not valid TOML: nested more than {json_files.MAX_DEPTH} levels deep")
     return table
 
 

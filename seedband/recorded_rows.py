@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedband import folders, store
+from seedband import folders
 from seedband.band import Band
 from seedband.errors import Refused
 from seedband.items import ITEMS, ROW, read_table
 from seedband.records import Run
 from seedband.row_changes import Fingerprints, of_rows, unpacked
+from seedband.storage import file_hashes
 from seedband.worker import RUN
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def of_band(band: Band) -> Fingerprints | None:
         return None
     for seed, sha256 in facts["items"].items():
         path = folders.seed_folder(band.folder / facts["runs"], int(seed)) / ITEMS
-        if path.is_file() and store.file_sha256(path) == sha256:
+        if path.is_file() and file_hashes.file_sha256(path) == sha256:
             rows = _of_table(read_table(path))
             if rows is not None:
                 return rows

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
 from seedband.counts import counted, plural
-from seedband.schema import Number, PathText
+from seedband.storage.validation import Number, PathText
 
 Text = Annotated[str, MinLen(1)]
 #: What an evaluator's name starts with whose score a training command reports.

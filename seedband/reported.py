@@ -14,12 +14,13 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MinLen
 
-from seedband import commands, store
+from seedband import commands
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.evidence import MAX_SCORE
 from seedband.records import Emit, ReportJob
-from seedband.schema import Number, brief, read_record
 from seedband.seeding import MAX_ROOT_SEED
+from seedband.storage import json_files
+from seedband.storage.validation import Number, brief, read_record
 from seedband.trainers import OUT
 from seedband.trainers.command import Ear, run_script, write_course
 
@@ -54,7 +55,7 @@ def run(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, An
     write_course(folder, ear)
     found = _printed(ear, patterns) if job.train.scores is None else _written(job, job.train.scores)
     record = {"seed": job.run.seed, "streams": dict(job.run.streams), "scores": found, "versions": dict(versions)}
-    store.write_json(folder / REPORTED, "reported", record)
+    json_files.write_json(folder / REPORTED, "reported", record)
     return record
 
 
@@ -83,7 +84,7 @@ def _written(job: ReportJob, template: str) -> dict[str, float]:
     values = {"out": str(Path(job.run.folder) / OUT), "seed": str(job.run.seed)}
     path = Path(job.start) / commands.filled(template, values)
     try:
-        text = store.read_text(path, store.MAX_FOREIGN_BYTES)
+        text = json_files.read_text(path, json_files.MAX_FOREIGN_BYTES)
         table = _csv_table(text) if path.suffix == ".csv" else json.loads(text)
     except (SeedbandError, ValueError, RecursionError) as error:
         raise WorkFailed(f"the command ended well, and its scores cannot be read: {path.name}: {error}") from error

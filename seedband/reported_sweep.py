@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 from annotated_types import MinLen
 
-from seedband import folders, reported, store
+from seedband import folders, reported
 from seedband.errors import Refused
 from seedband.folders import REPORTED_SWEEP
 from seedband.reported import REPORTED, Reported
-from seedband.schema import read_record
+from seedband.storage import atomic_files
+from seedband.storage.validation import read_record
 
 #: The score file of such a sweep.
 SCORES = "scores.csv"
@@ -101,7 +102,7 @@ def check_scores_file(path: Path, found: Sequence[Reported]) -> None:
 
 def write_scores(folder: Path, found: Sequence[Reported]) -> None:
     """Put what all seeds have on record into one score file."""
-    store.write_text(folder / SCORES, _scores_text(found))
+    atomic_files.write_text(folder / SCORES, _scores_text(found))
 
 
 def _scores_text(found: Sequence[Reported]) -> str:

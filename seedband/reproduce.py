@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seedband import executors, folders, jobs, runs, signature, store
+from seedband import executors, folders, jobs, runs, signature
 from seedband.determinism import pinned_environment
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
@@ -18,6 +18,7 @@ from seedband.recipe import load_recipe
 from seedband.records import DeterminismSection, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.seeding import SEEDING_VERSION
 from seedband.stats.limits import sample_sd
+from seedband.storage import json_files, locks
 from seedband.trainers import trace_path
 from seedband.worker import RUN, SCORES
 
@@ -122,7 +123,7 @@ def reproduce(
     folder = Path(folder)
     run = _run(folder, seed)
     prepared = _prepared(run, config, offline=offline)
-    with jobs.workspace("reproduce") as work, store.locked(folder):
+    with jobs.workspace("reproduce") as work, locks.locked(folder):
         with executors.make("local", slots=1, offline=offline) as executor:
             rescored = _score_again(run, prepared, work, executor, on_event)
             again = _train_again(run, prepared, work, executor, on_event)
@@ -189,7 +190,7 @@ def _score_again(
     target = ScoreTarget(recognise(run.folder, str(run.folder)), str(work / "rescored"))
     pinned_to = recorded_recipe(run.record, run.folder).recipe.determinism
     jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, work, on_event)
-    found = store.read_json(work / "rescored" / SCORES, "scores")
+    found = json_files.read_json(work / "rescored" / SCORES, "scores")
     if found["checkpoint_sha256"] != run.record["checkpoint_sha256"]:
         raise Refused(
             f"{run.folder}: its weights are not those that its {RUN} records",
@@ -261,7 +262,9 @@ def _rescored(run: Run, rescored: Mapping[str, Any]) -> Iterator[Comparison]:
 
 def _first_step(recorded: Path, again: Path) -> int | None:
     """The first step at which the traces part."""
-    traces = [store.read_text(trace_path(folder), store.MAX_JSON_BYTES).splitlines() for folder in (recorded, again)]
+    traces = [
+        json_files.read_text(trace_path(folder), json_files.MAX_JSON_BYTES).splitlines() for folder in (recorded, again)
+    ]
     for number, (ours, theirs) in enumerate(zip(*traces, strict=False)):
         if ours != theirs:
             return number

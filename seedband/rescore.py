@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import bases, jobs, recorded_rows, row_changes, signature, slices, store
+from seedband import bases, jobs, recorded_rows, row_changes, signature, slices
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare, recorded_labels
 from seedband.datafiles import locate
@@ -18,6 +18,7 @@ from seedband.provenance import on_hub
 from seedband.recipe import parse_recipe
 from seedband.records import Base, Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
 from seedband.stats import relabelling
+from seedband.storage import json_files
 from seedband.trust import trusted_folder
 from seedband.worker import RUN, SCORES
 
@@ -88,7 +89,7 @@ class Rescorer:
         name, seed = entry.files.name, None if entry.record is None else int(entry.record["seed"])
         if entry.failure:
             return Candidate(name, {}, None, entry.failure, seed=seed)
-        result = store.read_json(out / SCORES, "scores")
+        result = json_files.read_json(out / SCORES, "scores")
         sha256 = result["checkpoint_sha256"]
         if entry.record is not None and entry.record["checkpoint_sha256"] != sha256:
             raise Refused(f"{name}: its weights are not those that its {RUN} records", hint="restore the run's folder")

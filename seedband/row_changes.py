@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from seedband import store
 from seedband.dataset import Items
+from seedband.storage import json_files
 
 #: Hexadecimal digits that a row takes in band.json: half for its id, half for what it gives.
 DIGITS = 16
@@ -89,7 +89,7 @@ def of_items(items: Items) -> Fingerprints:
 
 def of_rows(ids: Sequence[str], contents: Sequence[str]) -> Fingerprints:
     """Those of rows by their ids and fingerprints."""
-    keys = ("" if UNNAMED.fullmatch(name) else store.digest(name)[:HALF] for name in ids)
+    keys = ("" if UNNAMED.fullmatch(name) else json_files.digest(name)[:HALF] for name in ids)
     return Fingerprints(tuple(ids), tuple(keys), tuple(content[:HALF] for content in contents))
 
 

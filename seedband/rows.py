@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from seedband import store
 from seedband.errors import Problem
+from seedband.storage import json_files
 
 ROLES = ("system", "user", "assistant")
 #: What ShareGPT's format calls them.
@@ -124,7 +124,7 @@ def _completed(
     if chat is None:
         problems.append(Problem(where, f"another thing in {columns['messages']!r}", expected))
         return "", "", True
-    return store.canonical(chat[:-1]), str(chat[-1]["content"]), True
+    return json_files.canonical(chat[:-1]), str(chat[-1]["content"]), True
 
 
 def _with_input(value: Mapping[str, Any], where: str, columns: Mapping[str, Any], problems: list[Problem]) -> str:

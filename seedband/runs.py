@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import environment, evaluators, folders, provenance, signature, store
+from seedband import environment, evaluators, folders, provenance, signature
 from seedband.cost import estimate
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
@@ -19,6 +19,7 @@ from seedband.preflight import Prepared
 from seedband.recipe import differing_keys, dump_recipe
 from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.seeding import streams
+from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.trained import TRAINED
 from seedband.trainers import TRAINING, find
 from seedband.worker import RUN, SCORES
@@ -120,18 +121,19 @@ def _is_scored_as_asked(run: Run, recipe: Recipe, asked: Mapping[str, Evaluator]
     sections = [
         {key: recipe_of.get(key) for key in signature.SCORED_BY} for recipe_of in (wanted, run.record["recipe"])
     ]
-    if any(evaluation.crashed for evaluation in run.evaluations) or len({*map(store.canonical, sections)}) > 1:
+    if any(evaluation.crashed for evaluation in run.evaluations) or len({*map(json_files.canonical, sections)}) > 1:
         return False
     items = run.folder / ITEMS
     if (run.folder / ANEW).exists() and not (
-        items.is_file() and store.file_sha256(items) == run.record["items_sha256"]
+        items.is_file() and file_hashes.file_sha256(items) == run.record["items_sha256"]
     ):
         return False
     known = signature.at(run.record["signature"], "evaluators")
     described = known if isinstance(known, Mapping) else {}
     # What really ran is known once it has run: only the rest can be compared.
     return all(
-        store.canonical(described.get(name)) == store.canonical(describe(evaluator, _backend(described.get(name))))
+        json_files.canonical(described.get(name))
+        == json_files.canonical(describe(evaluator, _backend(described.get(name))))
         for name, evaluator in asked.items()
     )
 
@@ -168,7 +170,7 @@ def carry_out(
     recipe = plan.prepared.recipe
     for text in plan.prepared.warnings:
         on_event(Event("warning", content={"text": text}))
-    store.write_text(plan.folder / "recipe.toml", dump_recipe(recipe))
+    atomic_files.write_text(plan.folder / "recipe.toml", dump_recipe(recipe))
     if announce:
         record(plan)
     on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
@@ -184,7 +186,7 @@ def carry_out(
         leaving = "; --keep-going leaves it out" if announce else ""
         raise_crashes(crashed, f"sweep again to train it: what is finished is kept{leaving}")
     finished = folders.finished_runs(plan.folder)
-    with store.replacing(plan.folder / "scores.parquet") as temporary:
+    with atomic_files.replacing(plan.folder / "scores.parquet") as temporary:
         folders.scores_table(finished).to_parquet(temporary, index=False)
     record(plan)
     return finished
@@ -216,7 +218,7 @@ def _score_anew(plan: Plan, stale: Sequence[Run], executor: Executor, on_event: 
 def _take_over(run: Run, prepared: Prepared) -> None:
     """Put new scores in place of a run's old ones; killed at any moment, the next sweep scores it once more."""
     place = run.folder / ANEW
-    result = store.read_json(place / SCORES, "scores")
+    result = json_files.read_json(place / SCORES, "scores")
     if result["checkpoint_sha256"] != run.record["checkpoint_sha256"]:
         raise Refused(
             f"{run.folder}: its weights are not those that its {RUN} records", hint="restore the run's folder"
@@ -243,9 +245,9 @@ def _take_over(run: Run, prepared: Prepared) -> None:
     }
     if "predictions" in run.witnesses:
         new["witnesses"] = {**run.witnesses, "predictions": predictions_sha256(read_table(place / ITEMS))}
-    with store.replacing(run.folder / ITEMS) as temporary:
+    with atomic_files.replacing(run.folder / ITEMS) as temporary:
         shutil.copyfile(place / ITEMS, temporary)
-    store.write_json(run.folder / RUN, "run", {**kept, **new})
+    json_files.write_json(run.folder / RUN, "run", {**kept, **new})
     _discard(place)
 
 
@@ -286,7 +288,7 @@ def record(
             "median_seed": median_seed,
             "band": provenance.relative_path(band, plan.folder),
             "band_sha256": band_sha256,
-            "band_before_sha256": store.file_sha256(band) if band.is_file() else None,
+            "band_before_sha256": file_hashes.file_sha256(band) if band.is_file() else None,
         }
     content = {
         **folders.with_seeds(before, plan.seeds, band=band is not None),
@@ -296,7 +298,7 @@ def record(
         "recipe": plan.prepared.recipe.as_dict(),
         "provenance": provenance.relative(plan.prepared.provenance, plan.folder),
     }
-    store.write_json(path, "sweep", content)
+    json_files.write_json(path, "sweep", content)
 
 
 def _crashed_seeds(
@@ -332,7 +334,7 @@ def stamp(folder: Path, seed: int, proof: Mapping[str, Any]) -> None:
     if proof["status"] == "not comparable" and before.get("final") == proof["final"]:
         return  # what another environment cannot tell does not undo what the run's own told
     reproduced = {**content.get("reproduced", {}), str(seed): dict(proof)}
-    store.write_json(folder / folders.SWEEP, "sweep", {**kept, "reproduced": reproduced})
+    json_files.write_json(folder / folders.SWEEP, "sweep", {**kept, "reproduced": reproduced})
 
 
 def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]) -> None:

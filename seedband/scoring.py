@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import determinism, own_rows, signature, store, tasks
+from seedband import determinism, own_rows, signature, tasks
 from seedband.bases import config_sha256
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
 from seedband.counts import counted, first_of, plural
@@ -20,6 +20,7 @@ from seedband.models import read_head
 from seedband.networks import Network
 from seedband.predictions import Checkpoint, Outputs
 from seedband.records import CheckpointFiles, Emit, Evaluation, ScoreTarget, Scoring
+from seedband.storage import file_hashes, json_files
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 def checkpoint_sha256(files: CheckpointFiles, tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
     """SHA-256 of a checkpoint's tensors and of what else decides what it computes: what records know it by."""
-    return store.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
+    return json_files.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
 
 
 class Scorer:
@@ -115,7 +116,7 @@ class Scorer:
                 self._padding(files),
             ),
             "checkpoint_sha256": sha256,
-            "items_sha256": store.file_sha256(Path(target.out) / ITEMS),
+            "items_sha256": file_hashes.file_sha256(Path(target.out) / ITEMS),
             "truncated": asdict(predictions.truncated),
             "failure": _no_better_than_trivial(evaluators, scoring.primary, evaluations),
         }

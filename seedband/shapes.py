@@ -9,7 +9,7 @@ from seedband.counts import counted
 from seedband.errors import Problem, Refused
 from seedband.models import ADAPTER_WEIGHTS, HEAD_WEIGHTS, header, tensor_names
 from seedband.records import CheckpointFiles
-from seedband.schema import MAX_PROBLEMS, brief
+from seedband.storage.validation import MAX_PROBLEMS, brief
 
 Shapes = Mapping[str, tuple[int, ...]]
 #: Of whatever PEFT saves.

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seedband import checkpoints, folders, models, networks, store
+from seedband import checkpoints, folders, models, networks
 from seedband.band import Band, load_band
 from seedband.bases import locate_base
 from seedband.counts import counted
@@ -12,6 +12,7 @@ from seedband.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
 from seedband.records import Run
+from seedband.storage import atomic_files
 from seedband.trainers import OUT
 from seedband.worker import RUN
 
@@ -51,7 +52,7 @@ def ship(folder: str | Path, to: str | Path) -> Run:
     else:
         shutil.copytree(run.folder, to, ignore=shutil.ignore_patterns(*RECORDS), dirs_exist_ok=True)
     shutil.copyfile(path, to / "band.json")
-    store.write_text(to / "README.md", model_card(band, run))
+    atomic_files.write_text(to / "README.md", model_card(band, run))
     return run
 
 

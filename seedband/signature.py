@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal
 
-from seedband import store
 from seedband.recipe import differing_keys
 from seedband.records import Recipe, Scoring
 from seedband.seeding import SEEDING_VERSION
-from seedband.store import VERSIONS
+from seedband.storage import json_files
+from seedband.storage.json_files import VERSIONS
 
 MISSING = object()
 Need = Literal["must", "recorded", "shown"]
@@ -201,7 +201,7 @@ def _aligned(band: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[st
 
     Where both know the eval rows as a classifier reads them, and the base's config, no file of a tokenizer matters.
     """
-    ours, theirs = (_encoded(json.loads(store.canonical(table))) for table in (band, other))
+    ours, theirs = (_encoded(json.loads(json_files.canonical(table))) for table in (band, other))
     first, second = ours.get("eval_data"), theirs.get("eval_data")
     if isinstance(first, Mapping) and isinstance(second, Mapping) and same_rows(first, second):
         theirs["eval_data"] = first
@@ -244,7 +244,7 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_free_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe, as a plain dict, without what may change within a sweep."""
-    kept: dict[str, Any] = json.loads(store.canonical(recipe))
+    kept: dict[str, Any] = json.loads(json_files.canonical(recipe))
     for path in FREE_KEYS:
         section, _, key = path.partition(".")
         (kept.get(section, {}) if key else kept).pop(key or section, None)

@@ -9,8 +9,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedband import store
 from seedband.errors import UsageError
+from seedband.storage import atomic_files
 
 #: Eval rows that are asked for at least, and at most: fewer hide drops, more take time and show little more.
 FEW_EVAL, MANY_EVAL = 200, 2000
@@ -78,7 +78,7 @@ def write_part(source: Path, rows: Sequence[Mapping[str, Any]], chosen: Sequence
         if target.is_file() and target.read_bytes() == content:
             return False
         raise UsageError(f"{target} exists and is not this part of {source}", hint="move it, or name it with --eval")
-    with store.replacing(target) as temporary:
+    with atomic_files.replacing(target) as temporary:
         temporary.write_bytes(content)
     return True
 

@@ -19,7 +19,6 @@ from seedband import (
     seeding,
     signature,
     slices,
-    store,
     trackers,
 )
 from seedband.band import Band
@@ -31,6 +30,7 @@ from seedband.preflight import Prepared, prepare
 from seedband.recipe import LoadedRecipe, load_recipe
 from seedband.records import Run, Sweep
 from seedband.runs import Plan
+from seedband.storage import atomic_files, file_hashes, locks
 
 
 def sweep(
@@ -66,7 +66,7 @@ def sweep(
         options: dict[str, Any] = {"jobs": jobs, "offline": offline, "keep_going": keep_going, "on_event": on_event}
         return own_scores.sweep(loaded, listed, out=out, band=band, **options)
     plan = make_plan(loaded, listed, out=out, band=band, jobs=jobs, offline=offline)
-    with store.locked(plan.folder):
+    with locks.locked(plan.folder):
         with executors.make("local", slots=jobs, offline=offline) as executor:
             finished = runs.carry_out(plan, executor, on_event=on_event, keep_going=keep_going)
         try:
@@ -233,8 +233,8 @@ def _write(band: Band, path: Path, plan: Plan) -> None:
     text = band.as_text()
     sha256, median_seed = hashlib.sha256(text.encode()).hexdigest(), band.metrics[band.primary].median_seed
     runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
-    store.remove_parts(path.parent, path.name)
-    store.write_text(path, text)
+    atomic_files.remove_parts(path.parent, path.name)
+    atomic_files.write_text(path, text)
 
 
 def _items(healthy: Sequence[Run], metric: str) -> Sequence[Sequence[float]] | None:
@@ -286,7 +286,7 @@ def _check_band_path(path: Path, folder: Path) -> None:
         return
     record = folders.read_sweep(folder) if (folder / folders.SWEEP).is_file() else {"band": None}
     same = record["band"] is not None and (folder / record["band"]).resolve() == path.resolve()
-    if not same or store.file_sha256(path) not in (record["band_sha256"], record.get("band_before_sha256")):
+    if not same or file_hashes.file_sha256(path) not in (record["band_sha256"], record.get("band_before_sha256")):
         raise UsageError(
             f"{path} exists, and it is not the band of {folder}",
             hint="give another --band; or --no-band: its runs are candidates then, which `seedband accept` can bless",

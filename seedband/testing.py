@@ -20,7 +20,6 @@ from typing import Any, get_args
 
 import numpy as np
 
-from seedband import store
 from seedband.counts import counted
 from seedband.dataset import Items
 from seedband.evaluators import (
@@ -34,6 +33,7 @@ from seedband.evaluators import (
     as_scored,
     describe,
 )
+from seedband.storage import json_files
 
 #: Two scores that differ by more are not the same.
 TOLERANCE = 1e-6
@@ -81,7 +81,7 @@ def make_items(
         inputs=given,
         targets=tuple(targets),
         slices={},
-        sha256=store.digest([given, list(targets)]),
+        sha256=json_files.digest([given, list(targets)]),
         contexts=None if contexts is None else tuple(contexts),
         contents=given,
     )
@@ -154,7 +154,7 @@ def _arguments(evaluator: Any) -> Iterator[str]:
     if unknown:
         yield f"paths names {', '.join(sorted(unknown))}, which are no arguments"
     try:
-        store.canonical(describe(evaluator))
+        json_files.canonical(describe(evaluator))
     except (TypeError, ValueError) as error:
         yield f"has arguments that JSON cannot hold: {error}"
 
@@ -192,7 +192,7 @@ def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
     try:
         deepcopy(raw)
         scored = as_scored(raw, n_items)
-        store.canonical({"backend": scored.backend, "details": dict(scored.details)})
+        json_files.canonical({"backend": scored.backend, "details": dict(scored.details)})
     except Exception as error:  # noqa: BLE001  what a result raises is up to it
         yield f"gives no score that a record can hold: {error}"
         return

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from seedband import folders, store
+from seedband import folders
 from seedband.band import Band, load_band
 from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError, UsageError
-from seedband.schema import Number, checked
 from seedband.signature import at
+from seedband.storage import json_files
+from seedband.storage.validation import Number, checked
 
 #: A file of ours says what it is within its first bytes.
 PEEK_BYTES = 200
@@ -170,7 +171,7 @@ def _band(band: Band, path: Path, place: Path) -> Entry:
 
 
 def _verdict(path: Path) -> Entry:
-    content: dict[str, Any] = store.parse_json(path)
+    content: dict[str, Any] = json_files.parse_json(path)
     if content.get("version") != REPORT_VERSION:
         raise Refused(f"{path}: version {content.get('version')!r} of seedband.report is unknown")
     told = checked(content, _ReportFile, f"{path}: not a report that holds together")

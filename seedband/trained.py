@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import determinism, store
+from seedband import determinism
 from seedband.errors import SeedbandError
 from seedband.items import ITEMS
 from seedband.models import CHECKPOINT
 from seedband.records import Emit, SeedRun
-from seedband.schema import read_record
+from seedband.storage import file_hashes
+from seedband.storage.validation import read_record
 from seedband.trainers import TrainedRun, training_files
 
 TRAINED = "trained.json"
@@ -82,7 +83,7 @@ def take_over(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | No
         left, content = read_record(folder / TRAINED, "trained", _TrainedFile)
         same = (left.identity, left.seed, left.streams) == (identity, run.seed, run.streams)
         why = "" if same else "is of another recipe, data, base, version or machine"
-        if same and file_hashes(folder) != left.files:
+        if same and hashes_of_files(folder) != left.files:
             why = "is damaged: its files do not fit their hashes"
     except SeedbandError as error:
         why = f"is damaged: {error}"
@@ -95,8 +96,8 @@ def take_over(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | No
     return None
 
 
-def file_hashes(folder: Path) -> dict[str, str]:
+def hashes_of_files(folder: Path) -> dict[str, str]:
     """Hash of every file that training left in a run's folder."""
     others = {TRAINED, ITEMS, *(path.name for path in training_files(folder))}
     left = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    return {path.name: store.file_sha256(path) for path in sorted(left) if path.name not in others}
+    return {path.name: file_hashes.file_sha256(path) for path in sorted(left) if path.name not in others}

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seedband import evaluators, store
+from seedband import evaluators
 from seedband.errors import Refused, UsageError
 from seedband.recipe import find_config, load_recipe
 from seedband.records import Recipe
+from seedband.storage import json_files
 
 
 def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> Path:
@@ -67,7 +68,7 @@ def trusted_start(recipe: Recipe) -> Path:
 def _changed(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
     """Arguments that stand otherwise on record than in the recipe here."""
     told = {
-        key: [store.canonical(args[key]) if key in args else "not said" for args in (recorded, ours)]
+        key: [json_files.canonical(args[key]) if key in args else "not said" for args in (recorded, ours)]
         for key in sorted(recorded.keys() | ours.keys())
     }
     return ", ".join(f"{key} is {then} on record, {now} here" for key, (then, now) in told.items() if then != now)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import base_watch, commands, determinism, environment, provenance, reported, signature, store
+from seedband import base_watch, commands, determinism, environment, provenance, reported, signature
 from seedband.base_watch import BaseWatch
 from seedband.children import end_with_parent
 from seedband.dataset import load_items
@@ -26,10 +26,11 @@ from seedband.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.models import recognise
 from seedband.records import Base, Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
-from seedband.schema import checked, read_record
 from seedband.scoring import Scorer
 from seedband.seeding import item_keys
-from seedband.trained import TRAINED, file_hashes, record_of, take_over
+from seedband.storage import atomic_files, json_files
+from seedband.storage.validation import checked, read_record
+from seedband.trained import TRAINED, hashes_of_files, record_of, take_over
 from seedband.trainers import TrainContext, load
 
 RUN = "run.json"
@@ -103,7 +104,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         items=train_items,
         item_keys=tuple(item_keys(train_items.contents)),
         device=device,
-        identity=store.digest([signature.training_identity(known), *_apart(facts, device, job.scoring.base)]),
+        identity=json_files.digest([signature.training_identity(known), *_apart(facts, device, job.scoring.base)]),
         features=feature_cache(facts, pins, base, emit),
         check_base=base.glance,
     )
@@ -145,8 +146,8 @@ def _train(
         record = record_of(trained, process, round(seconds, 3))
         folder, run = Path(trained.run.folder), trained.run
         _check_base(base, runs)
-        content = {"seed": run.seed, "streams": dict(run.streams), "files": file_hashes(folder), "record": record}
-        store.write_json(folder / TRAINED, "trained", {"identity": context.identity, **content})
+        content = {"seed": run.seed, "streams": dict(run.streams), "files": hashes_of_files(folder), "record": record}
+        json_files.write_json(folder / TRAINED, "trained", {"identity": context.identity, **content})
         _finish(job, run, record, process["pins"], base, scorer, emit)
         started = time.monotonic()
 
@@ -186,7 +187,7 @@ def _finish(
         predictions = predictions_sha256(read_table(folder / ITEMS))
         record["witnesses"] = {**record["witnesses"], "predictions": predictions}
         emit("witness", run.seed, record["witnesses"])
-    store.write_json(folder / RUN, "run", record)
+    json_files.write_json(folder / RUN, "run", record)
     (folder / TRAINED).unlink()
     resume.remove(folder)
     emit("finished", run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
@@ -202,7 +203,7 @@ def run_score(job: ScoreJob, emit: Emit) -> None:
     for target in job.targets:
         result = scorer.score(target)
         base.check()
-        store.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
+        json_files.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
         emit("scored", None, {"checkpoint": target.checkpoint.name})
 
 
@@ -224,15 +225,15 @@ def run_probe(job: ProbeJob, emit: Emit) -> None:
 
 def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], base: BaseWatch, emit: Emit) -> FeatureCache:
     """Where features of a frozen backbone are kept, apart for every class of numerics."""
-    folder = store.cache_folder() / FOLDER
+    folder = atomic_files.cache_folder() / FOLDER
     if why := distrust(folder):
-        hint = f"remove it, make it yours alone, or set {store.CACHE} to another folder"
+        hint = f"remove it, make it yours alone, or set {atomic_files.CACHE} to another folder"
         emit("warning", None, {"text": f"{folder} {why}: nothing is kept there, nor read ({hint})"})
         return FeatureCache()
     trim(folder)
     apart = [facts[name] for name in ("fingerprint", "versions", "hardware", "device")]
     instructions = [os.environ.get(name) for name in determinism.PORTABLE]
-    return FeatureCache(folder, store.digest([*apart, pins["threads"], instructions]), base.glance)
+    return FeatureCache(folder, json_files.digest([*apart, pins["threads"], instructions]), base.glance)
 
 
 def resolve_device(asked: str) -> str:
@@ -249,7 +250,7 @@ def resolve_device(asked: str) -> str:
 
 def write_job(path: Path, job: Job) -> None:
     """Write a job for a child to read."""
-    store.write_json(path, "job", {"job": asdict(job)})
+    json_files.write_json(path, "job", {"job": asdict(job)})
 
 
 def read_job(path: Path) -> Job:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import Refused, UsageError, WorkFailed, folders, load_band, store
+from seedband import Refused, UsageError, WorkFailed, folders, load_band
 from seedband.accept import accept
+from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.sweep import sweep
 
 
@@ -29,7 +30,7 @@ def old_band(band, **changes):
 def edit_sweep(tiny, **changes):
     record = folders.read_sweep(tiny.runs)
     content = {key: value for key, value in record.items() if key not in ("format", "version")}
-    store.write_json(tiny.runs / "sweep.json", "sweep", {**content, **changes})
+    json_files.write_json(tiny.runs / "sweep.json", "sweep", {**content, **changes})
 
 
 @pytest.fixture
@@ -115,8 +116,10 @@ def crashed(tiny):
 
 def edit_run(tiny, **changes):
     path = tiny.runs / "seed-1" / "run.json"
-    content = {key: value for key, value in store.read_json(path, "run").items() if key not in ("format", "version")}
-    store.write_json(path, "run", {**content, **changes})
+    content = {
+        key: value for key, value in json_files.read_json(path, "run").items() if key not in ("format", "version")
+    }
+    json_files.write_json(path, "run", {**content, **changes})
 
 
 def failed(tiny):
@@ -124,12 +127,12 @@ def failed(tiny):
 
 
 def other_recipe(tiny):
-    recipe = store.read_json(tiny.runs / "seed-1" / "run.json", "run")["recipe"]
+    recipe = json_files.read_json(tiny.runs / "seed-1" / "run.json", "run")["recipe"]
     edit_run(tiny, recipe={**recipe, "train": {**recipe["train"], "learning_rate": 0.5}})
 
 
 def scored_otherwise(tiny):
-    recipe = store.read_json(tiny.runs / "seed-1" / "run.json", "run")["recipe"]
+    recipe = json_files.read_json(tiny.runs / "seed-1" / "run.json", "run")["recipe"]
     edit_run(tiny, recipe={**recipe, "score": {"batch_size": 7}})
 
 
@@ -190,7 +193,7 @@ def test_a_sweep_of_reported_scores_is_refused_with_the_way_by_hand(tmp_path):
 def test_crashed_and_failed_seeds_count_where_a_band_was_made_without_them(candidate, tiny_heads):
     crashed(candidate)
     shutil.copy(tiny_heads.band, candidate.folder / "new.json")
-    sha256 = store.file_sha256(candidate.folder / "new.json")
+    sha256 = file_hashes.file_sha256(candidate.folder / "new.json")
     edit_sweep(candidate, band="../new.json", band_sha256=sha256, band_seeds=[0, 1, 2, 3])
     taken(candidate)
     assert load_band(candidate.band).provenance["crashed"] == {"3": "out of memory"}
@@ -223,7 +226,7 @@ def test_another_measure_is_accepted_only_where_that_is_said(candidate):
 
 @pytest.mark.parametrize("step", [0, 1, 2])
 def test_killed_at_any_moment_a_whole_band_is_there_and_the_same_command_ends_it(candidate, monkeypatch, step):
-    before, replacing, begun = candidate.band.read_bytes(), store.replacing, []
+    before, replacing, begun = candidate.band.read_bytes(), atomic_files.replacing, []
 
     def killed(path):
         if path.suffix == ".json" and ".lock" not in path.name:
@@ -232,7 +235,7 @@ def test_killed_at_any_moment_a_whole_band_is_there_and_the_same_command_ends_it
                 raise KeyboardInterrupt
         return replacing(path)
 
-    monkeypatch.setattr(store, "replacing", killed)
+    monkeypatch.setattr(json_files, "replacing", killed)
     with pytest.raises(KeyboardInterrupt):
         taken(candidate)
     monkeypatch.undo()

@@ -17,7 +17,7 @@ from seedband.checkpoints import open_checkpoint, own_parameters
 from seedband.errors import Refused, UsageError
 from seedband.models import recognise, tensor_names
 from seedband.shapes import checkpoint_shapes
-from seedband.store import MAX_FOREIGN_BYTES
+from seedband.storage.json_files import MAX_FOREIGN_BYTES
 from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")

@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import file_hashes, runs, worker
+from seedband import runs, worker
 from seedband.base_watch import BaseWatch
 from seedband.bases import locate_base
 from seedband.determinism import inherited, pinned_environment
@@ -21,6 +21,7 @@ from seedband.models import recognise
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import ScoreJob, ScoreTarget
+from seedband.storage import file_hashes
 from seedband.sweep import sweep
 
 #: A worker whose base is replaced by the folder beside it once it was hashed, before anything of it is loaded.

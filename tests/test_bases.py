@@ -8,7 +8,7 @@ import pytest
 from seedband.bases import check_reads, files_sha256, locate_base
 from seedband.errors import UsageError, WorkFailed
 from seedband.hub import HUB_FILE
-from seedband.store import file_sha256
+from seedband.storage.file_hashes import file_sha256
 
 
 @pytest.fixture

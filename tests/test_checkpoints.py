@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
-from seedband import store
 from seedband.bases import locate_base
 from seedband.checkpoints import _grow, _misfits_refused, check_fits, checkpoint_settings, open_checkpoint
 from seedband.errors import Refused, WorkFailed
@@ -20,6 +19,7 @@ from seedband.feature_cache import FeatureCache
 from seedband.models import recognise
 from seedband.records import CheckpointFiles
 from seedband.scoring import Scorer
+from seedband.storage import json_files
 from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
@@ -91,7 +91,7 @@ def test_a_head_is_put_on_what_it_was_trained_on(base, tmp_path, pooling):
     tensors = {"classifier.weight": torch.randn(3, 32), "classifier.bias": torch.randn(3)}
     save_file(tensors, tmp_path / "head.safetensors")
     content = {"pooling": pooling, "labels": LABELS, "base": "base", "base_sha256": base.sha256}
-    store.write_json(tmp_path / "head.json", "head", content)
+    json_files.write_json(tmp_path / "head.json", "head", content)
     network = open_checkpoint(recognise(tmp_path, "head"), base, LABELS, "text-classification")
     rows = {"input_ids": torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])}
     rows["attention_mask"] = (rows["input_ids"] > 0).long()
@@ -193,7 +193,7 @@ def test_where_an_adapter_comes_from_is_no_setting_of_it(tmp_path):
 
 def test_settings_of_a_head_are_its_pooling_and_labels(tmp_path):
     content = {"pooling": "cls", "labels": LABELS, "base": "base", "base_sha256": "ab" * 32}
-    store.write_json(tmp_path / "head.json", "head", content)
+    json_files.write_json(tmp_path / "head.json", "head", content)
     settings = checkpoint_settings(CheckpointFiles("head", str(tmp_path), "head"))
     assert settings == {"pooling": "cls", "labels": list(LABELS)}
 

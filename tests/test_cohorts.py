@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 from tiny import run_cli
 
-from seedband import Refused, UsageError, fit_band, load_band, store
+from seedband import Refused, UsageError, fit_band, load_band
 from seedband.cohorts import split
+from seedband.storage import file_hashes, json_files
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +39,10 @@ def change_run(folder, seed, record=None, **columns):
     path = folder / f"seed-{seed}"
     table = pd.read_parquet(path / "items.parquet").assign(**columns)
     table.to_parquet(path / "items.parquet", index=False)
-    run = store.read_json(path / "run.json", "run")
-    run |= {"items_sha256": store.file_sha256(path / "items.parquet"), **(record or {})}
+    run = json_files.read_json(path / "run.json", "run")
+    run |= {"items_sha256": file_hashes.file_sha256(path / "items.parquet"), **(record or {})}
     body = {key: value for key, value in run.items() if key not in ("format", "version")}
-    store.write_json(path / "run.json", "run", body)
+    json_files.write_json(path / "run.json", "run", body)
 
 
 @pytest.mark.parametrize("by", ["seed", "channel"])
@@ -175,6 +176,6 @@ def test_edited_records_and_items_are_refused(swept):
     with pytest.raises(Refused, match=r"seed-3/items.parquet is missing or not the one that run.json records"):
         split(swept.runs, "seed")
     record = swept.runs / "seed-3" / "run.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"items_sha256": store.file_sha256(path)}))
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"items_sha256": file_hashes.file_sha256(path)}))
     with pytest.raises(Refused, match="sha256"):
         split(swept.runs, "seed")

@@ -11,10 +11,11 @@ from hub import COMMIT, Hub, environment, serving
 from pyarrow import parquet
 from tiny import run_cli, write_rows
 
-from seedband import datafiles, store
+from seedband import datafiles
 from seedband.datafiles import content_sha256
 from seedband.dataset import load_items
 from seedband.errors import Refused, UsageError
+from seedband.storage import file_hashes
 
 COLUMNS = {"text": "text", "label": "label", "id": "id", "slices": ["channel"]}
 TALK = {"task": "causal-lm", "id": "id", "slices": []} | {
@@ -321,11 +322,11 @@ def test_a_file_is_known_by_its_lines_however_they_end(tmp_path, content):
     lf.write_bytes(content)
     crlf.write_bytes(content.replace(b"\n", b"\r\n"))
     (plain, others), (same, windows) = content_sha256(lf), content_sha256(crlf)
-    assert plain == same == store.file_sha256(lf)
-    assert {plain, *others} == {same, *windows} == {store.file_sha256(lf), store.file_sha256(crlf)}
+    assert plain == same == file_hashes.file_sha256(lf)
+    assert {plain, *others} == {same, *windows} == {file_hashes.file_sha256(lf), file_hashes.file_sha256(crlf)}
 
 
 def test_the_bytes_of_parquet_are_no_lines(tmp_path):
     path = tmp_path / "rows.parquet"
     path.write_bytes(b"a\r\nb")
-    assert content_sha256(path) == (store.file_sha256(path), ())
+    assert content_sha256(path) == (file_hashes.file_sha256(path), ())

@@ -12,7 +12,7 @@ from seedband.dataset import Items, label_set, load_items, overlap
 from seedband.errors import UsageError
 from seedband.networks import load_tokenizer
 from seedband.records import Truncation
-from seedband.store import file_sha256
+from seedband.storage.file_hashes import file_sha256
 from seedband.tasks.text_classification import collate, encode_texts, truncation
 
 COLUMNS = {"text": "text", "label": "label", "id": "id", "slices": ["channel"]}

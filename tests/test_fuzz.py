@@ -38,7 +38,6 @@ from seedband import (
     row_changes,
     runs,
     signature,
-    store,
     worker,
 )
 from seedband import recipe as recipes
@@ -55,9 +54,10 @@ from seedband.records import CheckpointFiles, Sweep
 from seedband.reproduce import _compare, _predictions, _run
 from seedband.rescore import scoring_of
 from seedband.runs import Plan
-from seedband.schema import a_path, brief
 from seedband.scorefiles import read_scores
 from seedband.ship import model_card, ship
+from seedband.storage import file_hashes, json_files
+from seedband.storage.validation import a_path, brief
 from seedband.sweep import _check_band_path, _check_comparable, _history, _score, band_of, fit
 from seedband.trainers import TRAINING, trace_path
 
@@ -191,7 +191,7 @@ def body(path):
 def seal(path, kind, content):
     """Write a file whose seal is right, however deep its content is."""
     sealed = {"format": f"seedband.{kind}", "version": 1, **content}
-    path.write_text(json.dumps({**sealed, "sha256": store.digest(sealed)}))
+    path.write_text(json.dumps({**sealed, "sha256": json_files.digest(sealed)}))
 
 
 def ask(call, *arguments, names=None, codes=(2, 3), **options):
@@ -348,7 +348,7 @@ def test_sealed_head(docs, data):
     band = load_band(docs.band)
     ask_all(
         lambda: models.recognise(docs.run, "head"),
-        lambda: store.digest(checkpoint_settings(files)),
+        lambda: json_files.digest(checkpoint_settings(files)),
         lambda: check_record(docs, band, candidates.Found(files, None)),
     )
 
@@ -410,7 +410,7 @@ def test_sealed_training_state_is_gone_on_from_or_left(docs, data):
     weights = folder / "training-1.safetensors"
     if data.draw(st.booleans()):
         weights.write_bytes(damaged(data, weights.read_bytes()))
-        content["tensors_sha256"] = store.file_sha256(weights)
+        content["tensors_sha256"] = file_hashes.file_sha256(weights)
     else:
         content = mutate(data, content)
     seal(folder / TRAINING, "training", content)
@@ -450,8 +450,8 @@ def test_files_of_other_tools(docs, data):
         lambda: bases.files_sha256(folder),
         lambda: models.tensor_names(folder),
         lambda: models.resolve_pooling("auto", folder),
-        lambda: store.digest(checkpoint_settings(adapter)),
-        lambda: store.digest(checkpoint_settings(model)),
+        lambda: json_files.digest(checkpoint_settings(adapter)),
+        lambda: json_files.digest(checkpoint_settings(model)),
         lambda: check_record(docs, band, candidates.Found(adapter, None)),
         lambda: check_record(docs, band, candidates.Found(model, None)),
     )
@@ -618,7 +618,7 @@ def test_items(docs, data):
     parquet.write_table(table, path)
     if kind == "bytes":
         path.write_bytes(damaged(data, kept))
-    run = replace(run, record={**run.record, "items_sha256": store.file_sha256(path)})
+    run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
     other = folders.read_run(docs.sweep / "seed-1")
     ask_all(
         lambda: folders.read_items(run),
@@ -712,7 +712,7 @@ def test_a_parquet_bomb_is_refused_by_what_it_claims(docs, monkeypatch):
     rows_ = 3_000_000
     parquet.write_table(pa.table({"label": pa.array(["x" * 50] * rows_)}), path, use_dictionary=False)
     assert path.stat().st_size < 10**7
-    run = replace(run, record={**run.record, "items_sha256": store.file_sha256(path)})
+    run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
     monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):
         folders.read_items(run)
@@ -727,7 +727,7 @@ def test_a_parquet_bomb_of_repeated_values_is_refused_while_it_is_read(docs, mon
     longer = {"label": lambda: pa.array(["x" * 10_000] * rows_), "logits": lambda: pa.array([[0.5] * 400] * rows_)}
     parquet.write_table(pa.table({**columns, column: longer[column]()}), path)
     assert path.stat().st_size < 10**6
-    run = replace(run, record={**run.record, "items_sha256": store.file_sha256(path)})
+    run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
     monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     before = pa.total_allocated_bytes()
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):

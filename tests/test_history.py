@@ -12,8 +12,9 @@ from scipy import stats
 from signatures import FULL, changed
 from tiny import recipe_text, run_cli
 
-from seedband import Refused, fit_band, load_band, store
+from seedband import Refused, fit_band, load_band
 from seedband.stats.variance import fit_prior
+from seedband.storage import json_files
 
 #: Standard deviations of bands of 4 seeds, and what limma's fitFDist says of them: published with the rule.
 SDS = [0.004, 0.006, 0.009, 0.012, 0.005, 0.02, 0.0088]
@@ -39,7 +40,7 @@ def bands_of(sds, n=4, **options):
 
 def recorded(history):
     """What a band keeps of the scores of its history."""
-    return [store.digest({name: list(metric.scores) for name, metric in past.metrics.items()}) for past in history]
+    return [json_files.digest({name: list(metric.scores) for name, metric in past.metrics.items()}) for past in history]
 
 
 def fitted(history, scores=OWN, **options):
@@ -132,7 +133,7 @@ def test_damaged_prior_is_refused(tmp_path):
     for prior in ([None, 1e-4, 1.0], [1.0, "x", 1.0], [1.0], None):
         content["metrics"]["accuracy"]["prior"] = prior
         body = {key: value for key, value in content.items() if key not in ("format", "version")}
-        store.write_json(tmp_path / "band.json", "band", body)
+        json_files.write_json(tmp_path / "band.json", "band", body)
         with pytest.raises(Refused):
             load_band(tmp_path / "band.json")
 

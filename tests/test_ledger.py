@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import PATIENCE_S
 
-from seedband import Refused, UsageError, WorkFailed, fit_band, ledger, store
+from seedband import Refused, UsageError, WorkFailed, fit_band, ledger
 from seedband.check import _Gate
 from seedband.executors import make
 from seedband.further import Trainer
@@ -19,6 +19,7 @@ from seedband.ledger import Entry, key_of, opened
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import Candidate
+from seedband.storage import json_files
 
 WORKED = [0.871, 0.884, 0.879, 0.892]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -244,7 +245,7 @@ def test_a_damaged_ledger_is_refused_and_kept(call, path, kind, told, damage):
     [{}, {"entries": []}, {"entries": {"k": {"status": "pass"}}}, {"entries": {"k": {"status": "x", "looks": [{}]}}}],
 )
 def test_a_sealed_ledger_that_does_not_hold_together_is_refused(path, content):
-    store.write_json(path, "ledger", content)
+    json_files.write_json(path, "ledger", content)
     with pytest.raises(Refused, match="not a ledger that holds together"):
         entries(path)
 

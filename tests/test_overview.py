@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 
-from seedband import folders, load_band, runs, store
+from seedband import folders, load_band, runs
 from seedband.cohorts import split
 from seedband.overview import of_band, overview
 from seedband.records import Candidate
 from seedband.reports import html
 from seedband.slices import judge
+from seedband.storage import json_files
 from seedband.verdict import Verdict
 
 
@@ -65,9 +66,9 @@ def test_a_band_without_its_runs_has_its_slices_and_says_what_it_lacks(swept):
 
 def test_runs_that_were_trained_anew_are_not_the_bands(swept):
     path = swept.runs / "seed-1" / "run.json"
-    record = store.read_json(path, "run")
+    record = json_files.read_json(path, "run")
     kept = {key: value for key, value in record.items() if key not in ("format", "version")}
-    store.write_json(path, "run", {**kept, "checkpoint_sha256": "0" * 64})
+    json_files.write_json(path, "run", {**kept, "checkpoint_sha256": "0" * 64})
     found = overview(swept.band)
     assert found.curves == ()
     assert "seed-1 is not the run that this band was made of" in found.lacking["runs"]

@@ -12,13 +12,14 @@ from matrix import scored
 from tiny import run_cli
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from seedband import store, tasks
+from seedband import tasks
 from seedband.dataset import load_items
 from seedband.errors import UsageError
 from seedband.padding import Way, equal_parts, is_unknown, settle, version
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.seeding import item_keys
+from seedband.storage import file_hashes, json_files
 from seedband.tasks.classes import batches
 from seedband.trainers import TrainContext
 from seedband.trainers.forward import Forward
@@ -158,14 +159,16 @@ def test_a_whole_model_is_scored_alike_whatever_pad_token_it_names(tmp_path):
 
 def as_before(path, kind, *inside):
     """A record as earlier versions wrote it, without versions of padding."""
-    content = store.read_json(path, kind)
+    content = json_files.read_json(path, kind)
     inner = content
     for key in inside:
         inner = inner[key]
     for table in (content, inner):
         for key in ("padding", "trained_padding"):
             table.pop(key, None)
-    store.write_json(path, kind, {key: value for key, value in content.items() if key not in ("format", "version")})
+    json_files.write_json(
+        path, kind, {key: value for key, value in content.items() if key not in ("format", "version")}
+    )
 
 
 @pytest.mark.slow
@@ -181,10 +184,10 @@ def test_an_old_band_is_refused_until_its_checkpoints_are_scored_anew(tmp_path, 
     for seed in range(3):
         as_before(folder / "runs" / f"seed-{seed}" / "run.json", "run", "signature")
     as_before(folder / "band.json", "band", "provenance", "signature")
-    record = store.read_json(folder / "runs" / "sweep.json", "sweep")
+    record = json_files.read_json(folder / "runs" / "sweep.json", "sweep")
     kept = {key: value for key, value in record.items() if key not in ("format", "version")}
-    sha256 = store.file_sha256(folder / "band.json")
-    store.write_json(folder / "runs" / "sweep.json", "sweep", {**kept, "band_sha256": sha256})
+    sha256 = file_hashes.file_sha256(folder / "band.json")
+    json_files.write_json(folder / "runs" / "sweep.json", "sweep", {**kept, "band_sha256": sha256})
     refused = run_cli("check", "candidate", cwd=folder)
     assert refused.code == 3, refused.out + refused.err
     assert "band was made with wrong padding: sweep again, or rescore its checkpoints" in refused.err

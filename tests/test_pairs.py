@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from signatures import changed, run_record
 
-from seedband import Refused, fit_band, load_band, store
+from seedband import Refused, fit_band, load_band
 from seedband.candidates import Found
 from seedband.pairs import item_floors, shared_seeds
 from seedband.records import CheckpointFiles
 from seedband.signature import unpaired
+from seedband.storage import file_hashes, json_files
 
 SIGNATURE = {
     "eval_data": {"sha256": "ab" * 32},
@@ -39,8 +40,8 @@ def write_run(folder, seed, scores, signature=SIGNATURE):
     columns = dict.fromkeys(("item", "label", "prediction"), ["x"] * n_items) | {"logits": [[0.5, 0.25]] * n_items}
     table = pd.DataFrame(columns | {f"score:{name}": values for name, values in scores.items()})
     table.to_parquet(folder / "items.parquet")
-    sha256 = store.file_sha256(folder / "items.parquet")
-    store.write_json(folder / "run.json", "run", run_record(seed, signature=signature, items_sha256=sha256))
+    sha256 = file_hashes.file_sha256(folder / "items.parquet")
+    json_files.write_json(folder / "run.json", "run", run_record(seed, signature=signature, items_sha256=sha256))
     return sha256
 
 

@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import executors, load_band, runs, store, sweep
+from seedband import executors, load_band, runs, sweep
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.folders import finished_runs, read_run, read_sweep
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import Event, Outcome, SeedRun
 from seedband.runs import ANEW, carry_out, make_plan
-from seedband.trained import TRAINED, _Trained, file_hashes, take_over
+from seedband.storage import file_hashes, json_files
+from seedband.trained import TRAINED, _Trained, hashes_of_files, take_over
 from seedband.worker import SCORES
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}
@@ -54,7 +55,7 @@ def weights(folder: Path) -> dict[str, tuple[object, ...]]:
     }
     for path in folder.glob("seed-*/*"):
         if path.name in ("head.safetensors", "head.json", "trace.jsonl"):
-            kept[str(path)] = (path.stat().st_mtime_ns, store.file_sha256(path))
+            kept[str(path)] = (path.stat().st_mtime_ns, file_hashes.file_sha256(path))
     return kept
 
 
@@ -89,8 +90,8 @@ class Scribe:
                 file.seek(0, os.SEEK_END)
                 file.write(b"anew")
             content = {key: run.record[key] for key in keys} | {"evaluations": entries, "truncated": None}
-            content["items_sha256"] = store.file_sha256(place / "items.parquet")
-            store.write_json(place / SCORES, "scores", {"checkpoint": target.checkpoint.name, **content})
+            content["items_sha256"] = file_hashes.file_sha256(place / "items.parquet")
+            json_files.write_json(place / SCORES, "scores", {"checkpoint": target.checkpoint.name, **content})
             self.asked.append(run.seed)
             on_event(Event("scored", content={"checkpoint": target.checkpoint.name}))
         return [Outcome(jobs[0], 0, "", place)]
@@ -155,7 +156,7 @@ def test_other_evaluators_and_scoring_settings_score_anew_and_train_nothing(head
     asked = load_recipe(heads.config).recipe.as_dict()
     for run in finished_runs(heads.runs):
         assert [entry.metric for entry in run.evaluations] == metrics
-        assert run.record["recipe"] == json.loads(store.canonical(asked))
+        assert run.record["recipe"] == json.loads(json_files.canonical(asked))
         assert list(run.record["signature"]["evaluators"]) == metrics
         assert run.record["signature"]["vary"] == ["dropout", "init", "order"]
     assert not plan_of(heads).stale
@@ -190,7 +191,7 @@ def test_a_further_seed_leaves_the_scores_of_other_runs_as_they_are(heads, scrib
 
 def kill_in(moment, monkeypatch):
     """Raise at a moment of the first taking over, with what a kill there leaves."""
-    write_json, rmtree, copyfile = store.write_json, shutil.rmtree, shutil.copyfile
+    write_json, rmtree, copyfile = json_files.write_json, shutil.rmtree, shutil.copyfile
 
     def write(path, kind, content):
         if path.name == "run.json" and moment == "before the record":
@@ -210,7 +211,7 @@ def kill_in(moment, monkeypatch):
         if Path(first).parent.name == ANEW and moment == "in the middle of the items":
             raise KilledError
 
-    monkeypatch.setattr(store, "write_json", write)
+    monkeypatch.setattr(json_files, "write_json", write)
     monkeypatch.setattr(shutil, "rmtree", remove)
     monkeypatch.setattr(shutil, "copyfile", copy)
 
@@ -237,28 +238,28 @@ def test_new_scores_that_were_on_their_way_when_it_was_killed_are_made_once_more
     carry(heads)
     asked = load_recipe(heads.config).recipe
     for run in finished_runs(heads.runs):
-        assert store.file_sha256(run.folder / "items.parquet") == run.record["items_sha256"]
-        assert run.record["recipe"]["evaluate"] == json.loads(store.canonical(asked.as_dict()["evaluate"]))
+        assert file_hashes.file_sha256(run.folder / "items.parquet") == run.record["items_sha256"]
+        assert run.record["recipe"]["evaluate"] == json.loads(json_files.canonical(asked.as_dict()["evaluate"]))
     assert not list(heads.runs.rglob(ANEW))
     assert not plan_of(heads).stale
 
 
 def test_new_scores_of_weights_that_were_changed_are_refused(heads, scribe, monkeypatch):
     heads.config.write_text(without_log_loss())
-    read = store.read_json
+    read = json_files.read_json
 
     def other(path, kind):
         content = read(path, kind)
         return {**content, "checkpoint_sha256": "0" * 64} if kind == "scores" else content
 
-    monkeypatch.setattr(store, "read_json", other)
+    monkeypatch.setattr(json_files, "read_json", other)
     with pytest.raises(Refused, match="its weights are not those"):
         carry(heads)
 
 
 def test_new_scores_of_another_machine_are_refused_and_made_again_at_home(heads, scribe, monkeypatch):
     heads.config.write_text(without_log_loss())
-    read = store.read_json
+    read = json_files.read_json
 
     def elsewhere(path, kind):
         content = read(path, kind)
@@ -267,7 +268,7 @@ def test_new_scores_of_another_machine_are_refused_and_made_again_at_home(heads,
         return content
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "read_json", elsewhere)
+        patched.setattr(json_files, "read_json", elsewhere)
         with pytest.raises(Refused, match="in another environment: fingerprint changed"):
             carry(heads)
     carry(heads)
@@ -324,13 +325,13 @@ def test_a_checkpoint_that_waits_to_be_scored_is_used_for_its_own_run_alone(head
     run, told = heads.runs / "seed-1", []
     record = read_run(run).record
     (run / "run.json").unlink()
-    target, files = SeedRun(1, record["streams"], str(run)), file_hashes(run)
+    target, files = SeedRun(1, record["streams"], str(run)), hashes_of_files(run)
     if "damaged" in why:
         (run / "head.safetensors").write_bytes(b"other")
     lacking = "witnesses" if "key" in why else ""
     known = {field.name: record[field.name] for field in fields(_Trained) if field.name != lacking}
     content = {"seed": 1, "streams": record["streams"], "files": files, "record": known}
-    store.write_json(run / TRAINED, "trained", {"identity": "own", **content})
+    json_files.write_json(run / TRAINED, "trained", {"identity": "own", **content})
     if "JSON" in why:
         (run / TRAINED).write_text("{")
     identity = "other" if "recipe" in why else "own"

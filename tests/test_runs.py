@@ -6,7 +6,7 @@ import shutil
 import pytest
 from tiny import Tiny, recipe_text
 
-from seedband import load_band, store, sweep
+from seedband import load_band, sweep
 from seedband.candidates import resolve
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import make
@@ -17,6 +17,7 @@ from seedband.provenance import recorded_recipe
 from seedband.recipe import load_recipe
 from seedband.records import Event, Outcome
 from seedband.runs import carry_out, make_plan, train_jobs
+from seedband.storage import atomic_files, json_files
 from seedband.sweep import fit
 from seedband.sweep import make_plan as plan_sweep
 from seedband.trainers import TRAINING
@@ -62,7 +63,7 @@ class KilledError(BaseException):
 
 def kill_at_the_band(heads, monkeypatch, *, written):
     """Sweep, and stop beside the moment at which the band comes into its place."""
-    write = store.write_text
+    write = atomic_files.write_text
 
     def cut(path, text):
         if path == heads.band and not written:
@@ -72,7 +73,7 @@ def kill_at_the_band(heads, monkeypatch, *, written):
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(store, "write_text", cut)
+        patched.setattr(json_files, "write_text", cut)
         with pytest.raises(KilledError):
             sweep(heads.config, 3, out=heads.runs, band=heads.band, offline=True)
 
@@ -88,7 +89,7 @@ def test_sweep_killed_beside_writing_its_band_knows_it_as_its_own(heads, monkeyp
     else:
         heads.band.unlink()
         record = json.loads((heads.runs / "sweep.json").read_text())
-        store.write_json(heads.runs / "sweep.json", "sweep", {**without_seal(record), "band": None})
+        json_files.write_json(heads.runs / "sweep.json", "sweep", {**without_seal(record), "band": None})
     kill_at_the_band(heads, monkeypatch, written=written)
     kill_at_the_band(heads, monkeypatch, written=written)
     sweep(heads.config, 3, out=heads.runs, band=heads.band, offline=True)

@@ -12,10 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tiny import run_cli
 
-from seedband import Refused, UsageError, fit_band, load_band, store
+from seedband import Refused, UsageError, fit_band, load_band
 from seedband.evidence import MAX_SCORE
 from seedband.from_scores import band_from_scores, check_scores, check_target
 from seedband.scorefiles import read_scores
+from seedband.storage import file_hashes, json_files
 
 WORKED = [0.871, 0.884, 0.879, 0.892]
 LONG = "metric,seed,score\naccuracy,0,.871\naccuracy,1,.884\naccuracy,2,.879\naccuracy,3,.892\n"
@@ -95,7 +96,7 @@ def test_reads_the_worked_example(write, name, text):
     file = read_scores(path)
     assert (file.path, file.seeds, file.scores) == (path, (0, 1, 2, 3), {"accuracy": tuple(WORKED)})
     assert (file.items, file.item_ids, file.items_sha256, file.failed_seeds) == ({}, (), None, ())
-    assert file.sha256 == store.file_sha256(path)
+    assert file.sha256 == file_hashes.file_sha256(path)
 
 
 @given(tables)
@@ -334,7 +335,7 @@ def test_file_without_scores_is_refused(write, content, name):
 
 
 def test_file_that_is_too_large_is_refused_unread(write, monkeypatch):
-    monkeypatch.setattr(store, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(json_files, "MAX_JSON_BYTES", 10)
     with pytest.raises(Refused, match="more than the 10 that are read"):
         read_scores(write(WIDE))
 
@@ -581,8 +582,8 @@ def test_provenance_names_the_file_from_the_bands_folder(write, tmp_path):
     path = write(ITEMS)
     options = {"primary": "accuracy", "higher_is_better": ["bleu"]}
     band, _ = band_from_scores(path, band_path=tmp_path / "gate" / "band.json", **options)
-    assert band.provenance["scores"] == {"path": "../scores.csv", "sha256": store.file_sha256(path)}
-    assert band.provenance["items_sha256"] == store.digest(["a", "b", "c"])
+    assert band.provenance["scores"] == {"path": "../scores.csv", "sha256": file_hashes.file_sha256(path)}
+    assert band.provenance["items_sha256"] == json_files.digest(["a", "b", "c"])
     assert band.provenance["made_by"].startswith("seedband ")
     assert band_from_scores(write(WIDE))[0].provenance["items_sha256"] is None
 

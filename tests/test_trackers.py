@@ -20,7 +20,7 @@ from seedband import folders, signature, trackers
 from seedband import sweep as sweep_function
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.recipe import load_recipe, parse_recipe
-from seedband.store import canonical
+from seedband.storage.json_files import canonical
 
 #: Only the loopback is there; whoever asks for more is told, and written down.
 LOOPBACK_ONLY = """

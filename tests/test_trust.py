@@ -91,12 +91,12 @@ def test_no_secret_of_the_environment_is_written_to_any_file(tiny):
 
 
 def test_an_evaluator_that_only_band_json_names_is_not_loaded(swept, tmp_path):
-    from seedband import store
+    from seedband.storage import json_files
 
     (tmp_path / "planted.py").write_text("raise SystemExit('imported')")
-    band = store.read_json(swept.band, "band")
+    band = json_files.read_json(swept.band, "band")
     recipe = json.loads(json.dumps(band["provenance"]["recipe"]).replace('"accuracy"', '"python:planted:score"'))
-    store.write_json(swept.band, "band", {**band, "provenance": {**band["provenance"], "recipe": recipe}})
+    json_files.write_json(swept.band, "band", {**band, "provenance": {**band["provenance"], "recipe": recipe}})
     done = run_cli("check", "runs/seed-0", cwd=swept.folder, env={"PYTHONPATH": f"{ROOT}:{tmp_path}"})
     assert done.code in (2, 3), done.err
     assert "python:planted:score" in done.err

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from seedband.storage import atomic_files
+
 
 def report(
     path: Annotated[Path | None, typer.Argument(help="band.json, or the folder of a sweep.")] = None,
@@ -14,7 +16,7 @@ def report(
     ] = None,
 ) -> int:
     """Write a band as a page, or many bands and verdicts as a trend: one HTML file that asks for nothing."""
-    from seedband import console, reports, store
+    from seedband import console, reports
     from seedband.errors import UsageError
 
     if (path is None) == (history is None):
@@ -32,6 +34,6 @@ def report(
 
         assert path is not None
         page = html.render_overview(overview(path))
-    store.write_text(out, page)
+    atomic_files.write_text(out, page)
     console.print_note(f"the page is in {out}")
     return 0

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, 
 
 from seedband.counts import counted
 from seedband.errors import UsageError
-from seedband.evaluators.extras import require
 from seedband.predictions import Checkpoint, Generations, Predictions
+from seedband.storage.optional import require
 
 if TYPE_CHECKING:
     import numpy as np

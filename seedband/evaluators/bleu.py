@@ -5,7 +5,7 @@ from typing import Literal
 
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
-from seedband.evaluators.extras import require
+from seedband.storage.optional import require
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from seedband.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
-from seedband.evaluators.extras import require
+from seedband.storage.optional import require
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from seedband import determinism, store
+from seedband import determinism
 from seedband.checkpoints import open_checkpoint
 from seedband.children import answer
 from seedband.errors import UsageError
@@ -21,6 +21,7 @@ from seedband.evaluators import Checkpoint
 from seedband.evaluators.lm_eval import HarnessTask
 from seedband.networks import load_tokenizer
 from seedband.records import Base, CheckpointFiles
+from seedband.storage import file_hashes, json_files
 
 #: Resamples for the standard error of what is no mean; the score does not depend on it.
 BOOTSTRAPS = 1000
@@ -207,8 +208,8 @@ def signed(task: HarnessTask, key: str, results: Mapping[str, Any], yaml: Path |
     parts = (sample["doc_hash"] + sample["prompt_hash"] + sample["target_hash"] for sample in samples)
     config = {name: value for name, value in results["configs"][task.task].items() if name not in PLACES}
     own = [] if task.include_path is None or yaml is None else sorted(yaml.parent.glob("*.py"))
-    functions = {path.name: store.file_sha256(path) for path in own}
-    definition = store.digest([ADDRESS.sub("", json.dumps(config, sort_keys=True, default=str)), functions])
+    functions = {path.name: file_hashes.file_sha256(path) for path in own}
+    definition = json_files.digest([ADDRESS.sub("", json.dumps(config, sort_keys=True, default=str)), functions])
     facts = {
         "task": task.task,
         "metric": key,

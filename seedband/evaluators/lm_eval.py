@@ -16,7 +16,7 @@ from seedband import children
 from seedband.dataset import Items
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Scored, bind
-from seedband.schema import checked
+from seedband.storage.validation import checked
 
 #: What the harness and what it builds on must not do: send reports, or start a process per CPU to estimate an error.
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0", "DISABLE_MULTIPROC": "1"}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from seedband import store
 from seedband.bases import locate_base
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError, WorkFailed
@@ -18,6 +17,7 @@ from seedband.evaluators.sentences import says_something, sentences
 from seedband.models import read_config
 from seedband.networks import from_folder, load_tokenizer
 from seedband.records import Base
+from seedband.storage import json_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -186,7 +186,7 @@ class CrossEncoder:
         if not tokenizer.is_fast:
             raise Refused(f"{base.reference}: no fast tokenizer", hint="export it with its tokenizer.json")
         length = _length(max_length, getattr(model.config, "max_position_embeddings", None), tokenizer.model_max_length)
-        content = store.digest([base.sha256, base.files_sha256])
+        content = json_files.digest([base.sha256, base.files_sha256])
         backend = f"nli {type(model).__name__} sha256:{content[:12]}"
         return cls(model.eval(), tokenizer, output, length, backend)
 

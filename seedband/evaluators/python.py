@@ -9,10 +9,10 @@ from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any
 
-from seedband import store
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Scored, as_scored, bind
+from seedband.storage import file_hashes, json_files
 
 DIGITS = 12
 
@@ -47,7 +47,7 @@ def load(reference: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
     except TypeError as error:
         form = f"{reference.rpartition(':')[2]}{inspect.signature(found)}"
         raise UsageError(f"evaluator {name!r}: {error}", hint=f"it is {form}") from error
-    sha256 = store.file_sha256(source)
+    sha256 = file_hashes.file_sha256(source)
     return Function(reference, found, sha256, content, known["higher_is_better"], known.get("unit", ""), rest)
 
 
@@ -116,11 +116,11 @@ def fingerprint(source: Path, folder: Path) -> str:
         path = waiting.pop()
         if path in found:
             continue
-        found[path] = store.file_sha256(path)
+        found[path] = file_hashes.file_sha256(path)
         if _is_own(path, root):
             waiting += _imported(path, root)
     places = {path: path.relative_to(root).as_posix() if _is_own(path, root) else path.name for path in found}
-    return store.digest(sorted([places[path], sha256] for path, sha256 in found.items()))[:DIGITS]
+    return json_files.digest(sorted([places[path], sha256] for path, sha256 in found.items()))[:DIGITS]
 
 
 def _is_own(path: Path, root: Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored
-from seedband.evaluators.extras import require
+from seedband.storage.optional import require
 
 
 @dataclass(frozen=True)

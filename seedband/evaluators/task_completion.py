@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
 
-from seedband import counts, store
+from seedband import counts
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, Generations, Scored
-from seedband.evaluators.extras import require
 from seedband.evaluators.judge.cache import Cache, Judgement, cache_file
 from seedband.evaluators.judge.endpoint import Endpoint
 from seedband.evaluators.judge.rubric import Rubric, RubricName, as_share
-from seedband.schema import problems_of
+from seedband.storage import atomic_files, json_files
+from seedband.storage.optional import require
+from seedband.storage.validation import problems_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class TaskCompletion(Evaluator):
     @property
     def environment(self) -> tuple[str, ...]:
         """Variables that it reads: none of them moves a score."""
-        return (self.api_key_env, store.CACHE, "HF_HUB_OFFLINE")
+        return (self.api_key_env, atomic_files.CACHE, "HF_HUB_OFFLINE")
 
     @property
     def sends_to(self) -> str:
@@ -124,7 +125,7 @@ class TaskCompletion(Evaluator):
 
         The endpoint is part of it: two of them may call two models by one name.
         """
-        return store.digest([self.version, self.endpoint.url, request, repeat])
+        return json_files.digest([self.version, self.endpoint.url, request, repeat])
 
     def _judge(self, requests: Mapping[str, dict[str, Any]], keys: Sequence[Sequence[str]], spare: float) -> "Judged":
         from seedband.evaluators.judge.client import Client

@@ -14,10 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from seedband import store
 from seedband.band import Band
 from seedband.errors import Problem, SeedbandError, UsageError
-from seedband.evaluators import extras
+from seedband.storage import atomic_files, optional
 from seedband.verdict import Verdict
 from seedband.words import conclusion
 
@@ -202,7 +201,7 @@ def check_installed(kind: str) -> None:
         UsageError: With the extra that brings them.
     """
     for library in NEEDED.get(kind, ()):
-        extras.require(library, "report")
+        optional.require(library, "report")
 
 
 def clear(asked: Iterable[tuple[str, Path]]) -> None:
@@ -258,7 +257,7 @@ def _write(
         try:
             module: Any = import_module(KINDS[kind])
             told: Kind = module
-            store.write_text(path, told.render(report))
+            atomic_files.write_text(path, told.render(report))
         except Exception as error:  # noqa: BLE001  the other reports are written, and the call does not end green
             failures.append(as_error(error))
     return failures

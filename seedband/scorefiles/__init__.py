@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import store
 from seedband.errors import Problem, Refused, UsageError
 from seedband.evidence import MAX_SCORE
 from seedband.scorefiles import names, places
 from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, chosen, few, shown
 from seedband.scorefiles.registry import reader_of
 from seedband.stats.limits import mean
+from seedband.storage import json_files
 
 __all__ = [
     "MAX_LISTED",
@@ -88,7 +88,7 @@ class ScoreFile(NamedTuple):
     @property
     def items_sha256(self) -> str | None:
         """SHA-256 of the names of the items, whatever their order; None without items."""
-        return store.digest(sorted(self.item_ids)) if self.item_ids else None
+        return json_files.digest(sorted(self.item_ids)) if self.item_ids else None
 
     def of(self, seeds: Collection[int]) -> "ScoreFile":
         """The scores of some of its seeds alone."""
@@ -181,7 +181,7 @@ def label(files: Sequence[Path]) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        store.check_size(path, store.MAX_JSON_BYTES)
+        json_files.check_size(path, json_files.MAX_JSON_BYTES)
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error

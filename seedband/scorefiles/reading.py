@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from seedband import store
 from seedband.errors import Problem, UsageError
 from seedband.scorefiles import names
+from seedband.storage import json_files
 
 #: Seeds, items or names told in one mistake; the rest is counted.
 MAX_NAMED = 5
@@ -98,7 +98,7 @@ class Document:
             value = json.loads(self.text, parse_int=_whole_number, object_pairs_hook=_without_twins)
         except (ValueError, RecursionError):
             return None
-        return None if store.is_deep(value) else value
+        return None if json_files.is_deep(value) else value
 
 
 @dataclass(frozen=True)

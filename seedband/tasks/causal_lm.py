@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from seedband import store
 from seedband.dataset import Items
 from seedband.errors import UsageError
 from seedband.models import end_ids
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Generations
 from seedband.records import Scoring, Truncation
+from seedband.storage import json_files
 from seedband.tasks.classes import batches
 
 #: The class of transformers that opens a model for it.
@@ -174,7 +174,7 @@ def ends_of(tokenizer: Any, rows: Sequence[Row], base: Path) -> list[int]:
 
 def digest(rows: Iterable[Row]) -> str:
     """SHA-256 of what the model is given and shall say, token by token."""
-    return store.digest([[row.question, row.prompt, row.completion] for row in rows])
+    return json_files.digest([[row.question, row.prompt, row.completion] for row in rows])
 
 
 def truncation(rows: Sequence[Row]) -> Truncation:

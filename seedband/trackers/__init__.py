@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from seedband import children, folders, signature, store
+from seedband import children, folders, signature
 from seedband.band import Band, load_band
 from seedband.determinism import without_secrets
 from seedband.errors import SeedbandError, UsageError, WorkFailed
@@ -25,6 +25,7 @@ from seedband.items import ITEMS
 from seedband.models import CHECKPOINT
 from seedband.recipe import SQLITE
 from seedband.records import Event, Recipe, Run
+from seedband.storage import json_files
 from seedband.trainers import trace_path
 from seedband.worker import RUN
 
@@ -196,7 +197,7 @@ def _run_entry(run: Run, *, checkpoints: bool) -> Entry:
     return Entry(
         name=f"seed {run.seed}",
         key=str(run.seed),
-        digest=store.digest(known),
+        digest=json_files.digest(known),
         status="FAILED" if run.status == "failed" else "FINISHED",
         started=traced - round(1000 * run.record["train_seconds"]),
         traced=traced,
@@ -213,14 +214,16 @@ def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Se
     """The sweep itself: its recipe, and its band where it has one."""
     record = folders.read_sweep(folder)
     first = finished[0].record["environment"]
-    key = store.digest([signature.identity(record), *(first[name] for name in ("fingerprint", "device", "versions"))])
+    key = json_files.digest(
+        [signature.identity(record), *(first[name] for name in ("fingerprint", "device", "versions"))]
+    )
     path = folders.band_path(folder) if record["band"] is not None else None
     files = [folder / name for name in (folders.SWEEP, "recipe.toml", "scores.parquet")]
     crashed = {seed: told["message"] for seed, told in record.get("crashed", {}).items()}
     tags = {
         "seedband.recipe": recipe.data.name,
         "seedband.version": str(first["versions"].get("seedband")),
-        "seedband.signature": store.digest(finished[0].record["signature"]),
+        "seedband.signature": json_files.digest(finished[0].record["signature"]),
         "seedband.band_sha256": str(record["band_sha256"] or ""),
         "seedband.crashed": _cut("; ".join(f"seed {seed}: {told}" for seed, told in crashed.items())),
         **_free(recipe.as_dict()),
@@ -229,7 +232,7 @@ def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Se
     return Entry(
         name=f"sweep {folder.absolute().name}",
         key=key,
-        digest=store.digest([tags, [run.digest for run in runs]]),
+        digest=json_files.digest([tags, [run.digest for run in runs]]),
         status="FINISHED",
         started=min(run.started for run in runs),
         traced=max(run.traced for run in runs),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband import commands, printed, store
+from seedband import commands, printed
 from seedband.checkpoints import checkpoint_tensors
 from seedband.children import attend
 from seedband.counts import first_of
@@ -25,6 +25,7 @@ from seedband.determinism import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
 from seedband.models import PICKLES, own_labels, recognise
 from seedband.records import CheckpointFiles, SeedRun, TrainSection
+from seedband.storage import atomic_files, json_files
 from seedband.trainers import OUT, TRAINING, Report, TrainContext, TrainedRun, trace_path
 
 #: What Hugging Face trainers leave of their course.
@@ -168,7 +169,7 @@ def write_course(folder: Path, ear: Ear) -> None:
 
 def _write_trace(folder: Path, course: _Course) -> None:
     lines = [json.dumps({**step, **_finite(step)}) + "\n" for step in course.steps]
-    store.write_text(trace_path(folder), "".join(lines))
+    atomic_files.write_text(trace_path(folder), "".join(lines))
 
 
 @contextmanager
@@ -253,7 +254,7 @@ def _course(out: Path, logged: Sequence[float]) -> _Course:
         return _Course([{"step": number, "loss": loss} for number, loss in enumerate(logged)], len(logged))
     try:
         table: Any = json.loads(
-            store.read_text(state, store.MAX_FOREIGN_BYTES)
+            json_files.read_text(state, json_files.MAX_FOREIGN_BYTES)
         )  # NaN stands in it where a loss was NaN
         entries = [entry for entry in table["log_history"] if "loss" in entry]
         steps = [_traced(entry) for entry in entries]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seedband import store, tasks
+from seedband import tasks
 from seedband.feature_cache import rows_key
 from seedband.features import FeatureRows, compute_features, on_features
 from seedband.initializers import as_dicts, draw_new
@@ -21,6 +21,7 @@ from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
 from seedband.networks import Network, pooled, with_new_head
 from seedband.padding import drawn_alike, settle, version
 from seedband.records import SeedRun
+from seedband.storage import json_files
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.journal import Course, Named
@@ -158,4 +159,4 @@ def _save(tensors: Mapping[str, torch.Tensor], folder: Path, context: TrainConte
         "pooling": pooling,
         "labels": list(context.scoring.labels),
     }
-    store.write_json(folder / "head.json", "head", content)
+    json_files.write_json(folder / "head.json", "head", content)

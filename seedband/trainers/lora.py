@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 
-from seedband import store, tasks
+from seedband import tasks
 from seedband.errors import UsageError
 from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models import ADAPTER_WEIGHTS, save_tensors
@@ -17,6 +17,7 @@ from seedband.networks import Network, with_new_head
 from seedband.padding import version
 from seedband.records import LoraSection, SeedRun
 from seedband.sanity import check_causal, check_complete
+from seedband.storage import atomic_files, json_files
 from seedband.trainers import Report, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.loop import Trainable, fit
@@ -134,6 +135,6 @@ def _save(model: PeftModel, folder: Path, context: TrainContext, start: Mapping[
             tensors[name] = torch.cat([tensors[name], first if a else -first], dim=0 if a else 1).contiguous()
     save_tensors(folder / ADAPTER_WEIGHTS, tensors)
     config.save_pretrained(str(folder))
-    content = store.parse_json(folder / "adapter_config.json")
+    content = json_files.parse_json(folder / "adapter_config.json")
     ordered = {key: sorted(value) if key in UNORDERED and value else value for key, value in content.items()}
-    store.write_text(folder / "adapter_config.json", json.dumps(ordered, indent=2, sort_keys=True) + "\n")
+    atomic_files.write_text(folder / "adapter_config.json", json.dumps(ordered, indent=2, sort_keys=True) + "\n")

@@ -16,10 +16,10 @@ from annotated_types import Ge
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from seedband import store
 from seedband.errors import SeedbandError
 from seedband.models import save_tensors
-from seedband.schema import PathText, read_record
+from seedband.storage import file_hashes, json_files
+from seedband.storage.validation import PathText, read_record
 from seedband.trainers import TRAINING, trace_path, training_files
 
 #: Moments and step count of AdamW.
@@ -85,9 +85,9 @@ def save(folder: Path, parameters: Sequence[Named], optimizer: Moments, progress
         "trace_sha256": _trace_sha256(folder, progress.trace_bytes),
         "identity": identity,
         "tensors": path.name,
-        "tensors_sha256": store.file_sha256(path),
+        "tensors_sha256": file_hashes.file_sha256(path),
     }
-    store.write_json(folder / TRAINING, "training", content)
+    json_files.write_json(folder / TRAINING, "training", content)
     for other in training_files(folder):
         if other not in (path, folder / TRAINING):
             other.unlink(missing_ok=True)
@@ -118,7 +118,7 @@ def load(
         if not initial.items() <= state.witnesses.items():
             return "began from other draws"
         whole = len(state.losses) == state.steps and _trace_sha256(folder, state.trace_bytes) == state.trace_sha256
-        if not whole or store.file_sha256(path) != state.tensors_sha256:
+        if not whole or file_hashes.file_sha256(path) != state.tensors_sha256:
             return "is damaged: its files do not fit their hashes"
         _restore(parameters, optimizer, load_file(str(path)))
     except (SeedbandError, SafetensorError, OSError, KeyError) as error:

@@ -14,7 +14,8 @@ from holding import Held
 from safetensors.torch import load_file, save_file
 from tiny import LABELS, gone, recipe_text, run_cli, write_rows
 
-from seedband import load_band, store
+from seedband import load_band
+from seedband.storage import json_files
 
 
 def median(tiny) -> Path:
@@ -412,12 +413,14 @@ def test_narrow_terminal_and_ascii_output_still_get_their_verdict(swept):
 
 def reseal(path: Path, kind: str, **changes) -> None:
     """Write a file of ours anew, as a release on another machine would have."""
-    content = {key: value for key, value in store.read_json(path, kind).items() if key not in ("format", "version")}
-    store.write_json(path, kind, {**content, **changes})
+    content = {
+        key: value for key, value in json_files.read_json(path, kind).items() if key not in ("format", "version")
+    }
+    json_files.write_json(path, kind, {**content, **changes})
 
 
 def test_another_environment_is_told_and_refused_when_strict(swept):
-    facts = store.read_json(swept.band, "band")["provenance"]
+    facts = json_files.read_json(swept.band, "band")["provenance"]
     other = {**facts["signature"]["environment"], "torch": "2.12.0", "fingerprint": "0" * 64}
     reseal(swept.band, "band", provenance={**facts, "signature": {**facts["signature"], "environment": other}})
     done = run_cli("check", "runs/seed-0", cwd=swept.folder)
@@ -430,7 +433,7 @@ def test_another_environment_is_told_and_refused_when_strict(swept):
 
 def test_runs_of_another_environment_do_not_join_a_band(swept):
     path = swept.runs / "seed-0" / "run.json"
-    signature = store.read_json(path, "run")["signature"]
+    signature = json_files.read_json(path, "run")["signature"]
     other = {**signature["environment"], "fingerprint": "0" * 64}
     reseal(path, "run", signature={**signature, "environment": other})
     swept.band.unlink()
@@ -443,7 +446,7 @@ def test_runs_of_another_environment_do_not_join_a_band(swept):
 
 def test_runs_of_other_versions_are_told_before_more_are_trained(swept):
     path = swept.runs / "seed-0" / "run.json"
-    facts = store.read_json(path, "run")["environment"]
+    facts = json_files.read_json(path, "run")["environment"]
     reseal(path, "run", environment={**facts, "versions": {**facts["versions"], "torch": "2.12.0"}})
     done = run_cli("sweep", "--seeds", "5", "--out", "runs", cwd=swept.folder)
     assert done.code == 3, done.out

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tiny import LABELS, Tiny, recipe_text, run_cli
 
-from seedband import check, fit_band, load_band, store
+from seedband import check, fit_band, load_band
 from seedband.executors import local, processes
+from seedband.storage import json_files
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}
 WORKED = {"accuracy": [0.871, 0.884, 0.879, 0.892]}
@@ -334,8 +335,8 @@ def test_candidates_whose_draws_are_keyed_otherwise_have_no_pairs(tiny_heads, tm
     tiny = Tiny(Path(shutil.copytree(tiny_heads.folder, tmp_path / "tiny")))
     for seed in (0, 1):
         path = tiny.runs / f"seed-{seed}" / "run.json"
-        record = store.read_json(path, "run")
-        store.write_json(path, "run", {**record, "signature": {**record["signature"], **change}})
+        record = json_files.read_json(path, "run")
+        json_files.write_json(path, "run", {**record, "signature": {**record["signature"], **change}})
     done = run_cli("check", "runs/seed-0", "runs/seed-1", "--rule", "paired", cwd=tiny.folder)
     assert done.code == 3, done.out + done.err
     assert told in done.err

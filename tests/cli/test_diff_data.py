@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from tiny import ROOT, run_cli
 
-from seedband import load_band, recorded_rows, store
+from seedband import load_band, recorded_rows
 from seedband.console import print_row_changes
 from seedband.diff_data import diff_data
+from seedband.storage import json_files
 
 
 def rows_of(tiny):
@@ -111,9 +112,9 @@ def test_a_change_of_slices_alone_is_told_as_one(swept):
 
 
 def test_bands_and_runs_of_the_first_releases_stay_readable(swept):
-    content = store.read_json(swept.band, "band")
+    content = json_files.read_json(swept.band, "band")
     del content["provenance"]["data"]["eval"]["rows"]
-    store.write_json(swept.band, "band", content)
+    json_files.write_json(swept.band, "band", content)
     for seed in range(4):
         path = swept.runs / f"seed-{seed}" / "items.parquet"
         pd.read_parquet(path).drop(columns="row_sha256").to_parquet(path, index=False)

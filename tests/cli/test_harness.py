@@ -8,8 +8,8 @@ import pytest
 from tiny import NO_NETWORK, ROOT, run_cli
 from tiny_decoder import make_tiny_decoder
 
-from seedband import store
 from seedband.folders import read_run
+from seedband.storage import json_files
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +114,7 @@ def swept(once_swept, tmp_path):
 
 
 def test_each_stands_in_the_band_with_version_arguments_and_backend_and_asks_no_network(once_swept):
-    signed = store.read_json(once_swept / "band.json", "band")["provenance"]["signature"]["evaluators"]
+    signed = json_files.read_json(once_swept / "band.json", "band")["provenance"]["signature"]["evaluators"]
     harness = signed["lm_eval:kinds"]
     assert harness["args"]["num_fewshot"] == 1
     assert harness["args"]["limit"] == 12

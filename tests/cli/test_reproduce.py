@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import store
+from seedband.storage import json_files
 
 
 @pytest.fixture
@@ -49,8 +49,10 @@ def test_changed_training_rows_are_refused(heads):
 
 
 def reseal(path: Path, **changes):
-    content = {key: value for key, value in store.read_json(path, "run").items() if key not in ("format", "version")}
-    store.write_json(path, "run", {**content, **changes})
+    content = {
+        key: value for key, value in json_files.read_json(path, "run").items() if key not in ("format", "version")
+    }
+    json_files.write_json(path, "run", {**content, **changes})
 
 
 def test_runs_that_part_are_told_with_the_step_and_the_cause(heads):
@@ -58,7 +60,9 @@ def test_runs_that_part_are_told_with_the_step_and_the_cause(heads):
     lines = (run / "trace.jsonl").read_text().splitlines(keepends=True)
     lines[3] = lines[3].replace('"loss": ', '"loss": 1')
     (run / "trace.jsonl").write_text("".join(lines))
-    reseal(run / "run.json", witnesses={**store.read_json(run / "run.json", "run")["witnesses"], "losses": "0" * 64})
+    reseal(
+        run / "run.json", witnesses={**json_files.read_json(run / "run.json", "run")["witnesses"], "losses": "0" * 64}
+    )
     done = run_cli("reproduce", "runs", "--seed", "1", cwd=heads.folder)
     assert done.code == 1, done.out + done.err
     assert "step 3" in done.out
@@ -78,7 +82,7 @@ def test_a_checkpoint_that_is_not_the_runs_is_refused(heads):
 @pytest.mark.slow
 def test_another_pinned_instruction_set_is_not_comparable(heads):
     path = heads.runs / "seed-1" / "run.json"
-    pins = store.read_json(path, "run")["pins"]
+    pins = json_files.read_json(path, "run")["pins"]
     reseal(path, pins={**pins, "environment": {**pins["environment"], "MKL_CBWR": "AVX2,STRICT"}})
     done = run_cli("reproduce", "runs", "--seed", "1", cwd=heads.folder)
     assert done.code == 3, done.out + done.err

@@ -11,9 +11,10 @@ from hypothesis.extra import numpy as arrays
 from scipy.special import softmax
 from sklearn import metrics
 
-from seedband import evaluators, store
+from seedband import evaluators
 from seedband.errors import UsageError
 from seedband.evaluators import BUILT_IN, Evaluator, Predictions, build, describe, known
+from seedband.storage import json_files
 from seedband.testing import make_items
 
 
@@ -116,7 +117,7 @@ def test_describes_itself(name):
     assert isinstance(evaluator.version, str)
     described = describe(evaluator)
     assert described.keys() == {"evaluator", "version", "higher_is_better", "unit", "backend", "args"}
-    assert store.canonical(described)
+    assert json_files.canonical(described)
 
 
 @every

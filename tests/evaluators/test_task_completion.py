@@ -22,13 +22,13 @@ from judging import KEY, MISBEHAVIOUR, MODEL, judging
 from tiny import PATIENCE_S, ROOT, recipe_text, run_cli
 from tiny_decoder import make_tiny_decoder
 
-from seedband import store
 from seedband.dataset import Items
 from seedband.errors import UsageError, WorkFailed
 from seedband.evaluators import Generations, build
 from seedband.evaluators.judge.cache import FILE, Cache, Judgement, cache_file
 from seedband.evaluators.judge.client import _retry_after
 from seedband.evaluators.judge.rubric import Rubric, RubricName
+from seedband.storage import json_files
 from seedband.testing import check_evaluator
 
 
@@ -384,11 +384,11 @@ def test_one_price_alone_is_a_mistake():
 
 
 def test_a_record_alone_cannot_make_it_send_data_and_a_key_elsewhere(judge, swept):
-    band = store.read_json(swept.band, "band")
+    band = json_files.read_json(swept.band, "band")
     args = {"base_url": judge.url, "model": "m", "api_key_env": "AWS_SECRET_ACCESS_KEY"}
     section = {"evaluator": "task_completion", "primary": True, "args": args}
     recipe = {**band["provenance"]["recipe"], "evaluate": [section]}
-    store.write_json(swept.band, "band", {**band, "provenance": {**band["provenance"], "recipe": recipe}})
+    json_files.write_json(swept.band, "band", {**band, "provenance": {**band["provenance"], "recipe": recipe}})
     done = run_cli("check", "runs/seed-0", cwd=swept.folder, env={"AWS_SECRET_ACCESS_KEY": "SECRETOFSTORE"})
     assert done.code == 3, done.err
     assert "task_completion runs code or sends data elsewhere" in " ".join(done.err.split())

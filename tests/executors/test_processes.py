@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from tiny import PATIENCE_S, ROOT, Tiny, gone, recipe_text
 
-from seedband import store
 from seedband.determinism import pinned_environment
 from seedband.executors import local, make, processes
 from seedband.executors.processes import Launcher, may_fork
@@ -23,6 +22,7 @@ from seedband.preflight import prepare
 from seedband.recipe import load_recipe
 from seedband.records import DeterminismSection, ProbeJob, ScoreJob, ScoreTarget
 from seedband.runs import train_jobs
+from seedband.storage import json_files
 from seedband.worker import SCORES, write_job
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux only")
@@ -252,7 +252,7 @@ def carry_out(tiny, prepared, place, seeds):
 def told(tiny, place, seed):
     """Everything on record of a run and of its second scoring, but how long it took and where it lies."""
     run = read_run(tiny.folder / place / f"seed-{seed}")
-    scored = store.read_json(tiny.folder / place / "again" / SCORES, "scores")
+    scored = json_files.read_json(tiny.folder / place / "again" / SCORES, "scores")
     record = {key: value for key, value in run.record.items() if key != "train_seconds"}
     return json.dumps([record, scored], sort_keys=True).replace(f"{tiny.folder}/{place}", "")
 

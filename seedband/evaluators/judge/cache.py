@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from seedband import store
 from seedband.errors import WorkFailed
 from seedband.evaluators.judge.rubric import HIGHEST, LOWEST
+from seedband.storage import atomic_files
 
 #: Another form is another file.
 FILE = "judgements-1.sqlite3"
@@ -41,7 +41,7 @@ class Judgement:
 
 def cache_file() -> Path:
     """Where judgements are kept."""
-    return store.cache_folder() / FILE
+    return atomic_files.cache_folder() / FILE
 
 
 class Cache:
@@ -91,5 +91,5 @@ class Cache:
         except sqlite3.Error as error:
             raise WorkFailed(
                 f"{self._path}: {error}",
-                hint=f"check the disk and the permissions, or set {store.CACHE} to another folder",
+                hint=f"check the disk and the permissions, or set {atomic_files.CACHE} to another folder",
             ) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seedband import store
+from seedband.storage import json_files
 
 RubricName = Literal["task-completion-1"]
 #: Grades, from the worst to the best.
@@ -46,7 +46,7 @@ class Rubric:
     @property
     def sha256(self) -> str:
         """Of the text and of the form that answers must have."""
-        return store.digest([self.text, SCHEMA])
+        return json_files.digest([self.text, SCHEMA])
 
     def request(self, model: str, material: dict[str, Any], seed: int | None = None) -> dict[str, Any]:
         """What is asked of the endpoint.

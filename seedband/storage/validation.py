@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 from annotated_types import MinLen, Predicate
 
-from seedband import store
 from seedband.errors import Problem, Refused
+from seedband.storage import json_files
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -57,7 +57,7 @@ def read_record(path: Path, kind: str, shape: type[T]) -> tuple[T, dict[str, Any
         UsageError: No such file, or no JSON.
         Refused: Edited, of another format or version, or not of this form.
     """
-    content = store.read_json(path, kind)
+    content = json_files.read_json(path, kind)
     return checked(content, shape, f"{path}: not a {kind} that holds together"), content
 
 
@@ -68,7 +68,7 @@ def read_foreign(path: Path, shape: type[T]) -> tuple[T, dict[str, Any]]:
         UsageError: No such file, or no JSON.
         Refused: Too large, or not of this form.
     """
-    content = store.parse_json(path, store.MAX_FOREIGN_BYTES)
+    content = json_files.parse_json(path, json_files.MAX_FOREIGN_BYTES)
     return checked(content, shape, str(path)), content
 
 

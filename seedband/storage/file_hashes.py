@@ -5,13 +5,13 @@ entry. A stamp tells nothing of a file that was written within seconds of its ha
 coarsely, nor on file systems of other machines, whose stamps are remembered, too: such files are hashed each time.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from seedband import store
 from seedband.errors import WorkFailed
 
 #: Device, inode, size, and nanoseconds of the last change to content and to entry.
@@ -42,7 +42,7 @@ def sha256_of(path: Path) -> str:
     name = str(path.absolute())
     if name in _known and _known[name][0] == before:
         return _known[name][1]
-    sha256 = store.file_sha256(path)
+    sha256 = file_sha256(path)
     if stamp_of(path) == before and _tells(before, began):
         _known[name] = before, sha256
     else:
@@ -79,3 +79,12 @@ def _file_system(device: int) -> str:
         if wanted and mount.split()[2] == wanted:
             return kind.split()[0]
     return ""
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in full hexadecimal; WorkFailed where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WorkFailed(f"cannot read {path}: {error.strerror}", hint="check the permissions") from error

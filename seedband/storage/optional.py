@@ -1,4 +1,4 @@
-"""Libraries that not everybody needs: imported when an evaluator is used, with a hint where they are not installed."""
+"""Optional libraries: imported when they are needed, with a hint where they are not installed."""
 
 from importlib import import_module
 from typing import Any

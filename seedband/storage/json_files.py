@@ -1,25 +1,15 @@
-"""Files: versions, atomic replace, content hashes, locks.
-
-Every JSON file carries `format` and `version`. Writing goes to a temporary file beside the target and ends in
-`os.replace`, so that a reader sees the old file or the new one, never half of one.
-"""
+"""JSON files: each carries `format` and `version`; those of unknown origin are read within bounds."""
 
 import hashlib
 import json
 import math
-import os
-import re
 import reprlib
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from seedband.errors import Refused, UsageError, WorkFailed
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from seedband.storage.atomic_files import write_text
 
 #: The newest version of every file format that this release writes; it reads 1 up to this one.
 VERSIONS = {
@@ -35,10 +25,6 @@ VERSIONS = {
     "reported": 1,
     "reported-sweep": 1,
 }
-#: Names the folder for what can be made again.
-CACHE = "SEEDBAND_CACHE_DIR"
-#: What `replacing` calls its temporary files.
-PART = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.part")
 #: A JSON file of ours is never larger; a larger one is not read into memory.
 MAX_JSON_BYTES = 256 * 1024 * 1024
 #: Neither is a JSON file of other people's tools: a config, an adapter's settings, the index of shards.
@@ -51,54 +37,6 @@ POINTER, MAX_POINTER_BYTES = b"version https://git-lfs.github.com/spec/v1", 1024
 MAX_SHOWN = 40
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved over it when the block ends well and removed when it does not."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
-        temporary.touch(exist_ok=False)  # as readable as the umask has it
-    except OSError as error:
-        raise WorkFailed.from_os(error, f"write {path}") from error
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise WorkFailed.from_os(error, f"write {path}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def cache_folder() -> Path:
-    """Where what can be made again is kept: SEEDBAND_CACHE_DIR, or where this system keeps caches."""
-    if own := os.environ.get(CACHE):
-        return Path(own).expanduser().absolute()
-    import platformdirs
-
-    return platformdirs.user_cache_path("seedband", appauthor=False)
-
-
-def remove_parts(folder: Path, name: str | None = None) -> None:
-    """Remove what `replacing` left in a folder when its process was killed; nobody may be writing there.
-
-    Args:
-        folder: Where; it need not exist.
-        name: Of the file that was to be replaced; every file unless said.
-    """
-    for path in folder.glob(".*.part"):
-        found = PART.fullmatch(path.name)
-        if found and name in (None, found["name"]):
-            path.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace the file with `text`, atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def canonical(value: Any) -> str:
     """The one JSON text of a value: keys sorted, no spaces, no NaN. Hashes are taken over it."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -107,15 +45,6 @@ def canonical(value: Any) -> str:
 def digest(value: Any) -> str:
     """SHA-256 of the canonical JSON of `value`, in full hexadecimal."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in full hexadecimal; WorkFailed where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WorkFailed(f"cannot read {path}: {error.strerror}", hint="check the permissions") from error
 
 
 def sealed_text(kind: str, content: Mapping[str, Any]) -> str:
@@ -262,29 +191,3 @@ def _finite_float(text: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name[:MAX_SHOWN]} is no finite number")
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; a second holder is told at once who has it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WorkFailed.from_os(error, f"make {folder}") from error
-    holder = folder / ".lock-holder"
-    lock: BaseFileLock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        who = holder.read_text(encoding="utf-8", errors="replace")[:80] if holder.is_file() else "another process"
-        raise UsageError(f"{folder} is in use by {who}", hint="wait for it, or give another --out") from error
-    except OSError as error:
-        raise WorkFailed.from_os(error, f"lock {folder}") from error
-    try:
-        write_text(holder, f"process {os.getpid()}")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedband.expressions import MAX_LENGTH, a_bounded_expression, matched
+from seedband.storage.expressions import MAX_LENGTH, a_bounded_expression, matched
 
 NAMES = [f"bert.encoder.layer.{layer}.attention.self.{name}" for layer in range(12) for name in ("query", "value")]
 
