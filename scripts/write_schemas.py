@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from seedband import folders, form
+from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.evidence import MAX_SCORE
 from seedband.reports.json import ReportFile
-from seedband.seeding import MAX_ROOT_SEED
 from seedband.stats.rules import RULES
 from seedband.storage import validation
 from seedband.storage.json_files import VERSIONS

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seedband import executors, jobs
-from seedband.determinism import PORTABLE, Overridden, overridden, pinned_environment
-from seedband.records import DeterminismSection, Event, ProbeJob
+from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
+from seedband.determinism.settings import DeterminismSection
+from seedband.records import Event, ProbeJob
 
 State = Literal["pinned", "open", "absent"]
 

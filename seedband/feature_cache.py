@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import determinism
 from seedband.dataset import IMAGES, Items
+from seedband.determinism import witnesses
 from seedband.errors import WorkFailed
 from seedband.records import Scoring
 from seedband.storage import atomic_files, json_files
@@ -214,4 +214,4 @@ def _write(file: Path, parts: "Sequence[torch.Tensor]") -> None:
 
 
 def _sha256(parts: "Sequence[torch.Tensor]") -> str:
-    return determinism.tensors_sha256((str(index), part) for index, part in enumerate(parts))
+    return witnesses.tensors_sha256((str(index), part) for index, part in enumerate(parts))

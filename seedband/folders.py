@@ -10,12 +10,12 @@ from annotated_types import Ge, Le, MinLen, Predicate
 
 from seedband.band import load_band
 from seedband.counts import counted
+from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Refused, UsageError
 from seedband.form import a_root_seed_as_text
 from seedband.items import ITEMS, ROW, read_table
 from seedband.models import CHECKPOINT
 from seedband.records import Evaluation, Run
-from seedband.seeding import MAX_ROOT_SEED
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.storage.validation import Number, PathText, read_record
 from seedband.trained import TRAINED, EnvironmentRecord

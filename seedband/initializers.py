@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from seedband.seeding import derive
+from seedband.determinism.seeds import derive
 from seedband.signature import REPLACED
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seedband.determinism import equal_witnesses
+from seedband.determinism.witnesses import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.executors import Executor, OnEvent
 from seedband.initializers import LORA

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from seedband import tasks, trainers, worker
-from seedband.children import end_with_parent
 from seedband.counts import counted
+from seedband.determinism.subprocesses import end_with_parent
 
 #: Bytes of the longest message, and how many files come with one: events and log of a job.
 MAX_MESSAGE, FILES = 64 * 1024, 2

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import commands, environment, executors, folders, provenance, reported_sweep
+from seedband import commands, executors, folders, provenance, reported_sweep
 from seedband.band import Band, load_band
 from seedband.counts import counted
+from seedband.determinism import environment
+from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
 from seedband.executors import OnEvent
 from seedband.folders import REPORTED_SWEEP
@@ -23,7 +25,6 @@ from seedband.records import Evaluation, Event, Outcome, Recipe, ReportJob, Run,
 from seedband.reported import REPORTED, Reported
 from seedband.reported_metrics import definitions, direction_problems
 from seedband.reported_sweep import SCORES, check_distinct, finished_seeds, write_scores
-from seedband.seeding import streams
 from seedband.storage import atomic_files, json_files, locks
 
 #: Keys of [train] on which no score depends.

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
 from seedband.counts import counted, plural
+from seedband.determinism.seeds import Stream
+from seedband.determinism.settings import DeterminismSection
 from seedband.storage.validation import Number, PathText
 
 Text = Annotated[str, MinLen(1)]
@@ -20,7 +22,6 @@ Text = Annotated[str, MinLen(1)]
 REPORTED = "reported:"
 #: More of anything than fits into a 32-bit integer is a slip of the keyboard.
 Count = Annotated[int, Ge(1), Le(2**31 - 1)]
-Stream = Literal["init", "order", "dropout"]
 #: Column → value → metric → mean score over the items of that slice.
 SliceScores = Mapping[str, Mapping[str, Mapping[str, Number]]]
 
@@ -175,16 +176,6 @@ class SeedsSection:
 
     vary: Annotated[tuple[Stream, ...], MinLen(1)] = ("init", "order", "dropout")
     """Streams that differ between runs; a stream that is not named keeps the value of root seed 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeterminismSection:
-    """`[determinism]`: what every run and every scoring is pinned to."""
-
-    threads: Annotated[int, Ge(1), Le(1024)] = 1
-    """CPU threads of a job, whatever the shell says: another number gives other numerics."""
-    portable: bool = False
-    """Take the instructions that every x86 machine of the last decade has (AVX2): for CI with mixed runners."""
 
 
 @dataclass(frozen=True, kw_only=True)

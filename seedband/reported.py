@@ -15,10 +15,10 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, MinLen
 
 from seedband import commands
+from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.evidence import MAX_SCORE
 from seedband.records import Emit, ReportJob
-from seedband.seeding import MAX_ROOT_SEED
 from seedband.storage import json_files
 from seedband.storage.validation import Number, brief, read_record
 from seedband.trainers import OUT

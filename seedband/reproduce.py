@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seedband import executors, folders, jobs, runs, signature
-from seedband.determinism import pinned_environment
+from seedband.determinism.pins import pinned_environment
+from seedband.determinism.seeds import SEEDING_VERSION
+from seedband.determinism.settings import DeterminismSection
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import predictions_sha256
@@ -15,8 +17,7 @@ from seedband.models import recognise
 from seedband.preflight import Prepared, prepare
 from seedband.provenance import recorded_recipe
 from seedband.recipe import load_recipe
-from seedband.records import DeterminismSection, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
-from seedband.seeding import SEEDING_VERSION
+from seedband.records import Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.stats.limits import sample_sd
 from seedband.storage import json_files, locks
 from seedband.trainers import trace_path

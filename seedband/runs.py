@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import environment, evaluators, folders, provenance, signature
+from seedband import evaluators, folders, provenance, signature
 from seedband.cost import estimate
+from seedband.determinism import environment
+from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
 from seedband.executors import Executor
@@ -18,7 +20,6 @@ from seedband.old_padding import unversioned, went_wrong_in
 from seedband.preflight import Prepared
 from seedband.recipe import differing_keys, dump_recipe
 from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
-from seedband.seeding import streams
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.trained import TRAINED
 from seedband.trainers import TRAINING, find

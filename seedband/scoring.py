@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import determinism, own_rows, signature, tasks
+from seedband import own_rows, signature, tasks
 from seedband.bases import config_sha256
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
 from seedband.counts import counted, first_of, plural
 from seedband.dataset import Items, load_items
+from seedband.determinism import witnesses
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.feature_cache import FeatureCache, rows_key
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 def checkpoint_sha256(files: CheckpointFiles, tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
     """SHA-256 of a checkpoint's tensors and of what else decides what it computes: what records know it by."""
-    return json_files.digest([determinism.tensors_sha256(tensors), checkpoint_settings(files)])
+    return json_files.digest([witnesses.tensors_sha256(tensors), checkpoint_settings(files)])
 
 
 class Scorer:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Literal
 
+from seedband.determinism.seeds import SEEDING_VERSION
 from seedband.recipe import differing_keys
 from seedband.records import Recipe, Scoring
-from seedband.seeding import SEEDING_VERSION
 from seedband.storage import json_files
 from seedband.storage.json_files import VERSIONS
 

@@ -16,13 +16,13 @@ from seedband import (
     provenance,
     row_changes,
     runs,
-    seeding,
     signature,
     slices,
     trackers,
 )
 from seedband.band import Band
 from seedband.counts import counted
+from seedband.determinism.seeds import root_seeds
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
 from seedband.jobs import check_distinct, raise_unscored
@@ -61,7 +61,7 @@ def sweep(
         Refused: Fewer than two seeds and a band, seeds that do nothing, runs that are not comparable.
         WorkFailed: A run crashed; the others are kept.
     """
-    loaded, listed = _loaded(recipe), seeding.root_seeds(seeds)
+    loaded, listed = _loaded(recipe), root_seeds(seeds)
     if loaded.recipe.reports:
         options: dict[str, Any] = {"jobs": jobs, "offline": offline, "keep_going": keep_going, "on_event": on_event}
         return own_scores.sweep(loaded, listed, out=out, band=band, **options)

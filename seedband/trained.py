@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import determinism
+from seedband.determinism.pins import flipped, read_back
 from seedband.errors import SeedbandError
 from seedband.items import ITEMS
 from seedband.models import CHECKPOINT
@@ -68,7 +68,7 @@ def record_of(trained: TrainedRun, process: Mapping[str, Any], seconds: float) -
         "attention": trained.attention,
         "environment": dict(process["environment"]),
         "pins": dict(process["pins"]),
-        "pins_flipped": determinism.flipped(process["pins"], determinism.read_back()),
+        "pins_flipped": flipped(process["pins"], read_back()),
         "train_seconds": seconds,
         "padding": trained.padding,
     }

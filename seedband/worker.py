@@ -17,17 +17,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import base_watch, commands, determinism, environment, provenance, reported, signature
+from seedband import base_watch, commands, provenance, reported, signature
 from seedband.base_watch import BaseWatch
-from seedband.children import end_with_parent
 from seedband.dataset import load_items
+from seedband.determinism import environment
+from seedband.determinism.pins import PORTABLE, check_environment, flipped, pin, read_back
+from seedband.determinism.seeds import item_keys
+from seedband.determinism.subprocesses import end_with_parent
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.models import recognise
 from seedband.records import Base, Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
 from seedband.scoring import Scorer
-from seedband.seeding import item_keys
 from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import checked, read_record
 from seedband.trained import TRAINED, hashes_of_files, record_of, take_over
@@ -89,9 +91,9 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     A seed that was trained by a process that ended before it was scored is scored alone.
     """
     recipe = job.recipe
-    determinism.pin(recipe.determinism)
+    pin(recipe.determinism)
     device = resolve_device(recipe.train.device)
-    pins = determinism.read_back()
+    pins = read_back()
     train_items = load_items(Path(job.train_path), job.scoring.columns)
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
@@ -195,11 +197,11 @@ def _finish(
 
 def run_score(job: ScoreJob, emit: Emit) -> None:
     """Score every checkpoint; each result goes to scores.json in its folder, written last."""
-    determinism.pin(job.determinism)
+    pin(job.determinism)
     device = resolve_device(job.scoring.device)
     facts = environment.describe(device)
     base = base_watch.watch(job.scoring)
-    scorer = Scorer(job.scoring, device, facts, feature_cache(facts, determinism.read_back(), base, emit), emit)
+    scorer = Scorer(job.scoring, device, facts, feature_cache(facts, read_back(), base, emit), emit)
     for target in job.targets:
         result = scorer.score(target)
         base.check()
@@ -209,7 +211,7 @@ def run_score(job: ScoreJob, emit: Emit) -> None:
 
 def run_report(job: ReportJob, emit: Emit) -> None:
     """Run the command, and put the scores that it reports on record."""
-    determinism.check_environment(job.determinism)
+    check_environment(job.determinism)
     commands.check_unchanged(job.files, Path(job.start))
     record = reported.run(job, environment.versions(), emit)
     evaluations = [{"metric": metric, "score": score} for metric, score in record["scores"].items()]
@@ -218,9 +220,9 @@ def run_report(job: ReportJob, emit: Emit) -> None:
 
 def run_probe(job: ProbeJob, emit: Emit) -> None:
     """Pin, and say what this process is like: its pins as read back, its environment, its numerics."""
-    determinism.pin(job.determinism)
+    pin(job.determinism)
     device = resolve_device(job.device)
-    emit("probed", None, {"environment": environment.describe(device), "pins": determinism.read_back()})
+    emit("probed", None, {"environment": environment.describe(device), "pins": read_back()})
 
 
 def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], base: BaseWatch, emit: Emit) -> FeatureCache:
@@ -232,7 +234,7 @@ def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], base: BaseW
         return FeatureCache()
     trim(folder)
     apart = [facts[name] for name in ("fingerprint", "versions", "hardware", "device")]
-    instructions = [os.environ.get(name) for name in determinism.PORTABLE]
+    instructions = [os.environ.get(name) for name in PORTABLE]
     return FeatureCache(folder, json_files.digest([*apart, pins["threads"], instructions]), base.glance)
 
 
@@ -289,7 +291,7 @@ def _run_record(
         "truncated": {**known["truncated"], "eval": scored.get("truncated")},
         "recipe": job.recipe.as_dict(),
         "provenance": provenance.relative(job.provenance, Path(run.folder)),
-        "pins_flipped": sorted({*known["pins_flipped"], *determinism.flipped(pins, determinism.read_back())}),
+        "pins_flipped": sorted({*known["pins_flipped"], *flipped(pins, read_back())}),
     }
 
 

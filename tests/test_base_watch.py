@@ -14,7 +14,7 @@ from tiny import Tiny, recipe_text, run_cli
 from seedband import runs, worker
 from seedband.base_watch import BaseWatch
 from seedband.bases import locate_base
-from seedband.determinism import inherited, pinned_environment
+from seedband.determinism.pins import inherited, pinned_environment
 from seedband.errors import Refused
 from seedband.folders import read_run
 from seedband.models import recognise

@@ -8,9 +8,9 @@ from own_scripts import command_text
 from tiny import recipe_text
 
 from seedband.commands import arguments_of, filled, missing_files, named_files, program_of, stream_seed
+from seedband.determinism.seeds import STREAMS, streams
 from seedband.errors import UsageError
 from seedband.recipe import load_recipe
-from seedband.seeding import STREAMS, streams
 
 
 def mistakes(tmp_path, text):

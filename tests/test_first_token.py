@@ -12,10 +12,10 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
+from seedband.determinism.seeds import streams
 from seedband.first_token import keep_first_token
 from seedband.packing import Layout, pack_rows
 from seedband.records import SeedRun
-from seedband.seeding import streams
 from seedband.trainers import forward, lora
 
 SMALL = {"vocab_size": 2000, "num_labels": 3}

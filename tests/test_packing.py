@@ -13,9 +13,9 @@ from torch.nn.functional import scaled_dot_product_attention
 from training import context_of, without_attention_dropout
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from seedband.determinism.seeds import streams
 from seedband.packing import OVERHEAD, Layout, _GroupedAttention, _of_group, _read, group_sizes, pack_rows
 from seedband.records import SeedRun
-from seedband.seeding import streams
 from seedband.trainers import forward, lora
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=12)

@@ -9,13 +9,13 @@ from training import context_of
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from seedband import tasks
+from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.feature_cache import DROPPED, FeatureCache, _write, rows_key
 from seedband.layers import layers_of
 from seedband.networks import Network, pooled
 from seedband.prefix import Prefix, freeze_prefix, still_prefix
 from seedband.records import SeedRun
-from seedband.seeding import streams
 from seedband.trainers import forward, lora
 
 UPPER = {

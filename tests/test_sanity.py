@@ -11,12 +11,12 @@ import transformers
 from tiny import Tiny, generation_text, run_cli
 from training import context_of
 
+from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.networks import Network
 from seedband.recipe import load_recipe
 from seedband.records import Base, SeedRun
 from seedband.sanity import architecture_problems, check_causal, check_complete
-from seedband.seeding import streams
 from seedband.trainers import lora
 
 SMALL = {

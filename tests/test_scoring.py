@@ -11,13 +11,13 @@ from training import context_of
 
 from seedband.checkpoints import open_checkpoint
 from seedband.dataset import load_items
+from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build
 from seedband.feature_cache import FeatureCache
 from seedband.models import recognise
 from seedband.records import Base, CheckpointFiles, SeedRun
 from seedband.scoring import Scorer, _told, evaluate
-from seedband.seeding import streams
 from seedband.tasks import text_classification
 from seedband.testing import make_items
 from seedband.trainers import lora

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from seedband.dataset import Items
+from seedband.determinism.seeds import item_keys
 from seedband.preflight import prepare, scoring_for
 from seedband.recipe import load_recipe
 from seedband.records import Base, DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection
-from seedband.seeding import item_keys
 from seedband.trainers import TrainContext
 
 #: What configs call the dropout of attention.

@@ -14,9 +14,9 @@ def doctor(
 ) -> int:
     """Say what is pinned on this machine, what cannot be, and what its numerics are."""
     from seedband import console
+    from seedband.determinism.settings import DeterminismSection
     from seedband.doctor import diagnose
     from seedband.recipe import CONFIG_NAME, load_recipe
-    from seedband.records import DeterminismSection
 
     if config is None and not Path(CONFIG_NAME).is_file():
         console.print_diagnosis(diagnose(DeterminismSection()), as_json=as_json)

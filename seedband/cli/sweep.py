@@ -21,14 +21,15 @@ def sweep(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Train a recipe under several seeds and write its noise band."""
-    from seedband import console, own_scores, seeding
+    from seedband import console, own_scores
     from seedband.band import load_band
+    from seedband.determinism.seeds import parse_seeds
     from seedband.recipe import find_config, load_recipe
     from seedband.sweep import make_plan
     from seedband.sweep import sweep as run_sweep
 
     loaded = load_recipe(config or find_config(Path()))
-    listed = seeding.parse_seeds(seeds)
+    listed = parse_seeds(seeds)
     target = None if no_band else band
     if dry_run:
         plan = (

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from seedband import determinism
-from seedband.children import answer
 from seedband.counts import counted
+from seedband.determinism import pins
+from seedband.determinism.subprocesses import answer
 from seedband.errors import WorkFailed
 from seedband.evaluators.nli import CrossEncoder, plain_labels
 from seedband.records import Base
@@ -27,7 +27,7 @@ def reply(request: Mapping[str, Any]) -> dict[str, Any]:
         Refused: The NLI model fails the fixed pairs.
         WorkFailed: The package is of another kind than known, or the NLI model failed on a pair.
     """
-    determinism.pin(determinism.inherited(os.environ))
+    pins.pin(pins.inherited(os.environ))
     from fi.evals.metrics.hallucination import nli
 
     encoder = None if request["model"] is None else CrossEncoder.load(Base(**request["model"]), None)

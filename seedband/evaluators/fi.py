@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from seedband import children
 from seedband.dataset import Items
+from seedband.determinism import subprocesses
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored, bind
 from seedband.evaluators.nli import HINT, LABELS, entailment_output, locate, plain_labels
@@ -150,7 +150,7 @@ class AiEvaluation(Evaluator):
             "model": model,
             "rows": list(zip(items.inputs, predictions.texts, given, strict=True)),
         }
-        answer = children.ask("seedband.evaluators.ai_evaluation", request, self.name, QUIET, sys.stderr)
+        answer = subprocesses.ask("seedband.evaluators.ai_evaluation", request, self.name, QUIET, sys.stderr)
         scores = np.array([math.nan if score is None else score for score in answer["scores"]])
         blank = int(np.isnan(scores).sum())
         how = METRICS[self.metric].overlap if model is None else answer["backend"]

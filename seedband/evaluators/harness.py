@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from seedband import determinism
 from seedband.checkpoints import open_checkpoint
-from seedband.children import answer
+from seedband.determinism import pins
+from seedband.determinism.subprocesses import answer
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint
 from seedband.evaluators.lm_eval import HarnessTask
@@ -125,7 +125,7 @@ def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> dict[str, An
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM
 
-    determinism.pin(determinism.inherited(os.environ))
+    pins.pin(pins.inherited(os.environ))
     seed_as_the_harness()
     loaded = manager.load([task.task])
     prepare(task, loaded["tasks"][task.task])

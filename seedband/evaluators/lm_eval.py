@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from seedband import children
 from seedband.dataset import Items
+from seedband.determinism import subprocesses
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Scored, bind
 from seedband.storage.validation import checked
@@ -115,4 +115,4 @@ class HarnessTask(Evaluator):
         """
         request = {"task": asdict(self), "checkpoint": None if checkpoint is None else asdict(checkpoint)}
         log = None if checkpoint is None else sys.stderr
-        return children.ask("seedband.evaluators.harness", request, self.name, QUIET, log)
+        return subprocesses.ask("seedband.evaluators.harness", request, self.name, QUIET, log)

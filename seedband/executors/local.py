@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from seedband.children import killed_by
-from seedband.determinism import overridden, pinned_environment, without_secrets
+from seedband.determinism.pins import overridden, pinned_environment, without_secrets
+from seedband.determinism.subprocesses import killed_by
 from seedband.errors import WorkFailed
 from seedband.executors import OnEvent
 from seedband.executors.processes import Forked, Launcher, Process, device_of, may_fork, spawn

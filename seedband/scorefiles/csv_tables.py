@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Problem
 from seedband.scorefiles import names
 from seedband.scorefiles.reading import Cell, Document, Reading, Wanted, few, is_name, short
 from seedband.scorefiles.tables import ANY, Line, Table, is_selected, reading
-from seedband.seeding import MAX_ROOT_SEED
 
 LONG = ("metric", "seed", "score")
 ITEM = "item"

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from seedband.seeding import MAX_ROOT_SEED
+from seedband.determinism.seeds import MAX_ROOT_SEED
 
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _SEED = re.compile(r"(?:(?:seed|run|s)[ _=.-]?)?(\d{1,19})(?:\.0+)?", re.ASCII | re.IGNORECASE)

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Problem, UsageError
 from seedband.scorefiles import names
 from seedband.scorefiles.reading import Cell, Document, Reading, Wanted, chosen, few, is_name, short
-from seedband.seeding import MAX_ROOT_SEED
 
 #: Text columns that tell runs apart without making groups of them.
 _HARMLESS = re.compile(

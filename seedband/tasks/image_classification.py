@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from seedband import determinism
 from seedband.dataset import Items
+from seedband.determinism import witnesses
 from seedband.errors import UsageError
 from seedband.images import decoded
 from seedband.networks import Network, from_folder, load_processor, network
@@ -111,7 +111,7 @@ def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
 def reads(lesson: Lesson, row: int) -> dict[str, str]:
     """What the model reads of an image: a hash of its pixels."""
     pixels = lesson.batch([row], torch.device("cpu"))["pixel_values"]
-    return {"pixels": determinism.tensors_sha256([("pixels", pixels)])}
+    return {"pixels": witnesses.tensors_sha256([("pixels", pixels)])}
 
 
 def encoded_sha256(lesson: Lesson) -> str:

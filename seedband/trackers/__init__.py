@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from seedband import children, folders, signature
+from seedband import folders, signature
 from seedband.band import Band, load_band
-from seedband.determinism import without_secrets
+from seedband.determinism import subprocesses
+from seedband.determinism.pins import without_secrets
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.executors import OnEvent
 from seedband.items import ITEMS
@@ -174,10 +175,10 @@ def _ask(address: str, request: Mapping[str, Any], log: Path | None = None) -> d
     variables = {**QUIET, **patience, "MLFLOW_TRACKING_URI": address, "MLFLOW_REGISTRY_URI": address}
     try:
         if log is None:
-            return children.ask(CHILD, {**request, "address": address}, "log.mlflow", variables)
+            return subprocesses.ask(CHILD, {**request, "address": address}, "log.mlflow", variables)
         log.parent.mkdir(exist_ok=True)
         with log.open("w", encoding="utf-8") as file:
-            return children.ask(CHILD, {**request, "address": address}, "log.mlflow", variables, file)
+            return subprocesses.ask(CHILD, {**request, "address": address}, "log.mlflow", variables, file)
     except (UsageError, WorkFailed) as error:
         raise type(error)(without_secrets(error.message, os.environ), hint=error.hint) from None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from seedband import children
+from seedband.determinism import subprocesses
 from seedband.errors import UsageError, WorkFailed
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ MAX_MESSAGE = 300
 
 def main(arguments: Sequence[str]) -> int:
     """Answer the request in a file; see `children.answer`."""
-    return children.answer(arguments, reply)
+    return subprocesses.answer(arguments, reply)
 
 
 def reply(request: dict[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from typing import Any, NoReturn
 
 from seedband import commands, printed
 from seedband.checkpoints import checkpoint_tensors
-from seedband.children import attend
 from seedband.counts import first_of
-from seedband.determinism import lines_sha256, tensors_sha256
+from seedband.determinism.subprocesses import attend
+from seedband.determinism.witnesses import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
 from seedband.models import PICKLES, own_labels, recognise
 from seedband.records import CheckpointFiles, SeedRun, TrainSection

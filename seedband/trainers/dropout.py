@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from seedband.determinism.seeds import derive
 from seedband.packing import STATES, Layout
-from seedband.seeding import derive
 
 
 class KeyedDropout(TorchFunctionMode):

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn import functional
 
+from seedband.determinism.seeds import derive
 from seedband.records import SeedRun, TrainSection
-from seedband.seeding import derive
 from seedband.trainers import Report, TrainContext
 from seedband.trainers.dropout import draw_kept, row_key
 from seedband.trainers.journal import Course, Journal, Named

@@ -4,7 +4,7 @@ import json
 
 from tiny import recipe_text, run_cli
 
-from seedband.determinism import PORTABLE
+from seedband.determinism.pins import PORTABLE
 
 
 def test_says_what_is_pinned_and_what_cannot_be(tmp_path):

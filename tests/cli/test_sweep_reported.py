@@ -12,14 +12,15 @@ from typing import NamedTuple
 import pytest
 from tiny import ROOT, Result, gone, run_cli
 
-from seedband import environment, own_scores, reported
+from seedband import own_scores, reported
 from seedband.band import fit_band
 from seedband.check import check
+from seedband.determinism import environment
+from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.own_scores import make_plan
 from seedband.recipe import load_recipe
 from seedband.records import Outcome, ReportJob, SeedRun
-from seedband.seeding import streams
 
 SCRIPT = """
 import json, pathlib, random, sys, time

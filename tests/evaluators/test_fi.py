@@ -11,8 +11,8 @@ import pytest
 from conftest import once
 from tiny_nli import make_tiny_nli
 
-from seedband import children
 from seedband.dataset import Items
+from seedband.determinism import subprocesses
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, ai_evaluation, build
 from seedband.evaluators.ai_evaluation import inputs, judge_by
@@ -159,7 +159,9 @@ def test_no_context_is_a_mistake(monkeypatch):
 def test_what_is_scored_blank_is_never_given_to_the_package(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        children, "ask", lambda _module, request, *_: asked.append(request) or {"scores": [0.5, None, 1.0, None, None]}
+        subprocesses,
+        "ask",
+        lambda _module, request, *_: asked.append(request) or {"scores": [0.5, None, 1.0, None, None]},
     )
     scored = build("fi:groundedness", {}).score(*made())
     assert scored.score == 0.75

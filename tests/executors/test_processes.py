@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 from tiny import PATIENCE_S, ROOT, Tiny, gone, recipe_text
 
-from seedband.determinism import pinned_environment
+from seedband.determinism.pins import pinned_environment
+from seedband.determinism.settings import DeterminismSection
 from seedband.executors import local, make, processes
 from seedband.executors.processes import Launcher, may_fork
 from seedband.folders import read_run
 from seedband.models import recognise
 from seedband.preflight import prepare
 from seedband.recipe import load_recipe
-from seedband.records import DeterminismSection, ProbeJob, ScoreJob, ScoreTarget
+from seedband.records import ProbeJob, ScoreJob, ScoreTarget
 from seedband.runs import train_jobs
 from seedband.storage import json_files
 from seedband.worker import SCORES, write_job

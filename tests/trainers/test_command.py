@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from seedband import trained, worker
+from seedband.determinism.seeds import STREAMS, streams
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.items import ITEMS
 from seedband.records import SeedRun, TrainSection
-from seedband.seeding import STREAMS, streams
 from seedband.trainers import trace_path
 from seedband.trainers.command import OURS, train
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from training import context_of
 from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
+from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.records import SeedRun
-from seedband.seeding import streams
 from seedband.trainers import lora
 
 

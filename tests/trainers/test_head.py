@@ -12,9 +12,9 @@ from training import context_of
 from transformers.models.bert.modeling_bert import BertLayer
 
 from seedband import load_band
+from seedband.determinism.seeds import streams
 from seedband.folders import read_run
 from seedband.records import SeedRun
-from seedband.seeding import streams
 from seedband.trainers import forward, head, stack
 
 

@@ -15,10 +15,10 @@ from transformers import AutoModelForSequenceClassification, BertForSequenceClas
 
 from seedband.checkpoints import open_checkpoint
 from seedband.dataset import load_items
+from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models import recognise
 from seedband.records import SeedRun, Truncation
-from seedband.seeding import streams
 from seedband.tasks import causal_lm
 from seedband.tasks.text_classification import encode, predict
 from seedband.trainers import forward, lora

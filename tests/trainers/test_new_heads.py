@@ -20,11 +20,11 @@ from transformers import (
 )
 
 from seedband.checkpoints import open_checkpoint
+from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models import recognise
 from seedband.networks import network, with_new_head
 from seedband.records import SeedRun
-from seedband.seeding import streams
 from seedband.signature import REPLACED, of_training
 from seedband.tasks import text_classification
 from seedband.trainers import head, lora

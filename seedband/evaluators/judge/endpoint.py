@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from seedband.determinism import MIN_SECRET
+from seedband.determinism.pins import MIN_SECRET
 from seedband.errors import UsageError
 
 #: What a header can carry, and all that keys are made of.

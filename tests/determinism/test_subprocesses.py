@@ -14,15 +14,15 @@ import pytest
 from holding import wait_until
 from tiny import PATIENCE_S, ROOT, gone
 
-from seedband import children
-from seedband.children import ask, killed_by
-from seedband.determinism import inherited, pinned_environment
+from seedband.determinism import subprocesses
+from seedband.determinism.pins import inherited, pinned_environment
+from seedband.determinism.settings import DeterminismSection
+from seedband.determinism.subprocesses import ask, killed_by
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.records import DeterminismSection
 
 CHILD = """
 import os, signal, subprocess, sys, time
-from seedband.children import answer
+from seedband.determinism.subprocesses import answer
 from seedband.errors import Refused, UsageError
 
 def reply(request):
@@ -87,7 +87,7 @@ def test_a_refusal_of_a_child_is_one(child):
 @pytest.mark.parametrize("says", ["import time; time.sleep(3600)", "while True: print('and on', flush=True)"])
 @pytest.mark.parametrize("apart", [False, True])
 def test_what_a_child_leaves_behind_keeps_nobody_waiting(child, monkeypatch, tmp_path, says, apart):
-    monkeypatch.setattr(children, "LAST_WORDS_S", 1.0)
+    monkeypatch.setattr(subprocesses, "LAST_WORDS_S", 1.0)
     request = {"what": "leaves", "code": says, "apart": apart, "file": str(tmp_path / "pid"), "names": []}
     before = time.monotonic()
     try:
@@ -124,7 +124,7 @@ def later_once(monkeypatch, condition) -> None:
         hours.extend([9999.0] if condition() else [])
         return time.monotonic() + sum(hours)
 
-    monkeypatch.setattr(children, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(subprocesses, "time", SimpleNamespace(monotonic=monotonic))
 
 
 def test_a_child_that_falls_silent_is_ended(child, monkeypatch, tmp_path):
@@ -138,7 +138,7 @@ def test_a_child_that_falls_silent_is_ended(child, monkeypatch, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="parents are watched by the kernel of Linux")
 def test_a_child_does_not_outlive_its_parent(child, tmp_path):
     request = {"what": "wait", "file": str(tmp_path / "pid")}
-    code = f"from seedband.children import ask; ask('own_child', {json.dumps(request)}, 'own', {{}})"
+    code = f"from seedband.determinism.subprocesses import ask; ask('own_child', {json.dumps(request)}, 'own', {{}})"
     parent = subprocess.Popen([sys.executable, "-c", code])
     wait_until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text(), parent)
     os.kill(parent.pid, signal.SIGKILL)
@@ -166,7 +166,7 @@ def attended(tmp_path, code, **options):
     heard = []
     script = tmp_path / "script.py"
     script.write_text(code)
-    return children.attend([sys.executable, "script.py"], tmp_path, "the command", heard.append, **options), heard
+    return subprocesses.attend([sys.executable, "script.py"], tmp_path, "the command", heard.append, **options), heard
 
 
 def test_a_command_is_heard_line_by_line_without_secrets(tmp_path, monkeypatch):
@@ -182,7 +182,9 @@ def test_lines_of_a_command_come_while_it_runs(tmp_path):
     code = f"import pathlib, time\nprint('waits')\nwhile not pathlib.Path({str(go_on)!r}).exists(): time.sleep(.05)"
     script = tmp_path / "script.py"
     script.write_text(code)
-    told = children.attend([sys.executable, "script.py"], tmp_path, "it", lambda _: go_on.touch(), timeout_s=PATIENCE_S)
+    told = subprocesses.attend(
+        [sys.executable, "script.py"], tmp_path, "it", lambda _: go_on.touch(), timeout_s=PATIENCE_S
+    )
     assert told == ""
 
 
@@ -198,7 +200,7 @@ def test_a_command_that_fails_is_told_with_its_last_lines(tmp_path, code, told):
 
 
 def test_a_program_that_cannot_be_started_is_told(tmp_path):
-    told = children.attend(["no-such-program-here"], tmp_path, "the command", lambda _: None)
+    told = subprocesses.attend(["no-such-program-here"], tmp_path, "the command", lambda _: None)
     assert told == "the command ended with exit code 127 / no-such-program-here: No such file or directory"
 
 
@@ -207,7 +209,7 @@ def test_a_command_that_takes_too_long_is_asked_to_end_and_ended_with_what_it_st
     heard = []
     later_once(monkeypatch, lambda: heard)
     command = [sys.executable, "script.py"]
-    told = children.attend(command, tmp_path, "the command", heard.append, timeout_s=PATIENCE_S)
+    told = subprocesses.attend(command, tmp_path, "the command", heard.append, timeout_s=PATIENCE_S)
     assert told == "the command was still running after 600 s, and was ended"
     assert [gone(int(pid)) for pid in heard[0].split()[1:]] == [True, True]
 
@@ -220,7 +222,8 @@ def test_what_a_command_leaves_behind_is_ended(tmp_path):
 
 def test_a_command_and_what_it_started_end_with_a_job_that_is_killed(tmp_path):
     (tmp_path / "script.py").write_text(LASTING)
-    code = "import sys, pathlib; from seedband.children import attend; say = lambda line: print(line, flush=True); "
+    code = "import sys, pathlib; from seedband.determinism.subprocesses import attend; "
+    code += "say = lambda line: print(line, flush=True); "
     code += "attend([sys.executable, 'script.py'], pathlib.Path(), 'the command', say)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     job = subprocess.Popen(

@@ -1,20 +1,16 @@
-"""What is pinned, and the witnesses that prove it.
+"""Pins: the environment and the flags of a job.
 
-Flags only claim; witnesses prove. The environment is pinned by the parent before the child's Python starts, for
+The environment is pinned by the parent before the child's Python starts, for
 hash seeds, thread pools and cuBLAS read it then and never again; the child checks that it arrived.
 """
 
-import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from seedband.determinism.settings import DeterminismSection
 from seedband.errors import WorkFailed
-from seedband.records import DeterminismSection
-
-if TYPE_CHECKING:
-    import torch
 
 #: Present in the environment of a job, they are recorded: they can change numbers.
 RECORDED_PREFIXES = ("TORCH", "PYTORCH_", "CUDA_", "CUBLAS", "NVIDIA_TF32", "NCCL_", "OMP_", "MKL_", "KMP_", "ATEN_")
@@ -148,31 +144,3 @@ def without_secrets(text: str, environment: Mapping[str, str]) -> str:
 def flipped(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
     """Pins that changed while a job ran."""
     return [name for name, value in start.items() if end.get(name) != value]
-
-
-def tensors_sha256(tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
-    """Hash of named tensors: names, types, shapes and bytes, whatever the order they come in."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
-        plain = tensor.detach().cpu().contiguous()
-        digest.update(f"{name}|{plain.dtype}|{tuple(plain.shape)}|".encode())
-        digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def lines_sha256(lines: Iterable[str]) -> str:
-    """Hash of a sequence of lines: the order of items, the trace of losses."""
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line.encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
-
-
-def equal_witnesses(first: Mapping[str, Any], second: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
-    """The named witnesses that two runs share; a witness that a run lacks is shared with none."""
-    for name in names:
-        if first.get(name) is not None and first.get(name) == second.get(name):
-            yield name

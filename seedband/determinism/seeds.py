@@ -8,11 +8,11 @@ Seeds are hashed, never counted up: with `seed + epoch`, seed 1 in epoch 0 is se
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 from seedband.errors import UsageError
-from seedband.records import Stream
 
+Stream = Literal["init", "order", "dropout"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 #: Part of the signature: raised whenever a key or a draw changes.
 SEEDING_VERSION = 5

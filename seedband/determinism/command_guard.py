@@ -1,6 +1,6 @@
 """Between a job and a command of the user's own: whatever ends the job ends the command, with all that it started.
 
-    python -m seedband.guard FOLDER COMMAND [ARGUMENT ...]
+    python -m seedband.determinism.command_guard FOLDER COMMAND [ARGUMENT ...]
 
 The guard leads the process group that the command and its children are in. The job holds the other end of its
 standard input: when that closes, the job is dead, and the group is killed. A signal of the kernel at the parent's death

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seedband.errors import UsageError
-from seedband.seeding import (
+from seedband.determinism.seeds import (
     MAX_ROOT_SEED,
     MAX_SEEDS,
     SEEDING_VERSION,
@@ -17,6 +16,7 @@ from seedband.seeding import (
     root_seeds,
     streams,
 )
+from seedband.errors import UsageError
 
 KEYS = item_keys([f"text {n}" for n in range(40)])
 contents = st.lists(st.text("abc", max_size=2), max_size=30)

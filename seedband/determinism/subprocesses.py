@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from seedband.determinism import inherited, pinned_environment, without_secrets
+from seedband.determinism.command_guard import BY_SIGNAL
+from seedband.determinism.pins import inherited, pinned_environment, without_secrets
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.guard import BY_SIGNAL
 
 #: A child that says nothing for so long, in seconds, hangs: each of them tells its progress.
 SILENCE_S = 3600.0
@@ -83,7 +83,7 @@ def attend(
     Returns:
         What went wrong, with its last lines; empty when nothing did.
     """
-    guard = [sys.executable, "-P", "-m", "seedband.guard", str(folder), *command]
+    guard = [sys.executable, "-P", "-m", "seedband.determinism.command_guard", str(folder), *command]
     # A program whose output goes to a pipe keeps it back by the kilobyte.
     process = _start(guard, {**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.PIPE)
     try:
