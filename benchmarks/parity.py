@@ -39,7 +39,7 @@ def train_with_trainer(config: Path, seed: int, *, still: bool) -> dict[str, flo
     )
 
     from seedband.preflight import prepare
-    from seedband.recipe import load_recipe
+    from seedband.recipe.parse import load_recipe
 
     torch.set_num_threads(1)
     prepared = prepare(load_recipe(config), offline=True)

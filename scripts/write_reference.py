@@ -16,8 +16,8 @@ from typing import Any
 import typer
 from typer.cli import get_docs_for_click
 
-from seedband import keys, recipe
 from seedband.cli import app
+from seedband.recipe import key_docs, parse
 from seedband.scorefiles.registry import ENTRY_POINTS, READERS, load
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -98,7 +98,7 @@ def is_same(path: Path, text: str) -> bool:
 
 def pages() -> dict[str, str]:
     """Path below docs/reference → content."""
-    schema = recipe.json_schema()
+    schema = parse.json_schema()
     return {
         "cli.md": command_page(),
         "config.md": config_page(schema),
@@ -135,14 +135,14 @@ def config_page(schema: Mapping[str, Any]) -> str:
     for name, entry in schema["properties"].items():
         many = entry.get("type") == "array"
         section = schema["$defs"][(entry["items"] if many else entry)["$ref"].rpartition("/")[2]]
-        lines += ["", f"## [[{name}]]" if many else f"## [{name}]", keys.sections()[name].text, ""]
+        lines += ["", f"## [[{name}]]" if many else f"## [{name}]", key_docs.sections()[name].text, ""]
         lines += ["| key | value | default | |", "|---|---|---|---|"]
         needed = section.get("required", [])
         for key, told in section["properties"].items():
             default = default_of(told)
             if key in needed:
                 default = "**needed**"
-            elif key in recipe.NEEDED.get(name, ()):
+            elif key in parse.NEEDED.get(name, ()):
                 default = "**needed**, but where a command reports its own scores"
             text = escape(" ".join(told["description"].split()), quote=False)
             lines.append(f"| `{key}` | {value_of(told)} | {default} | {text} |")

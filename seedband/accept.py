@@ -19,9 +19,10 @@ from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.models import recognise
 from seedband.preflight import prepare
-from seedband.provenance import recorded_recipe
-from seedband.recipe import differing_keys
-from seedband.records import Run
+from seedband.recipe import identity
+from seedband.recipe.locations import recorded_recipe
+from seedband.recipe.parse import differing_keys
+from seedband.run_record import Run
 from seedband.runs import Plan
 from seedband.storage import atomic_files, file_hashes, json_files, locks
 from seedband.storage.validation import brief
@@ -136,7 +137,7 @@ def _plan(folder: Path, record: Mapping[str, Any], *, offline: bool) -> Plan:
         Refused: It is not.
     """
     prepared = prepare(recorded_recipe(record, folder), offline=offline)
-    if changed := signature.changed_keys(record, prepared.as_record()):
+    if changed := identity.changed_keys(record, prepared.as_record()):
         raise Refused(
             f"{folder}: what it was trained on is no longer there: {', '.join(changed)} changed",
             hint="restore the data and the base, or sweep again",
@@ -224,10 +225,10 @@ def _changes(old: Band, new: Band, allow: Collection[str]) -> Iterator[str]:
         )
     yield from (line for _, line in told)
     first, second = (signature.at(facts, "data.train.sha256") for facts in (ours, theirs))
-    if not signature.same_rows(ours["data"]["train"], theirs["data"]["train"]):
+    if not identity.same_rows(ours["data"]["train"], theirs["data"]["train"]):
         yield signature.in_words("training data", first, second, "the new one")
     for key in differing_keys(ours["recipe"], json.loads(json_files.canonical(theirs["recipe"]))):
-        if key not in PLACES and key.partition(".")[0] not in signature.SCORED_BY:
+        if key not in PLACES and key.partition(".")[0] not in identity.SCORED_BY:
             values = (brief(signature.at(facts["recipe"], key)) for facts in (ours, theirs))
             yield "{}: {}, now {}".format(key, *values)
 

@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, Predicate
 
 from seedband.errors import Problem, Refused
-from seedband.models import read_adapter
-from seedband.records import CheckpointFiles
+from seedband.models import CheckpointFiles, read_adapter
 from seedband.shapes import PREFIX, Shapes, in_base
 from seedband.storage.expressions import a_bounded_expression, matched
 from seedband.storage.validation import MAX_PROBLEMS, Number, brief, checked

@@ -10,7 +10,7 @@ from pathlib import Path
 from seedband import models
 from seedband.bases import files_beside, files_sha256, further_sha256
 from seedband.errors import Refused
-from seedband.records import Base, Scoring
+from seedband.recipe.scoring import Base, Scoring
 from seedband.storage import file_hashes
 
 

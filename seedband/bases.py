@@ -11,7 +11,7 @@ from typing import Any
 from seedband.errors import UsageError
 from seedband.hub import HUB_NAME, from_hub
 from seedband.models import COMMIT, check_safe, read_config, weights_sha256
-from seedband.records import Base
+from seedband.recipe.scoring import Base
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband.errors import Problem, Refused
-from seedband.records import Base, CheckpointFiles
+from seedband.models import CheckpointFiles
+from seedband.recipe.scoring import Base
 from seedband.shapes import Shapes, in_base
 from seedband.storage.validation import MAX_PROBLEMS, brief
 

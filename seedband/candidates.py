@@ -10,9 +10,13 @@ from seedband import folders, models, signature
 from seedband.band import Band
 from seedband.bases import locate_base
 from seedband.errors import Refused, UsageError
+from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.hub import HUB_NAME, from_hub
-from seedband.records import CheckpointFiles, Event, Run, Scoring
+from seedband.models import CheckpointFiles
+from seedband.recipe import identity
+from seedband.recipe.scoring import Scoring
+from seedband.run_record import Run
 from seedband.signature import Difference
 from seedband.storage.validation import a_path
 from seedband.worker import RUN
@@ -97,7 +101,7 @@ def check_one_recipe(found: Sequence[Found]) -> None:
     recorded = [entry for entry in found if entry.record is not None]
     for entry in recorded[1:]:
         first = recorded[0]
-        changed = signature.changed_training(first.record or {}, entry.record or {})
+        changed = identity.changed_training(first.record or {}, entry.record or {})
         if changed:
             raise Refused(
                 f"{entry.files.name} comes from another recipe than {first.files.name}: {', '.join(changed)}",

@@ -9,21 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, signature, slices
+from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, slices
 from seedband.band import Band, load_band
 from seedband.candidates import Found, check_one_recipe, in_order, resolve
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
+from seedband.events import Event
 from seedband.evidence import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.executors import OnEvent
 from seedband.further import Trainer, trainer_of
 from seedband.ledger import PairLook
-from seedband.records import Candidate, Event
+from seedband.recipe import identity
 from seedband.rescore import Rescorer, scoring_of
 from seedband.stats.rules import Rule
 from seedband.storage import json_files
 from seedband.storage.validation import brief
-from seedband.verdict import Verdict
+from seedband.verdict import Candidate, Verdict
 
 
 def check(  # noqa: PLR0913  the public door of the gate: every keyword is one flag of the command
@@ -209,7 +210,7 @@ class _Gate:
         assert self.trainer is not None
         own = {name: list(metric.scores) for name, metric in self.band.metrics.items()}
         gate = {"scores": own, "gates": list(self.band.gates), "rule": self.rule, "alpha": self.alpha}
-        key = ledger.key_of(gate, signature.identity(self.trainer.prepared.as_record()))
+        key = ledger.key_of(gate, identity.identity(self.trainer.prepared.as_record()))
         path = Path(self.ledger_path)
         if not path.exists():
             text = f"{path} is new: looks of earlier calls are known only where the file is kept between them"

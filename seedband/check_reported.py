@@ -7,10 +7,10 @@ from pathlib import Path
 from seedband import folders, signature
 from seedband.band import Band
 from seedband.errors import Refused
+from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.from_scores import check_scores
-from seedband.recipe import differing_keys
-from seedband.records import Event
+from seedband.recipe.parse import differing_keys
 from seedband.reported import Reported
 from seedband.reported_sweep import SCORES, ReportedSweep, check_distinct, check_scores_file, finished_seeds, read
 from seedband.stats.rules import Rule

@@ -18,6 +18,7 @@ from seedband.initializers import is_lora, plain_name
 from seedband.models import (
     ADAPTER_WEIGHTS,
     HEAD_WEIGHTS,
+    CheckpointFiles,
     read_adapter,
     read_config,
     read_head,
@@ -26,7 +27,7 @@ from seedband.models import (
     weight_files,
 )
 from seedband.networks import Network, loaded_shapes, pooled, with_new_head
-from seedband.records import Base, CheckpointFiles
+from seedband.recipe.scoring import Base
 from seedband.shapes import (
     PREFIX,
     Shapes,

@@ -11,7 +11,7 @@ from seedband import folders
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.metric_band import MetricBand
-from seedband.records import Run
+from seedband.run_record import Run
 from seedband.stats.cohorts import SeedTest, holm, seeds_differ
 from seedband.stats.items import Components, Table, churn, components, is_binary, item_floor, standard_error
 from seedband.stats.limits import sample_sd

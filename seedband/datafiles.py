@@ -13,7 +13,7 @@ from seedband.counts import counted
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.hub import HUB_NAME, data_file
 from seedband.models import COMMIT
-from seedband.provenance import on_hub
+from seedband.recipe.locations import on_hub
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import brief
 

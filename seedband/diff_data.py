@@ -11,7 +11,7 @@ from seedband.datafiles import locate
 from seedband.dataset import load_items
 from seedband.errors import Refused, UsageError
 from seedband.preflight import columns_of
-from seedband.recipe import find_config, load_recipe, parse_recipe
+from seedband.recipe.parse import find_config, load_recipe, parse_recipe
 from seedband.row_changes import Fingerprints, RowChanges
 from seedband.worker import RUN
 

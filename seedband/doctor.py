@@ -5,12 +5,15 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from seedband import executors, jobs
 from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
-from seedband.records import Event, ProbeJob
+from seedband.job_spec import ProbeJob
+
+if TYPE_CHECKING:
+    from seedband.events import Event
 
 State = Literal["pinned", "open", "absent"]
 

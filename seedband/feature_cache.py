@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from seedband.dataset import IMAGES, Items
 from seedband.determinism import witnesses
 from seedband.errors import WorkFailed
-from seedband.records import Scoring
+from seedband.recipe.scoring import Scoring
 from seedband.storage import atomic_files, json_files
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
+from seedband.events import Emit
 from seedband.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.linear_heads import LinearHead
 from seedband.networks import Network
-from seedband.records import Emit
 from seedband.tasks import Lesson
 from seedband.tasks.classes import batches
 

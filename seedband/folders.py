@@ -15,7 +15,7 @@ from seedband.errors import Refused, UsageError
 from seedband.form import a_root_seed_as_text
 from seedband.items import ITEMS, ROW, read_table
 from seedband.models import CHECKPOINT
-from seedband.records import Evaluation, Run
+from seedband.run_record import Evaluation, Run
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.storage.validation import Number, PathText, read_record
 from seedband.trained import TRAINED, EnvironmentRecord

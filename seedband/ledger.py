@@ -14,10 +14,10 @@ from typing import Annotated, Any
 from annotated_types import MinLen
 
 from seedband.errors import UsageError, WorkFailed
-from seedband.records import Candidate
 from seedband.stats.rules import Status
 from seedband.storage import json_files
 from seedband.storage.validation import Number, read_record
+from seedband.verdict import Candidate
 
 #: How long a call waits for another that holds the ledger, in seconds.
 PATIENCE_S = 60.0

@@ -14,12 +14,27 @@ from annotated_types import MinLen, Predicate
 
 from seedband import foreign
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.records import CheckpointFiles
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.storage.validation import PathText, brief, checked, read_foreign, read_record
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """A checkpoint on disk.
+
+    Attributes:
+        kind: What is in the folder.
+        path: The folder.
+        name: As the user called it.
+    """
+
+    kind: Literal["adapter", "head", "model"]
+    path: str
+    name: str
+
 
 Pooling = Literal["mean", "cls", "model"]
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

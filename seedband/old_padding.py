@@ -6,7 +6,8 @@ What it was is told by the base's config and tokenizer alone: nothing is loaded 
 from collections.abc import Sequence
 from typing import Literal
 
-from seedband.records import Run, Scoring
+from seedband.recipe.scoring import Scoring
+from seedband.run_record import Run
 from seedband.signature import at
 
 #: Types of models in which padding changes what is said of a row, on the side on which it was put.

@@ -15,12 +15,12 @@ from seedband.band import Band, load_band
 from seedband.cohorts import Cohort, Split, split
 from seedband.errors import Refused, SeedbandError
 from seedband.metric_band import MetricBand
-from seedband.records import Candidate, Run
+from seedband.run_record import Run
 from seedband.stats.variance import NO_PRIOR
 from seedband.storage import json_files
 from seedband.storage.validation import Number, checked
 from seedband.trainers import trace_path
-from seedband.verdict import SliceVerdict, Verdict
+from seedband.verdict import Candidate, SliceVerdict, Verdict
 from seedband.worker import RUN
 
 T = TypeVar("T")

@@ -14,8 +14,9 @@ from seedband.bases import PROCESSORS
 from seedband.counts import counted
 from seedband.dataset import IMAGES, Items
 from seedband.errors import Refused, UsageError
+from seedband.models import CheckpointFiles
 from seedband.networks import load_processor, load_tokenizer
-from seedband.records import CheckpointFiles, Scoring
+from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
 
 if TYPE_CHECKING:

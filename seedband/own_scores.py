@@ -10,22 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import commands, executors, folders, provenance, reported_sweep
+from seedband import executors, folders, reported_sweep
 from seedband.band import Band, load_band
 from seedband.counts import counted
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
+from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.folders import REPORTED_SWEEP
 from seedband.from_scores import band_from_scores, check_target
+from seedband.job_spec import Outcome, ReportJob
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, told_of
-from seedband.recipe import LoadedRecipe, differing_keys
-from seedband.records import Evaluation, Event, Outcome, Recipe, ReportJob, Run, SeedRun, Sweep
+from seedband.recipe import locations, train_command
+from seedband.recipe.parse import LoadedRecipe, differing_keys
+from seedband.recipe.sections import Recipe
 from seedband.reported import REPORTED, Reported
 from seedband.reported_metrics import definitions, direction_problems
 from seedband.reported_sweep import SCORES, check_distinct, finished_seeds, write_scores
+from seedband.run_record import Evaluation, Run, Sweep
 from seedband.storage import atomic_files, json_files, locks
+from seedband.trainers import SeedRun
 
 #: Keys of [train] on which no score depends.
 FREE_KEYS = ("timeout_s", "retries", "save_steps")
@@ -95,13 +100,13 @@ def make_plan(
         Refused: One seed and a band, or seeds that were trained with other versions.
     """
     recipe, start = loaded.recipe, loaded.folder
-    problems = [*commands.local_problems(recipe, start), *direction_problems(recipe)]
+    problems = [*train_command.local_problems(recipe, start), *direction_problems(recipe)]
     if problems:
         raise UsageError(f"{counted(len(problems), 'mistake')} in what the recipe names", problems=problems)
     folder = Path("runs") / f"{recipe.data.name}-{recipe.train.method}" if out is None else Path(out)
     finished = tuple(finished_seeds(folder))
     missing = tuple(seed for seed in seeds if seed not in {entry.seed for entry in finished})
-    plan = Plan(recipe, start, folder, tuple(seeds), commands.hashes(recipe, start), finished, missing)
+    plan = Plan(recipe, start, folder, tuple(seeds), train_command.hashes(recipe, start), finished, missing)
     _check_folder(plan)
     if band is not None:
         folders.refuse_one_seed(_on_record(plan), seeds, {entry.seed for entry in finished})
@@ -243,12 +248,12 @@ def _fit(plan: Plan, path: Path, on_event: OnEvent) -> Band:
     command = recipe.train.command
     told = {
         "command": {
-            "arguments": [] if command is None else list(commands.arguments_of(command)),
+            "arguments": [] if command is None else list(train_command.arguments_of(command)),
             "files": dict(plan.files),
             "metrics": facts,
             "data": _data(recipe),
             "vary": sorted(recipe.seeds.vary),
-            "runs": provenance.relative_path(plan.folder, path.absolute().parent),
+            "runs": locations.relative_path(plan.folder, path.absolute().parent),
         },
         "environment": {"versions": environment.versions()},
         "crashed": {seed: text for seed, text in _on_record(plan)["crashed"].items() if int(seed) in baseline},

@@ -14,9 +14,9 @@ import torch
 
 from seedband.counts import counted
 from seedband.errors import UsageError
+from seedband.events import Emit
 from seedband.layers import in_eval, said
 from seedband.networks import Network
-from seedband.records import Emit
 from seedband.tasks import Lesson, probe_rows
 
 if TYPE_CHECKING:

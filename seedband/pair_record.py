@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import folders, ledger, signature
+from seedband import folders, ledger
 from seedband.band import Band
 from seedband.candidates import Found
 from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError
+from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.ledger import Entry, Ledger, PairLook
-from seedband.records import Candidate, Event
+from seedband.recipe import identity
 from seedband.stats.pair_looks import FEWEST
+from seedband.verdict import Candidate
 
 #: Holds the looks at the pairs of a sweep folder, in the form of a ledger.
 LOOKS = "looks.json"
@@ -106,7 +108,7 @@ def key_of(band: Band, recipe: Mapping[str, Any]) -> str:
     """The key of a recipe's pairs against a band, whatever the level and the tolerance: each look says its own."""
     own = {name: list(metric.scores) for name, metric in band.metrics.items()}
     gate = {"scores": own, "seeds": list(band.seeds), "gates": list(band.gates), "rule": "paired"}
-    return ledger.key_of(gate, signature.identity(recipe))
+    return ledger.key_of(gate, identity.identity(recipe))
 
 
 @contextmanager

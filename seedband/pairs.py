@@ -8,7 +8,7 @@ from seedband.band import Band
 from seedband.candidates import Found
 from seedband.errors import Refused
 from seedband.items import ITEMS
-from seedband.records import Run
+from seedband.run_record import Run
 from seedband.stats.items import MIN_SEEDS, item_floor
 from seedband.storage import file_hashes
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from seedband.records import Base, CheckpointFiles, Truncation
+from seedband.encoded import Truncation
+from seedband.models import CheckpointFiles
+from seedband.recipe.scoring import Base
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from seedband.errors import UsageError
+from seedband.events import Emit
 from seedband.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.layers import in_eval, layers_of, said
 from seedband.networks import Network
-from seedband.records import Emit
 from seedband.tasks import Lesson, probe_rows
 from seedband.tasks.classes import by_length
 

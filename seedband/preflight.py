@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from seedband import commands, evaluators, tasks, trainers
+from seedband import evaluators, tasks, trainers
 from seedband.bases import check_reads, locate_base
 from seedband.counts import counted, plural
 from seedband.datafiles import locate
@@ -24,9 +24,11 @@ from seedband.models import (
     resolve_pooling,
 )
 from seedband.predictions import Predictions
-from seedband.provenance import on_hub
-from seedband.recipe import LoadedRecipe
-from seedband.records import Base, EvaluatorSection, Recipe, Scoring
+from seedband.recipe import train_command
+from seedband.recipe.locations import on_hub
+from seedband.recipe.parse import LoadedRecipe
+from seedband.recipe.scoring import Base, Scoring
+from seedband.recipe.sections import EvaluatorSection, Recipe
 from seedband.row_changes import named
 from seedband.rows import READINGS
 from seedband.sanity import architecture_problems
@@ -144,7 +146,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
         start = trusted_start(recipe)
     train = _try(problems, lambda: load_items(locate(places["train"], folder, offline=offline), columns))
     evaluated = _try(problems, lambda: load_items(locate(places["eval"], folder, offline=offline), columns))
-    problems += commands.local_problems(recipe, start)
+    problems += train_command.local_problems(recipe, start)
     problems += _registry_problems(recipe, start, train, evaluated, offline=offline)
     if base is not None:
         problems += _base_problems(recipe, base)
@@ -159,7 +161,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
     scoring = scoring_for(recipe, base, labels, evaluated.path, start)
     references = (places["train"], places["eval"])
-    repeats, hashes = _repeats(train, evaluated), commands.hashes(recipe, start)
+    repeats, hashes = _repeats(train, evaluated), train_command.hashes(recipe, start)
     return Prepared(recipe, scoring, train, evaluated, repeats, references, folder, hashes)
 
 

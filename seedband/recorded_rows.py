@@ -7,8 +7,8 @@ from seedband import folders
 from seedband.band import Band
 from seedband.errors import Refused
 from seedband.items import ITEMS, ROW, read_table
-from seedband.records import Run
 from seedband.row_changes import Fingerprints, of_rows, unpacked
+from seedband.run_record import Run
 from seedband.storage import file_hashes
 from seedband.worker import RUN
 

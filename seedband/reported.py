@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MinLen
 
-from seedband import commands
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import SeedbandError, WorkFailed
+from seedband.events import Emit
 from seedband.evidence import MAX_SCORE
-from seedband.records import Emit, ReportJob
+from seedband.job_spec import ReportJob
+from seedband.recipe import train_command
 from seedband.storage import json_files
 from seedband.storage.validation import Number, brief, read_record
 from seedband.trainers import OUT
@@ -50,7 +51,7 @@ def run(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, An
         WorkFailed: It failed, or reported no score for a metric, or none that is a finite number.
     """
     folder = Path(job.run.folder)
-    patterns = commands.patterns_of(job.train, job.evaluate)
+    patterns = train_command.patterns_of(job.train, job.evaluate)
     ear = run_script(job.train, job.run, Path(job.start), Ear(job.run.seed, emit, patterns), {})
     write_course(folder, ear)
     found = _printed(ear, patterns) if job.train.scores is None else _written(job, job.train.scores)
@@ -82,13 +83,15 @@ def _printed(ear: Ear, patterns: Mapping[str, str]) -> dict[str, float]:
 def _written(job: ReportJob, template: str) -> dict[str, float]:
     """The score of every metric from the file that the command wrote."""
     values = {"out": str(Path(job.run.folder) / OUT), "seed": str(job.run.seed)}
-    path = Path(job.start) / commands.filled(template, values)
+    path = Path(job.start) / train_command.filled(template, values)
     try:
         text = json_files.read_text(path, json_files.MAX_FOREIGN_BYTES)
         table = _csv_table(text) if path.suffix == ".csv" else json.loads(text)
     except (SeedbandError, ValueError, RecursionError) as error:
         raise WorkFailed(f"the command ended well, and its scores cannot be read: {path.name}: {error}") from error
-    return {entry.metric: _number(entry.metric, _at(table, commands.key_of(entry), path)) for entry in job.evaluate}
+    return {
+        entry.metric: _number(entry.metric, _at(table, train_command.key_of(entry), path)) for entry in job.evaluate
+    }
 
 
 def _csv_table(text: str) -> dict[str, str]:

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from seedband import commands
 from seedband.errors import Problem
 from seedband.evaluators import built_in
-from seedband.records import Recipe
+from seedband.recipe import train_command
+from seedband.recipe.sections import Recipe
 
 
 def definitions(recipe: Recipe) -> dict[str, Any]:
     """Metric → what it is: by which name or expression the command reports it, and which direction is better."""
-    patterns = commands.patterns_of(recipe.train, recipe.evaluate)
+    patterns = train_command.patterns_of(recipe.train, recipe.evaluate)
     return {
         entry.metric: {
-            "read": {"printed": patterns[entry.metric]} if patterns else {"written": commands.key_of(entry)},
-            "higher_is_better": _higher_is_better(entry.args, commands.key_of(entry)),
+            "read": {"printed": patterns[entry.metric]} if patterns else {"written": train_command.key_of(entry)},
+            "higher_is_better": _higher_is_better(entry.args, train_command.key_of(entry)),
         }
         for entry in recipe.evaluate
     }
@@ -27,8 +27,10 @@ def direction_problems(recipe: Recipe) -> list[Problem]:
     for index, entry in enumerate(recipe.evaluate, 1):
         where, own = f"evaluate[{index}].args.higher_is_better", _built_in_direction(entry.metric)
         given = entry.args.get("higher_is_better")
-        if given is None and _higher_is_better(entry.args, commands.key_of(entry)) is None:
-            problems.append(Problem(where, "nothing", f"true or false: which is better for {commands.key_of(entry)}?"))
+        if given is None and _higher_is_better(entry.args, train_command.key_of(entry)) is None:
+            problems.append(
+                Problem(where, "nothing", f"true or false: which is better for {train_command.key_of(entry)}?")
+            )
         if given is not None and own is not None and given != own:
             problems.append(Problem(where, str(given).lower(), f"{str(own).lower()}, as for {entry.metric} of ours"))
     return problems

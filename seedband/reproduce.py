@@ -6,21 +6,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seedband import executors, folders, jobs, runs, signature
+from seedband import executors, folders, jobs, runs
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.seeds import SEEDING_VERSION
 from seedband.determinism.settings import DeterminismSection
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import predictions_sha256
+from seedband.job_spec import ScoreJob, ScoreTarget, TrainJob
 from seedband.models import recognise
 from seedband.preflight import Prepared, prepare
-from seedband.provenance import recorded_recipe
-from seedband.recipe import load_recipe
-from seedband.records import Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
+from seedband.recipe import identity
+from seedband.recipe.locations import recorded_recipe
+from seedband.recipe.parse import load_recipe
+from seedband.run_record import Run
 from seedband.stats.limits import sample_sd
 from seedband.storage import json_files, locks
-from seedband.trainers import trace_path
+from seedband.trainers import SeedRun, trace_path
 from seedband.worker import RUN, SCORES
 
 Status = Literal["equal", "different", "not comparable"]
@@ -158,7 +160,7 @@ def _run(folder: Path, seed: int | None) -> Run:
 def _prepared(run: Run, config: str | Path | None, *, offline: bool) -> Prepared:
     loaded = recorded_recipe(run.record, run.folder) if config is None else load_recipe(Path(config))
     prepared = prepare(loaded, offline=offline)
-    changed = signature.changed_keys(run.record, prepared.as_record())
+    changed = identity.changed_keys(run.record, prepared.as_record())
     other = [key for key in changed if not key.startswith("determinism.")]
     if other and config is not None:
         raise UsageError(f"{config} is not the recipe of {run.folder}: {', '.join(other)} changed")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import bases, jobs, recorded_rows, row_changes, signature, slices
+from seedband import bases, jobs, recorded_rows, row_changes, slices
 from seedband.band import Band
 from seedband.candidates import Found, check_record, compare, recorded_labels
 from seedband.datafiles import locate
@@ -13,13 +13,17 @@ from seedband.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import ITEMS, read_table
+from seedband.job_spec import ScoreJob, ScoreTarget
 from seedband.preflight import columns_of, scoring_for
-from seedband.provenance import on_hub
-from seedband.recipe import parse_recipe
-from seedband.records import Base, Candidate, Evaluation, ScoreJob, ScoreTarget, Scoring
+from seedband.recipe import identity
+from seedband.recipe.locations import on_hub
+from seedband.recipe.parse import parse_recipe
+from seedband.recipe.scoring import Base, Scoring
+from seedband.run_record import Evaluation
 from seedband.stats import relabelling
 from seedband.storage import json_files
 from seedband.trust import trusted_folder
+from seedband.verdict import Candidate
 from seedband.worker import RUN, SCORES
 
 #: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …
@@ -137,7 +141,7 @@ def scoring_of(
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
     expected = facts["data"]["eval"]["sha256"]
     found, also = data_sha256(path, columns_of(recipe))
-    if not signature.same_rows(facts["data"]["eval"], {"sha256": found, "also": also}):
+    if not identity.same_rows(facts["data"]["eval"], {"sha256": found, "also": also}):
         raise _other_rows(band, path, columns_of(recipe), f"{path} has sha256 {found[:12]}…", f"{expected[:12]}…")
     recorded = band.folder / facts.get("folder", ".")
     start = trusted_folder(recipe, recorded, None if own is None else Path(own))

@@ -6,23 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import evaluators, folders, provenance, signature
+from seedband import evaluators, folders, signature
 from seedband.cost import estimate
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
+from seedband.events import Event
 from seedband.executors import Executor
 from seedband.items import ITEMS, predictions_sha256, read_table
+from seedband.job_spec import Outcome, ScoreJob, ScoreTarget, TrainJob
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
 from seedband.models import recognise
 from seedband.old_padding import unversioned, went_wrong_in
 from seedband.preflight import Prepared
-from seedband.recipe import differing_keys, dump_recipe
-from seedband.records import Event, Outcome, Recipe, Run, ScoreJob, ScoreTarget, SeedRun, TrainJob
+from seedband.recipe import identity, locations
+from seedband.recipe.parse import differing_keys, dump_recipe
+from seedband.recipe.sections import Recipe
+from seedband.run_record import Run
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.trained import TRAINED
-from seedband.trainers import TRAINING, find
+from seedband.trainers import TRAINING, SeedRun, find
 from seedband.worker import RUN, SCORES
 
 OnEvent = Callable[[Event], None]
@@ -119,9 +123,7 @@ def stale_runs(prepared: Prepared, finished: Sequence[Run]) -> tuple[Run, ...]:
 
 def _is_scored_as_asked(run: Run, recipe: Recipe, asked: Mapping[str, Evaluator]) -> bool:
     wanted = recipe.as_dict()
-    sections = [
-        {key: recipe_of.get(key) for key in signature.SCORED_BY} for recipe_of in (wanted, run.record["recipe"])
-    ]
+    sections = [{key: recipe_of.get(key) for key in identity.SCORED_BY} for recipe_of in (wanted, run.record["recipe"])]
     if any(evaluation.crashed for evaluation in run.evaluations) or len({*map(json_files.canonical, sections)}) > 1:
         return False
     items = run.folder / ITEMS
@@ -242,7 +244,7 @@ def _take_over(run: Run, prepared: Prepared) -> None:
         "truncated": {**run.record.get("truncated", {}), "eval": result["truncated"]},
         # Its weights are the same, so this recipe differs in how they are scored, and where things lie.
         "recipe": prepared.recipe.as_dict(),
-        "provenance": provenance.relative(prepared.provenance, run.folder),
+        "provenance": locations.relative(prepared.provenance, run.folder),
     }
     if "predictions" in run.witnesses:
         new["witnesses"] = {**run.witnesses, "predictions": predictions_sha256(read_table(place / ITEMS))}
@@ -281,13 +283,13 @@ def record(
     """
     path = plan.folder / folders.SWEEP
     before = folders.read_sweep(plan.folder) if path.is_file() else {}
-    if before and signature.changed_training(before, plan.prepared.as_record()):
+    if before and identity.changed_training(before, plan.prepared.as_record()):
         before = {}  # another recipe was begun here, and left nothing
     made = {key: before.get(key) for key in ("median_seed", "band", "band_sha256", "band_before_sha256")}
     if band is not None:
         made = {
             "median_seed": median_seed,
-            "band": provenance.relative_path(band, plan.folder),
+            "band": locations.relative_path(band, plan.folder),
             "band_sha256": band_sha256,
             "band_before_sha256": file_hashes.file_sha256(band) if band.is_file() else None,
         }
@@ -297,7 +299,7 @@ def record(
         "reproduced": before.get("reproduced", {}),
         "crashed": _crashed_seeds(plan.folder, before.get("crashed", {}), crashed),
         "recipe": plan.prepared.recipe.as_dict(),
-        "provenance": provenance.relative(plan.prepared.provenance, plan.folder),
+        "provenance": locations.relative(plan.prepared.provenance, plan.folder),
     }
     json_files.write_json(path, "sweep", content)
 
@@ -309,7 +311,7 @@ def _crashed_seeds(
     found = dict(before)
     for outcome in crashed:
         assert isinstance(outcome.job, TrainJob)
-        log = provenance.relative_path(outcome.log, folder)
+        log = locations.relative_path(outcome.log, folder)
         found |= {str(run.seed): {"message": outcome.message, "log": log} for run in outcome.job.runs}
     return {seed: told for seed, told in found.items() if not (folders.seed_folder(folder, int(seed)) / RUN).is_file()}
 
@@ -345,7 +347,7 @@ def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]
     if not records and unfinished and (folder / folders.SWEEP).is_file():
         records = [folders.read_sweep(folder)]
     for record in records:
-        changed = signature.changed_training(record, prepared.as_record())
+        changed = identity.changed_training(record, prepared.as_record())
         if changed:
             raise UsageError(
                 f"{folder} holds runs of another recipe: {', '.join(changed)} changed",

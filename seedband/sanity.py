@@ -11,7 +11,8 @@ from seedband.dataset import IMAGES
 from seedband.errors import Problem, UsageError
 from seedband.models import read_config, resolve_pooling, tensor_names
 from seedband.networks import Network, loaded_shapes
-from seedband.records import Base, Recipe
+from seedband.recipe.scoring import Base
+from seedband.recipe.sections import Recipe
 
 if TYPE_CHECKING:
     import torch

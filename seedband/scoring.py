@@ -15,12 +15,15 @@ from seedband.dataset import Items, load_items
 from seedband.determinism import witnesses
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
+from seedband.events import Emit
 from seedband.feature_cache import FeatureCache, rows_key
 from seedband.items import ITEMS, write_table
-from seedband.models import read_head
+from seedband.job_spec import ScoreTarget
+from seedband.models import CheckpointFiles, read_head
 from seedband.networks import Network
 from seedband.predictions import Checkpoint, Outputs
-from seedband.records import CheckpointFiles, Emit, Evaluation, ScoreTarget, Scoring
+from seedband.recipe.scoring import Scoring
+from seedband.run_record import Evaluation
 from seedband.storage import file_hashes, json_files
 
 if TYPE_CHECKING:

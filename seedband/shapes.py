@@ -7,8 +7,7 @@ from pathlib import Path
 
 from seedband.counts import counted
 from seedband.errors import Problem, Refused
-from seedband.models import ADAPTER_WEIGHTS, HEAD_WEIGHTS, header, tensor_names
-from seedband.records import CheckpointFiles
+from seedband.models import ADAPTER_WEIGHTS, HEAD_WEIGHTS, CheckpointFiles, header, tensor_names
 from seedband.storage.validation import MAX_PROBLEMS, brief
 
 Shapes = Mapping[str, tuple[int, ...]]

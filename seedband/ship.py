@@ -11,7 +11,7 @@ from seedband.counts import counted
 from seedband.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
-from seedband.records import Run
+from seedband.run_record import Run
 from seedband.storage import atomic_files
 from seedband.trainers import OUT
 from seedband.worker import RUN

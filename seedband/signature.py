@@ -7,8 +7,9 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from seedband.determinism.seeds import SEEDING_VERSION
-from seedband.recipe import differing_keys
-from seedband.records import Recipe, Scoring
+from seedband.recipe.identity import same_rows
+from seedband.recipe.scoring import Scoring
+from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
 from seedband.storage.json_files import VERSIONS
 
@@ -64,17 +65,6 @@ NAMES: Mapping[str, str] = {
 
 #: The task whose answers a tokenizer also makes, so that its files matter beside what it makes of the rows.
 TEXTS = "causal-lm"
-#: Keys and sections of a recipe that say where things are, how to judge them or whom to tell: they may change within
-#: a sweep.
-FREE_KEYS = (
-    "data.train", "data.eval", "data.name", "data.version", "model.base", "model.revision",
-    "gate.rule", "gate.alpha", "gate.metrics", "gate.history", "train.save_steps", "train.timeout_s", "train.retries",
-    "log",
-)  # fmt: skip
-
-
-#: Sections of a recipe that say how checkpoints are scored: no weight depends on them, and scores can be made anew.
-SCORED_BY = ("evaluate", "score", "generation")
 
 
 @dataclass(frozen=True)
@@ -190,12 +180,6 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
     return found
 
 
-def same_rows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """Whether two data files on record hold the same rows, whatever their lines end in."""
-    first, second = ours.get("sha256"), theirs.get("sha256")
-    return first == second or first in theirs.get("also", ()) or second in ours.get("also", ())
-
-
 def _aligned(band: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two signatures without what says in other words what both have in common.
 
@@ -219,66 +203,6 @@ def _encoded(table: dict[str, Any]) -> dict[str, Any]:
     if isinstance(generation, dict) and "tokens" in generation:
         table["encoded"] = {"sha256": generation.pop("tokens")}
     return table
-
-
-def identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a recipe the one it is: all but where things lie and how they are judged, base and rows by content.
-
-    Args:
-        record: A table with a `recipe` and its `provenance`: run.json, sweep.json, or a prepared recipe's.
-    """
-    recipe = without_free_keys(record["recipe"])
-    for section in ("train", "data"):  # a key that is not set was no key of earlier releases
-        recipe[section] = {key: value for key, value in recipe[section].items() if value is not None}
-    base, data = record["provenance"]["base"], record["provenance"]["data"]
-    files = record["provenance"].get("command", {})
-    return {
-        **recipe,
-        **{f"train.command (other {name})": sha256 for name, sha256 in files.items()},
-        "model.base (other weights)": base["sha256"],
-        "model.base (other config or tokenizer)": base["files_sha256"],
-        "data.train (other rows)": data["train"]["sha256"],
-        "data.eval (other rows)": data["eval"]["sha256"],
-    }
-
-
-def without_free_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe, as a plain dict, without what may change within a sweep."""
-    kept: dict[str, Any] = json.loads(json_files.canonical(recipe))
-    for path in FREE_KEYS:
-        section, _, key = path.partition(".")
-        (kept.get(section, {}) if key else kept).pop(key or section, None)
-    return kept
-
-
-def training_identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a recipe's identity weights come from: all of it but how they are scored."""
-    return {key: value for key, value in identity(record).items() if key not in SCORED_BY}
-
-
-def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """What differs between two records' recipes, their bases and rows compared by content."""
-    return _changed(first, second, identity(first), identity(second))
-
-
-def changed_training(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """What of that gives other weights."""
-    return _changed(first, second, training_identity(first), training_identity(second))
-
-
-def _changed(
-    first: Mapping[str, Any], second: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]
-) -> list[str]:
-    """What differs between two identities, and in what of base and rows their records say more than those."""
-    sources = [record["provenance"] for record in (first, second)]
-    alike = {
-        f"data.{part} (other rows)": ours[f"data.{part} (other rows)"]
-        for part in ("train", "eval")
-        if same_rows(*(source["data"][part] for source in sources))
-    }
-    further = [source["base"].get("further_sha256") for source in sources]
-    other = None not in further and further[0] != further[1]
-    return [*differing_keys(ours, {**theirs, **alike}), *(["model.base (other tokenizer)"] if other else [])]
 
 
 def unpaired(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:

@@ -12,11 +12,10 @@ import numpy as np
 
 from seedband.band import Band
 from seedband.metric_band import MetricBand
-from seedband.records import Candidate, SliceScores
 from seedband.stats.cohorts import holm
 from seedband.stats.items import item_floor, resolution
 from seedband.stats.variance import NO_PRIOR
-from seedband.verdict import SliceVerdict
+from seedband.verdict import Candidate, SliceScores, SliceVerdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from seedband import commands, tasks
+from seedband import tasks
 from seedband.errors import UsageError
+from seedband.recipe import train_command
 
 #: Optimizer steps that a run shall have at least, and the passes that this may cost.
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 2, 20
@@ -31,7 +32,7 @@ def sections_of(
         UsageError: The method cannot train this task.
     """
     if command is not None:
-        return {"train": {"method": commands.METHOD, "command": command}}
+        return {"train": {"method": train_command.METHOD, "command": command}}
     method, known = method or "lora", tasks.BUILT_IN[task].methods
     if method not in known:
         raise UsageError(f"--method {method}: cannot train {task}", hint=f"one of {', '.join(known)}")

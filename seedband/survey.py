@@ -12,7 +12,7 @@ from seedband.counts import counted
 from seedband.datafiles import IMAGE_SUFFIXES, headless, is_json_array, read_values
 from seedband.dataset import IMAGES
 from seedband.errors import Problem, UsageError
-from seedband.recipe import RESERVED
+from seedband.recipe.parse import RESERVED
 from seedband.rows import as_chat
 
 #: Role → what columns of it are often called, the likeliest first.

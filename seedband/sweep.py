@@ -8,18 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import band as bands
-from seedband import (
-    evaluators,
-    executors,
-    folders,
-    own_scores,
-    provenance,
-    row_changes,
-    runs,
-    signature,
-    slices,
-    trackers,
-)
+from seedband import evaluators, executors, folders, own_scores, row_changes, runs, signature, slices, trackers
 from seedband.band import Band
 from seedband.counts import counted
 from seedband.determinism.seeds import root_seeds
@@ -27,8 +16,9 @@ from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
 from seedband.jobs import check_distinct, raise_unscored
 from seedband.preflight import Prepared, prepare
-from seedband.recipe import LoadedRecipe, load_recipe
-from seedband.records import Run, Sweep
+from seedband.recipe import locations
+from seedband.recipe.parse import LoadedRecipe, load_recipe
+from seedband.run_record import Run, Sweep
 from seedband.runs import Plan
 from seedband.storage import atomic_files, file_hashes, locks
 
@@ -205,7 +195,7 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
 
 def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run], path: Path) -> dict[str, Any]:
     folder = path.absolute().parent
-    facts = provenance.relative(prepared.provenance, folder)
+    facts = locations.relative(prepared.provenance, folder)
     rows = row_changes.packed(row_changes.of_items(prepared.eval_items))
     return {
         **facts,
@@ -216,7 +206,7 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
         "recipe": prepared.recipe.as_dict(),
         "checkpoints": {str(run.seed): run.record["checkpoint_sha256"] for run in healthy},
         "failures": {str(run.seed): run.failure for run in failed},
-        "runs": provenance.relative_path(healthy[0].folder.parent, folder),
+        "runs": locations.relative_path(healthy[0].folder.parent, folder),
         "items": {str(run.seed): run.record["items_sha256"] for run in healthy},
         "slices": slices.of_runs([folders.read_items(run) for run in healthy]),
     }

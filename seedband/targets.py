@@ -8,7 +8,8 @@ from seedband.dataset import IMAGES
 from seedband.errors import Problem
 from seedband.models import tensor_names
 from seedband.networks import loaded_shapes
-from seedband.records import Base, Recipe
+from seedband.recipe.scoring import Base
+from seedband.recipe.sections import Recipe
 
 
 def _matches(module: str, target: str) -> bool:

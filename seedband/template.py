@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from seedband.keys import Section, sections
+from seedband.recipe.key_docs import Section, sections
 
 #: Letters of a line.
 WIDTH = 100

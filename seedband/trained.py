@@ -11,12 +11,12 @@ from typing import Any
 
 from seedband.determinism.pins import flipped, read_back
 from seedband.errors import SeedbandError
+from seedband.events import Emit
 from seedband.items import ITEMS
 from seedband.models import CHECKPOINT
-from seedband.records import Emit, SeedRun
 from seedband.storage import file_hashes
 from seedband.storage.validation import read_record
-from seedband.trainers import TrainedRun, training_files
+from seedband.trainers import SeedRun, TrainedRun, training_files
 
 TRAINED = "trained.json"
 

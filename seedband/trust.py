@@ -9,8 +9,8 @@ from typing import Any
 
 from seedband import evaluators
 from seedband.errors import Refused, UsageError
-from seedband.recipe import find_config, load_recipe
-from seedband.records import Recipe
+from seedband.recipe.parse import find_config, load_recipe
+from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
 
 

@@ -4,8 +4,34 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from seedband.records import Candidate
 from seedband.stats.rules import Rule, Status
+from seedband.storage.validation import Number
+
+#: Column → value → metric → mean score over the items of that slice.
+SliceScores = Mapping[str, Mapping[str, Mapping[str, Number]]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate of `check`, scored.
+
+    Attributes:
+        name: As the user called it.
+        scores: Metric → score; empty when it failed to train.
+        checkpoint_sha256: Of its tensors and of what else decides what it computes.
+        failure: Why it failed to train; empty otherwise.
+        baseline_seed: The baseline seed whose weights it has, if any.
+        seed: Root seed that it was trained under, where that is on record.
+        slices: Column → value → metric → mean score of the slice.
+    """
+
+    name: str
+    scores: Mapping[str, Number]
+    checkpoint_sha256: str | None
+    failure: str = ""
+    baseline_seed: int | None = None
+    seed: int | None = None
+    slices: SliceScores = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import base_watch, commands, provenance, reported, signature
+from seedband import base_watch, reported, signature
 from seedband.base_watch import BaseWatch
 from seedband.dataset import load_items
 from seedband.determinism import environment
@@ -25,15 +25,18 @@ from seedband.determinism.pins import PORTABLE, check_environment, flipped, pin,
 from seedband.determinism.seeds import item_keys
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.errors import SeedbandError, UsageError, WorkFailed
+from seedband.events import Emit
 from seedband.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.items import ITEMS, predictions_sha256, read_table
+from seedband.job_spec import Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, TrainJob
 from seedband.models import recognise
-from seedband.records import Base, Emit, Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, SeedRun, TrainJob
+from seedband.recipe import identity, locations, train_command
+from seedband.recipe.scoring import Base
 from seedband.scoring import Scorer
 from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import checked, read_record
 from seedband.trained import TRAINED, hashes_of_files, record_of, take_over
-from seedband.trainers import TrainContext, load
+from seedband.trainers import SeedRun, TrainContext, load
 
 RUN = "run.json"
 SCORES = "scores.json"
@@ -97,7 +100,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
     train_items = load_items(Path(job.train_path), job.scoring.columns)
     if train_items.sha256 != job.provenance["data"]["train"]["sha256"]:
         raise WorkFailed(f"{job.train_path} has changed since the sweep began", hint="sweep again")
-    commands.check_unchanged(job.provenance.get("command", {}), Path(job.scoring.folder))
+    train_command.check_unchanged(job.provenance.get("command", {}), Path(job.scoring.folder))
     base = base_watch.watch(job.scoring)
     facts, known = environment.describe(device), {"recipe": recipe.as_dict(), "provenance": job.provenance}
     context = TrainContext(
@@ -106,7 +109,7 @@ def run_train(job: TrainJob, emit: Emit) -> None:
         items=train_items,
         item_keys=tuple(item_keys(train_items.contents)),
         device=device,
-        identity=json_files.digest([signature.training_identity(known), *_apart(facts, device, job.scoring.base)]),
+        identity=json_files.digest([identity.training_identity(known), *_apart(facts, device, job.scoring.base)]),
         features=feature_cache(facts, pins, base, emit),
         check_base=base.glance,
     )
@@ -212,7 +215,7 @@ def run_score(job: ScoreJob, emit: Emit) -> None:
 def run_report(job: ReportJob, emit: Emit) -> None:
     """Run the command, and put the scores that it reports on record."""
     check_environment(job.determinism)
-    commands.check_unchanged(job.files, Path(job.start))
+    train_command.check_unchanged(job.files, Path(job.start))
     record = reported.run(job, environment.versions(), emit)
     evaluations = [{"metric": metric, "score": score} for metric, score in record["scores"].items()]
     emit("finished", job.run.seed, {"status": "finished", "evaluations": evaluations})
@@ -290,7 +293,7 @@ def _run_record(
         **scored,
         "truncated": {**known["truncated"], "eval": scored.get("truncated")},
         "recipe": job.recipe.as_dict(),
-        "provenance": provenance.relative(job.provenance, Path(run.folder)),
+        "provenance": locations.relative(job.provenance, Path(run.folder)),
         "pins_flipped": sorted({*known["pins_flipped"], *flipped(pins, read_back())}),
     }
 

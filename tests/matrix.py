@@ -22,7 +22,7 @@ from torch.nn import functional
 from seedband.feature_cache import FeatureCache
 from seedband.models import recognise
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 from seedband.scoring import Scorer
 
 

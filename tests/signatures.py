@@ -7,8 +7,9 @@ from dataclasses import asdict
 from tiny import recipe_text
 
 from seedband.evaluators import build, describe
-from seedband.recipe import parse_recipe
-from seedband.records import Base, EvaluatorSection, GenerationSection, Scoring
+from seedband.recipe.parse import parse_recipe
+from seedband.recipe.scoring import Base, Scoring
+from seedband.recipe.sections import EvaluatorSection, GenerationSection
 from seedband.signature import of_scoring, of_training
 
 SCORING = Scoring(

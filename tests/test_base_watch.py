@@ -17,10 +17,10 @@ from seedband.bases import locate_base
 from seedband.determinism.pins import inherited, pinned_environment
 from seedband.errors import Refused
 from seedband.folders import read_run
+from seedband.job_spec import ScoreJob, ScoreTarget
 from seedband.models import recognise
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
-from seedband.records import ScoreJob, ScoreTarget
+from seedband.recipe.parse import load_recipe
 from seedband.storage import file_hashes
 from seedband.sweep import sweep
 

@@ -9,7 +9,7 @@ from tiny import run_cli
 from seedband import hub as hubs
 from seedband.candidates import Found, in_order
 from seedband.errors import Refused
-from seedband.records import CheckpointFiles
+from seedband.models import CheckpointFiles
 
 NAME = "org/new-intents"
 

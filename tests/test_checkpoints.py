@@ -16,8 +16,7 @@ from seedband.bases import locate_base
 from seedband.checkpoints import _grow, _misfits_refused, check_fits, checkpoint_settings, open_checkpoint
 from seedband.errors import Refused, WorkFailed
 from seedband.feature_cache import FeatureCache
-from seedband.models import recognise
-from seedband.records import CheckpointFiles
+from seedband.models import CheckpointFiles, recognise
 from seedband.scoring import Scorer
 from seedband.storage import json_files
 from seedband.tasks.text_classification import load

@@ -6,7 +6,7 @@ import pytest
 
 from seedband.cost import estimate
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 
 
 @pytest.fixture(scope="module")

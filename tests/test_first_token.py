@@ -15,8 +15,7 @@ from transformers import (
 from seedband.determinism.seeds import streams
 from seedband.first_token import keep_first_token
 from seedband.packing import Layout, pack_rows
-from seedband.records import SeedRun
-from seedband.trainers import forward, lora
+from seedband.trainers import SeedRun, forward, lora
 
 SMALL = {"vocab_size": 2000, "num_labels": 3}
 

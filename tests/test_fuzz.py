@@ -40,19 +40,21 @@ from seedband import (
     signature,
     worker,
 )
-from seedband import recipe as recipes
 from seedband.band import fit_band, load_band
 from seedband.check import _Gate, read_labels
 from seedband.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.cli import app
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.from_scores import _made_from, check_scores
+from seedband.models import CheckpointFiles
 from seedband.plan import plan
 from seedband.preflight import prepare
-from seedband.provenance import recorded_recipe
-from seedband.records import CheckpointFiles, Sweep
+from seedband.recipe import identity
+from seedband.recipe import parse as recipes
+from seedband.recipe.locations import recorded_recipe
 from seedband.reproduce import _compare, _predictions, _run
 from seedband.rescore import scoring_of
+from seedband.run_record import Sweep
 from seedband.runs import Plan
 from seedband.scorefiles import read_scores
 from seedband.ship import model_card, ship
@@ -233,7 +235,7 @@ def test_sealed_run(docs, data):
     healthy = [entry for entry in (other, run) if entry.status == "finished"]
     two = [*found, *candidates.resolve(other.folder)]
     ask_all(
-        lambda: signature.changed_keys(other.record, run.record),
+        lambda: identity.changed_keys(other.record, run.record),
         lambda: signature.differences(other.record["signature"], run.record["signature"]),
         lambda: _check_comparable(healthy),
         lambda: _score(run, "accuracy"),

@@ -16,7 +16,7 @@ from seedband.dataset import load_items, normalised
 from seedband.init import init
 from seedband.interview import Answers, Question
 from seedband.preflight import columns_of, prepare
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 
 
 def write_csv(path, count=200, seed=1, **renamed):

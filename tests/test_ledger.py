@@ -17,9 +17,9 @@ from seedband.executors import make
 from seedband.further import Trainer
 from seedband.ledger import Entry, key_of, opened
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
-from seedband.records import Candidate
+from seedband.recipe.parse import load_recipe
 from seedband.storage import json_files
+from seedband.verdict import Candidate
 
 WORKED = [0.871, 0.884, 0.879, 0.892]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -270,7 +270,7 @@ from pathlib import Path
 from seedband import ledger
 from seedband.ledger import opened
 ledger.PATIENCE_S = {PATIENCE_S}
-from seedband.records import Candidate
+from seedband.recipe.sections import Candidate
 path = Path({str(path)!r})
 path.with_name(f"{{sys.argv[1]}} is at the door").touch()
 with opened(path) as book:

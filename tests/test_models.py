@@ -10,6 +10,7 @@ from seedband.bases import locate_base
 from seedband.checkpoints import checkpoint_tensors
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.models import (
+    CheckpointFiles,
     after_pooling,
     check_safe,
     end_ids,
@@ -22,7 +23,6 @@ from seedband.models import (
     weight_files,
     weights_sha256,
 )
-from seedband.records import CheckpointFiles
 
 
 def test_shards_are_hashed_and_may_not_lead_out(tmp_path, tiny_recipe):

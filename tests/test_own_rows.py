@@ -9,8 +9,9 @@ import torch
 
 from seedband.dataset import load_items
 from seedband.errors import Refused
+from seedband.models import CheckpointFiles
 from seedband.own_rows import check_ids, read_alike
-from seedband.records import Base, CheckpointFiles
+from seedband.recipe.scoring import Base
 from seedband.tasks import causal_lm
 
 COLUMNS = {

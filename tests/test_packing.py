@@ -15,8 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from seedband.determinism.seeds import streams
 from seedband.packing import OVERHEAD, Layout, _GroupedAttention, _of_group, _read, group_sizes, pack_rows
-from seedband.records import SeedRun
-from seedband.trainers import forward, lora
+from seedband.trainers import SeedRun, forward, lora
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 

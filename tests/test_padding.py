@@ -18,7 +18,7 @@ from seedband.determinism.seeds import item_keys
 from seedband.errors import UsageError
 from seedband.padding import Way, equal_parts, is_unknown, settle, version
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 from seedband.storage import file_hashes, json_files
 from seedband.tasks.classes import batches
 from seedband.trainers import TrainContext

@@ -14,8 +14,8 @@ import pytest
 import typer
 from tiny import ROOT, recipe_text, run_cli
 
-from seedband import recipe
 from seedband.cli import app
+from seedband.recipe import parse
 
 DOCS = ROOT / "docs"
 #: Pages whose every console block prints what it shows.
@@ -137,7 +137,7 @@ def test_every_command_and_option_stands_in_the_reference():
 
 def test_every_key_of_a_recipe_stands_in_the_reference_with_what_it_does():
     page = (DOCS / "reference" / "config.md").read_text(encoding="utf-8")
-    keys = [(section, key.name) for section in recipe.sections()[1:] for key in fields(section)]
+    keys = [(section, key.name) for section in parse.sections()[1:] for key in fields(section)]
     assert len(keys) > 50
     rows = {
         line.split("`")[1]: line.split(" | ")[-1].strip(" |") for line in page.splitlines() if line.startswith("| `")

@@ -9,8 +9,9 @@ import pytest
 from seedband import Refused, fit_band, ledger
 from seedband.candidates import Found
 from seedband.ledger import Entry, PairLook
+from seedband.models import CheckpointFiles
 from seedband.pair_record import LOOKS, Books, Stand, key_of, opened
-from seedband.records import Candidate, CheckpointFiles
+from seedband.verdict import Candidate
 
 N = 4
 

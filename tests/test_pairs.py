@@ -12,8 +12,8 @@ from signatures import changed, run_record
 
 from seedband import Refused, fit_band, load_band
 from seedband.candidates import Found
+from seedband.models import CheckpointFiles
 from seedband.pairs import item_floors, shared_seeds
-from seedband.records import CheckpointFiles
 from seedband.signature import unpaired
 from seedband.storage import file_hashes, json_files
 

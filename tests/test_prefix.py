@@ -15,8 +15,7 @@ from seedband.feature_cache import DROPPED, FeatureCache, _write, rows_key
 from seedband.layers import layers_of
 from seedband.networks import Network, pooled
 from seedband.prefix import Prefix, freeze_prefix, still_prefix
-from seedband.records import SeedRun
-from seedband.trainers import forward, lora
+from seedband.trainers import SeedRun, forward, lora
 
 UPPER = {
     "tiny_recipe": ("layer.1.attention.self.query", "layer.1.attention.self.value"),

@@ -7,10 +7,10 @@ import pytest
 from tiny import Tiny, generation_text, recipe_text
 from tiny_decoder import make_tiny_decoder
 
-from seedband import signature
 from seedband.errors import UsageError
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
+from seedband.recipe import identity
+from seedband.recipe.parse import load_recipe
 
 
 def problems(tiny: Tiny, tmp_path, text: str):
@@ -160,4 +160,4 @@ def test_keys_that_are_not_set_are_no_part_of_a_recipes_identity(tiny_recipe):
     before = {**record, "recipe": {**record["recipe"], "data": dict(record["recipe"]["data"])}}
     for key in ("text_pair", "input"):
         del before["recipe"]["data"][key]
-    assert signature.identity(before) == signature.identity(record)
+    assert identity.identity(before) == identity.identity(record)

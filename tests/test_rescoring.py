@@ -12,13 +12,15 @@ from tiny import Tiny, recipe_text, run_cli
 
 from seedband import executors, load_band, runs, sweep
 from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.events import Event
 from seedband.folders import finished_runs, read_run, read_sweep
+from seedband.job_spec import Outcome
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
-from seedband.records import Event, Outcome, SeedRun
+from seedband.recipe.parse import load_recipe
 from seedband.runs import ANEW, carry_out, make_plan
 from seedband.storage import file_hashes, json_files
 from seedband.trained import TRAINED, _Trained, hashes_of_files, take_over
+from seedband.trainers import SeedRun
 from seedband.worker import SCORES
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}

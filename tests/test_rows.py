@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import get_args, get_type_hints
 
-from seedband.records import DataSection, ModelSection
+from seedband.recipe.sections import DataSection, ModelSection
 from seedband.rows import READINGS
 from seedband.survey import NAMES
 from seedband.tasks import BUILT_IN

@@ -14,10 +14,10 @@ from training import context_of
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.networks import Network
-from seedband.recipe import load_recipe
-from seedband.records import Base, SeedRun
+from seedband.recipe.parse import load_recipe
+from seedband.recipe.scoring import Base
 from seedband.sanity import architecture_problems, check_causal, check_complete
-from seedband.trainers import lora
+from seedband.trainers import SeedRun, lora
 
 SMALL = {
     "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,

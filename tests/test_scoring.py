@@ -15,12 +15,12 @@ from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build
 from seedband.feature_cache import FeatureCache
-from seedband.models import recognise
-from seedband.records import Base, CheckpointFiles, SeedRun
+from seedband.models import CheckpointFiles, recognise
+from seedband.recipe.scoring import Base
 from seedband.scoring import Scorer, _told, evaluate
 from seedband.tasks import text_classification
 from seedband.testing import make_items
-from seedband.trainers import lora
+from seedband.trainers import SeedRun, lora
 
 N = 200
 ITEMS = make_items([str(n % 3) for n in range(N)])

@@ -8,15 +8,14 @@ import pytest
 from signatures import EVALUATORS, FACTS, FULL, READ, SCORED, SCORING, changed, run_record
 from tiny import recipe_text
 
-from seedband.recipe import parse_recipe
+from seedband.recipe.identity import changed_keys, changed_training
+from seedband.recipe.parse import parse_recipe
 from seedband.signature import (
     COMPARED,
     IMPLIED,
     NAMES,
     REPLACED,
     TEXTS,
-    changed_keys,
-    changed_training,
     differences,
     forbidding,
     in_words,

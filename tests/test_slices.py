@@ -12,9 +12,9 @@ from seedband import slices
 from seedband.band import fit_band, load_band
 from seedband.console.verdicts import print_verdict
 from seedband.errors import Refused
-from seedband.records import Candidate
 from seedband.stats.cohorts import holm
 from seedband.stats.items import item_floor
+from seedband.verdict import Candidate
 
 CHANNELS = ["chat", "chat", "email", "email", "email", "phone"]
 

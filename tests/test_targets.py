@@ -6,7 +6,7 @@ import pytest
 
 from seedband.bases import locate_base
 from seedband.models import tensor_names
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 from seedband.targets import target_problems, targeted
 
 

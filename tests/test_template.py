@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedband.keys import sections
+from seedband.recipe.key_docs import sections
 from seedband.template import commented
 
 TABLE = {

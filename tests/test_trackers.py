@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, recipe_text, run_cli
 
-from seedband import folders, signature, trackers
+from seedband import folders, trackers
 from seedband import sweep as sweep_function
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.recipe import load_recipe, parse_recipe
+from seedband.recipe import identity
+from seedband.recipe.parse import load_recipe, parse_recipe
 from seedband.storage.json_files import canonical
 
 #: Only the loopback is there; whoever asks for more is told, and written down.
@@ -147,8 +148,8 @@ def test_whom_to_tell_makes_no_other_recipe(tiny_swept):
     first, other = (
         {**record, "recipe": recipe} for recipe in (known, {**known, "log": {"mlflow": "http://h", "x": 1}})
     )
-    assert signature.changed_keys(first, other) == []
-    assert canonical(signature.identity(first)) == canonical(signature.identity(other))
+    assert identity.changed_keys(first, other) == []
+    assert canonical(identity.identity(first)) == canonical(identity.identity(other))
 
 
 def test_an_mlflow_that_is_not_installed_is_told_by_its_extra(monkeypatch):

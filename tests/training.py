@@ -8,8 +8,9 @@ from pathlib import Path
 from seedband.dataset import Items
 from seedband.determinism.seeds import item_keys
 from seedband.preflight import prepare, scoring_for
-from seedband.recipe import load_recipe
-from seedband.records import Base, DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection
+from seedband.recipe.parse import load_recipe
+from seedband.recipe.scoring import Base
+from seedband.recipe.sections import DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection
 from seedband.trainers import TrainContext
 
 #: What configs call the dropout of attention.

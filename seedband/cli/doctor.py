@@ -16,7 +16,7 @@ def doctor(
     from seedband import console
     from seedband.determinism.settings import DeterminismSection
     from seedband.doctor import diagnose
-    from seedband.recipe import CONFIG_NAME, load_recipe
+    from seedband.recipe.parse import CONFIG_NAME, load_recipe
 
     if config is None and not Path(CONFIG_NAME).is_file():
         console.print_diagnosis(diagnose(DeterminismSection()), as_json=as_json)

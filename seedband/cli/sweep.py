@@ -24,7 +24,7 @@ def sweep(
     from seedband import console, own_scores
     from seedband.band import load_band
     from seedband.determinism.seeds import parse_seeds
-    from seedband.recipe import find_config, load_recipe
+    from seedband.recipe.parse import find_config, load_recipe
     from seedband.sweep import make_plan
     from seedband.sweep import sweep as run_sweep
 

@@ -4,7 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from seedband.console.output import print_hint, print_json, print_lines, print_note
-from seedband.recipe import CONFIG_NAME
+from seedband.recipe.parse import CONFIG_NAME
 
 if TYPE_CHECKING:
     from seedband.init import Begun

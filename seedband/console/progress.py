@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from seedband.records import Event
+    from seedband.events import Event
 
 
 class Reporter:

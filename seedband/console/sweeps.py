@@ -9,7 +9,7 @@ from seedband.counts import counted, plural
 
 if TYPE_CHECKING:
     from seedband.band import Band
-    from seedband.records import Sweep
+    from seedband.run_record import Sweep
 
 
 def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:

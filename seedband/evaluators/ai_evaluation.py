@@ -14,7 +14,7 @@ from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import WorkFailed
 from seedband.evaluators.nli import CrossEncoder, plain_labels
-from seedband.records import Base
+from seedband.recipe.scoring import Base
 
 #: Seconds between two lines of progress.
 TELL_S = 60.0

@@ -20,7 +20,7 @@ from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored, bind
 from seedband.evaluators.nli import HINT, LABELS, entailment_output, locate, plain_labels
 from seedband.models import read_config
-from seedband.records import Base
+from seedband.recipe.scoring import Base
 
 How = Literal["overlap", "nli"]
 PACKAGE = "ai-evaluation"

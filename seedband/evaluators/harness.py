@@ -19,8 +19,9 @@ from seedband.determinism.subprocesses import answer
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint
 from seedband.evaluators.lm_eval import HarnessTask
+from seedband.models import CheckpointFiles
 from seedband.networks import load_tokenizer
-from seedband.records import Base, CheckpointFiles
+from seedband.recipe.scoring import Base
 from seedband.storage import file_hashes, json_files
 
 #: Resamples for the standard error of what is no mean; the score does not depend on it.

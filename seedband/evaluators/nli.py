@@ -16,7 +16,7 @@ from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.evaluators.sentences import says_something, sentences
 from seedband.models import read_config
 from seedband.networks import from_folder, load_tokenizer
-from seedband.records import Base
+from seedband.recipe.scoring import Base
 from seedband.storage import json_files
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from seedband.records import Event, Job, Outcome
+from seedband.events import Event
+from seedband.job_spec import Job, Outcome
 
 BUILT_IN: Mapping[str, str] = {"local": "seedband.executors.local:LocalExecutor"}
 OnEvent = Callable[[Event], None]

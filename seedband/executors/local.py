@@ -15,9 +15,10 @@ from typing import IO, Any, Self
 from seedband.determinism.pins import overridden, pinned_environment, without_secrets
 from seedband.determinism.subprocesses import killed_by
 from seedband.errors import WorkFailed
+from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.executors.processes import Forked, Launcher, Process, device_of, may_fork, spawn
-from seedband.records import Event, Job, Outcome
+from seedband.job_spec import Job, Outcome
 from seedband.worker import write_job
 
 #: Seconds that a job gets to end after it was asked to.

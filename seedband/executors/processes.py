@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from seedband.job_spec import Job, ScoreJob, TrainJob
 from seedband.launcher import MAX_MESSAGE
-from seedband.records import Job, ScoreJob, TrainJob
 
 #: Where a GPU is, there is one of these; elsewhere "auto" means the CPU.
 GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-ctrl")

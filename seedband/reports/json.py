@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from seedband.errors import Problem
-from seedband.records import Candidate
 from seedband.reports import Report
-from seedband.verdict import MetricVerdict, SliceVerdict
+from seedband.verdict import Candidate, MetricVerdict, SliceVerdict
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from seedband.band import Band
 from seedband.metric_band import MetricBand
-from seedband.records import Candidate
 from seedband.reports import Report
-from seedband.verdict import MetricVerdict, Verdict
+from seedband.verdict import Candidate, MetricVerdict, Verdict
 from seedband.words import clean, score_format, slice_lines, verdict_sentences
 
 #: Rows and mistakes that are told one by one, and letters of one text; what is more, the JSON report has.

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import torch
 
     from seedband.dataset import Items
+    from seedband.encoded import Truncation
     from seedband.networks import Network
-    from seedband.records import Scoring, Truncation
+    from seedband.recipe.scoring import Scoring
 
 Reads = Literal["classes", "texts"]
 

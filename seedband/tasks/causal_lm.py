@@ -16,11 +16,12 @@ import torch
 from torch.nn import functional
 
 from seedband.dataset import Items
+from seedband.encoded import Truncation
 from seedband.errors import UsageError
 from seedband.models import end_ids
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Generations
-from seedband.records import Scoring, Truncation
+from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
 from seedband.tasks.classes import batches
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from seedband.dataset import Items
+from seedband.encoded import Truncation
 from seedband.last_token import find_by_mask
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Predictions
-from seedband.records import Scoring, Truncation
+from seedband.recipe.scoring import Scoring
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
 
 #: The class of transformers that opens a model for it.

@@ -21,11 +21,14 @@ from seedband.band import Band, load_band
 from seedband.determinism import subprocesses
 from seedband.determinism.pins import without_secrets
 from seedband.errors import SeedbandError, UsageError, WorkFailed
+from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.items import ITEMS
 from seedband.models import CHECKPOINT
-from seedband.recipe import SQLITE
-from seedband.records import Event, Recipe, Run
+from seedband.recipe import identity
+from seedband.recipe.parse import SQLITE
+from seedband.recipe.sections import Recipe
+from seedband.run_record import Run
 from seedband.storage import json_files
 from seedband.trainers import trace_path
 from seedband.worker import RUN
@@ -216,20 +219,20 @@ def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Se
     record = folders.read_sweep(folder)
     first = finished[0].record["environment"]
     key = json_files.digest(
-        [signature.identity(record), *(first[name] for name in ("fingerprint", "device", "versions"))]
+        [identity.identity(record), *(first[name] for name in ("fingerprint", "device", "versions"))]
     )
     path = folders.band_path(folder) if record["band"] is not None else None
     files = [folder / name for name in (folders.SWEEP, "recipe.toml", "scores.parquet")]
     crashed = {seed: told["message"] for seed, told in record.get("crashed", {}).items()}
     tags = {
-        "seedband.recipe": recipe.data.name,
+        "seedband.recipe.parse": recipe.data.name,
         "seedband.version": str(first["versions"].get("seedband")),
         "seedband.signature": json_files.digest(finished[0].record["signature"]),
         "seedband.band_sha256": str(record["band_sha256"] or ""),
         "seedband.crashed": _cut("; ".join(f"seed {seed}: {told}" for seed, told in crashed.items())),
         **_free(recipe.as_dict()),
     }
-    params = {_name(name): _cut(text) for name, text in _flat(signature.without_free_keys(recipe.as_dict()))}
+    params = {_name(name): _cut(text) for name, text in _flat(identity.without_free_keys(recipe.as_dict()))}
     return Entry(
         name=f"sweep {folder.absolute().name}",
         key=key,
@@ -266,7 +269,7 @@ def _series(trace: Path) -> Iterator[tuple[str, int, float]]:
 
 def _free(recipe: Mapping[str, Any]) -> dict[str, str]:
     """What may change within a sweep, but whom to tell, which whoever reads it knows."""
-    paths = [path for path in signature.FREE_KEYS if "." in path]
+    paths = [path for path in identity.FREE_KEYS if "." in path]
     found = {path: signature.at(recipe, path) for path in paths}
     return {f"seedband.{path}": _cut(_text(value)) for path, value in found.items() if value not in (None, "", ())}
 

@@ -7,17 +7,36 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from seedband.dataset import Items
+from seedband.encoded import Truncation
 from seedband.errors import UsageError
 from seedband.feature_cache import FeatureCache
-from seedband.records import Recipe, Scoring, SeedRun, Truncation
+from seedband.recipe.scoring import Scoring
+from seedband.recipe.sections import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from seedband.padding import Ways
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One run to be trained.
+
+    Attributes:
+        seed: Root seed.
+        streams: Seed of each stream.
+        folder: Where its checkpoint and records go.
+    """
+
+    seed: int
+    streams: Mapping[str, int]
+    folder: str
+
 
 ENTRY_POINTS = "seedband.trainers"
 #: The state of a training checkpoint.

@@ -17,16 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband import commands, printed
 from seedband.checkpoints import checkpoint_tensors
 from seedband.counts import first_of
 from seedband.determinism.subprocesses import attend
 from seedband.determinism.witnesses import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
-from seedband.models import PICKLES, own_labels, recognise
-from seedband.records import CheckpointFiles, SeedRun, TrainSection
+from seedband.models import PICKLES, CheckpointFiles, own_labels, recognise
+from seedband.recipe import printed_scores, train_command
+from seedband.recipe.sections import TrainSection
 from seedband.storage import atomic_files, json_files
-from seedband.trainers import OUT, TRAINING, Report, TrainContext, TrainedRun, trace_path
+from seedband.trainers import OUT, TRAINING, Report, SeedRun, TrainContext, TrainedRun, trace_path
 
 #: What Hugging Face trainers leave of their course.
 TRAINER_STATE = "trainer_state.json"
@@ -91,7 +91,7 @@ class Ear:
         if found := LOGGED_LOSS.search(line):
             self.losses.append(float(found["loss"]))
         for metric, pattern in self.patterns.items():
-            if reading := printed.read(pattern, line):
+            if reading := printed_scores.read(pattern, line):
                 self.scores[metric] = reading.score
                 self.unread[metric] = reading.problem
 
@@ -141,11 +141,13 @@ def run_script(section: TrainSection, run: SeedRun, start: Path, ear: Ear, place
     """
     _clear(Path(run.folder))
     out = Path(run.folder) / OUT
-    seeds = {name: commands.stream_seed(run.streams[stream]) for name, stream in commands.STREAM_SEEDS.items()}
+    seeds = {
+        name: train_command.stream_seed(run.streams[stream]) for name, stream in train_command.STREAM_SEEDS.items()
+    }
     values = {**places, **{name: str(seed) for name, seed in {"seed": run.seed, **seeds}.items()}, "out": str(out)}
     assert section.command is not None
-    command = [commands.filled(argument, values) for argument in commands.arguments_of(section.command)]
-    command[0] = commands.program_of(command[0], Path(start)) or command[0]
+    command = [train_command.filled(argument, values) for argument in train_command.arguments_of(section.command)]
+    command[0] = train_command.program_of(command[0], Path(start)) or command[0]
     failed = ""
     for attempt in range(1, section.retries + 2):
         if failed:

@@ -20,9 +20,8 @@ from seedband.linear_heads import LinearHead, linear_head
 from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
 from seedband.networks import Network, pooled, with_new_head
 from seedband.padding import drawn_alike, settle, version
-from seedband.records import SeedRun
 from seedband.storage import json_files
-from seedband.trainers import Report, TrainContext, TrainedRun
+from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.journal import Course, Named
 from seedband.trainers.loop import Trainable, fit

@@ -14,8 +14,8 @@ import torch
 from seedband.errors import UsageError
 from seedband.initializers import plain_name
 from seedband.packing import Layout
-from seedband.records import SeedRun, TrainSection
-from seedband.trainers import Report, TrainContext
+from seedband.recipe.sections import TrainSection
+from seedband.trainers import Report, SeedRun, TrainContext
 from seedband.trainers.dropout import KeyedDropout
 from seedband.trainers.journal import Course, Journal
 from seedband.trainers.optimizer import adamw, schedule_of

@@ -15,10 +15,10 @@ from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models import ADAPTER_WEIGHTS, save_tensors
 from seedband.networks import Network, with_new_head
 from seedband.padding import version
-from seedband.records import LoraSection, SeedRun
+from seedband.recipe.sections import LoraSection
 from seedband.sanity import check_causal, check_complete
 from seedband.storage import atomic_files, json_files
-from seedband.trainers import Report, TrainContext, TrainedRun
+from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.loop import Trainable, fit
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import get_scheduler
 
-from seedband.records import TrainSection
+from seedband.recipe.sections import TrainSection
 
 #: `[train] schedule` → what transformers calls it, each with a warm-up.
 SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}

@@ -16,8 +16,8 @@ import torch
 from torch.nn import functional
 
 from seedband.determinism.seeds import derive
-from seedband.records import SeedRun, TrainSection
-from seedband.trainers import Report, TrainContext
+from seedband.recipe.sections import TrainSection
+from seedband.trainers import Report, SeedRun, TrainContext
 from seedband.trainers.dropout import draw_kept, row_key
 from seedband.trainers.journal import Course, Journal, Named
 from seedband.trainers.optimizer import adamw, schedule_of

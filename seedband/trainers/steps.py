@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from seedband.records import TrainSection
+from seedband.recipe.sections import TrainSection
 
 
 @dataclass(frozen=True)

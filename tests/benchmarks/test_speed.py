@@ -23,7 +23,7 @@ from measurements import Measured, Start
 from work import RECIPES, Work
 
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 
 FACTS = {"commit": "a", "packages": {"torch": "2"}, "processor": "2 cores", "gpu": "none", "system": "Linux"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

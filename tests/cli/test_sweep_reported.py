@@ -18,9 +18,10 @@ from seedband.check import check
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.job_spec import Outcome, ReportJob
 from seedband.own_scores import make_plan
-from seedband.recipe import load_recipe
-from seedband.records import Outcome, ReportJob, SeedRun
+from seedband.recipe.parse import load_recipe
+from seedband.trainers import SeedRun
 
 SCRIPT = """
 import json, pathlib, random, sys, time

@@ -13,7 +13,7 @@ from seedband.bases import locate_base
 from seedband.errors import UsageError, WorkFailed
 from seedband.evaluators import Checkpoint, build, describe
 from seedband.evaluators.harness import check_arguments, chosen
-from seedband.records import CheckpointFiles
+from seedband.models import CheckpointFiles
 
 WORDS = ["apple", "pear", "plum", "iron", "gold", "zinc", "rhine", "nile", "oder", "fruit", "metal", "river"]
 CHOICES = ["fruit", "metal", "river"]

@@ -26,7 +26,7 @@ from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, build, describe
 from seedband.evaluators.nli import CrossEncoder, entailment_output, locate
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 from seedband.testing import check_evaluator, make_items
 
 BOTH = pytest.mark.parametrize("name", ["factual_consistency", "groundedness"])

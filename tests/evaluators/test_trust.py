@@ -7,7 +7,7 @@ import pytest
 from seedband import signature
 from seedband.errors import Refused
 from seedband.evaluators import build, describe, needs_trust
-from seedband.recipe import parse_recipe
+from seedband.recipe.parse import parse_recipe
 from seedband.trust import trusted_folder
 
 METRIC = "def score(items, predictions, factor=1.0):\n    open({ran!r}, 'w').close()\n    return factor\n"

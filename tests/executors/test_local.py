@@ -12,7 +12,7 @@ from seedband.determinism.settings import DeterminismSection
 from seedband.executors import local, make
 from seedband.executors.local import _Child, _message
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
 from seedband.runs import train_jobs
 from seedband.worker import write_job
 

@@ -18,10 +18,10 @@ from seedband.determinism.settings import DeterminismSection
 from seedband.executors import local, make, processes
 from seedband.executors.processes import Launcher, may_fork
 from seedband.folders import read_run
+from seedband.job_spec import ProbeJob, ScoreJob, ScoreTarget
 from seedband.models import recognise
 from seedband.preflight import prepare
-from seedband.recipe import load_recipe
-from seedband.records import ProbeJob, ScoreJob, ScoreTarget
+from seedband.recipe.parse import load_recipe
 from seedband.runs import train_jobs
 from seedband.storage import json_files
 from seedband.worker import SCORES, write_job

@@ -9,9 +9,9 @@ from markdown_it import MarkdownIt
 
 from seedband import fit_band, reports
 from seedband.errors import Problem, Refused
-from seedband.records import Candidate
 from seedband.reports import markdown
 from seedband.reports.markdown import CUT, escaped, fenced, fitted
+from seedband.verdict import Candidate
 from seedband.words import clean
 
 GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

@@ -14,8 +14,10 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
 from seedband.dataset import load_items
+from seedband.encoded import Truncation
 from seedband.errors import UsageError
-from seedband.records import Base, EvaluatorSection, GenerationSection, Scoring, Truncation
+from seedband.recipe.scoring import Base, Scoring
+from seedband.recipe.sections import EvaluatorSection, GenerationSection
 from seedband.signature import of_scoring
 from seedband.tasks import causal_lm
 

@@ -11,8 +11,8 @@ from seedband import trained, worker
 from seedband.determinism.seeds import STREAMS, streams
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.items import ITEMS
-from seedband.records import SeedRun, TrainSection
-from seedband.trainers import trace_path
+from seedband.recipe.sections import TrainSection
+from seedband.trainers import SeedRun, trace_path
 from seedband.trainers.command import OURS, train
 
 #: Writes a whole model of one tensor.

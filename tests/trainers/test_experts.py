@@ -13,8 +13,7 @@ from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
-from seedband.records import SeedRun
-from seedband.trainers import lora
+from seedband.trainers import SeedRun, lora
 
 
 @pytest.fixture

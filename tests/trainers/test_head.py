@@ -14,8 +14,7 @@ from transformers.models.bert.modeling_bert import BertLayer
 from seedband import load_band
 from seedband.determinism.seeds import streams
 from seedband.folders import read_run
-from seedband.records import SeedRun
-from seedband.trainers import forward, head, stack
+from seedband.trainers import SeedRun, forward, head, stack
 
 
 def test_head_folder_holds_the_new_tensors_only(tiny_heads):

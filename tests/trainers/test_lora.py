@@ -16,12 +16,12 @@ from transformers import AutoModelForSequenceClassification, BertForSequenceClas
 from seedband.checkpoints import open_checkpoint
 from seedband.dataset import load_items
 from seedband.determinism.seeds import streams
+from seedband.encoded import Truncation
 from seedband.errors import UsageError
 from seedband.models import recognise
-from seedband.records import SeedRun, Truncation
 from seedband.tasks import causal_lm
 from seedband.tasks.text_classification import encode, predict
-from seedband.trainers import forward, lora
+from seedband.trainers import SeedRun, forward, lora
 from seedband.trainers.dropout import KeyedDropout
 
 

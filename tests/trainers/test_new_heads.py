@@ -24,10 +24,9 @@ from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models import recognise
 from seedband.networks import network, with_new_head
-from seedband.records import SeedRun
 from seedband.signature import REPLACED, of_training
 from seedband.tasks import text_classification
-from seedband.trainers import head, lora
+from seedband.trainers import SeedRun, head, lora
 
 SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
 

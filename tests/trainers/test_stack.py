@@ -9,8 +9,7 @@ from torch.nn import functional
 from training import make_context
 
 from seedband.determinism.seeds import streams
-from seedband.records import SeedRun
-from seedband.trainers import stack
+from seedband.trainers import SeedRun, stack
 from seedband.trainers.loop import Trainable, fit
 from seedband.trainers.stack import MAX_STACK, Drawn, Fixed, fit_stack, stack_size
 

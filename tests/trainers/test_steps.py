@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedband.records import TrainSection
+from seedband.recipe.sections import TrainSection
 from seedband.trainers.steps import plan_steps
 
 

@@ -14,10 +14,10 @@ from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from seedband import commands
 from seedband.counts import counted
 from seedband.errors import Problem, UsageError
-from seedband.records import LogSection, Recipe
+from seedband.recipe import train_command
+from seedband.recipe.sections import LogSection, Recipe
 from seedband.storage import json_files
 from seedband.storage.validation import MAX_PROBLEMS, a_path, brief, problems_of
 
@@ -197,7 +197,7 @@ def _named_sections() -> list[tuple[str, type]]:
 def _lacking(table: Mapping[str, Any]) -> list[Problem]:
     """What only a recipe may do without whose command reports its own scores: the base, and the data."""
     train = table.get("train")
-    if isinstance(train, Mapping) and not train.keys().isdisjoint(commands.REPORTS):
+    if isinstance(train, Mapping) and not train.keys().isdisjoint(train_command.REPORTS):
         return []
     lacking = [] if "model" in table else ["model"]
     for name, keys in NEEDED.items():
@@ -229,7 +229,7 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
     folder = f"{recipe.data.name}-{recipe.train.method}"
     if not a_path(folder) or Path(folder).is_absolute() or ".." in Path(folder).parts:
         yield Problem("data.name", brief(recipe.data.name), "a name by which runs can lie in runs/NAME-METHOD")
-    yield from commands.problems(recipe)
+    yield from train_command.problems(recipe)
     if not recipe.lora.target_modules:
         yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')
 

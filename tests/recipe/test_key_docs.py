@@ -3,8 +3,8 @@
 from dataclasses import fields, is_dataclass
 from typing import get_args, get_type_hints
 
-from seedband.keys import sections
-from seedband.records import LoraSection, Recipe
+from seedband.recipe.key_docs import sections
+from seedband.recipe.sections import LoraSection, Recipe
 
 
 def section_classes():

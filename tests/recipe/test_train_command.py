@@ -7,10 +7,10 @@ import pytest
 from own_scripts import command_text
 from tiny import recipe_text
 
-from seedband.commands import arguments_of, filled, missing_files, named_files, program_of, stream_seed
 from seedband.determinism.seeds import STREAMS, streams
 from seedband.errors import UsageError
-from seedband.recipe import load_recipe
+from seedband.recipe.parse import load_recipe
+from seedband.recipe.train_command import arguments_of, filled, missing_files, named_files, program_of, stream_seed
 
 
 def mistakes(tmp_path, text):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from seedband.recipe import json_schema
+from seedband.recipe.parse import json_schema
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny import recipe_text
 
 from seedband.errors import UsageError
-from seedband.recipe import differing_keys, dump_recipe, find_config, load_recipe, parse_recipe
+from seedband.recipe.parse import differing_keys, dump_recipe, find_config, load_recipe, parse_recipe
 
 times = st.dates() | st.datetimes().map(lambda time: time.replace(fold=0))
 floats = st.floats(allow_nan=False, allow_infinity=False)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seedband.recipe import LoadedRecipe, parse_recipe
+from seedband.recipe.parse import LoadedRecipe, parse_recipe
 
 
 def relative(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:

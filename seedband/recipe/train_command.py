@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband.errors import Problem, WorkFailed
-from seedband.records import REPORTED, EvaluatorSection, Recipe, TrainSection
+from seedband.recipe.sections import REPORTED, EvaluatorSection, Recipe, TrainSection
 from seedband.storage import file_hashes
 
 METHOD = "command"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seedband.printed import read
+from seedband.recipe.printed_scores import read
 
 DIGITS = "eval_accuracy=([0-9.]+)"
 WHOLE = r"eval_accuracy=(\S+)"

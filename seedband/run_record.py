@@ -1,0 +1,75 @@
+"""Runs and sweeps, as they stand on record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from seedband.storage.validation import Number
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One metric of one checkpoint.
+
+    Attributes:
+        metric: Name of the metric.
+        score: In the metric's unit; None when it could not be computed.
+        n_items: Items that count in it.
+        n_unscored: Items without a score.
+        trivial_score: What the trivial predictor scores; None where nobody knows.
+        failure: Why there is no score; empty when there is one.
+        crashed: Whether the evaluator itself failed: it can be asked again.
+        backend: What really ran, where the evaluator told.
+        details: What else it told: calls, costs, disagreement.
+    """
+
+    metric: str
+    score: Number | None
+    n_items: int
+    n_unscored: int
+    trivial_score: Number | None
+    failure: str = ""
+    crashed: bool = False
+    backend: str = ""
+    details: Mapping[str, Number | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: run.json, which is written last.
+
+    Attributes:
+        seed: Root seed.
+        folder: Where it lies.
+        status: "finished", or "failed" when it failed to train (a result, not a crash).
+        failure: Why it failed to train; empty otherwise.
+        evaluations: One per metric; empty when its weights could not be scored.
+        witnesses: What proves its draws and its course, as hashes.
+        record: The whole run.json.
+    """
+
+    seed: int
+    folder: Path
+    status: Literal["finished", "failed"]
+    failure: str
+    evaluations: tuple[Evaluation, ...]
+    witnesses: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep.
+
+    Attributes:
+        folder: Where it lies.
+        runs: Every run, by root seed.
+        median_seed: Root seed of the median run; None without a band.
+        band_path: Where its band was written; None without a band.
+    """
+
+    folder: Path
+    runs: tuple[Run, ...]
+    median_seed: int | None
+    band_path: Path | None
