@@ -8,9 +8,9 @@ and tabm_tabular_15seeds.csv (yandex-research/tabm, Apache-2.0). What is not the
 
 A draw takes n + 3 different healthy seeds of one configuration: n for the baseline, three as candidates in the order
 drawn. The candidates are lowered by 0, 1, 2 and 3 standard deviations of the configuration's healthy seeds, and
-`seedband.stats.rules.decide` judges them; `retest` is given the next candidate as long as it says suspect. A suite's
-figure is the mean over its configurations, with equally many draws each. Every configuration and n has its own random
-stream, so nothing depends on --jobs.
+`seedband.bands.stats.rules.decide` judges them; `retest` is given the next candidate as long as it says suspect. A
+suite's figure is the mean over its configurations, with equally many draws each. Every configuration and n has its own
+random stream, so nothing depends on --jobs.
 """
 
 import argparse
@@ -26,8 +26,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from seedband.stats import rules
-from seedband.stats.limits import Baseline
+from seedband.bands.stats import rules
+from seedband.bands.stats.limits import Baseline
 
 SUITES = {
     "BERT, BiRNN, ESIM, SSE": "sigtestv_sst2_seeds.csv",

@@ -2,9 +2,9 @@
 
     python benchmarks/false_alarms.py [--draws 100000] [--alpha .05] [--before OLD_LOOKS_JSON]
 
-Scores are Normal. Every draw is judged by `seedband.stats.rules.decide`, the code behind every verdict, and what is
-printed is what its decisions say; attained must not exceed it by more than two Monte-Carlo errors. --before names an
-earlier table of levels (seedband/stats/looks.json of another version), to be shown side by side.
+Scores are Normal. Every draw is judged by `seedband.bands.stats.rules.decide`, the code behind every verdict, and what
+is printed is what its decisions say; attained must not exceed it by more than two Monte-Carlo errors. --before names an
+earlier table of levels (seedband/bands/stats/looks.json of another version), to be shown side by side.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seedband.stats import looks, rules
-from seedband.stats.limits import Baseline
+from seedband.bands.stats import looks, rules
+from seedband.bands.stats.limits import Baseline
 
 N_SEEDS = (4, 8, 16)
 TOGETHER = (2, 3, 5)
@@ -134,7 +134,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=100_000)
     parser.add_argument("--alpha", type=float, default=0.05)
-    parser.add_argument("--before", type=Path, help="an earlier seedband/stats/looks.json")
+    parser.add_argument("--before", type=Path, help="an earlier seedband/bands/stats/looks.json")
     args = parser.parse_args()
     lines = [line for block in BLOCKS for line in block(args.draws, args.alpha)]
     print("\n".join([*rows(lines), "", *levels(args.alpha, args.before)]))

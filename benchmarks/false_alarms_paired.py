@@ -5,7 +5,7 @@
 Differences are Normal. Pairs are added one by one from the first look on, until the verdict settles or the band has no
 seed left. "Before" is alpha at every look, "after" is the rule as it stands; beside the rates stands what is printed.
 Power is that against a drop of two paired standard deviations beyond the tolerance. The looks are those of
-`seedband.stats.paired.decide_paired`, for all draws at once; the first draws are judged by it one by one, and the
+`seedband.bands.stats.paired.decide_paired`, for all draws at once; the first draws are judged by it one by one, and the
 script ends with an error where the two do not agree.
 """
 
@@ -15,8 +15,8 @@ import math
 import numpy as np
 from scipy import special
 
-from seedband.stats.pair_looks import design
-from seedband.stats.paired import decide_paired
+from seedband.bands.stats.pair_looks import design
+from seedband.bands.stats.paired import decide_paired
 
 ALPHA = 0.05
 DROP = 2.0

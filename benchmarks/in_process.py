@@ -40,8 +40,8 @@ def decomposition(*, graded: bool) -> Callable[[], object]:
     """Variance components, floors and differences of 67 tasks, each of 20 seeds by 1,000 items."""
     import numpy as np
 
-    from seedband.stats.cohorts import seeds_differ
-    from seedband.stats.items import components, item_floor, standard_error
+    from seedband.bands.stats.cohorts import seeds_differ
+    from seedband.bands.stats.items import components, item_floor, standard_error
 
     draw = np.random.default_rng(0)
     difficulty, chance = draw.random((TASKS, 1, ITEMS)), draw.random((TASKS, SEEDS, ITEMS))

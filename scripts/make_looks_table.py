@@ -1,6 +1,6 @@
-"""Make seedband/stats/looks.json: levels, false-alarm rates and power of the rules `retest` and `t`, by simulation.
+"""Make seedband/bands/stats/looks.json: levels, false-alarm rates, power of the rules `retest` and `t`, simulated.
 
-    python scripts/make_looks_table.py [--draws 1000000] [--jobs 2] [--out seedband/stats/looks.json] [--parts FOLDER]
+    python scripts/make_looks_table.py [--draws 1000000] [--jobs 2] [--out FILE] [--parts FOLDER]
 
 The rules (docs/explanation/statistics.md) have no closed form: a rank screen, then pooled t tests that share their
 baseline, beside a test of every single candidate. For Normal scores and every n in 2..64 this draws n baseline seeds
@@ -288,7 +288,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("seedband/stats/looks.json"))
+    parser.add_argument("--out", type=Path, default=Path("seedband/bands/stats/looks.json"))
     parser.add_argument("--parts", type=Path, help="folder that keeps every n once it is made")
     args = parser.parse_args()
     if args.parts is not None:

@@ -1,6 +1,6 @@
-"""Make seedband/stats/pairs.json: level and power of rule `paired` where pairs are added one by one, by simulation.
+"""Make seedband/bands/stats/pairs.json: level and power of rule `paired` where pairs are added one by one, simulated.
 
-    python scripts/make_pairs_table.py [--draws 1000000] [--power-draws 100000] [--out seedband/stats/pairs.json]
+    python scripts/make_pairs_table.py [--draws 1000000] [--power-draws 100000] [--out seedband/bands/stats/pairs.json]
 
 Pairs that are added until the verdict settles are looked at again and again. For Normal differences of a candidate
 exactly at the tolerance, every n in 3..64 and a first look at f pairs, this finds
@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=1_000_000)
     parser.add_argument("--power-draws", type=int, default=100_000)
-    parser.add_argument("--out", type=Path, default=Path("seedband/stats/pairs.json"))
+    parser.add_argument("--out", type=Path, default=Path("seedband/bands/stats/pairs.json"))
     args = parser.parse_args()
     centre, error = moments(args.draws, 0)
     down = p_values(centre, error)

@@ -15,11 +15,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from seedband import folders, form
+from seedband import folders
+from seedband.bands import band_file
+from seedband.bands.admission import MAX_SCORE
+from seedband.bands.stats.rules import RULES
 from seedband.determinism.seeds import MAX_ROOT_SEED
-from seedband.evidence import MAX_SCORE
 from seedband.reports.json import ReportFile
-from seedband.stats.rules import RULES
 from seedband.storage import validation
 from seedband.storage.json_files import VERSIONS
 
@@ -57,22 +58,26 @@ SLICE = {
 }
 #: What each predicate of band.json's form is in JSON Schema.
 FRAGMENTS: dict[Any, dict[str, Any]] = {
-    form.a_table: TABLE,
-    form.a_text: TEXT,
-    form.a_name: NAME,
-    form.a_number: NUMBER,
-    form.a_number_of_0_or_more: NOT_NEGATIVE,
-    form.true_or_false: {"type": "boolean"},
-    form.a_text_or_null: {"type": ["string", "null"]},
-    form.a_list_of_numbers: {**LIST, "items": NUMBER},
-    form.a_list_of_root_seeds: {**LIST, "items": SEED},
-    form.a_list_of_names: {**LIST, "items": NAME},
-    form.a_list_of_texts: {**LIST, "items": TEXT},
-    form.a_table_of_texts_by_seed: {**TABLE, "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": TEXT},
-    form.a_table_of_texts: {**TABLE, "additionalProperties": TEXT},
-    form.a_list_of_slices: {**LIST, "items": SLICE},
-    form.fingerprints_of_16_digits_a_row: {"type": ["string", "null"], "pattern": "^([0-9a-f]{16})*$"},
-    form.three_numbers_of_0_or_more: {
+    band_file.a_table: TABLE,
+    band_file.a_text: TEXT,
+    band_file.a_name: NAME,
+    band_file.a_number: NUMBER,
+    band_file.a_number_of_0_or_more: NOT_NEGATIVE,
+    band_file.true_or_false: {"type": "boolean"},
+    band_file.a_text_or_null: {"type": ["string", "null"]},
+    band_file.a_list_of_numbers: {**LIST, "items": NUMBER},
+    band_file.a_list_of_root_seeds: {**LIST, "items": SEED},
+    band_file.a_list_of_names: {**LIST, "items": NAME},
+    band_file.a_list_of_texts: {**LIST, "items": TEXT},
+    band_file.a_table_of_texts_by_seed: {
+        **TABLE,
+        "propertyNames": {"pattern": "^[0-9]+$"},
+        "additionalProperties": TEXT,
+    },
+    band_file.a_table_of_texts: {**TABLE, "additionalProperties": TEXT},
+    band_file.a_list_of_slices: {**LIST, "items": SLICE},
+    band_file.fingerprints_of_16_digits_a_row: {"type": ["string", "null"], "pattern": "^([0-9a-f]{16})*$"},
+    band_file.three_numbers_of_0_or_more: {
         **LIST,
         "prefixItems": [NOT_NEGATIVE, NOT_NEGATIVE, {"anyOf": [NOT_NEGATIVE, {"type": "null"}]}],
         "minItems": 3,
@@ -157,29 +162,29 @@ def sealed(kind: str, content: dict[str, Any]) -> dict[str, Any]:
 
 def band() -> dict[str, Any]:
     """Schema of band.json from its form; what a sweep puts on record stands together or not at all."""
-    found = nested(form.BAND)
+    found = nested(band_file.BAND)
     found["properties"]["rule"] = {"enum": [rule for rule in RULES if rule != "paired"]}
-    found["properties"]["metrics"] = {**TABLE, "minProperties": 1, "additionalProperties": nested(form.METRIC)}
-    swept = nested(form.SWEPT)
+    found["properties"]["metrics"] = {**TABLE, "minProperties": 1, "additionalProperties": nested(band_file.METRIC)}
+    swept = nested(band_file.SWEPT)
     facts = {}
-    for optional in (form.SCORED, form.FOLDER, form.CRASHED, form.SLICED, form.HISTORY):
-        facts.update(nested(optional, required=optional is not form.SCORED)["properties"])
+    for optional in (band_file.SCORED, band_file.FOLDER, band_file.CRASHED, band_file.SLICED, band_file.HISTORY):
+        facts.update(nested(optional, required=optional is not band_file.SCORED)["properties"])
     facts.update(swept["properties"])
-    [rows] = form.ROWS.values()
+    [rows] = band_file.ROWS.values()
     facts["data"]["properties"]["eval"]["properties"]["rows"] = FRAGMENTS[rows]
     needed = {"recipe": [name for name in swept["required"] if name != "recipe"]}
     found["properties"]["provenance"] = {**TABLE, "properties": facts, "dependentRequired": needed}
     return found
 
 
-def nested(asked: form.Form, *, required: bool = True) -> dict[str, Any]:
+def nested(asked: band_file.Form, *, required: bool = True) -> dict[str, Any]:
     """Key paths and their predicates as tables within tables."""
     found: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
     for path, predicate in asked.items():
         table, *parts = found, *path.split(".")
         for part in parts[:-1]:
             table = table["properties"][part]
-        if predicate is not form.a_table_of_metrics:
+        if predicate is not band_file.a_table_of_metrics:
             table.setdefault("properties", {})[parts[-1]] = dict(FRAGMENTS[predicate])
         if required:
             table.setdefault("required", []).append(parts[-1])

@@ -5,12 +5,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seedband.band import Band, fit_band, load_band
+    from seedband.bands.band import Band, fit_band, load_band
+    from seedband.bands.metric_band import MetricBand
+    from seedband.bands.verdict import MetricVerdict, Verdict
     from seedband.check import check
     from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
-    from seedband.metric_band import MetricBand
     from seedband.sweep import sweep
-    from seedband.verdict import MetricVerdict, Verdict
 
 __all__ = [
     "Band",
@@ -28,17 +28,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Band": "band",
-    "MetricBand": "metric_band",
-    "MetricVerdict": "verdict",
+    "Band": "bands.band",
+    "MetricBand": "bands.metric_band",
+    "MetricVerdict": "bands.verdict",
     "Refused": "errors",
     "SeedbandError": "errors",
     "UsageError": "errors",
-    "Verdict": "verdict",
+    "Verdict": "bands.verdict",
     "WorkFailed": "errors",
     "check": "check",
-    "fit_band": "band",
-    "load_band": "band",
+    "fit_band": "bands.band",
+    "load_band": "bands.band",
     "sweep": "sweep",
 }
 

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, reported_sweep, runs, signature
-from seedband.band import Band, load_band
+from seedband import folders, reported_sweep, runs
+from seedband.bands import comparability
+from seedband.bands.band import Band, load_band
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.models import recognise
@@ -32,7 +33,7 @@ from seedband.worker import RUN
 #: What a score is made of: where it differs, the two bands do not measure the same, and that has to be said.
 MEASURE = tuple(
     key.partition(".")[0]
-    for key, need in signature.COMPARED.items()
+    for key, need in comparability.COMPARED.items()
     if (need == "must" and "base" not in key) or key == "encoded.sha256"
 )
 #: Keys of a recipe that say where things lie or what they are called: what lies there is compared by content.
@@ -213,9 +214,10 @@ def _changes(old: Band, new: Band, allow: Collection[str]) -> Iterator[str]:
         Refused: In what a score is made of, and that was not said.
     """
     ours, theirs = old.provenance, new.provenance
-    found = signature.differences(ours["signature"], theirs["signature"])
+    found = comparability.differences(ours["signature"], theirs["signature"])
     told = [
-        (key.key.partition(".")[0], signature.in_words(key.key, key.ours, key.theirs, "the new one")) for key in found
+        (key.key.partition(".")[0], comparability.in_words(key.key, key.ours, key.theirs, "the new one"))
+        for key in found
     ]
     unsaid = {key: line for key, line in told if key in MEASURE and key not in allow}
     if unsaid:
@@ -224,12 +226,12 @@ def _changes(old: Band, new: Band, allow: Collection[str]) -> Iterator[str]:
             hint=f"if that is the change that is meant, say so: {' '.join(f'--allow {key}' for key in unsaid)}",
         )
     yield from (line for _, line in told)
-    first, second = (signature.at(facts, "data.train.sha256") for facts in (ours, theirs))
+    first, second = (comparability.at(facts, "data.train.sha256") for facts in (ours, theirs))
     if not identity.same_rows(ours["data"]["train"], theirs["data"]["train"]):
-        yield signature.in_words("training data", first, second, "the new one")
+        yield comparability.in_words("training data", first, second, "the new one")
     for key in differing_keys(ours["recipe"], json.loads(json_files.canonical(theirs["recipe"]))):
         if key not in PLACES and key.partition(".")[0] not in identity.SCORED_BY:
-            values = (brief(signature.at(facts["recipe"], key)) for facts in (ours, theirs))
+            values = (brief(comparability.at(facts["recipe"], key)) for facts in (ours, theirs))
             yield "{}: {}, now {}".format(key, *values)
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, models, signature
-from seedband.band import Band
+from seedband import folders, models
+from seedband.bands import comparability
+from seedband.bands.band import Band
+from seedband.bands.comparability import Difference
 from seedband.bases import locate_base
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
@@ -17,7 +19,6 @@ from seedband.models import CheckpointFiles
 from seedband.recipe import identity
 from seedband.recipe.scoring import Scoring
 from seedband.run_record import Run
-from seedband.signature import Difference
 from seedband.storage.validation import a_path
 from seedband.worker import RUN
 
@@ -191,12 +192,12 @@ def compare(
     With `only_record` the other signature was made when the candidate was trained: what scoring settles anew on this
     machine (data, evaluators, settings, environment) is compared later, by the scores that count.
     """
-    found = signature.differences(band.provenance["signature"], other)
+    found = comparability.differences(band.provenance["signature"], other)
     if only_record:
         settled = {"base.sha256", "eval_data.sha256", "evaluators", "scoring", "file_version", "padding", "environment"}
         settled |= {"base.config_sha256", "encoded.sha256"}
         found = [difference for difference in found if difference.key not in settled]
-    refused = signature.forbidding(found, strict=strict)
+    refused = comparability.forbidding(found, strict=strict)
     if refused:
         raise Refused(
             f"{name}: {refused[0]}", hint="such scores are not comparable" if len(refused) == 1 else _rest(refused)

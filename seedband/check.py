@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, slices
-from seedband.band import Band, load_band
+from seedband.bands.admission import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
+from seedband.bands.band import Band, load_band
+from seedband.bands.stats.rules import Rule
+from seedband.bands.verdict import Candidate, Verdict
 from seedband.candidates import Found, check_one_recipe, in_order, resolve
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
-from seedband.evidence import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.executors import OnEvent
 from seedband.further import Trainer, trainer_of
 from seedband.ledger import PairLook
 from seedband.recipe import identity
 from seedband.rescore import Rescorer, scoring_of
-from seedband.stats.rules import Rule
 from seedband.storage import json_files
 from seedband.storage.validation import brief
-from seedband.verdict import Candidate, Verdict
 
 
 def check(  # noqa: PLR0913  the public door of the gate: every keyword is one flag of the command

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from seedband import folders, signature
-from seedband.band import Band
+from seedband import folders
+from seedband.bands import comparability
+from seedband.bands.band import Band
+from seedband.bands.stats.rules import Rule
+from seedband.bands.verdict import Verdict
 from seedband.errors import Refused
 from seedband.events import Event
 from seedband.executors import OnEvent
@@ -13,9 +16,7 @@ from seedband.from_scores import check_scores
 from seedband.recipe.parse import differing_keys
 from seedband.reported import Reported
 from seedband.reported_sweep import SCORES, ReportedSweep, check_distinct, check_scores_file, finished_seeds, read
-from seedband.stats.rules import Rule
 from seedband.storage.validation import brief
-from seedband.verdict import Verdict
 
 
 def check(  # noqa: PLR0913  every keyword is one flag of the command
@@ -75,11 +76,11 @@ def _check_same_measure(folder: Path, record: ReportedSweep, band: Band) -> None
 
 def _tell_environment(folder: Path, found: Sequence[Reported], band: Band, *, strict: bool, on_event: OnEvent) -> None:
     """Other versions than the band's; a release of seedband, which only hears the scores, is none."""
-    ours = {"environment": {"versions": _foreign(signature.at(band.provenance, "environment.versions") or {})}}
+    ours = {"environment": {"versions": _foreign(comparability.at(band.provenance, "environment.versions") or {})}}
     told: dict[str, str] = {}
     for entry in found if "command" in band.provenance else ():
         theirs = {"environment": {"versions": _foreign(entry.versions)}}
-        for difference in signature.differences(ours, theirs):
+        for difference in comparability.differences(ours, theirs):
             if difference.key == "environment":
                 told.setdefault(str(difference), f"{folders.seed_folder(folder, entry.seed)}: {difference}")
     if told and strict:

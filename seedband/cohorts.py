@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from seedband import folders
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.stats.cohorts import SeedTest, holm, seeds_differ
+from seedband.bands.stats.items import Components, Table, churn, components, is_binary, item_floor, standard_error
+from seedband.bands.stats.limits import sample_sd
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
-from seedband.metric_band import MetricBand
 from seedband.run_record import Run
-from seedband.stats.cohorts import SeedTest, holm, seeds_differ
-from seedband.stats.items import Components, Table, churn, components, is_binary, item_floor, standard_error
-from seedband.stats.limits import sample_sd
 
 #: Fewer clusters than this say next to nothing about how clusters differ.
 MIN_CLUSTERS = 10

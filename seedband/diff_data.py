@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import folders, recorded_rows, row_changes
-from seedband.band import Band, load_band
+from seedband.bands.band import Band, load_band
 from seedband.datafiles import locate
 from seedband.dataset import load_items
 from seedband.errors import Refused, UsageError

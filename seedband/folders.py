@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen, Predicate
 
-from seedband.band import load_band
+from seedband.bands.band import load_band
+from seedband.bands.band_file import a_root_seed_as_text
 from seedband.counts import counted
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Refused, UsageError
-from seedband.form import a_root_seed_as_text
 from seedband.items import ITEMS, ROW, read_table
 from seedband.models import CHECKPOINT
 from seedband.run_record import Evaluation, Run

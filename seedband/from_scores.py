@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from seedband import evaluators
-from seedband.band import Band, fit_band, load_band
+from seedband.bands.admission import DEFAULT_ALPHA, known_rule
+from seedband.bands.band import Band, fit_band, load_band
+from seedband.bands.stats.failed import probable_failed
+from seedband.bands.stats.limits import mean
+from seedband.bands.stats.pair_looks import FEWEST
+from seedband.bands.stats.rules import Rule
+from seedband.bands.verdict import Verdict
 from seedband.errors import Problem, Refused, SeedbandError, UsageError
 from seedband.events import Event
-from seedband.evidence import DEFAULT_ALPHA, known_rule
 from seedband.recipe import locations
 from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
-from seedband.stats.failed import probable_failed
-from seedband.stats.limits import mean
-from seedband.stats.pair_looks import FEWEST
-from seedband.stats.rules import Rule
-from seedband.verdict import Verdict
 
 #: How far a score may lie from the mean of its items and still count as that mean, rounded.
 ROUNDING = 0.01

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from seedband.determinism.seeds import derive
-from seedband.signature import REPLACED
+from seedband.recipe.identity import REPLACED
 
 if TYPE_CHECKING:
     import torch

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 from annotated_types import MinLen
 
+from seedband.bands.stats.rules import Status
+from seedband.bands.verdict import Candidate
 from seedband.errors import UsageError, WorkFailed
-from seedband.stats.rules import Status
 from seedband.storage import json_files
 from seedband.storage.validation import Number, read_record
-from seedband.verdict import Candidate
 
 #: How long a call waits for another that holds the ledger, in seconds.
 PATIENCE_S = 60.0

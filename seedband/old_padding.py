@@ -6,9 +6,9 @@ What it was is told by the base's config and tokenizer alone: nothing is loaded 
 from collections.abc import Sequence
 from typing import Literal
 
+from seedband.bands.comparability import at
 from seedband.recipe.scoring import Scoring
 from seedband.run_record import Run
-from seedband.signature import at
 
 #: Types of models in which padding changes what is said of a row, on the side on which it was put.
 LEAKING = frozenset({"canine", "convbert", "fnet", "nystromformer", "recurrent_gemma", "xlnet", "yoso"})

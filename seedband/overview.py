@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from seedband import folders
-from seedband.band import Band, load_band
+from seedband.bands.band import Band, load_band
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.stats.variance import NO_PRIOR
+from seedband.bands.verdict import Candidate, SliceVerdict, Verdict
 from seedband.cohorts import Cohort, Split, split
 from seedband.errors import Refused, SeedbandError
-from seedband.metric_band import MetricBand
 from seedband.run_record import Run
-from seedband.stats.variance import NO_PRIOR
 from seedband.storage import json_files
 from seedband.storage.validation import Number, checked
 from seedband.trainers import trace_path
-from seedband.verdict import Candidate, SliceVerdict, Verdict
 from seedband.worker import RUN
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband import executors, folders, reported_sweep
-from seedband.band import Band, load_band
+from seedband.bands.band import Band, load_band
 from seedband.counts import counted
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams

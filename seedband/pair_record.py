@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband import folders, ledger
-from seedband.band import Band
+from seedband.bands.band import Band
+from seedband.bands.stats.pair_looks import FEWEST
+from seedband.bands.verdict import Candidate
 from seedband.candidates import Found
 from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError
@@ -19,8 +21,6 @@ from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.ledger import Entry, Ledger, PairLook
 from seedband.recipe import identity
-from seedband.stats.pair_looks import FEWEST
-from seedband.verdict import Candidate
 
 #: Holds the looks at the pairs of a sweep folder, in the form of a ledger.
 LOOKS = "looks.json"

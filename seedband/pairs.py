@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seedband import folders, signature
-from seedband.band import Band
+from seedband import folders
+from seedband.bands import comparability
+from seedband.bands.band import Band
+from seedband.bands.stats.items import MIN_SEEDS, item_floor
 from seedband.candidates import Found
 from seedband.errors import Refused
 from seedband.items import ITEMS
 from seedband.run_record import Run
-from seedband.stats.items import MIN_SEEDS, item_floor
 from seedband.storage import file_hashes
 
 
@@ -28,7 +29,7 @@ def shared_seeds(band: Band, found: Sequence[Found]) -> list[int]:
                 hint="--pairs K --recipe FILE trains the pairs",
             )
         if not entry.failure:
-            different = signature.unpaired(band.provenance["signature"], record["signature"])
+            different = comparability.unpaired(band.provenance["signature"], record["signature"])
             if different:
                 raise Refused(f"{entry.files.name} has no pair: {different[0]}")
         seeds.append(int(record["seed"]))
@@ -63,7 +64,7 @@ def _scored_alike(band: Band, run: Run, metric: str) -> bool:
     """Whether the items that a run has on record are those of the band, scored by the same evaluator."""
     keys = ("eval_data.sha256", f"evaluators.{metric}")
     ours, theirs = band.provenance["signature"], run.record["signature"]
-    return all(signature.at(ours, key) == signature.at(theirs, key) for key in keys)
+    return all(comparability.at(ours, key) == comparability.at(theirs, key) for key in keys)
 
 
 def _baseline_run(band: Band, seed: int) -> Run | None:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from seedband.band import Band
+from seedband.bands.admission import DEFAULT_ALPHA, level_of, valid_alpha
+from seedband.bands.band import Band
+from seedband.bands.stats import looks
+from seedband.bands.stats.power import POWER, sd_interval, t_detectable_drop
 from seedband.errors import Refused, UsageError
-from seedband.evidence import DEFAULT_ALPHA, level_of, valid_alpha
-from seedband.stats import looks
-from seedband.stats.power import POWER, sd_interval, t_detectable_drop
 
 #: Sizes of the band that are laid out.
 BASELINE_SEEDS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from seedband.band import Band
-    from seedband.stats.rules import Rule
-    from seedband.verdict import MetricVerdict, Verdict
+    from seedband.bands.band import Band
+    from seedband.bands.stats.rules import Rule
+    from seedband.bands.verdict import MetricVerdict, Verdict
     from seedband.words import Asked
 
 #: Arguments of `seedband.check` that are paths.
@@ -100,7 +100,7 @@ class Gate:
         __tracebackhide__ = True
         names = [str(path) for given in candidates for path in ([given] if isinstance(given, str | Path) else given)]
         with _told(" ".join(names), self.name, on_suspect):
-            from seedband.band import load_band
+            from seedband.bands.band import load_band
             from seedband.check import check
             from seedband.reported_sweep import is_reported
             from seedband.words import Asked
@@ -151,7 +151,7 @@ class Gate:
         files = [] if isinstance(scores, Mapping) else [scores] if isinstance(scores, str | Path) else [*scores]
         what = "scores" if isinstance(scores, Mapping) else " ".join(map(str, files))
         with _told(what, self.name, on_suspect):
-            from seedband.band import load_band
+            from seedband.bands.band import load_band
             from seedband.errors import UsageError
             from seedband.words import Asked
 
@@ -212,12 +212,12 @@ def assert_within(
     __tracebackhide__ = True
     name = str(band) if isinstance(band, str | Path) else "the band"
     with _told("scores", name, on_suspect):
-        from seedband import units
-        from seedband.band import load_band
+        from seedband.bands import units
+        from seedband.bands.admission import candidate_scores, rule_of_band, valid_alpha, valid_looks
+        from seedband.bands.band import load_band
+        from seedband.bands.metric_band import judged
+        from seedband.bands.verdict import Verdict
         from seedband.errors import UsageError
-        from seedband.evidence import candidate_scores, rule_of_band, valid_alpha, valid_looks
-        from seedband.metric_band import judged
-        from seedband.verdict import Verdict
         from seedband.words import Asked, after_fail, after_suspect, verdict_line
 
         fitted = load_band(_located(band)) if isinstance(band, str | Path) else band

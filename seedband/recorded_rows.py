@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedband import folders
-from seedband.band import Band
+from seedband.bands.band import Band
 from seedband.errors import Refused
 from seedband.items import ITEMS, ROW, read_table
 from seedband.row_changes import Fingerprints, of_rows, unpacked

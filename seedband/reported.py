@@ -14,10 +14,10 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le, MinLen
 
+from seedband.bands.admission import MAX_SCORE
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.events import Emit
-from seedband.evidence import MAX_SCORE
 from seedband.job_spec import ReportJob
 from seedband.recipe import train_command
 from seedband.storage import json_files

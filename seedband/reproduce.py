@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seedband import executors, folders, jobs, runs
+from seedband.bands.stats.limits import sample_sd
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.seeds import SEEDING_VERSION
 from seedband.determinism.settings import DeterminismSection
@@ -20,7 +21,6 @@ from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe
 from seedband.run_record import Run
-from seedband.stats.limits import sample_sd
 from seedband.storage import json_files, locks
 from seedband.trainers import SeedRun, trace_path
 from seedband.worker import RUN, SCORES

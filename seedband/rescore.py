@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from seedband import bases, jobs, recorded_rows, row_changes, slices
-from seedband.band import Band
+from seedband.bands.band import Band
+from seedband.bands.stats import relabelling
+from seedband.bands.verdict import Candidate
 from seedband.candidates import Found, check_record, compare, recorded_labels
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, data_sha256, load_items
@@ -20,10 +22,8 @@ from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import parse_recipe
 from seedband.recipe.scoring import Base, Scoring
 from seedband.run_record import Evaluation
-from seedband.stats import relabelling
 from seedband.storage import json_files
 from seedband.trust import trusted_folder
-from seedband.verdict import Candidate
 from seedband.worker import RUN, SCORES
 
 #: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import evaluators, folders, signature
+from seedband import evaluators, folders
+from seedband.bands import comparability
 from seedband.cost import estimate
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
@@ -131,7 +132,7 @@ def _is_scored_as_asked(run: Run, recipe: Recipe, asked: Mapping[str, Evaluator]
         items.is_file() and file_hashes.file_sha256(items) == run.record["items_sha256"]
     ):
         return False
-    known = signature.at(run.record["signature"], "evaluators")
+    known = comparability.at(run.record["signature"], "evaluators")
     described = known if isinstance(known, Mapping) else {}
     # What really ran is known once it has run: only the rest can be compared.
     return all(
@@ -226,7 +227,7 @@ def _take_over(run: Run, prepared: Prepared) -> None:
         raise Refused(
             f"{run.folder}: its weights are not those that its {RUN} records", hint="restore the run's folder"
         )
-    ours = signature.at(run.record["signature"], "environment") or {}
+    ours = comparability.at(run.record["signature"], "environment") or {}
     changed = differing_keys(ours, result["signature"]["environment"])
     if changed:
         raise Refused(
@@ -239,7 +240,9 @@ def _take_over(run: Run, prepared: Prepared) -> None:
         "status": "failed" if result["failure"] else "finished",
         "signature": {
             **result["signature"],
-            **signature.of_training(prepared.recipe, run.record.get("padding", 1), run.record.get("initializers", ())),
+            **comparability.of_training(
+                prepared.recipe, run.record.get("padding", 1), run.record.get("initializers", ())
+            ),
         },
         "truncated": {**run.record.get("truncated", {}), "eval": result["truncated"]},
         # Its weights are the same, so this recipe differs in how they are scored, and where things lie.

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import own_rows, signature, tasks
+from seedband import own_rows, tasks
+from seedband.bands import comparability
 from seedband.bases import config_sha256
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
 from seedband.counts import counted, first_of, plural
@@ -110,7 +111,7 @@ class Scorer:
         described = {entry.metric: describe(evaluators[entry.metric], entry.backend) for entry in evaluations}
         return {
             "evaluations": [asdict(evaluation) for evaluation in evaluations],
-            "signature": signature.of_scoring(
+            "signature": comparability.of_scoring(
                 scoring,
                 items.sha256,
                 described,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband import checkpoints, folders, models, networks
-from seedband.band import Band, load_band
+from seedband.bands.band import Band, load_band
 from seedband.bases import locate_base
 from seedband.counts import counted
 from seedband.dataset import IMAGES

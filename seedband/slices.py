@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seedband.band import Band
-from seedband.metric_band import MetricBand
-from seedband.stats.cohorts import holm
-from seedband.stats.items import item_floor, resolution
-from seedband.stats.variance import NO_PRIOR
-from seedband.verdict import Candidate, SliceScores, SliceVerdict
+from seedband.bands.band import Band
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.stats.cohorts import holm
+from seedband.bands.stats.items import item_floor, resolution
+from seedband.bands.stats.variance import NO_PRIOR
+from seedband.bands.verdict import Candidate, SliceScores, SliceVerdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seedband import band as bands
-from seedband import evaluators, executors, folders, own_scores, row_changes, runs, signature, slices, trackers
-from seedband.band import Band
+from seedband import evaluators, executors, folders, own_scores, row_changes, runs, slices, trackers
+from seedband.bands import band as bands
+from seedband.bands import comparability
+from seedband.bands.band import Band
 from seedband.counts import counted
 from seedband.determinism.seeds import root_seeds
 from seedband.errors import Refused, UsageError, WorkFailed
@@ -260,7 +261,7 @@ def _check_comparable(healthy: Sequence[Run]) -> None:
     """Every run must be scored like the first, in the same environment: a band is one class of numerics."""
     first = healthy[0]
     for run in healthy[1:]:
-        found = signature.differences(first.record["signature"], run.record["signature"])
+        found = comparability.differences(first.record["signature"], run.record["signature"])
         if found:
             raise Refused(
                 f"seed {run.seed} does not join seed {first.seed}: {found[0]}",

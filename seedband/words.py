@@ -8,11 +8,11 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from seedband.band import Band
+from seedband.bands.band import Band
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.stats.rules import Decision
+from seedband.bands.verdict import MetricVerdict, SliceVerdict, Verdict
 from seedband.counts import counted, plural
-from seedband.metric_band import MetricBand
-from seedband.stats.rules import Decision
-from seedband.verdict import MetricVerdict, SliceVerdict, Verdict
 
 #: Scores below this are written with an exponent.
 SMALL = 1e-4

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import base_watch, reported, signature
+from seedband import base_watch, reported
+from seedband.bands import comparability
 from seedband.base_watch import BaseWatch
 from seedband.dataset import load_items
 from seedband.determinism import environment
@@ -284,7 +285,7 @@ def _run_record(
         files = recognise(Path(run.folder), f"seed {run.seed}")
         scored = scorer.score(ScoreTarget(files, run.folder))
     if scored["signature"] is not None:
-        scored["signature"] |= signature.of_training(job.recipe, known["padding"], known["initializers"])
+        scored["signature"] |= comparability.of_training(job.recipe, known["padding"], known["initializers"])
     return {
         **known,
         "seed": run.seed,

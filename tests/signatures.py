@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 from tiny import recipe_text
 
+from seedband.bands.comparability import of_scoring, of_training
 from seedband.evaluators import build, describe
 from seedband.recipe.parse import parse_recipe
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
-from seedband.signature import of_scoring, of_training
 
 SCORING = Scoring(
     base=Base("org/base", "/models/base", "ab" * 32, "cd" * 32),

@@ -37,10 +37,10 @@ from seedband import (
     recorded_rows,
     row_changes,
     runs,
-    signature,
     worker,
 )
-from seedband.band import fit_band, load_band
+from seedband.bands import comparability
+from seedband.bands.band import fit_band, load_band
 from seedband.check import _Gate, read_labels
 from seedband.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.cli import app
@@ -236,7 +236,7 @@ def test_sealed_run(docs, data):
     two = [*found, *candidates.resolve(other.folder)]
     ask_all(
         lambda: identity.changed_keys(other.record, run.record),
-        lambda: signature.differences(other.record["signature"], run.record["signature"]),
+        lambda: comparability.differences(other.record["signature"], run.record["signature"]),
         lambda: _check_comparable(healthy),
         lambda: _score(run, "accuracy"),
         lambda: fit(docs.prepared, healthy, docs.band),

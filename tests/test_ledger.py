@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tiny import PATIENCE_S
 
 from seedband import Refused, UsageError, WorkFailed, fit_band, ledger
+from seedband.bands.verdict import Candidate
 from seedband.check import _Gate
 from seedband.executors import make
 from seedband.further import Trainer
@@ -19,7 +20,6 @@ from seedband.ledger import Entry, key_of, opened
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.storage import json_files
-from seedband.verdict import Candidate
 
 WORKED = [0.871, 0.884, 0.879, 0.892]
 numbers = st.floats(allow_nan=False, allow_infinity=False)

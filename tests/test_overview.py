@@ -6,12 +6,12 @@ import shutil
 import pytest
 
 from seedband import folders, load_band, runs
+from seedband.bands.verdict import Candidate, Verdict
 from seedband.cohorts import split
 from seedband.overview import of_band, overview
 from seedband.reports import html
 from seedband.slices import judge
 from seedband.storage import json_files
-from seedband.verdict import Candidate, Verdict
 
 
 def test_everything_is_at_hand_beside_its_runs(tiny_swept):

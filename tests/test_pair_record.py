@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from seedband import Refused, fit_band, ledger
+from seedband.bands.verdict import Candidate
 from seedband.candidates import Found
 from seedband.ledger import Entry, PairLook
 from seedband.models import CheckpointFiles
 from seedband.pair_record import LOOKS, Books, Stand, key_of, opened
-from seedband.verdict import Candidate
 
 N = 4
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedband import fit_band
+from seedband.bands.stats import looks
+from seedband.bands.stats.power import t_detectable_drop
+from seedband.bands.stats.variance import Prior
 from seedband.errors import Refused, UsageError
 from seedband.plan import BASELINE_SEEDS, CHECKS, MOST_UP_FRONT, plan
-from seedband.stats import looks
-from seedband.stats.power import t_detectable_drop
-from seedband.stats.variance import Prior
 
 WORKED = {"accuracy": [0.871, 0.884, 0.879, 0.892]}
 SIZES = st.floats(0.3, 8.0)

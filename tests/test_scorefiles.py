@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny import run_cli
 
 from seedband import Refused, UsageError, fit_band, load_band
-from seedband.evidence import MAX_SCORE
+from seedband.bands.admission import MAX_SCORE
 from seedband.from_scores import band_from_scores, check_scores, check_target
 from seedband.scorefiles import read_scores
 from seedband.storage import file_hashes, json_files

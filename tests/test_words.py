@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from seedband import fit_band
-from seedband.verdict import Candidate
+from seedband.bands.verdict import Candidate
 from seedband.words import Asked, after_suspect
 
 BY_NAME = "name a checkpoint of another seed behind it, with --looks 1,"

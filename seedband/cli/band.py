@@ -49,7 +49,7 @@ def band(
 ) -> int:
     """Fit a noise band to scores that any other trainer made."""
     from seedband import console
-    from seedband.band import load_band
+    from seedband.bands.band import load_band
     from seedband.from_scores import band_from_scores, check_target
     from seedband.scorefiles import said
 

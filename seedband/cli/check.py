@@ -66,7 +66,7 @@ def check(
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
     from seedband import console, reports
-    from seedband.band import load_band
+    from seedband.bands.band import load_band
     from seedband.words import Asked, after_fail, after_suspect
 
     judged = [*(scores or []), *(candidates or [])]

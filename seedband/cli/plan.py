@@ -19,7 +19,7 @@ def plan(
 ) -> int:
     """Say how many baseline and candidate seeds it takes to see a drop."""
     from seedband import console
-    from seedband.band import load_band
+    from seedband.bands.band import load_band
     from seedband.plan import plan as make_plan
 
     fitted = None if band is None else load_band(band)

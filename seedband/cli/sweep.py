@@ -22,7 +22,7 @@ def sweep(
 ) -> int:
     """Train a recipe under several seeds and write its noise band."""
     from seedband import console, own_scores
-    from seedband.band import load_band
+    from seedband.bands.band import load_band
     from seedband.determinism.seeds import parse_seeds
     from seedband.recipe.parse import find_config, load_recipe
     from seedband.sweep import make_plan

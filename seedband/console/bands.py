@@ -9,8 +9,8 @@ from seedband.console.output import plain, print_json, print_lines, rich_console
 from seedband.words import band_sentences, score_format
 
 if TYPE_CHECKING:
-    from seedband.band import Band
-    from seedband.metric_band import MetricBand
+    from seedband.bands.band import Band
+    from seedband.bands.metric_band import MetricBand
 
 #: No table is wider, in columns of a terminal.
 MAX_WIDTH = 100_000
@@ -20,7 +20,7 @@ def strip(metric: "MetricBand", candidates: Sequence[float] = (), width: int | N
     """The seeds as dots on an axis with the band above them; candidates as crosses.
 
     Examples:
-        >>> from seedband.band import fit_band
+        >>> from seedband.bands.band import fit_band
         >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]}).metrics["accuracy"]
         >>> for line in strip(band, [0.869], width=40): print(line)
         accuracy     ├───────────────────────────────────┤ band

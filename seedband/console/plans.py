@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
+from seedband.bands.stats.looks import MAX_LOOKS
 from seedband.console.output import print_hint, print_json, print_lines, rich_console
 from seedband.counts import counted, plural
 from seedband.plan import CHECKS, INTERVAL_LEVEL, MOST_UP_FRONT, Plan, Reach, Recommended
-from seedband.stats.looks import MAX_LOOKS
 
 
 def print_plan(plan: Plan, *, as_json: bool = False) -> None:

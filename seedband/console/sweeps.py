@@ -8,7 +8,7 @@ from seedband.console.output import print_hint, print_json, print_lines
 from seedband.counts import counted, plural
 
 if TYPE_CHECKING:
-    from seedband.band import Band
+    from seedband.bands.band import Band
     from seedband.run_record import Sweep
 
 

@@ -7,8 +7,8 @@ from seedband.console.output import plain, print_lines, rich_console
 from seedband.words import conclusion, slice_lines, verdict_line, verdict_sentences
 
 if TYPE_CHECKING:
-    from seedband.band import Band
-    from seedband.verdict import Verdict
+    from seedband.bands.band import Band
+    from seedband.bands.verdict import Verdict
 
 STYLES = {"pass": "green", "fail": "red", "suspect": "yellow"}
 

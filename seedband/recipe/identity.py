@@ -85,3 +85,7 @@ def _changed(
     further = [source["base"].get("further_sha256") for source in sources]
     other = None not in further and further[0] != further[1]
     return [*differing_keys(ours, {**theirs, **alike}), *(["model.base (other tokenizer)"] if other else [])]
+
+
+#: Follows what a tensor is drawn from where the base has one of that name and shape: it used to be kept.
+REPLACED = ", in place of the base's own"

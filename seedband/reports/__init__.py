@@ -14,10 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from seedband.band import Band
+from seedband.bands.band import Band
+from seedband.bands.verdict import Verdict
 from seedband.errors import Problem, SeedbandError, UsageError
 from seedband.storage import atomic_files, optional
-from seedband.verdict import Verdict
 from seedband.words import conclusion
 
 #: Kind → module; each is imported when it is asked for.

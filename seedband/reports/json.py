@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from seedband.bands.verdict import Candidate, MetricVerdict, SliceVerdict
 from seedband.errors import Problem
 from seedband.reports import Report
-from seedband.verdict import Candidate, MetricVerdict, SliceVerdict
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ What XML forbids in a text is shown by its number, as on a terminal.
 
 from xml.etree import ElementTree as ET
 
-from seedband.band import Band
+from seedband.bands.band import Band
+from seedband.bands.stats.rules import Status
+from seedband.bands.verdict import MetricVerdict, Verdict
 from seedband.reports import Report
-from seedband.stats.rules import Status
-from seedband.verdict import MetricVerdict, Verdict
 from seedband.words import clean, slice_lines, verdict_line, verdict_sentences
 
 SUITE = "seedband"

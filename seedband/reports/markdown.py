@@ -6,10 +6,10 @@ Whatever comes from users stands as text: it neither formats, nor links, nor men
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from seedband.band import Band
-from seedband.metric_band import MetricBand
+from seedband.bands.band import Band
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.verdict import Candidate, MetricVerdict, Verdict
 from seedband.reports import Report
-from seedband.verdict import Candidate, MetricVerdict, Verdict
 from seedband.words import clean, score_format, slice_lines, verdict_sentences
 
 #: Rows and mistakes that are told one by one, and letters of one text; what is more, the JSON report has.

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seedband.bands.admission import MAX_SCORE
+from seedband.bands.stats.limits import mean
 from seedband.errors import Problem, Refused, UsageError
-from seedband.evidence import MAX_SCORE
 from seedband.scorefiles import names, places
 from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, chosen, few, shown
 from seedband.scorefiles.registry import reader_of
-from seedband.stats.limits import mean
 from seedband.storage import json_files
 
 __all__ = [

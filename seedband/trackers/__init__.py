@@ -16,8 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, signature
-from seedband.band import Band, load_band
+from seedband import folders
+from seedband.bands import comparability
+from seedband.bands.band import Band, load_band
 from seedband.determinism import subprocesses
 from seedband.determinism.pins import without_secrets
 from seedband.errors import SeedbandError, UsageError, WorkFailed
@@ -227,7 +228,7 @@ def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Se
     tags = {
         "seedband.recipe.parse": recipe.data.name,
         "seedband.version": str(first["versions"].get("seedband")),
-        "seedband.signature": json_files.digest(finished[0].record["signature"]),
+        "seedband.bands.comparability": json_files.digest(finished[0].record["signature"]),
         "seedband.band_sha256": str(record["band_sha256"] or ""),
         "seedband.crashed": _cut("; ".join(f"seed {seed}: {told}" for seed, told in crashed.items())),
         **_free(recipe.as_dict()),
@@ -270,7 +271,7 @@ def _series(trace: Path) -> Iterator[tuple[str, int, float]]:
 def _free(recipe: Mapping[str, Any]) -> dict[str, str]:
     """What may change within a sweep, but whom to tell, which whoever reads it knows."""
     paths = [path for path in identity.FREE_KEYS if "." in path]
-    found = {path: signature.at(recipe, path) for path in paths}
+    found = {path: comparability.at(recipe, path) for path in paths}
     return {f"seedband.{path}": _cut(_text(value)) for path, value in found.items() if value not in (None, "", ())}
 
 

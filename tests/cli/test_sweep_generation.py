@@ -6,7 +6,7 @@ import shutil
 import pytest
 from tiny import Tiny, generation_text, run_cli
 
-from seedband.signature import differences
+from seedband.bands.comparability import differences
 
 
 @pytest.fixture

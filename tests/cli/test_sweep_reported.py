@@ -13,7 +13,7 @@ import pytest
 from tiny import ROOT, Result, gone, run_cli
 
 from seedband import own_scores, reported
-from seedband.band import fit_band
+from seedband.bands.band import fit_band
 from seedband.check import check
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams

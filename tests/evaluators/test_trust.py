@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from seedband import signature
+from seedband.bands import comparability
 from seedband.errors import Refused
 from seedband.evaluators import build, describe, needs_trust
 from seedband.recipe.parse import parse_recipe
@@ -89,7 +89,7 @@ def test_another_backend_is_another_evaluator():
     other = {"rouge_l": describe(evaluator, "rouge-score 0.2")}
     [found] = [
         entry
-        for entry in signature.differences({"evaluators": told}, {"evaluators": other})
+        for entry in comparability.differences({"evaluators": told}, {"evaluators": other})
         if entry.key == "evaluators"
     ]
     assert found.need == "must"

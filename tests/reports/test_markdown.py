@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from seedband import fit_band, reports
+from seedband.bands.verdict import Candidate
 from seedband.errors import Problem, Refused
 from seedband.reports import markdown
 from seedband.reports.markdown import CUT, escaped, fenced, fitted
-from seedband.verdict import Candidate
 from seedband.words import clean
 
 GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

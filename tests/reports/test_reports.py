@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from seedband import fit_band, reports
+from seedband.bands.verdict import SliceVerdict
 from seedband.errors import Problem, Refused, UsageError
-from seedband.verdict import SliceVerdict
 from seedband.words import after_fail
 
 BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})

@@ -111,7 +111,7 @@ def test_every_kind_of_change_is_made(code, changes):
 
 def test_every_module_that_the_plan_must_hold_is_in_it():
     plan = mutants.Plan.read(ROOT / "benchmarks" / "mutants.toml", ROOT)
-    stats = {f"seedband/stats/{path.name}" for path in (ROOT / "seedband" / "stats").glob("[!_]*.py")}
+    stats = {f"seedband/bands/stats/{path.name}" for path in (ROOT / "seedband" / "stats").glob("[!_]*.py")}
     assert len(stats) > 5
     names = ("seeding", "signature", "checkpoints", "packing", "prefix", "feature_cache")
     others = {f"seedband/{name}.py" for name in (*names, "trainers/dropout", "trainers/stack")}
@@ -125,8 +125,8 @@ def test_every_module_that_the_plan_must_hold_is_in_it():
 def test_a_module_alone_gets_the_changes_of_the_whole_sample(capsys):
     assert mutants.main(["--list"]) == 0
     whole = capsys.readouterr().out.splitlines()
-    assert mutants.main(["--list", "--only", "seedband/stats/*"]) == 0
+    assert mutants.main(["--list", "--only", "seedband/bands/stats/*"]) == 0
     alone = capsys.readouterr().out.splitlines()
-    assert alone == [line for line in whole if line.startswith("seedband/stats/")]
+    assert alone == [line for line in whole if line.startswith("seedband/bands/stats/")]
     assert mutants.main(["--list", "--total", "600"]) == 0
     assert set(whole) < set(capsys.readouterr().out.splitlines())

@@ -13,12 +13,12 @@ from tokenizers.processors import TemplateProcessing
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
+from seedband.bands.comparability import of_scoring
 from seedband.dataset import load_items
 from seedband.encoded import Truncation
 from seedband.errors import UsageError
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
-from seedband.signature import of_scoring
 from seedband.tasks import causal_lm
 
 COLUMNS = {"task": "causal-lm", "id": "id", "slices": []} | {

@@ -19,12 +19,13 @@ from transformers import (
     SiglipForImageClassification,
 )
 
+from seedband.bands.comparability import of_training
 from seedband.checkpoints import open_checkpoint
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models import recognise
 from seedband.networks import network, with_new_head
-from seedband.signature import REPLACED, of_training
+from seedband.recipe.identity import REPLACED
 from seedband.tasks import text_classification
 from seedband.trainers import SeedRun, head, lora
 

@@ -14,19 +14,19 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from seedband import words
-from seedband.band import Band
+from seedband.bands.band import Band
+from seedband.bands.comparability import at
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.verdict import MetricVerdict, Verdict
 from seedband.counts import counted, plural
 from seedband.errors import Problem
-from seedband.metric_band import MetricBand
 from seedband.overview import Overview, of_band
 from seedband.reports import Report
 from seedband.reports.html import figures, tables
 from seedband.reports.html.figures import Drawn, Shown
 from seedband.reports.html.tables import MAX_COLUMNS, MAX_ROWS
 from seedband.reports.html.values import MAX_VALUE, isolated, ordered, visible
-from seedband.signature import at
 from seedband.timeline import Entry, Timeline
-from seedband.verdict import MetricVerdict, Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from seedband.bands.metric_band import MetricBand
 from seedband.counts import counted
-from seedband.metric_band import MetricBand
 from seedband.overview import Curve
 from seedband.reports.html.canvas import Canvas, Role
 from seedband.timeline import Entry

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from seedband import words
-from seedband.band import Band
+from seedband.bands.band import Band
+from seedband.bands.comparability import at
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.verdict import Verdict
 from seedband.counts import counted
-from seedband.metric_band import MetricBand
 from seedband.overview import Overview
 from seedband.reports.html.values import ordered
-from seedband.signature import at
-from seedband.verdict import Verdict
 
 #: More of anything than this is counted, not listed: the page stays below its size.
 MAX_ROWS = 60

@@ -1,7 +1,7 @@
 """Values as a page shows them: nothing invisible, nothing without end, and numbers with the digits that count."""
 
-from seedband.band import Band
-from seedband.metric_band import MetricBand
+from seedband.bands.band import Band
+from seedband.bands.metric_band import MetricBand
 from seedband.words import clean
 
 #: Letters of a text that are shown: of a sentence, and of a value among many.

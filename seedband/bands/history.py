@@ -7,10 +7,10 @@ worth next to nothing, and a mixture of evaluators is worth less than that.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from seedband.bands.comparability import in_words, stated
+from seedband.bands.stats.variance import MIN_BANDS, Prior, fit_prior
 from seedband.counts import counted
 from seedband.errors import Refused
-from seedband.signature import in_words, stated
-from seedband.stats.variance import MIN_BANDS, Prior, fit_prior
 
 #: What must be equal for two variances to be of one kind, by key path in a signature.
 SAME = ("task", "eval_data.sha256", "labels", "vary", "padding")

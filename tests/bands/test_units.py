@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import run_cli
 
-from seedband import Refused, evaluators, fit_band, load_band, units
+from seedband import Refused, evaluators, fit_band, load_band
+from seedband.bands import units
 from seedband.pytest_plugin import assert_within
 
 WORKED = [0.871, 0.884, 0.879, 0.892]

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from seedband.stats import limits, looks, power
-from seedband.stats.limits import Baseline
-from seedband.stats.rules import collapse_limit, decide
-from seedband.stats.variance import Prior
+from seedband.bands.stats import limits, looks, power
+from seedband.bands.stats.limits import Baseline
+from seedband.bands.stats.rules import collapse_limit, decide
+from seedband.bands.stats.variance import Prior
 
 BASELINE = Baseline((0.871, 0.884, 0.879, 0.892))
 ALIKE = Baseline((0.9, 0.9, 0.9, 0.9))

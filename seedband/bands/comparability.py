@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from seedband.determinism.seeds import SEEDING_VERSION
-from seedband.recipe.identity import same_rows
+from seedband.recipe.identity import REPLACED, same_rows
 from seedband.recipe.scoring import Scoring
 from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
@@ -16,8 +16,6 @@ from seedband.storage.json_files import VERSIONS
 MISSING = object()
 Need = Literal["must", "recorded", "shown"]
 
-#: Follows what a tensor is drawn from where the base has one of that name and shape: it used to be kept.
-REPLACED = ", in place of the base's own"
 
 #: Key path in a signature → whether it must match, must match where both have a record, or is only shown.
 #: A parent's need holds for everything below it.

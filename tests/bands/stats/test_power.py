@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from seedband.stats.failed import failure_rate
-from seedband.stats.power import paired_detectable_drop, range_detectable_drop, sd_interval, t_detectable_drop
+from seedband.bands.stats.failed import failure_rate
+from seedband.bands.stats.power import paired_detectable_drop, range_detectable_drop, sd_interval, t_detectable_drop
 
 VECTORS = {
     3: (4.59, 3.01, 2.48, 2.06),

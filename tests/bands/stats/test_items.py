@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from seedband.stats.items import checked_table, churn, components, item_floor, standard_error
+from seedband.bands.stats.items import checked_table, churn, components, item_floor, standard_error
 
 #: Shrout and Fleiss, Psychological Bulletin 86 (1979), table 2: four judges (here seeds) of six targets (items).
 JUDGES = np.transpose([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])

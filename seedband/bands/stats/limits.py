@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 from scipy import special
 
-from seedband.stats.variance import NO_PRIOR, Prior, moderated
+from seedband.bands.stats.variance import NO_PRIOR, Prior, moderated
 
 
 def mean(scores: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from seedband.stats.rules import Rule, Status
+from seedband.bands.stats.rules import Rule, Status
 from seedband.storage.validation import Number
 
 #: Column → value → metric → mean score over the items of that slice.

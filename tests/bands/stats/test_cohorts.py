@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from seedband.stats.cohorts import cochran_q, friedman, holm, seeds_differ
+from seedband.bands.stats.cohorts import cochran_q, friedman, holm, seeds_differ
 
 #: Agresti, Categorical Data Analysis (1990): favourable (1) responses of 46 patients to three drugs, as counts. The
 #: SAS/STAT User's Guide, FREQ procedure, example "Cochran's Q Test", gives Q = 8.4706, p = 0.0145.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from scipy import special
 
-from seedband.stats import limits, pair_looks, power
-from seedband.stats.rules import Decision
+from seedband.bands.stats import limits, pair_looks, power
+from seedband.bands.stats.rules import Decision
 
 
 def decide_paired(

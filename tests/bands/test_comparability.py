@@ -8,13 +8,10 @@ import pytest
 from signatures import EVALUATORS, FACTS, FULL, READ, SCORED, SCORING, changed, run_record
 from tiny import recipe_text
 
-from seedband.recipe.identity import changed_keys, changed_training
-from seedband.recipe.parse import parse_recipe
-from seedband.signature import (
+from seedband.bands.comparability import (
     COMPARED,
     IMPLIED,
     NAMES,
-    REPLACED,
     TEXTS,
     differences,
     forbidding,
@@ -23,6 +20,8 @@ from seedband.signature import (
     of_training,
     unpaired,
 )
+from seedband.recipe.identity import REPLACED, changed_keys, changed_training
+from seedband.recipe.parse import parse_recipe
 
 #: Without one of these on record there is no verdict.
 NEEDED = {"base.sha256", "task", "eval_data.sha256", "evaluators", "scoring", "labels", "file_version"}

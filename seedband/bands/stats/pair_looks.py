@@ -63,5 +63,5 @@ def design(n: int, first: int, alpha: float) -> Design:
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((files("seedband.stats") / "pairs.json").read_text(encoding="utf-8"))
+    table: dict[str, Any] = json.loads((files("seedband.bands.stats") / "pairs.json").read_text(encoding="utf-8"))
     return table

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from seedband.stats.failed import failure_rate, probable_failed
+from seedband.bands.stats.failed import failure_rate, probable_failed
 
 HEALTHY = [0.921, 0.924, 0.918, 0.926, 0.922, 0.92, 0.925]
 scores = st.lists(st.integers(-1000, 1000).map(lambda x: x / 8), min_size=8, max_size=20)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from seedband.evidence import DEFAULT_ALPHA
-from seedband.stats import limits, looks, rules
-from seedband.stats.failed import Rate, failure_rate
-from seedband.stats.limits import Baseline
-from seedband.stats.paired import decide_paired
-from seedband.stats.rules import Decision, Rule
-from seedband.stats.variance import NO_PRIOR, Prior
-from seedband.verdict import MetricVerdict
+from seedband.bands.admission import DEFAULT_ALPHA
+from seedband.bands.stats import limits, looks, rules
+from seedband.bands.stats.failed import Rate, failure_rate
+from seedband.bands.stats.limits import Baseline
+from seedband.bands.stats.paired import decide_paired
+from seedband.bands.stats.rules import Decision, Rule
+from seedband.bands.stats.variance import NO_PRIOR, Prior
+from seedband.bands.verdict import MetricVerdict
 
 
 @dataclass(frozen=True)

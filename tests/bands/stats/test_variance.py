@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import special
 
-from seedband.stats.variance import NO_PRIOR, Prior, fit_prior, moderated
+from seedband.bands.stats.variance import NO_PRIOR, Prior, fit_prior, moderated
 
 ALIKE = [0.004, 0.006, 0.009, 0.012, 0.005, 0.02, 0.0088]
 UNLIKE = [0.001, 0.004, 0.012, 0.03, 0.002, 0.06]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
 
-from seedband.stats.power import t_detectable_drop
+from seedband.bands.stats.power import t_detectable_drop
 
 #: Most looks that the rule ever takes.
 MAX_LOOKS = 3
@@ -244,6 +244,6 @@ def _between(grid: Sequence[float], values: Sequence[float], x: float, scale: Ca
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
-    text = (files("seedband.stats") / "looks.json").read_text(encoding="utf-8")
+    text = (files("seedband.bands.stats") / "looks.json").read_text(encoding="utf-8")
     table: dict[str, Any] = json.loads(text)
     return table

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from seedband.stats.paired import decide_paired
+from seedband.bands.stats.paired import decide_paired
 
 #: 80 % power at alpha .05, in standard deviations of the paired difference, by pairs: published with the rule.
 FACTORS = {2: 5.79, 3: 2.30, 4: 1.65, 5: 1.36, 8: 0.98}

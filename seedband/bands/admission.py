@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from numbers import Integral, Real
 from typing import Any
 
+from seedband.bands.stats import looks, pair_looks, rules
+from seedband.bands.stats.rules import Rule
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
-from seedband.stats import looks, pair_looks, rules
-from seedband.stats.rules import Rule
 
 DEFAULT_ALPHA = 0.05
 #: Larger scores are refused: their squares would leave the range of floats.

@@ -6,8 +6,8 @@ Scores come oriented so that higher is better. Rule `paired`, which compares see
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from seedband.stats import limits, looks, power
-from seedband.stats.limits import Baseline
+from seedband.bands.stats import limits, looks, power
+from seedband.bands.stats.limits import Baseline
 
 Status = Literal["pass", "fail", "suspect"]
 Rule = Literal["retest", "t", "range", "paired"]

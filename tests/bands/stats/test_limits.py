@@ -9,9 +9,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from seedband.stats import limits
-from seedband.stats.limits import Baseline
-from seedband.stats.variance import Prior
+from seedband.bands.stats import limits
+from seedband.bands.stats.limits import Baseline
+from seedband.bands.stats.variance import Prior
 
 N = (3, 4, 5, 8, 10)
 WORKED = [0.871, 0.884, 0.879, 0.892]

@@ -13,7 +13,7 @@ from signatures import FULL, changed
 from tiny import recipe_text, run_cli
 
 from seedband import Refused, fit_band, load_band
-from seedband.stats.variance import fit_prior
+from seedband.bands.stats.variance import fit_prior
 from seedband.storage import json_files
 
 #: Standard deviations of bands of 4 seeds, and what limma's fitFDist says of them: published with the rule.

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seedband.bands.stats import relabelling
 from seedband.errors import Refused
 from seedband.rescore import _check_permuted
-from seedband.stats import relabelling
 
 
 def drawn(rng, n_items, n_classes, accuracy):

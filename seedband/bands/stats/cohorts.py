@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from seedband.stats.items import Table, checked_table, is_binary
+from seedband.bands.stats.items import Table, checked_table, is_binary
 
 
 class SeedTest(NamedTuple):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedband.stats import looks, pair_looks, power
-from seedband.stats.paired import decide_paired
+from seedband.bands.stats import looks, pair_looks, power
+from seedband.bands.stats.paired import decide_paired
 
 ROOT = Path(__file__).parents[2]
 #: Nominal levels at alpha .05 (400,000 draws), by first look and seeds of the band: published with the rule.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from scipy import special
 
-from seedband.stats import limits
+from seedband.bands.stats import limits
 
 #: Fewer seeds do not say what is ordinary.
 MIN_SEEDS = 8

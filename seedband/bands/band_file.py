@@ -7,9 +7,9 @@ provenance, is checked as far as commands rely on it; a band of bare scores has 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from seedband.bands.admission import MAX_SCORE
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Refused
-from seedband.evidence import MAX_SCORE
 from seedband.storage.validation import a_path, brief
 
 Form = Mapping[str, Callable[[object], bool]]

@@ -1,0 +1,363 @@
+"""Band and Verdict: fit a noise band to the scores of several seeds, judge candidates by it, save, load.
+
+One-sided throughout: "worse" is what stops a candidate. Scores are oriented so that higher is better once, at the
+edge of this module; everything that a user reads is in the metric's own unit and direction.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seedband.bands import units
+from seedband.bands.admission import (
+    DEFAULT_ALPHA,
+    baseline_scores,
+    candidate_scores,
+    check_pairs,
+    first_look,
+    gates_of,
+    known_rule,
+    level_of,
+    primary_of,
+    rule_of_band,
+    seeds_of,
+    valid_alpha,
+    valid_looks,
+    valid_tolerance,
+)
+from seedband.bands.band_file import check_band
+from seedband.bands.history import Past, Source, check_distinct, is_proven, prior_of
+from seedband.bands.metric_band import MetricBand, judged, judged_by_pairs
+from seedband.bands.stats.items import item_floor, resolution
+from seedband.bands.stats.rules import Rule, Status
+from seedband.bands.stats.variance import Prior
+from seedband.bands.verdict import Verdict
+from seedband.counts import counted
+from seedband.errors import Refused, UsageError
+from seedband.storage import atomic_files, json_files
+
+WORST_LAST: tuple[Status, ...] = ("pass", "suspect", "fail")
+
+
+@dataclass(frozen=True)
+class Band:
+    """The noise bands of all metrics of one recipe: what band.json holds.
+
+    Attributes:
+        metrics: One band per metric.
+        primary: The metric that is shown first; it gates.
+        gates: The metrics that gate, the primary among them; each is judged at alpha / K for K of them.
+        rule: Rule of `judge`, unless it is told another.
+        alpha: Level of the whole verdict.
+        provenance: Where the scores come from: signature, evaluators, data, environment; empty for bare scores.
+        folder: Where relative paths in the provenance start from: the folder of the file that it was read from.
+    """
+
+    metrics: Mapping[str, MetricBand]
+    primary: str
+    gates: tuple[str, ...]
+    rule: Rule = "retest"
+    alpha: float = DEFAULT_ALPHA
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = field(default=Path(), compare=False)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Healthy root seeds, in the order of every metric's scores."""
+        return self.metrics[self.primary].seeds
+
+    @property
+    def failed_seeds(self) -> tuple[int, ...]:
+        """Root seeds that failed to train."""
+        return self.metrics[self.primary].failed_seeds
+
+    def judge(  # noqa: PLR0913  the public door of the gate: every keyword is one thing that a user may say
+        self,
+        scores: Mapping[str, float | Sequence[float]],
+        *,
+        rule: Rule | None = None,
+        alpha: float | None = None,
+        looks: int = 0,
+        failure: str = "",
+        seeds: Sequence[int] = (),
+        tolerance: float | None = None,
+        pair_floors: Mapping[str, float] | None = None,
+        same_evaluators: bool = False,
+        final: bool = False,
+        first_pairs: int | None = None,
+    ) -> Verdict:
+        """Judge the candidate seeds of one recipe.
+
+        Args:
+            scores: For every metric of the band, one score per candidate seed in the order trained. Metrics that the
+                band lacks are left out.
+            rule: Another rule than the band's.
+            alpha: Another level than the band's, from .001 to .2.
+            looks: For rule `retest`, how many of the candidates, the first ones, were looked at before the others were
+                there: each further one then is a look of its own. Without, all of them are one look.
+            failure: Why a candidate failed to train, if one did: a fail, whatever the scores.
+            seeds: For rule `paired`, the root seeds of the candidates: at least 2, all of them seeds of the band.
+            tolerance: For rule `paired`, the drop of the primary metric that nobody minds, in its unit and >= 0; one
+                standard deviation of the band unless said, as for every other metric.
+            pair_floors: For rule `paired`, the smallest standard deviation of a difference that the items allow.
+            same_evaluators: The band's own evaluators made the scores, so that their unit is known to be the band's.
+            final: For rule `paired`, whether this is the only look: there was none at fewer of these pairs, and
+                whatever it says, none at more will follow.
+            first_pairs: For rule `paired` without `final`, how many pairs there were at the first look; 2 unless said:
+                where looks are not on record, every number of pairs from 2 to all seeds of the band counts as one.
+
+        Raises:
+            Refused: A metric of the band without scores, different counts of scores, NaN or infinity, percent beside
+                fractions, seeds that the band does not share.
+            UsageError: Unknown rule, alpha out of range, a tolerance that is none, looks that cannot have been.
+
+        Examples:
+            >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
+            >>> band.judge({"accuracy": [0.868, 0.881, 0.877]}, rule="paired", seeds=[0, 1, 2]).status
+            'pass'
+            >>> band.judge({"accuracy": [0.869, 0.868]}).status
+            'pass'
+            >>> band.judge({"accuracy": [0.869, 0.868]}, looks=1).status
+            'suspect'
+        """
+        rule = self.rule if rule is None else known_rule(rule)
+        alpha = self.alpha if alpha is None else valid_alpha(alpha)
+        tolerance = valid_tolerance(tolerance, rule)
+        level = level_of(alpha, self.gates)
+        candidates = candidate_scores(scores, self.metrics.keys())
+        looks = valid_looks(looks, rule, len(candidates[self.primary]))
+        if rule == "paired":
+            check_pairs(self.seeds, self.failed_seeds, seeds, len(candidates[self.primary]))
+        first = first_look(rule, len(candidates[self.primary]), first_pairs, final=final)
+        verdicts = {}
+        for name, band in self.metrics.items():
+            own, judged_at = candidates[name], level if name in self.gates else alpha
+            if not same_evaluators:
+                units.check_candidates(name, band.scores, own, higher_is_better=band.higher_is_better)
+            if rule == "paired":
+                floor = (pair_floors or {}).get(name, band.resolution)
+                allowed = tolerance if name == self.primary else None
+                verdicts[name] = judged_by_pairs(
+                    band,
+                    own,
+                    seeds,
+                    tolerance=allowed,
+                    alpha=judged_at,
+                    floor=floor,
+                    first=first,
+                    gates=name in self.gates,
+                )
+            else:
+                verdicts[name] = judged(band, own, rule, judged_at, looks=looks, gates=name in self.gates)
+        rate = self.metrics[self.primary].failure_rate.share
+        if failure:
+            return Verdict("fail", verdicts, self.primary, failure, rate)
+        worst = max(self.gates, key=lambda name: (WORST_LAST.index(verdicts[name].status), name == self.primary))
+        reason = verdicts[worst].reason if worst == self.primary else f"{worst}: {verdicts[worst].reason}"
+        return Verdict(verdicts[worst].status, verdicts, self.primary, reason, rate)
+
+    def save(self, path: str | Path) -> None:
+        """Write band.json, atomically."""
+        atomic_files.write_text(Path(path), self.as_text())
+
+    def as_text(self) -> str:
+        """What `save` writes."""
+        metrics = {
+            name: {
+                "higher_is_better": band.higher_is_better,
+                "unit": band.unit,
+                "scores": list(band.scores),
+                "floor": band.floor,
+                "resolution": band.resolution,
+                "prior": [part if math.isfinite(part) else None for part in band.prior],
+                "band": [band.lower, band.upper],
+                "mean": band.mean,
+                "sd": band.sd,
+            }
+            for name, band in self.metrics.items()
+        }
+        content = {
+            "primary": self.primary,
+            "gates": list(self.gates),
+            "rule": self.rule,
+            "alpha": self.alpha,
+            "seeds": list(self.seeds),
+            "failed_seeds": list(self.failed_seeds),
+            "metrics": metrics,
+            "provenance": dict(self.provenance),
+        }
+        return json_files.sealed_text("band", content)
+
+
+def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a band is made of
+    scores: Mapping[str, Sequence[float]],
+    *,
+    alpha: float = DEFAULT_ALPHA,
+    rule: Rule = "retest",
+    primary: str | None = None,
+    gates: Collection[str] = (),
+    lower_is_better: Collection[str] = (),
+    items: Mapping[str, Sequence[Sequence[float]]] | None = None,
+    seeds: Sequence[int] | None = None,
+    failed_seeds: Sequence[int] = (),
+    history: Sequence["Band"] = (),
+    provenance: Mapping[str, Any] | None = None,
+) -> Band:
+    """Fit the noise band of a recipe to the scores of its seeds.
+
+    Args:
+        scores: For every metric, one score per healthy seed, shape (n,), n >= 2, the same n for all.
+        alpha: False-alarm rate of the rule, from .001 to .2.
+        rule: "retest", "t" or "range".
+        primary: The metric that gates; not needed when there is one metric.
+        gates: Several metrics that gate, the primary among them, each at alpha / K; the primary alone unless said.
+        lower_is_better: Metrics whose lower scores are better.
+        items: For some metrics, the score of every item, shape (n, n_items), rows as in `scores`: they set a floor
+            under the standard deviation.
+        seeds: The root seeds; 0 .. n-1 unless said.
+        failed_seeds: Root seeds that failed to train, which have no scores here.
+        history: At least 2 earlier bands of the same evaluators on the same eval set, whose variances are pooled.
+        provenance: Where the scores come from; see `Band`.
+
+    Raises:
+        Refused: Fewer than 2 seeds, no metric, different n, NaN or infinity, percent beside fractions, a history that
+            is not comparable.
+        UsageError: Unknown rule or metric, alpha out of range, several metrics and no primary.
+
+    Examples:
+        >>> band = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
+        >>> b = band.metrics["accuracy"]
+        >>> b.lower, b.upper, b.median, round(b.sd, 6), round(b.spread, 3), round(b.collapse_limit, 4)
+        (0.871, 0.892, 0.8815, 0.008813, 0.021, 0.8239)
+        >>> m = band.judge({"accuracy": 0.869}).metrics["accuracy"]
+        >>> m.status, m.screen_rate, round(m.false_alarm_rate, 2), m.candidates_needed, m.candidates_at_most
+        ('suspect', 0.2, 0.05, 1, 2)
+        >>> m = band.judge({"accuracy": 0.869}, rule="t").metrics["accuracy"]
+        >>> m.status, round(m.p_value, 3), round(m.limit, 4)
+        ('pass', 0.147, 0.8583)
+        >>> m = band.judge({"accuracy": 0.869}, rule="range").metrics["accuracy"]
+        >>> m.status, m.limit, m.false_alarm_rate
+        ('fail', 0.871, 0.2)
+    """
+    if not scores:
+        raise Refused("no metric: a band needs the scores of at least one")
+    primary = primary_of(scores, primary)
+    gates = gates_of(gates, primary, scores)
+    lower_is_better = [lower_is_better] if isinstance(lower_is_better, str) else lower_is_better
+    for name in [*lower_is_better, *(items or {})]:
+        if name not in scores:
+            raise UsageError(f"metric {name!r} has no scores; there are {', '.join(scores)}")
+    alpha, rule = valid_alpha(alpha), rule_of_band(rule)
+    level = level_of(alpha, gates)
+    seeds = seeds_of(scores, primary, seeds, failed_seeds)
+    metrics = {
+        name: MetricBand(
+            name=name,
+            scores=baseline_scores(name, values, seeds),
+            seeds=seeds,
+            failed_seeds=tuple(failed_seeds),
+            higher_is_better=name not in lower_is_better,
+            alpha=level if name in gates else alpha,
+            floor=_floor(name, items[name], len(seeds)) if items and name in items else 0.0,
+            resolution=resolution(items[name]) if items and name in items else 0.0,
+        )
+        for name, values in scores.items()
+    }
+    provenance = dict(provenance or {})
+    for band in metrics.values() if "signature" not in provenance else ():
+        units.check_baseline(band.name, band.scores, band.seeds, higher_is_better=band.higher_is_better)
+    if history:
+        _check_metrics(metrics, history)
+        for name, band in metrics.items() if "signature" not in provenance else ():
+            earlier = [past.metrics[name].scores for past in history]
+            units.check_history(name, band.scores, earlier, higher_is_better=band.higher_is_better)
+        sources = [_source(metrics, seeds, provenance), *(_source(b.metrics, b.seeds, b.provenance) for b in history)]
+        check_distinct(sources[0], sources[1:])
+        metrics = {name: _moderated(band, history, provenance) for name, band in metrics.items()}
+        proven = is_proven([provenance, *(band.provenance for band in history)])
+        provenance["history"] = {
+            "bands": len(history),
+            "comparability": "on record" if proven else "vouched for",
+            "scores_sha256": [
+                json_files.digest({name: m.scores for name, m in band.metrics.items()}) for band in history
+            ],
+        }
+    return Band(metrics, primary, gates, rule, alpha, provenance)
+
+
+def load_band(path: str | Path) -> Band:
+    """Read band.json.
+
+    Raises:
+        UsageError: No such file, or no JSON.
+        Refused: Another format, an unknown version, or content that does not hold together.
+    """
+    content = json_files.read_json(Path(path), "band")
+    try:
+        check_band(content)
+        return _band(content, Path(path).parent)
+    except (Refused, UsageError) as error:
+        raise Refused(f"{path}: not a band that holds together: {error.message}", hint=error.hint) from error
+
+
+def _band(content: Mapping[str, Any], folder: Path) -> Band:
+    """A band from what band.json holds, which has its form."""
+    alpha, primary = valid_alpha(content["alpha"]), content["primary"]
+    gates = gates_of(content["gates"], primary, content["metrics"])
+    scores = {name: entry["scores"] for name, entry in content["metrics"].items()}
+    seeds = seeds_of(scores, primary, content["seeds"], content["failed_seeds"])
+    metrics = {
+        name: MetricBand(
+            name=name,
+            scores=baseline_scores(name, entry["scores"], seeds),
+            seeds=seeds,
+            failed_seeds=tuple(content["failed_seeds"]),
+            higher_is_better=entry["higher_is_better"],
+            floor=float(entry["floor"]),
+            resolution=float(entry["resolution"]),
+            prior=_prior(entry["prior"]),
+            alpha=level_of(alpha, gates) if name in gates else alpha,
+            unit=entry["unit"],
+        )
+        for name, entry in content["metrics"].items()
+    }
+    return Band(metrics, primary, gates, rule_of_band(content["rule"]), alpha, dict(content["provenance"]), folder)
+
+
+def _check_metrics(metrics: Collection[str], history: Sequence[Band]) -> None:
+    for name in metrics:
+        lacking = [number for number, past in enumerate(history, 1) if name not in past.metrics]
+        if lacking:
+            raise Refused(f"history, band {lacking[0]}: has no {name}", hint="name bands of the same metrics")
+
+
+def _source(metrics: Mapping[str, MetricBand], seeds: Sequence[int], provenance: Mapping[str, Any]) -> Source:
+    return Source({name: metric.scores for name, metric in metrics.items()}, seeds, provenance)
+
+
+def _moderated(band: MetricBand, history: Sequence[Band], provenance: Mapping[str, Any]) -> MetricBand:
+    """The band with what its history says about its variance."""
+    past = [
+        Past(earlier.sd, earlier.n, earlier.higher_is_better, other.provenance)
+        for other in history
+        for earlier in [other.metrics[band.name]]
+    ]
+    own = Past(band.sd, band.n, band.higher_is_better, provenance)
+    return replace(band, prior=prior_of(band.name, own, past))
+
+
+def _prior(entry: Sequence[float | None]) -> Prior:
+    """A prior from band.json: it may have been estimated, but never counts, as worth infinitely much."""
+    df, variance, estimated = (math.inf if part is None else float(part) for part in entry)
+    return Prior(df, variance, estimated)
+
+
+def _floor(name: str, items: Sequence[Sequence[float]], n: int) -> float:
+    if len(items) != n:
+        raise Refused(f"{name}: items of {counted(len(items), 'seed')}, scores of {n}")
+    try:
+        return item_floor(items)
+    except ValueError as error:
+        raise Refused(f"{name}: {error}") from error
