@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import foreign, tasks
+from seedband import foreign
 from seedband.adapters import check_adapter, check_supported, lora_modules
 from seedband.builds import check_build
 from seedband.counts import counted, first_of, plural
@@ -26,7 +26,7 @@ from seedband.models import (
     vocabulary,
     weight_files,
 )
-from seedband.networks import Network, loaded_shapes, pooled, with_new_head
+from seedband.networks import ModelTask, Network, loaded_shapes, pooled, with_new_head
 from seedband.recipe.scoring import Base
 from seedband.shapes import (
     PREFIX,
@@ -45,8 +45,6 @@ from seedband.storage.validation import brief
 if TYPE_CHECKING:
     import torch
 
-    from seedband.tasks import Task
-
 
 #: Keys of adapter_config.json that say where an adapter comes from, not what it computes.
 ADAPTER_NOTES = {"base_model_name_or_path", "revision", "peft_version", "inference_mode", "auto_mapping"}
@@ -60,7 +58,11 @@ MISFITS = (
 
 
 def open_checkpoint(
-    files: CheckpointFiles, base: Base, labels: Sequence[str], task: str, opened: "dict[str, Network] | None" = None
+    files: CheckpointFiles,
+    base: Base,
+    labels: Sequence[str],
+    task: ModelTask,
+    opened: "dict[str, Network] | None" = None,
 ) -> Network:
     """Load a finished checkpoint for scoring.
 
@@ -68,7 +70,7 @@ def open_checkpoint(
         files: The checkpoint.
         base: What it stands on.
         labels: What its outputs mean.
-        task: What it does.
+        task: What it is opened for.
         opened: Networks that heads were put on before, by pooling: of a base only its head is another.
 
     Raises:
@@ -77,10 +79,10 @@ def open_checkpoint(
     """
     check_fits(files, base, labels, task)
     if files.kind == "head":
-        network = _open_head(files, base, labels, tasks.find(task), {} if opened is None else opened)
+        network = _open_head(files, base, labels, task, {} if opened is None else opened)
     else:
         load = _open_adapter if files.kind == "adapter" else _open_model
-        network = load(files, base, labels, tasks.find(task))
+        network = load(files, base, labels, task)
     network.module.eval()
     return network
 
@@ -95,7 +97,7 @@ def own_parameters(files: CheckpointFiles, network: Network) -> "list[torch.nn.P
     ]
 
 
-def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: str) -> None:
+def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: ModelTask) -> None:
     """Refuse a checkpoint whose headers and config do not fit the base, before any of its tensors is loaded.
 
     Raises:
@@ -103,7 +105,7 @@ def check_fits(files: CheckpointFiles, base: Base, labels: Sequence[str], task: 
         WorkFailed: Its weights cannot be read.
     """
     if files.kind == "adapter":
-        _check_adapter(files, base, labels, tasks.find(task))
+        _check_adapter(files, base, labels, task)
         return
     found, own = checkpoint_shapes(files), tensor_names(Path(base.path))
     tokens = check_build(files, base, found, own) if files.kind == "model" else None
@@ -143,7 +145,7 @@ def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
 
 
 def _check_adapter(
-    files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task"
+    files: CheckpointFiles, base: Base, labels: Sequence[str], task: ModelTask
 ) -> tuple[dict[str, Any], int | None]:
     """What PEFT may be given of an adapter, and how many tokens it has where those are not its base's.
 
@@ -159,7 +161,7 @@ def _check_adapter(
     return check_adapter(files, found, grown, task.PEFT), rows
 
 
-def _base_shapes(modules: AbstractSet[str], base: Base, task: "Task") -> Shapes:
+def _base_shapes(modules: AbstractSet[str], base: Base, task: ModelTask) -> Shapes:
     """Shapes of a base's tensors by the names that modules of an adapter have: on disk, or once it is loaded."""
     saved = tensor_names(Path(base.path))
     weights = {f"{module}.weight": in_base(f"{module}.weight", saved) for module in modules}
@@ -170,7 +172,7 @@ def _base_shapes(modules: AbstractSet[str], base: Base, task: "Task") -> Shapes:
     return {**{name: shape for name, shape in weights.items() if shape and not in_base(name, loaded)}, **loaded}
 
 
-def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task") -> Network:
+def _open_adapter(files: CheckpointFiles, base: Base, labels: Sequence[str], task: ModelTask) -> Network:
     from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
     from peft.mapping_func import MODEL_TYPE_TO_PEFT_MODEL_MAPPING
 
@@ -237,7 +239,7 @@ def _grow(files: CheckpointFiles, module: Any, rows: int, saved: AbstractSet[str
 
 
 def _open_head(
-    files: CheckpointFiles, base: Base, labels: Sequence[str], task: "Task", opened: dict[str, Network]
+    files: CheckpointFiles, base: Base, labels: Sequence[str], task: ModelTask, opened: dict[str, Network]
 ) -> Network:
     pooling, tensors = read_head(Path(files.path)).pooling, dict(checkpoint_tensors(files))
     if pooling not in opened:
@@ -256,7 +258,7 @@ def _open_head(
     return network
 
 
-def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: "Task") -> Network:
+def _open_model(files: CheckpointFiles, _: Base, labels: Sequence[str], task: ModelTask) -> Network:
     with _misfits_refused(f"{files.name}: this model cannot be opened"):
         network = task.load(files.path, labels)
     if network.new:

@@ -1,8 +1,14 @@
-"""Encoded rows: what was cut from them."""
+"""Encoded rows: what a task makes of items, for training and for scoring, and what was cut from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
 
 from seedband.counts import counted, plural
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -42,3 +48,61 @@ class Truncation:
         told += f"; {self.prompts} lost all of the prompt but a token at most" if self.prompts else ""
         told += f"; {self.completions} lost the end of the completion" if self.completions else ""
         return told + (f"; {self.questions} answered without the start of the prompt" if self.questions else "")
+
+
+class Lesson(Protocol):
+    """Rows to learn from or to be asked about, encoded once for all seeds of a job."""
+
+    #: How much of a batch every row takes, in tokens where it is text: rows of like length share batches best.
+    lengths: Sequence[int]
+    #: Whether a batch is padded on the left.
+    left_padded: bool
+    #: On which sides it may be, as `left_padded` says it, the first choice first.
+    sides: "Sequence[bool]"
+    #: Whether the rows of a batch must be of one length; see `padding`.
+    equal_lengths: bool
+    #: What was left out of them.
+    truncated: Truncation
+
+    def batch(self, rows: Sequence[int], device: "torch.device") -> "dict[str, torch.Tensor]":
+        """Some rows as the model reads them, padded."""
+        ...
+
+    def loss(self, logits: "torch.Tensor", rows: Sequence[int]) -> "torch.Tensor":
+        """Sum of the losses of all units in these rows, given their logits."""
+        ...
+
+    def units(self, rows: Sequence[int]) -> int:
+        """How many units these rows have, over which the loss is averaged: rows, or tokens of their completions."""
+        ...
+
+    def misread(self, pad_id: int | None) -> bool:
+        """Whether padding that was found by this id, or written into answers, gave other numbers than rows alone."""
+        ...
+
+
+def probe_rows(lesson: Lesson) -> list[int]:
+    """Rows to try a network on, of several lengths, so that some are padded; not the longest, which would cost most."""
+    order = sorted(range(len(lesson.lengths)), key=lesson.lengths.__getitem__)
+    chosen = {order[part * len(order) // 4] for part in range(4)}
+    differ = len({lesson.lengths[row] for row in chosen}) > 1
+    return sorted(chosen if differ else {*chosen, order[-1]})
+
+
+def by_length(lengths: Sequence[int]) -> list[int]:
+    """Rows from short to long: batches of rows of like length waste little on padding."""
+    return sorted(range(len(lengths)), key=lengths.__getitem__)
+
+
+def batches(lengths: Sequence[int], size: int, *, equal: bool) -> list[list[int]]:
+    """Rows from short to long, in batches; those of a batch are of one length where that is asked for.
+
+    Examples:
+        >>> batches([5, 3, 4, 3], 3, equal=False)
+        [[1, 3, 2], [0]]
+        >>> batches([5, 3, 4, 3], 3, equal=True)
+        [[1, 3], [2], [0]]
+    """
+    order = by_length(lengths)
+    parts = [list(part) for _, part in groupby(order, key=lengths.__getitem__)] if equal else [order]
+    return [part[start : start + size] for part in parts for start in range(0, len(part), size)]

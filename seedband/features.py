@@ -5,12 +5,11 @@ from typing import Any
 
 import torch
 
+from seedband.encoded import Lesson, batches
 from seedband.events import Emit
 from seedband.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.linear_heads import LinearHead
 from seedband.networks import Network
-from seedband.tasks import Lesson
-from seedband.tasks.classes import batches
 
 #: Batches of which rows are computed anew, to tell whether what was kept is of this model; and how many of each.
 SPOTS, ROWS = 4, 2

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from seedband.encoded import Lesson, probe_rows
 from seedband.layers import agree, in_eval, layers_of, said
 from seedband.networks import Network
 from seedband.packing import STATES, Layout
-from seedband.tasks import Lesson, probe_rows
 
 
 def keep_first_token(network: Network, lesson: Lesson, device: torch.device, layout: Layout) -> str:

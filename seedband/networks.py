@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seedband.errors import UsageError
 from seedband.models import Pooling, tensor_names
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 
 #: What torch.compile and data-parallel training put before a tensor's name.
 WRAPPER = r"^(?:_orig_mod\.|module\.)+"
+
+
+class ModelTask(Protocol):
+    """What of a task it takes to load a model for it."""
+
+    #: The class of transformers that opens a model for it.
+    AUTO: str
+    #: What PEFT calls the task; None where it has no name for it.
+    PEFT: str | None
+    #: Heads that PEFT trains and saves without being told.
+    HEADS: frozenset[str]
+    #: Whether models of it are called otherwise on disk than once they are loaded.
+    RENAMED: bool
+
+    def load(self, path: str, labels: Sequence[str]) -> "Network":
+        """A base, or a whole model, with what it takes to do the task."""
 
 
 @dataclass(frozen=True)

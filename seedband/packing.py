@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from seedband.encoded import Lesson, probe_rows
 from seedband.layers import agree, in_eval, layers_of, said
 from seedband.networks import Network
-from seedband.tasks import Lesson, probe_rows
 
 #: Dimensions of what holds a state per token: (rows, tokens, width).
 STATES = 3

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from seedband.counts import counted
+from seedband.encoded import Lesson, probe_rows
 from seedband.errors import UsageError
 from seedband.events import Emit
 from seedband.layers import in_eval, said
 from seedband.networks import Network
-from seedband.tasks import Lesson, probe_rows
 
 if TYPE_CHECKING:
     from torch import nn

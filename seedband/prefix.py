@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from seedband.encoded import Lesson, by_length, probe_rows
 from seedband.errors import UsageError
 from seedband.events import Emit
 from seedband.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.layers import in_eval, layers_of, said
 from seedband.networks import Network
-from seedband.tasks import Lesson, probe_rows
-from seedband.tasks.classes import by_length
 
 #: Rows of which states are computed in one forward pass.
 BATCH = 64

@@ -299,7 +299,9 @@ def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
         except UsageError as error:
             problems.append(Problem("head.pooling", error.message, error.hint))
     problems += architecture_problems(recipe, base) + _length_problems(recipe, base)
-    return problems + (target_problems(recipe, base) if recipe.train.method == "lora" else [])
+    return problems + (
+        target_problems(recipe, base, tasks.find(recipe.model.task)) if recipe.train.method == "lora" else []
+    )
 
 
 def _length_problems(recipe: Recipe, base: Base) -> list[Problem]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import own_rows, tasks
+from seedband import encoded, own_rows, tasks
 from seedband.bands import comparability
 from seedband.bases import config_sha256
 from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
@@ -85,7 +85,7 @@ class Scorer:
     def score(self, target: ScoreTarget) -> dict[str, Any]:
         """Predictions of a checkpoint from disk, every evaluator's score, and both by item in items.parquet."""
         scoring, files = self._scoring, target.checkpoint
-        check_fits(files, scoring.base, scoring.labels, scoring.task)
+        check_fits(files, scoring.base, scoring.labels, self._task)
         tensors = list(checkpoint_tensors(files))
         sha256 = checkpoint_sha256(files, tensors)
         broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
@@ -131,7 +131,7 @@ class Scorer:
         from seedband.last_token import take_ids
 
         scoring = self._scoring
-        network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, self._opened)
+        network = open_checkpoint(files, scoring.base, scoring.labels, self._task, self._opened)
         own_rows.check_ids(files, network, self._items, self._lesson, self._task)
         if files.kind == "model":
             take_ids(network.module, scoring.base.path)
@@ -185,7 +185,7 @@ class Scorer:
 
         if pooling not in self._ends:
             network.module.to(self._device)
-            probe = self._lesson.batch(tasks.probe_rows(self._lesson), self._device)
+            probe = self._lesson.batch(encoded.probe_rows(self._lesson), self._device)
             head, found = linear_heads.linear_head(network, probe, network.module.eval), None
             if head is not None:
                 key = [*rows_key(self._scoring, self._items), pooling]

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seedband import checkpoints, folders, models, networks
+from seedband import checkpoints, folders, models, networks, tasks
 from seedband.bands.band import Band, load_band
 from seedband.bases import locate_base
 from seedband.counts import counted
@@ -104,7 +104,9 @@ def _ship_head(run: Run, band: Band, to: Path) -> None:
     head = models.read_head(run.folder)
     if head.pooling == "model":
         files = models.recognise(run.folder, str(run.folder))
-        model: Any = checkpoints.open_checkpoint(files, base, head.labels, band.provenance["signature"]["task"]).module
+        model: Any = checkpoints.open_checkpoint(
+            files, base, head.labels, tasks.find(band.provenance["signature"]["task"])
+        ).module
         model.save_pretrained(to)
         images = band.provenance["signature"]["task"] == IMAGES
         (networks.load_processor if images else networks.load_tokenizer)(base.path).save_pretrained(to)

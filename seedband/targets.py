@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from seedband import tasks
-from seedband.dataset import IMAGES
 from seedband.errors import Problem
 from seedband.models import tensor_names
-from seedband.networks import loaded_shapes
+from seedband.networks import ModelTask, loaded_shapes
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
 
@@ -26,17 +24,17 @@ def targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
     return isinstance(targets, str) or any(_matches(module, target) for target in targets)
 
 
-def target_problems(recipe: Recipe, base: Base) -> list[Problem]:
+def target_problems(recipe: Recipe, base: Base, task: ModelTask) -> list[Problem]:
     """Target modules that the base lacks."""
     targets = recipe.lora.target_modules
     if isinstance(targets, str):
         return _pattern_problems(targets)
     modules = _modules(tensor_names(Path(base.path)))
     unmatched = _unmatched(targets, modules)
-    if unmatched or recipe.model.task == IMAGES:
+    if unmatched or task.RENAMED:
         # Some models are renamed while they are loaded, and an output layer may be made of the embeddings.
-        modules = _modules(loaded_shapes(base.path, tasks.find(recipe.model.task).AUTO))
-        unmatched = _unmatched(targets if recipe.model.task == IMAGES else unmatched, modules)
+        modules = _modules(loaded_shapes(base.path, task.AUTO))
+        unmatched = _unmatched(targets if task.RENAMED else unmatched, modules)
     endings = sorted({module.rpartition(".")[2] for module in modules})
     return [
         Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")

@@ -18,6 +18,7 @@ from seedband.errors import Refused, UsageError
 from seedband.models import recognise, tensor_names
 from seedband.shapes import checkpoint_shapes
 from seedband.storage.json_files import MAX_FOREIGN_BYTES
+from seedband.tasks import find
 from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
@@ -156,21 +157,21 @@ def test_tensors_for_modules_that_the_base_lacks_are_refused(adapter, base):
     tensors[lora.replace("layer.0", "layer.99")] = tensors[lora].clone()
     save_file(tensors, adapter / "adapter_model.safetensors")
     with pytest.raises(Refused, match="for modules that its base lacks"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification"))
 
 
 @pytest.mark.parametrize("keys", [{"bias": "all"}, {"use_dora": True}])
 def test_tensors_that_the_config_speaks_of_and_nobody_saved_are_refused(adapter, base, keys):
     change(adapter, **keys)
     with pytest.raises(Refused, match=r"missing|found no LoRA tensors"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification"))
 
 
 def test_a_module_that_is_targeted_and_was_not_saved_is_refused(adapter, base):
     tensors = load_file(adapter / "adapter_model.safetensors")
     save_file({n: t for n, t in tensors.items() if ".self.key." not in n}, adapter / "adapter_model.safetensors")
     with pytest.raises(Refused, match=r"missing.*self\.key\.lora_A"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification"))
 
 
 def test_a_tensor_that_is_neither_lora_nor_of_the_base_is_refused(adapter, base):
@@ -178,7 +179,7 @@ def test_a_tensor_that_is_neither_lora_nor_of_the_base_is_refused(adapter, base)
     tensors["base_model.model.bert.gate.weight"] = torch.ones(2, 2)
     save_file(tensors, adapter / "adapter_model.safetensors")
     with pytest.raises(Refused, match=r"gate"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification"))
 
 
 def test_tensors_of_another_width_than_the_base_are_refused(adapter, base):
@@ -186,13 +187,13 @@ def test_tensors_of_another_width_than_the_base_are_refused(adapter, base):
     wider = {n: torch.cat([t, t], dim=1) if "lora_A" in n else t for n, t in tensors.items()}
     save_file(wider, adapter / "adapter_model.safetensors")
     with pytest.raises(Refused, match="does not fit"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification"))
 
 
 def test_targets_that_the_base_lacks_are_refused(adapter, base):
     change(adapter, target_modules=["no_such_module"])
     with pytest.raises(Refused, match="does not fit"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification"))
 
 
 def rewrite(adapter: Path, changed) -> None:
@@ -254,7 +255,7 @@ def test_adapters_that_peft_saves_are_opened(base, tmp_path, kind):
     model = get_peft_model(load(base.path, LABELS).module, config)
     model.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
     files = recognise(tmp_path / "adapter", "adapter")
-    network = open_checkpoint(files, base, LABELS, "text-classification")
+    network = open_checkpoint(files, base, LABELS, find("text-classification"))
     opened = network.module
     own = {id(parameter) for parameter in own_parameters(files, network)}
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -272,7 +273,7 @@ def test_an_expression_for_modules_is_never_compiled(adapter, checked, base):
     change(adapter, target_modules="(.?" * 60 + ")" * 60 + "!")
     started = time.monotonic()
     assert "bert.encoder.layer.0.attention.self.query" in checked()["target_modules"]
-    opened = open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification").module
+    opened = open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification")).module
     assert time.monotonic() - started < 120
     saved = load_file(adapter / "adapter_model.safetensors")
     assert get_peft_model_state_dict(opened, save_embedding_layers=False).keys() == saved.keys()
@@ -295,7 +296,7 @@ def test_a_rank_that_only_some_tensors_have_is_refused_before_anything_is_alloca
         checked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(Refused, match=r"not fit the base|more than"):
-        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(adapter, "adapter"), base, LABELS, find("text-classification"))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 

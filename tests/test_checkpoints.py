@@ -19,6 +19,7 @@ from seedband.feature_cache import FeatureCache
 from seedband.models import CheckpointFiles, recognise
 from seedband.scoring import Scorer
 from seedband.storage import json_files
+from seedband.tasks import find
 from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
@@ -39,7 +40,7 @@ def model(base, tmp_path):
 
 
 def test_a_model_of_the_bases_build_is_opened(base, model):
-    assert open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification").new == ()
+    assert open_checkpoint(recognise(model, "model"), base, LABELS, find("text-classification")).new == ()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_config_that_asks_for_more_than_the_base_is_refused_before_it_is_built
     path = model / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
     with pytest.raises(Refused, match=f"config.json.*({next(iter(keys))}|no-such-model)"):
-        open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(model, "model"), base, LABELS, find("text-classification"))
 
 
 def test_a_config_that_names_code_of_its_own_is_refused(base, model):
@@ -73,7 +74,7 @@ def test_a_config_that_names_code_of_its_own_is_refused(base, model):
     path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoModel": "evil.Model"}}))
     shutil.copy(__file__, model / "evil.py")
     with pytest.raises(Refused, match="auto_map"):
-        open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification")
+        open_checkpoint(recognise(model, "model"), base, LABELS, find("text-classification"))
 
 
 def test_names_dropout_and_ids_of_tokens_may_differ(base, model):
@@ -81,7 +82,7 @@ def test_names_dropout_and_ids_of_tokens_may_differ(base, model):
     named = {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
     own = {"hidden_dropout_prob": 0.3, "pad_token_id": 1, "problem_type": "single_label_classification", **named}
     path.write_text(json.dumps({**json.loads(path.read_text()), **own}))
-    assert open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification").new == ()
+    assert open_checkpoint(recognise(model, "model"), base, LABELS, find("text-classification")).new == ()
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "model"])
@@ -91,7 +92,7 @@ def test_a_head_is_put_on_what_it_was_trained_on(base, tmp_path, pooling):
     save_file(tensors, tmp_path / "head.safetensors")
     content = {"pooling": pooling, "labels": LABELS, "base": "base", "base_sha256": base.sha256}
     json_files.write_json(tmp_path / "head.json", "head", content)
-    network = open_checkpoint(recognise(tmp_path, "head"), base, LABELS, "text-classification")
+    network = open_checkpoint(recognise(tmp_path, "head"), base, LABELS, find("text-classification"))
     rows = {"input_ids": torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]])}
     rows["attention_mask"] = (rows["input_ids"] > 0).long()
     with torch.no_grad():
@@ -122,7 +123,7 @@ def test_a_head_is_put_on_what_it_was_trained_on(base, tmp_path, pooling):
 def test_keys_that_change_no_number_may_stand_in_a_config(base, model, keys):
     path = model / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **keys}))
-    network = open_checkpoint(recognise(model, "model"), base, LABELS, "text-classification")
+    network = open_checkpoint(recognise(model, "model"), base, LABELS, find("text-classification"))
     assert network.new == ()
     assert network.attention == "sdpa"
 
@@ -164,7 +165,7 @@ def test_tensors_larger_than_the_base_are_refused_by_their_headers(base, model, 
     sparse(folder / name, tensors)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(Refused, match="its tensors"):
-        check_fits(CheckpointFiles(kind, str(folder), kind), base, LABELS, "text-classification")
+        check_fits(CheckpointFiles(kind, str(folder), kind), base, LABELS, find("text-classification"))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
 
 
@@ -236,5 +237,5 @@ def test_a_language_model_without_its_output_layer_is_to_be_saved_whole(tmp_path
     whole.model.save_pretrained(tmp_path / "body")
     base = locate_base("base", None, tmp_path, offline=True)
     with pytest.raises(Refused, match=r"lm_head\.weight.* would be random") as caught:
-        open_checkpoint(recognise(tmp_path / "body", "body"), base, (), "causal-lm")
+        open_checkpoint(recognise(tmp_path / "body", "body"), base, (), find("causal-lm"))
     assert caught.value.hint.endswith("of the whole language model, its output layer included")

@@ -6,7 +6,7 @@ from digits import make_digits, write_recipe
 from tiny import Tiny
 from training import context_of
 
-from seedband import tasks
+from seedband import encoded, tasks
 from seedband.feature_cache import DROPPED, FeatureCache
 from seedband.features import compute_features
 from seedband.linear_heads import linear_head
@@ -31,7 +31,7 @@ def built(request, tmp_path):
 
 def features_of(built, cache, told=None):
     network, lesson = built
-    head = linear_head(network, lesson.batch(tasks.probe_rows(lesson), torch.device("cpu")), network.module.eval)
+    head = linear_head(network, lesson.batch(encoded.probe_rows(lesson), torch.device("cpu")), network.module.eval)
 
     def emit(kind, _, content):
         assert kind == "warning"

@@ -15,12 +15,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from seedband import tasks
 from seedband.dataset import load_items
 from seedband.determinism.seeds import item_keys
+from seedband.encoded import batches
 from seedband.errors import UsageError
 from seedband.padding import Way, equal_parts, is_unknown, settle, version
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.storage import file_hashes, json_files
-from seedband.tasks.classes import batches
 from seedband.trainers import TrainContext
 from seedband.trainers.forward import Forward
 

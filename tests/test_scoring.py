@@ -18,7 +18,7 @@ from seedband.feature_cache import FeatureCache
 from seedband.models import CheckpointFiles, recognise
 from seedband.recipe.scoring import Base
 from seedband.scoring import Scorer, _told, evaluate
-from seedband.tasks import text_classification
+from seedband.tasks import find, text_classification
 from seedband.testing import make_items
 from seedband.trainers import SeedRun, lora
 
@@ -239,7 +239,7 @@ def logits_of(context, files):
     """What the whole network of a checkpoint says."""
     scoring = context.scoring
     lesson = text_classification.encode(load_items(Path(scoring.eval_path), scoring.columns), scoring)
-    network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
+    network = open_checkpoint(files, scoring.base, scoring.labels, find(scoring.task))
     return text_classification.predict(network, lesson, scoring, "cpu").logits
 
 
@@ -248,7 +248,7 @@ def test_layers_below_an_adapter_are_replayed_in_scoring(tiny_recipe, tmp_path, 
     context = context_of(tiny_recipe)
     files = adapter_on(context, f"layer.{layer}.attention.self.query", tmp_path / "run")
     scoring, scorer = context.scoring, scorer_of(context)
-    network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
+    network = open_checkpoint(files, scoring.base, scoring.labels, find(scoring.task))
     assert (scorer._above_the_base(files, network) is not None) == known
     np.testing.assert_allclose(scorer._predict(files).logits, logits_of(context, files), atol=1e-5)
 

@@ -8,6 +8,7 @@ from seedband.bases import locate_base
 from seedband.models import tensor_names
 from seedband.recipe.parse import load_recipe
 from seedband.targets import target_problems, targeted
+from seedband.tasks import find
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,8 @@ def test_a_target_names_modules_by_the_end_of_their_path(loaded, tiny_recipe):
 
 def test_a_target_that_the_base_lacks_is_told_with_what_there_is(loaded, tiny_recipe):
     base = locate_base("base", None, tiny_recipe.folder, offline=True)
-    (problem,) = target_problems(aiming_at(loaded.recipe, ("query", "q_proj")), base)
+    (problem,) = target_problems(aiming_at(loaded.recipe, ("query", "q_proj")), base, find(loaded.recipe.model.task))
     assert str(problem).startswith("lora.target_modules: found 'q_proj', which matches no module, expected of ")
     assert "query" in str(problem)
-    assert not target_problems(aiming_at(loaded.recipe, "all-linear"), base)
-    assert target_problems(aiming_at(loaded.recipe, "all_linear"), base)
+    assert not target_problems(aiming_at(loaded.recipe, "all-linear"), base, find(loaded.recipe.model.task))
+    assert target_problems(aiming_at(loaded.recipe, "all_linear"), base, find(loaded.recipe.model.task))

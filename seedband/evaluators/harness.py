@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from seedband import tasks
 from seedband.checkpoints import open_checkpoint
 from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
@@ -160,7 +161,7 @@ def language_model(checkpoint: Checkpoint) -> Any:
     """The checkpoint, opened as for every other evaluator: safetensors only, no code of its own."""
     from peft import PeftModel
 
-    module: Any = open_checkpoint(checkpoint.files, checkpoint.base, (), "causal-lm").module
+    module: Any = open_checkpoint(checkpoint.files, checkpoint.base, (), tasks.find("causal-lm")).module
     # The harness wants a model of transformers: the one below PEFT's, with the adapter in its layers.
     return (module.get_base_model() if isinstance(module, PeftModel) else module).to(checkpoint.device)
 

@@ -16,19 +16,19 @@ import torch
 from torch.nn import functional
 
 from seedband.dataset import Items
-from seedband.encoded import Truncation
+from seedband.encoded import Truncation, batches
 from seedband.errors import UsageError
 from seedband.models import end_ids
 from seedband.networks import Network, from_folder, load_tokenizer, network
 from seedband.predictions import Generations
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
-from seedband.tasks.classes import batches
 
 #: The class of transformers that opens a model for it.
 AUTO = "AutoModelForCausalLM"
 PEFT = "CAUSAL_LM"
 HEADS: frozenset[str] = frozenset()
+RENAMED = False
 #: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.
 MAX_LOGITS = 2**27
 #: What chat templates that print the date are told is today: the day that Llama's own falls back on.

@@ -1,7 +1,6 @@
 """What classifying texts and images has in common."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from seedband.dataset import Items
+from seedband.encoded import batches
 from seedband.networks import Network
 
 
@@ -32,25 +32,6 @@ def targets_of(items: Items, labels: Sequence[str]) -> NDArray[np.int64]:
 def loss(logits: torch.Tensor, targets: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
     """Sum of the rows' cross-entropies, in fp32."""
     return functional.cross_entropy(logits.float(), targets[list(rows)].to(logits.device), reduction="sum")
-
-
-def by_length(lengths: Sequence[int]) -> list[int]:
-    """Rows from short to long: batches of rows of like length waste little on padding."""
-    return sorted(range(len(lengths)), key=lengths.__getitem__)
-
-
-def batches(lengths: Sequence[int], size: int, *, equal: bool) -> list[list[int]]:
-    """Rows from short to long, in batches; those of a batch are of one length where that is asked for.
-
-    Examples:
-        >>> batches([5, 3, 4, 3], 3, equal=False)
-        [[1, 3, 2], [0]]
-        >>> batches([5, 3, 4, 3], 3, equal=True)
-        [[1, 3], [2], [0]]
-    """
-    order = by_length(lengths)
-    parts = [list(part) for _, part in groupby(order, key=lengths.__getitem__)] if equal else [order]
-    return [part[start : start + size] for part in parts for start in range(0, len(part), size)]
 
 
 def in_batches(model: Network, lesson: Any, batch_size: int, device: str) -> NDArray[np.float64]:

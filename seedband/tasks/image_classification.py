@@ -22,6 +22,7 @@ AUTO = "AutoModelForImageClassification"
 #: PEFT has no name for it, so the head must be listed to be trained and saved.
 PEFT = None
 HEADS: frozenset[str] = frozenset()
+RENAMED = True
 #: Images of which pixels are hashed, at most: the files themselves are known by their content.
 HASHED = 256
 #: What is kept of images that are decoded, in bytes.

@@ -20,6 +20,7 @@ from seedband.tasks.classes import classes, in_batches, loss, targets_of
 AUTO = "AutoModelForSequenceClassification"
 PEFT = "SEQ_CLS"
 HEADS = frozenset({"classifier", "score"})
+RENAMED = False
 #: Texts in one call of the tokenizer, which keeps far more of each than its tokens until the call ends.
 AT_ONCE = 1000
 #: What messages call the inputs of a model.

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from seedband.encoded import Lesson
 from seedband.feature_cache import rows_key
 from seedband.first_token import keep_first_token
 from seedband.networks import Network
 from seedband.packing import Layout, pack_rows
 from seedband.padding import drawn_alike, equal_parts, settle
 from seedband.prefix import freeze_prefix, still_prefix
-from seedband.tasks import Lesson
 from seedband.trainers import Report, TrainContext
 
 

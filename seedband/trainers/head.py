@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seedband import tasks
+from seedband import encoded, tasks
 from seedband.feature_cache import rows_key
 from seedband.features import FeatureRows, compute_features, on_features
 from seedband.initializers import as_dicts, draw_new
@@ -69,7 +69,7 @@ def _ways(context: TrainContext, network: Network, lesson: Any, pooling: str, re
     device, heads = torch.device(context.device), [parameter for _, parameter in new]
     with drawn_alike(heads):
         settle(network, lesson, device, context.ways, pooling, report)
-    probe = lesson.batch(tasks.probe_rows(lesson), device)
+    probe = lesson.batch(encoded.probe_rows(lesson), device)
     head = linear_head(network, probe, lambda: _set_mode(network))
     if head is None:
         _set_mode(network)

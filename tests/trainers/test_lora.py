@@ -19,7 +19,7 @@ from seedband.determinism.seeds import streams
 from seedband.encoded import Truncation
 from seedband.errors import UsageError
 from seedband.models import recognise
-from seedband.tasks import causal_lm
+from seedband.tasks import causal_lm, find
 from seedband.tasks.text_classification import encode, predict
 from seedband.trainers import SeedRun, forward, lora
 from seedband.trainers.dropout import KeyedDropout
@@ -73,7 +73,7 @@ def test_saved_adapter_gives_the_logits_of_the_trained_model(context, tmp_path, 
     _, live = trained(context, tmp_path / "run", monkeypatch=monkeypatch)
     files = recognise(tmp_path / "run", "run")
     scoring = replace(context.scoring, batch_size=8)
-    network = open_checkpoint(files, scoring.base, scoring.labels, scoring.task)
+    network = open_checkpoint(files, scoring.base, scoring.labels, find(scoring.task))
     first = replace(
         context.items, ids=context.items.ids[:8], inputs=context.items.inputs[:8], targets=context.items.targets[:8]
     )
@@ -189,7 +189,7 @@ def test_a_language_model_learns_what_it_is_shown(tiny_generation, tmp_path):
     course = traced(tmp_path / "run")
     assert np.mean(course[-4:]) < 0.5 * course[0]
     scoring = context.scoring
-    network = open_checkpoint(recognise(tmp_path / "run", "run"), scoring.base, (), scoring.task)
+    network = open_checkpoint(recognise(tmp_path / "run", "run"), scoring.base, (), find(scoring.task))
     evaluated = load_items(Path(scoring.eval_path), scoring.columns)
     said = causal_lm.predict(network, causal_lm.encode(evaluated, scoring), scoring, "cpu")
     right = [text == reference.strip() for text, reference in zip(said.texts, evaluated.targets, strict=True)]

@@ -26,7 +26,7 @@ from seedband.errors import UsageError
 from seedband.models import recognise
 from seedband.networks import network, with_new_head
 from seedband.recipe.identity import REPLACED
-from seedband.tasks import text_classification
+from seedband.tasks import find, text_classification
 from seedband.trainers import SeedRun, head, lora
 
 SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
@@ -82,7 +82,7 @@ def test_the_saved_adapter_gives_the_logits_of_plain_peft(tiny_recipe, tmp_path)
     context = context_on(tiny_recipe, tmp_path, 3)
     trained(lora, context, tmp_path, 0)
     scoring = context.scoring
-    ours = open_checkpoint(recognise(tmp_path / "0", "ours"), scoring.base, scoring.labels, scoring.task)
+    ours = open_checkpoint(recognise(tmp_path / "0", "ours"), scoring.base, scoring.labels, find(scoring.task))
     plain = AutoModelForSequenceClassification.from_pretrained(scoring.base.path)
     plain = PeftModel.from_pretrained(plain, str(tmp_path / "0")).eval()
     batch = text_classification.encode(context.items, scoring).batch(range(8), torch.device("cpu"))
@@ -100,7 +100,7 @@ def test_a_head_under_its_architecture_is_new_and_opens(tiny_recipe, tmp_path, n
     scoring, opened = context.scoring, {}
     for seed in (0, 1):
         files = recognise(tmp_path / str(seed), "ours")
-        found = open_checkpoint(files, scoring.base, scoring.labels, scoring.task, opened)
+        found = open_checkpoint(files, scoring.base, scoring.labels, find(scoring.task), opened)
         saved = load_file(tmp_path / str(seed) / "head.safetensors")
         torch.testing.assert_close(found.module.classifier.weight.detach(), saved["classifier.weight"])
 
