@@ -18,7 +18,7 @@ from seedband.bands import comparability
 from seedband.bands.band import Band, load_band
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
-from seedband.models import recognise
+from seedband.models.model_folders import recognise
 from seedband.preflight import prepare
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
@@ -174,7 +174,7 @@ def _fitted(plan: Plan, record: Mapping[str, Any], path: Path) -> Band:
 
 
 def _check_weights(run: Run) -> None:
-    from seedband.checkpoints import checkpoint_tensors
+    from seedband.models.checkpoints import checkpoint_tensors
     from seedband.scoring import checkpoint_sha256
 
     recorded = run.record["checkpoint_sha256"]

@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, models
+from seedband import folders
 from seedband.bands import comparability
 from seedband.bands.band import Band
 from seedband.bands.comparability import Difference
-from seedband.bases import locate_base
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
 from seedband.executors import OnEvent
-from seedband.hub import HUB_NAME, from_hub
-from seedband.models import CheckpointFiles
+from seedband.models import model_folders
+from seedband.models.bases import locate_base
+from seedband.models.hub import HUB_NAME, from_hub
+from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe import identity
 from seedband.recipe.scoring import Scoring
 from seedband.run_record import Run
 from seedband.storage.validation import a_path
 from seedband.worker import RUN
 
-HUB_ID = re.compile(rf"(?P<name>{HUB_NAME.pattern})@(?P<commit>{models.COMMIT.pattern})")
+HUB_ID = re.compile(rf"(?P<name>{HUB_NAME.pattern})@(?P<commit>{model_folders.COMMIT.pattern})")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def resolve(path: Path, *, offline: bool = False) -> list[Found]:
         return [_found_run(folders.read_run(path))]
     if (path.parent / folders.SWEEP).is_file() and path.is_dir():
         raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
-    return [Found(models.recognise(path, str(path)), None)]
+    return [Found(model_folders.recognise(path, str(path)), None)]
 
 
 def _from_hub(text: str, *, offline: bool) -> Found:
@@ -76,14 +77,14 @@ def _from_hub(text: str, *, offline: bool) -> Found:
             hint="a branch or a tag can change under the verdict",
         )
     folder = from_hub(named["name"], named["commit"], offline=offline)
-    return Found(models.recognise(folder, f"hf://{text}"), None)
+    return Found(model_folders.recognise(folder, f"hf://{text}"), None)
 
 
 def _found_run(run: Run) -> Found:
     folder = run.folder
     if run.status == "failed" and not run.evaluations:
         return Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
-    return Found(models.recognise(folder, str(folder)), run.record)
+    return Found(model_folders.recognise(folder, str(folder)), run.record)
 
 
 def in_order(found: Sequence[Found], own_looks: int) -> list[Found]:
@@ -129,7 +130,7 @@ def check_record(
     if entry.failure:
         return
     if own is None and entry.files.kind == "adapter":
-        config = models.read_adapter(Path(entry.files.path))
+        config = model_folders.read_adapter(Path(entry.files.path))
         named, revision = config.get("base_model_name_or_path"), config.get("revision")
         other = revision is not None and expected["revision"] not in (None, revision)
         if named != expected["reference"] or other:
@@ -153,12 +154,12 @@ def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> 
     if entry.record is not None:
         return str(entry.record["provenance"]["base"]["sha256"])
     if entry.files.kind == "head":
-        return models.read_head(Path(entry.files.path)).base_sha256
+        return model_folders.read_head(Path(entry.files.path)).base_sha256
     if base is not None:
         return locate_base(base, None, Path(), offline=offline).sha256
     if entry.files.kind == "model":
         return None
-    config = models.read_adapter(Path(entry.files.path))
+    config = model_folders.read_adapter(Path(entry.files.path))
     reference = str(config.get("base_model_name_or_path"))
     for folder in (Path(), start, Path(entry.files.path)) if a_path(reference) else ():
         if reference.startswith("package:") or (folder / reference).is_dir():
@@ -171,8 +172,8 @@ def recorded_labels(files: CheckpointFiles, scoring: Scoring) -> tuple[str, ...]
     if not scoring.labels:
         return ()
     if files.kind == "head":
-        return tuple(models.read_head(Path(files.path)).labels)
-    return tuple(models.own_labels(Path(files.path))) if files.kind == "model" else ()
+        return tuple(model_folders.read_head(Path(files.path)).labels)
+    return tuple(model_folders.own_labels(Path(files.path))) if files.kind == "model" else ()
 
 
 def _check_labels(files: CheckpointFiles, scoring: Scoring) -> None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from seedband.dataset import IMAGES
 from seedband.lengths import TOKENS_PER_WORD
-from seedband.models import read_config, tensor_names
+from seedband.models.lora_targets import targeted
+from seedband.models.model_folders import read_config, tensor_names
 from seedband.preflight import Prepared
-from seedband.targets import targeted
 
 #: For a guess at the time of a run: what a CPU thread computes a second, and a job's start.
 FLOPS_PER_THREAD = 2.5e10

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from seedband.counts import counted
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
-from seedband.hub import HUB_NAME, data_file
-from seedband.models import COMMIT
+from seedband.models.hub import HUB_NAME, data_file
+from seedband.models.model_folders import COMMIT
 from seedband.recipe.locations import on_hub
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import brief

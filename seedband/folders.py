@@ -14,7 +14,7 @@ from seedband.counts import counted
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS, ROW, read_table
-from seedband.models import CHECKPOINT
+from seedband.models.model_folders import CHECKPOINT
 from seedband.run_record import Evaluation, Run
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.storage.validation import Number, PathText, read_record

@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import models, tasks, template
-from seedband.bases import locate_base
+from seedband import tasks, template
 from seedband.counts import counted
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Items, load_items, normalised
 from seedband.errors import UsageError, WorkFailed
-from seedband.hub import HUB_NAME
 from seedband.interview import Answers, Ask, Interview, Question
 from seedband.lengths import lengths_of
+from seedband.models import model_folders
+from seedband.models.bases import locate_base
+from seedband.models.hub import HUB_NAME
 from seedband.preflight import prepare
 from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub, relative_path
@@ -198,9 +199,9 @@ class _Draft:
         start = Path() if Path(self.reference).is_dir() else self.folder
         keys = ("--model", "its commit")
         self.base: Base = locate_base(self.reference, self.revision, start, offline=self.offline, keys=keys)
-        if self.task == "causal-lm" and not models.is_decoder(Path(self.base.path)):
+        if self.task == "causal-lm" and not model_folders.is_decoder(Path(self.base.path)):
             raise UsageError(f"--model {self.reference}: no language model, and {self.task} needs one")
-        self.n_parameters = sum(math.prod(shape) for shape in models.tensor_names(Path(self.base.path)).values())
+        self.n_parameters = sum(math.prod(shape) for shape in model_folders.tensor_names(Path(self.base.path)).values())
         self.notes.append(f"model: {self.reference}, {self.n_parameters / 1e6:.3g} M parameters{self._kind()}")
 
     def choose_metric(self) -> None:
@@ -278,14 +279,14 @@ class _Draft:
         """Whether the model that a flag names, and that lies here, writes texts."""
         named = self.answers.model
         places = [Path(named), self.folder / named] if named else []
-        return any(place.is_dir() and models.is_decoder(place) for place in places)
+        return any(place.is_dir() and model_folders.is_decoder(place) for place in places)
 
     def _kind(self) -> str:
         path = Path(self.base.path)
         if (path / "1_Pooling" / "config.json").is_file():
             with suppress(UsageError):
-                return f", an embedding model ({models.resolve_pooling('auto', path)} pooling)"
-        return ", a language model" if models.is_decoder(path) else ""
+                return f", an embedding model ({model_folders.resolve_pooling('auto', path)} pooling)"
+        return ", a language model" if model_folders.is_decoder(path) else ""
 
     def _split(self, made: list[Path]) -> list[str]:
         """Two files beside seedband.toml from one."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seedband.determinism.settings import DeterminismSection
-from seedband.models import CheckpointFiles
+from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Scoring
 from seedband.recipe.sections import EvaluatorSection, Recipe, TrainSection
 from seedband.trainers import SeedRun

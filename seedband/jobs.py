@@ -14,8 +14,8 @@ from seedband.determinism.witnesses import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.events import Event
 from seedband.executors import Executor, OnEvent
-from seedband.initializers import LORA
 from seedband.job_spec import Outcome, ProbeJob, ScoreJob, TrainJob
+from seedband.models.initializers import LORA
 from seedband.recipe.sections import Recipe
 from seedband.run_record import Evaluation, Run
 from seedband.worker import RUN

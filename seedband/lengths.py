@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import models
 from seedband.counts import counted
 from seedband.dataset import Items
+from seedband.models import model_folders
 
 #: What texts and answers are cut to, in tokens.
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
@@ -45,7 +45,7 @@ class Lengths(NamedTuple):
 
 def lengths_of(items: Items, task: str, base: Path) -> Lengths:
     """How long the rows of a data set are, and how much of them is to be kept."""
-    count, places = _counter(base), models.positions(base) or LENGTHS[-1]
+    count, places = _counter(base), model_folders.positions(base) or LENGTHS[-1]
     counts, answered = count([_plain(text, chat=items.chat) for text in items.inputs]), 0
     if items.pairs is not None:
         counts = [sum(both) for both in zip(counts, count(items.pairs), strict=True)]

@@ -28,7 +28,7 @@ def went_wrong_in(scoring: Scoring) -> Literal["", "scoring", "training"]:
         return ""
     from transformers import AutoConfig
 
-    from seedband.networks import load_tokenizer
+    from seedband.models.loading import load_tokenizer
 
     path = scoring.base.path
     config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
@@ -45,7 +45,7 @@ def went_wrong_in(scoring: Scoring) -> Literal["", "scoring", "training"]:
 def _classifies_by_padding(config: object) -> bool:
     from transformers import AutoModelForSequenceClassification
 
-    from seedband.last_token import looks_for_padding
+    from seedband.models.last_token import looks_for_padding
 
     known = AutoModelForSequenceClassification._model_mapping  # noqa: SLF001  transformers has no public way to ask
     return type(config) in known and looks_for_padding(known[type(config)])

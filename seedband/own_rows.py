@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband.bases import PROCESSORS
 from seedband.counts import counted
 from seedband.dataset import IMAGES, Items
 from seedband.errors import Refused, UsageError
-from seedband.models import CheckpointFiles
-from seedband.networks import load_processor, load_tokenizer
+from seedband.models.bases import PROCESSORS
+from seedband.models.loading import load_processor, load_tokenizer
+from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
 
 if TYPE_CHECKING:
-    from seedband.networks import Network
+    from seedband.models.loading import Network
 
 #: Files of tokenizers, one of which holds a vocabulary where a checkpoint brings a tokenizer.
 VOCABULARIES = (

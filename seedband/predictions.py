@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from seedband.encoded import Truncation
-from seedband.models import CheckpointFiles
+from seedband.models.encoded import Truncation
+from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Base
 
 if TYPE_CHECKING:

@@ -10,19 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from seedband import evaluators, tasks, trainers
-from seedband.bases import check_reads, locate_base
 from seedband.counts import counted, plural
 from seedband.datafiles import locate
 from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
 from seedband.errors import Problem, Refused, UsageError
 from seedband.images import check_images
-from seedband.initializers import HEAD, LORA
-from seedband.models import (
-    after_pooling,
-    has_chat_template,
-    positions,
-    resolve_pooling,
-)
+from seedband.models.bases import check_reads, locate_base
+from seedband.models.initializers import HEAD, LORA
+from seedband.models.lora_targets import target_problems
+from seedband.models.model_folders import after_pooling, has_chat_template, positions, resolve_pooling
 from seedband.predictions import Predictions
 from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub
@@ -34,7 +30,6 @@ from seedband.rows import READINGS
 from seedband.sanity import architecture_problems
 from seedband.slices import MAX_VALUES
 from seedband.storage import file_hashes
-from seedband.targets import target_problems
 from seedband.trust import trusted_folder, trusted_start
 
 T = TypeVar("T")

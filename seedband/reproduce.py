@@ -15,7 +15,7 @@ from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import predictions_sha256
 from seedband.job_spec import ScoreJob, ScoreTarget, TrainJob
-from seedband.models import recognise
+from seedband.models.model_folders import recognise
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe

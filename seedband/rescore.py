@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import bases, jobs, recorded_rows, row_changes, slices
+from seedband import jobs, recorded_rows, row_changes, slices
 from seedband.bands.band import Band
 from seedband.bands.stats import relabelling
 from seedband.bands.verdict import Candidate
@@ -16,6 +16,7 @@ from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import ITEMS, read_table
 from seedband.job_spec import ScoreJob, ScoreTarget
+from seedband.models import bases
 from seedband.preflight import columns_of, scoring_for
 from seedband.recipe import identity
 from seedband.recipe.locations import on_hub

@@ -18,7 +18,7 @@ from seedband.executors import Executor
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.job_spec import Outcome, ScoreJob, ScoreTarget, TrainJob
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
-from seedband.models import recognise
+from seedband.models.model_folders import recognise
 from seedband.old_padding import unversioned, went_wrong_in
 from seedband.preflight import Prepared
 from seedband.recipe import identity, locations

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from seedband.dataset import IMAGES
 from seedband.errors import Problem, UsageError
-from seedband.models import read_config, resolve_pooling, tensor_names
-from seedband.networks import Network, loaded_shapes
+from seedband.models.loading import Network, loaded_shapes
+from seedband.models.model_folders import read_config, resolve_pooling, tensor_names
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
 

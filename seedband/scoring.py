@@ -7,21 +7,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import encoded, own_rows, tasks
+from seedband import own_rows, tasks
 from seedband.bands import comparability
-from seedband.bases import config_sha256
-from seedband.checkpoints import check_fits, checkpoint_settings, checkpoint_tensors, open_checkpoint, own_parameters
+from seedband.cache_key import rows_key
 from seedband.counts import counted, first_of, plural
 from seedband.dataset import Items, load_items
 from seedband.determinism import witnesses
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.events import Emit
-from seedband.feature_cache import FeatureCache, rows_key
 from seedband.items import ITEMS, write_table
 from seedband.job_spec import ScoreTarget
-from seedband.models import CheckpointFiles, read_head
-from seedband.networks import Network
+from seedband.models import encoded
+from seedband.models.bases import config_sha256
+from seedband.models.checkpoints import (
+    check_fits,
+    checkpoint_settings,
+    checkpoint_tensors,
+    open_checkpoint,
+    own_parameters,
+)
+from seedband.models.loading import Network
+from seedband.models.model_folders import CheckpointFiles, read_head
+from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.predictions import Checkpoint, Outputs
 from seedband.recipe.scoring import Scoring
 from seedband.run_record import Evaluation
@@ -31,9 +39,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from seedband.features import FeatureRows
-    from seedband.padding import Ways
-    from seedband.prefix import Prefix
+    from seedband.models.padding import Ways
+    from seedband.models.speedups.frozen_layers import Prefix
+    from seedband.models.speedups.head_features import FeatureRows
 
 
 def checkpoint_sha256(files: CheckpointFiles, tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:
@@ -128,7 +136,7 @@ class Scorer:
 
     def _predict(self, files: CheckpointFiles) -> Any:
         """What a checkpoint says; an adapter or a model is let go with this call: an evaluator may need the memory."""
-        from seedband.last_token import take_ids
+        from seedband.models.last_token import take_ids
 
         scoring = self._scoring
         network = open_checkpoint(files, scoring.base, scoring.labels, self._task, self._opened)
@@ -151,7 +159,7 @@ class Scorer:
         A head is on its base already; a base is opened beside an adapter or a model once in a job, unless it was
         trained in it.
         """
-        from seedband import padding
+        from seedband.models import padding
 
         reads, device = _reads(files), self._device
         if files.kind != "head" and padding.is_unknown(self._lesson, self._ways.get(reads)):
@@ -162,7 +170,7 @@ class Scorer:
 
     def _padding(self, files: CheckpointFiles) -> int:
         """Version of how the items are padded."""
-        from seedband import padding
+        from seedband.models import padding
 
         return padding.version(self._lesson, self._ways[_reads(files)])
 
@@ -170,7 +178,7 @@ class Scorer:
         """The items, with what enters the first layer that an adapter changes; None where it changes the first."""
         import torch
 
-        from seedband.prefix import freeze_prefix
+        from seedband.models.speedups.frozen_layers import freeze_prefix
 
         brought = set(own_parameters(files, network))
         for parameter in network.module.parameters():
@@ -181,7 +189,7 @@ class Scorer:
 
     def _end(self, network: Network, pooling: str) -> "tuple[Network, FeatureRows] | None":
         """The end of a network with a linear head, and what it reads; None where it is another kind of head."""
-        from seedband import features, linear_heads
+        from seedband.models.speedups import head_features, linear_heads
 
         if pooling not in self._ends:
             network.module.to(self._device)
@@ -191,8 +199,8 @@ class Scorer:
                 key = [*rows_key(self._scoring, self._items), pooling]
                 size = self._scoring.batch_size
                 given = self._lesson, size, self._device, self._cache, key, self._emit
-                known = features.compute_features(head, *given)
-                found = features.on_features(network, head), features.FeatureRows(self._lesson, known)
+                known = head_features.compute_features(head, *given)
+                found = head_features.on_features(network, head), head_features.FeatureRows(self._lesson, known)
             self._ends[pooling] = found
         return self._ends[pooling]
 

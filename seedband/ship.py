@@ -4,13 +4,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seedband import checkpoints, folders, models, networks, tasks
+from seedband import folders, tasks
 from seedband.bands.band import Band, load_band
-from seedband.bases import locate_base
 from seedband.counts import counted
 from seedband.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
+from seedband.models import checkpoints, loading, model_folders
+from seedband.models.bases import locate_base
 from seedband.run_record import Run
 from seedband.storage import atomic_files
 from seedband.trainers import OUT
@@ -101,16 +102,16 @@ def _ship_head(run: Run, band: Band, to: Path) -> None:
     base = locate_base(facts["reference"], facts["revision"], band.folder, offline=True)
     if base.sha256 != facts["sha256"]:
         raise Refused(f"{base.path}: its weights are no longer those that the heads were trained on")
-    head = models.read_head(run.folder)
+    head = model_folders.read_head(run.folder)
     if head.pooling == "model":
-        files = models.recognise(run.folder, str(run.folder))
+        files = model_folders.recognise(run.folder, str(run.folder))
         model: Any = checkpoints.open_checkpoint(
             files, base, head.labels, tasks.find(band.provenance["signature"]["task"])
         ).module
         model.save_pretrained(to)
         images = band.provenance["signature"]["task"] == IMAGES
-        (networks.load_processor if images else networks.load_tokenizer)(base.path).save_pretrained(to)
+        (loading.load_processor if images else loading.load_tokenizer)(base.path).save_pretrained(to)
         return
     shutil.copytree(base.path, to, dirs_exist_ok=True)
-    for name in ("head.json", models.HEAD_WEIGHTS):
+    for name in ("head.json", model_folders.HEAD_WEIGHTS):
         shutil.copyfile(run.folder / name, to / name)

@@ -13,7 +13,7 @@ from seedband.determinism.pins import flipped, read_back
 from seedband.errors import SeedbandError
 from seedband.events import Emit
 from seedband.items import ITEMS
-from seedband.models import CHECKPOINT
+from seedband.models.model_folders import CHECKPOINT
 from seedband.storage import file_hashes
 from seedband.storage.validation import read_record
 from seedband.trainers import SeedRun, TrainedRun, training_files

@@ -17,9 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import base_watch, reported
+from seedband import reported
 from seedband.bands import comparability
-from seedband.base_watch import BaseWatch
 from seedband.dataset import load_items
 from seedband.determinism import environment
 from seedband.determinism.pins import PORTABLE, check_environment, flipped, pin, read_back
@@ -27,10 +26,12 @@ from seedband.determinism.seeds import item_keys
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.events import Emit
-from seedband.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.job_spec import Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, TrainJob
-from seedband.models import recognise
+from seedband.models import base_watch
+from seedband.models.base_watch import BaseWatch
+from seedband.models.model_folders import recognise
+from seedband.models.speedups.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.recipe import identity, locations, train_command
 from seedband.recipe.scoring import Base
 from seedband.scoring import Scorer

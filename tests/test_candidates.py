@@ -6,10 +6,10 @@ import pytest
 from hub import COMMIT, Hub, environment, serving
 from tiny import run_cli
 
-from seedband import hub as hubs
 from seedband.candidates import Found, in_order
 from seedband.errors import Refused
-from seedband.models import CheckpointFiles
+from seedband.models import hub as hubs
+from seedband.models.model_folders import CheckpointFiles
 
 NAME = "org/new-intents"
 

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from seedband.dataset import Items, label_set, load_items, overlap
-from seedband.encoded import Truncation
 from seedband.errors import UsageError
-from seedband.networks import load_tokenizer
+from seedband.models.encoded import Truncation
+from seedband.models.loading import load_tokenizer
 from seedband.storage.file_hashes import file_sha256
 from seedband.tasks.text_classification import collate, encode_texts, truncation
 

@@ -22,7 +22,6 @@ from tiny import recipe_text
 from typer.testing import CliRunner
 
 from seedband import (
-    bases,
     candidates,
     cohorts,
     console,
@@ -32,7 +31,6 @@ from seedband import (
     items,
     jobs,
     ledger,
-    models,
     pairs,
     recorded_rows,
     row_changes,
@@ -42,11 +40,12 @@ from seedband import (
 from seedband.bands import comparability
 from seedband.bands.band import fit_band, load_band
 from seedband.check import _Gate, read_labels
-from seedband.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.cli import app
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.from_scores import _made_from, check_scores
-from seedband.models import CheckpointFiles
+from seedband.models import bases, model_folders
+from seedband.models.checkpoints import checkpoint_settings, checkpoint_tensors
+from seedband.models.model_folders import CheckpointFiles
 from seedband.plan import plan
 from seedband.preflight import prepare
 from seedband.recipe import identity
@@ -345,11 +344,11 @@ def test_sealed_head(docs, data):
     docs.restore()
     path = docs.run / "head.json"
     seal(path, "head", mutate(data, body_of(docs, path)))
-    ask(models.read_head, docs.run, names=path)
+    ask(model_folders.read_head, docs.run, names=path)
     files = CheckpointFiles("head", str(docs.run), "head")
     band = load_band(docs.band)
     ask_all(
-        lambda: models.recognise(docs.run, "head"),
+        lambda: model_folders.recognise(docs.run, "head"),
         lambda: json_files.digest(checkpoint_settings(files)),
         lambda: check_record(docs, band, candidates.Found(files, None)),
     )
@@ -435,7 +434,7 @@ def test_files_of_other_tools(docs, data):
     documents = {
         "adapter_config.json": ADAPTER,
         "config.json": CONFIG,
-        models.INDEX: SHARDS,
+        model_folders.INDEX: SHARDS,
         "1_Pooling/config.json": POOLING,
     }
     chosen = data.draw(st.sampled_from(list(documents)))
@@ -446,12 +445,12 @@ def test_files_of_other_tools(docs, data):
     band = load_band(docs.band)
     adapter, model = (CheckpointFiles(kind, str(folder), "new") for kind in ("adapter", "model"))
     ask_all(
-        lambda: models.recognise(folder, "new"),
-        lambda: models.check_safe(folder),
-        lambda: models.weights_sha256(folder),
+        lambda: model_folders.recognise(folder, "new"),
+        lambda: model_folders.check_safe(folder),
+        lambda: model_folders.weights_sha256(folder),
         lambda: bases.files_sha256(folder),
-        lambda: models.tensor_names(folder),
-        lambda: models.resolve_pooling("auto", folder),
+        lambda: model_folders.tensor_names(folder),
+        lambda: model_folders.resolve_pooling("auto", folder),
         lambda: json_files.digest(checkpoint_settings(adapter)),
         lambda: json_files.digest(checkpoint_settings(model)),
         lambda: check_record(docs, band, candidates.Found(adapter, None)),
@@ -589,9 +588,9 @@ def test_safetensors(docs, data):
         header = {"x": {"dtype": dtype, "shape": [data.draw(st.integers(0, 32))], "data_offsets": [0, 16]}}
     content = safetensors_bytes(header)
     content = damaged(data, content) if data.draw(st.booleans()) else content
-    for name in (models.WEIGHTS, models.HEAD_WEIGHTS):
+    for name in (model_folders.WEIGHTS, model_folders.HEAD_WEIGHTS):
         (folder / name).write_bytes(content)
-    ask(models.tensor_names, folder, names=folder / models.WEIGHTS)
+    ask(model_folders.tensor_names, folder, names=folder / model_folders.WEIGHTS)
     for kind in ("head", "model"):
         ask(lambda kind=kind: list(checkpoint_tensors(CheckpointFiles(kind, str(folder), "new"))), names="new")
 
@@ -643,21 +642,21 @@ def reader_table(docs):
         "band.json": load_band,
         "run.json": lambda path: folders.read_run(path.parent),
         "sweep.json": lambda path: (folders.read_sweep(path.parent), folders.band_path(path.parent)),
-        "head.json": lambda path: models.read_head(path.parent),
+        "head.json": lambda path: model_folders.read_head(path.parent),
         "job.json": worker.read_job,
         "ledger.json": lambda path: ledger.opened(path).__enter__(),
-        "adapter_config.json": lambda path: models.read_adapter(path.parent),
-        "config.json": lambda path: models.read_config(path.parent),
-        models.INDEX: lambda path: models.weight_files(path.parent),
-        "1_Pooling/config.json": lambda path: models.resolve_pooling("auto", path.parent.parent),
+        "adapter_config.json": lambda path: model_folders.read_adapter(path.parent),
+        "config.json": lambda path: model_folders.read_config(path.parent),
+        model_folders.INDEX: lambda path: model_folders.weight_files(path.parent),
+        "1_Pooling/config.json": lambda path: model_folders.resolve_pooling("auto", path.parent.parent),
         "seedband.toml": recipes.load_recipe,
         "pyproject.toml": recipes.load_recipe,
         "scores.csv": read_scores,
         "scores.json": read_scores,
         "rows.jsonl": lambda path: dataset.load_items(path, columns),
         "labels.json": read_labels,
-        models.WEIGHTS: lambda path: models.tensor_names(path.parent),
-        models.HEAD_WEIGHTS: lambda _: list(checkpoint_tensors(files)),
+        model_folders.WEIGHTS: lambda path: model_folders.tensor_names(path.parent),
+        model_folders.HEAD_WEIGHTS: lambda _: list(checkpoint_tensors(files)),
     }
 
 
@@ -694,7 +693,7 @@ def test_nested_too_deep(docs, name):
     path.unlink()
 
 
-@pytest.mark.parametrize("name", [name for name in READERS if "safetensors" not in name or name == models.INDEX])
+@pytest.mark.parametrize("name", [name for name in READERS if "safetensors" not in name or name == model_folders.INDEX])
 def test_a_gigantic_file_is_refused_unread(docs, name, monkeypatch):
     path = docs.folder / "any" / name
     path.parent.mkdir(parents=True, exist_ok=True)

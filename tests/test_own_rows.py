@@ -9,7 +9,7 @@ import torch
 
 from seedband.dataset import load_items
 from seedband.errors import Refused
-from seedband.models import CheckpointFiles
+from seedband.models.model_folders import CheckpointFiles
 from seedband.own_rows import check_ids, read_alike
 from seedband.recipe.scoring import Base
 from seedband.tasks import causal_lm

@@ -10,7 +10,7 @@ from seedband import Refused, fit_band, ledger
 from seedband.bands.verdict import Candidate
 from seedband.candidates import Found
 from seedband.ledger import Entry, PairLook
-from seedband.models import CheckpointFiles
+from seedband.models.model_folders import CheckpointFiles
 from seedband.pair_record import LOOKS, Books, Stand, key_of, opened
 
 N = 4

@@ -13,7 +13,7 @@ from signatures import changed, run_record
 from seedband import Refused, fit_band, load_band
 from seedband.bands.comparability import unpaired
 from seedband.candidates import Found
-from seedband.models import CheckpointFiles
+from seedband.models.model_folders import CheckpointFiles
 from seedband.pairs import item_floors, shared_seeds
 from seedband.storage import file_hashes, json_files
 

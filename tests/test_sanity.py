@@ -13,7 +13,7 @@ from training import context_of
 
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
-from seedband.networks import Network
+from seedband.models.loading import Network
 from seedband.recipe.parse import load_recipe
 from seedband.recipe.scoring import Base
 from seedband.sanity import architecture_problems, check_causal, check_complete

@@ -9,13 +9,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 from training import context_of
 
-from seedband.checkpoints import open_checkpoint
 from seedband.dataset import load_items
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build
-from seedband.feature_cache import FeatureCache
-from seedband.models import CheckpointFiles, recognise
+from seedband.models.checkpoints import open_checkpoint
+from seedband.models.model_folders import CheckpointFiles, recognise
+from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Base
 from seedband.scoring import Scorer, _told, evaluate
 from seedband.tasks import find, text_classification

@@ -38,7 +38,7 @@ def test_nothing_pickled_is_opened_and_no_code_of_a_checkpoint_is_run(path):
         assert "torch" not in ast.unparse(call.func), f"line {call.lineno}: torch.load opens pickles"
     for call in calls(tree, "from_pretrained"):
         text = ast.unparse(call)
-        if "Peft" not in text:  # an adapter holds no code, and seedband.adapters reads its config first
+        if "Peft" not in text:  # an adapter holds no code, and seedband.models.adapter_check reads its config first
             assert "loading()" in text or ("trust_remote_code=False" in text and "local_files_only=True" in text)
     for call in calls(tree, "snapshot_download"):
         assert "allow_patterns" in ast.unparse(call)
@@ -46,7 +46,7 @@ def test_nothing_pickled_is_opened_and_no_code_of_a_checkpoint_is_run(path):
 
 
 def test_loading_names_what_it_trusts():
-    from seedband.networks import loading
+    from seedband.models.loading import loading
 
     safe = loading()
     assert safe["use_safetensors"] is True

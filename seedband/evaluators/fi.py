@@ -19,7 +19,7 @@ from seedband.determinism import subprocesses
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored, bind
 from seedband.evaluators.nli import HINT, LABELS, entailment_output, locate, plain_labels
-from seedband.models import read_config
+from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
 
 How = Literal["overlap", "nli"]

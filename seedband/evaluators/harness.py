@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from seedband import tasks
-from seedband.checkpoints import open_checkpoint
 from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint
 from seedband.evaluators.lm_eval import HarnessTask
-from seedband.models import CheckpointFiles
-from seedband.networks import load_tokenizer
+from seedband.models.checkpoints import open_checkpoint
+from seedband.models.loading import load_tokenizer
+from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Base
 from seedband.storage import file_hashes, json_files
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from seedband.bases import locate_base
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.evaluators.sentences import says_something, sentences
-from seedband.models import read_config
-from seedband.networks import from_folder, load_tokenizer
+from seedband.models.bases import locate_base
+from seedband.models.loading import from_folder, load_tokenizer
+from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
 from seedband.storage import json_files
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from seedband.encoded import Lesson
-from seedband.networks import ModelTask
+from seedband.models.encoded import Lesson
+from seedband.models.loading import ModelTask
 
 if TYPE_CHECKING:
     from seedband.dataset import Items
-    from seedband.networks import Network
+    from seedband.models.loading import Network
     from seedband.recipe.scoring import Scoring
 
 Reads = Literal["classes", "texts"]

@@ -16,10 +16,10 @@ import torch
 from torch.nn import functional
 
 from seedband.dataset import Items
-from seedband.encoded import Truncation, batches
 from seedband.errors import UsageError
-from seedband.models import end_ids
-from seedband.networks import Network, from_folder, load_tokenizer, network
+from seedband.models.encoded import Truncation, batches
+from seedband.models.loading import Network, from_folder, load_tokenizer, network
+from seedband.models.model_folders import end_ids
 from seedband.predictions import Generations
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files

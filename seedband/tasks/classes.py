@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from seedband.dataset import Items
-from seedband.encoded import batches
-from seedband.networks import Network
+from seedband.models.encoded import batches
+from seedband.models.loading import Network
 
 
 def classes(labels: Sequence[str]) -> dict[str, Any]:

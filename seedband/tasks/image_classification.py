@@ -9,10 +9,10 @@ import torch
 
 from seedband.dataset import Items
 from seedband.determinism import witnesses
-from seedband.encoded import Truncation
 from seedband.errors import UsageError
 from seedband.images import decoded
-from seedband.networks import Network, from_folder, load_processor, network
+from seedband.models.encoded import Truncation
+from seedband.models.loading import Network, from_folder, load_processor, network
 from seedband.predictions import Predictions
 from seedband.recipe.scoring import Scoring
 from seedband.tasks.classes import classes, in_batches, loss, targets_of

@@ -25,7 +25,7 @@ from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.items import ITEMS
-from seedband.models import CHECKPOINT
+from seedband.models.model_folders import CHECKPOINT
 from seedband.recipe import identity
 from seedband.recipe.parse import SQLITE
 from seedband.recipe.sections import Recipe

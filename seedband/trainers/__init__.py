@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from seedband.dataset import Items
-from seedband.encoded import Truncation
 from seedband.errors import UsageError
-from seedband.feature_cache import FeatureCache
+from seedband.models.encoded import Truncation
+from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Scoring
 from seedband.recipe.sections import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seedband.padding import Ways
+    from seedband.models.padding import Ways
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband.checkpoints import checkpoint_tensors
 from seedband.counts import first_of
 from seedband.determinism.subprocesses import attend
 from seedband.determinism.witnesses import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
-from seedband.models import PICKLES, CheckpointFiles, own_labels, recognise
+from seedband.models.checkpoints import checkpoint_tensors
+from seedband.models.model_folders import PICKLES, CheckpointFiles, own_labels, recognise
 from seedband.recipe import printed_scores, train_command
 from seedband.recipe.sections import TrainSection
 from seedband.storage import atomic_files, json_files

@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from seedband.determinism.seeds import derive
-from seedband.packing import STATES, Layout
+from seedband.models.speedups.packing import STATES, Layout
 
 
 class KeyedDropout(TorchFunctionMode):

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seedband import encoded, tasks
-from seedband.feature_cache import rows_key
-from seedband.features import FeatureRows, compute_features, on_features
-from seedband.initializers import as_dicts, draw_new
-from seedband.linear_heads import LinearHead, linear_head
-from seedband.models import HEAD_WEIGHTS, resolve_pooling, save_tensors
-from seedband.networks import Network, pooled, with_new_head
-from seedband.padding import drawn_alike, settle, version
+from seedband import tasks
+from seedband.cache_key import rows_key
+from seedband.models import encoded
+from seedband.models.initializers import as_dicts, draw_new
+from seedband.models.loading import Network, pooled, with_new_head
+from seedband.models.model_folders import HEAD_WEIGHTS, resolve_pooling, save_tensors
+from seedband.models.padding import drawn_alike, settle, version
+from seedband.models.speedups.head_features import FeatureRows, compute_features, on_features
+from seedband.models.speedups.linear_heads import LinearHead, linear_head
 from seedband.storage import json_files
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward

@@ -11,7 +11,7 @@ import torch
 
 from seedband.determinism.seeds import epoch_order
 from seedband.determinism.witnesses import lines_sha256, tensors_sha256
-from seedband.initializers import is_lora, plain_name
+from seedband.models.initializers import is_lora, plain_name
 from seedband.trainers import Report, SeedRun, TrainContext, resume
 from seedband.trainers.steps import Step, plan_steps
 from seedband.trainers.trace import Trace

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from seedband.errors import UsageError
-from seedband.initializers import plain_name
-from seedband.packing import Layout
+from seedband.models.initializers import plain_name
+from seedband.models.speedups.packing import Layout
 from seedband.recipe.sections import TrainSection
 from seedband.trainers import Report, SeedRun, TrainContext
 from seedband.trainers.dropout import KeyedDropout

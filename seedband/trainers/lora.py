@@ -11,10 +11,10 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 
 from seedband import tasks
 from seedband.errors import UsageError
-from seedband.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
-from seedband.models import ADAPTER_WEIGHTS, save_tensors
-from seedband.networks import Network, with_new_head
-from seedband.padding import version
+from seedband.models.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
+from seedband.models.loading import Network, with_new_head
+from seedband.models.model_folders import ADAPTER_WEIGHTS, save_tensors
+from seedband.models.padding import version
 from seedband.recipe.sections import LoraSection
 from seedband.sanity import check_causal, check_complete
 from seedband.storage import atomic_files, json_files

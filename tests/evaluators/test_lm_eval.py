@@ -9,11 +9,11 @@ import torch
 from tiny import NO_NETWORK, ROOT
 from tiny_decoder import make_tiny_decoder
 
-from seedband.bases import locate_base
 from seedband.errors import UsageError, WorkFailed
 from seedband.evaluators import Checkpoint, build, describe
 from seedband.evaluators.harness import check_arguments, chosen
-from seedband.models import CheckpointFiles
+from seedband.models.bases import locate_base
+from seedband.models.model_folders import CheckpointFiles
 
 WORDS = ["apple", "pear", "plum", "iron", "gold", "zinc", "rhine", "nile", "oder", "fruit", "metal", "river"]
 CHOICES = ["fruit", "metal", "river"]
@@ -142,7 +142,7 @@ def test_generated_texts_are_matched_and_of_several_filters_one_is_named(folder,
 def test_an_adapter_is_scored_on_its_base_and_the_examples_are_seeded(folder, no_network, tmp_path):
     from peft import LoraConfig, get_peft_model
 
-    from seedband.networks import loading  # as the child opens it
+    from seedband.models.loading import loading  # as the child opens it
 
     model, tokenizer = opened(folder)
     assert loading()["dtype"] == torch.float32

@@ -19,7 +19,7 @@ from seedband.executors import local, make, processes
 from seedband.executors.processes import Launcher, may_fork
 from seedband.folders import read_run
 from seedband.job_spec import ProbeJob, ScoreJob, ScoreTarget
-from seedband.models import recognise
+from seedband.models.model_folders import recognise
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.runs import train_jobs

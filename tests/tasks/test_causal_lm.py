@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
 from seedband.bands.comparability import of_scoring
 from seedband.dataset import load_items
-from seedband.encoded import Truncation
 from seedband.errors import UsageError
+from seedband.models.encoded import Truncation
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
 from seedband.tasks import causal_lm

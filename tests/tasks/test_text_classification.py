@@ -2,7 +2,7 @@
 
 import pytest
 
-from seedband.networks import load_tokenizer
+from seedband.models.loading import load_tokenizer
 from seedband.tasks import text_classification
 from seedband.tasks.text_classification import encode_texts, truncation
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint, noop_context_fn
 
-from seedband.packing import Layout
+from seedband.models.speedups.packing import Layout
 from seedband.trainers.dropout import KeyedDropout
 
 

@@ -13,12 +13,12 @@ from tiny import SAID
 from training import context_of, without_attention_dropout
 from transformers import AutoModelForSequenceClassification, BertForSequenceClassification
 
-from seedband.checkpoints import open_checkpoint
 from seedband.dataset import load_items
 from seedband.determinism.seeds import streams
-from seedband.encoded import Truncation
 from seedband.errors import UsageError
-from seedband.models import recognise
+from seedband.models.checkpoints import open_checkpoint
+from seedband.models.encoded import Truncation
+from seedband.models.model_folders import recognise
 from seedband.tasks import causal_lm, find
 from seedband.tasks.text_classification import encode, predict
 from seedband.trainers import SeedRun, forward, lora

@@ -20,11 +20,11 @@ from transformers import (
 )
 
 from seedband.bands.comparability import of_training
-from seedband.checkpoints import open_checkpoint
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
-from seedband.models import recognise
-from seedband.networks import network, with_new_head
+from seedband.models.checkpoints import open_checkpoint
+from seedband.models.loading import network, with_new_head
+from seedband.models.model_folders import recognise
 from seedband.recipe.identity import REPLACED
 from seedband.tasks import find, text_classification
 from seedband.trainers import SeedRun, head, lora

@@ -1,0 +1,1 @@
+"""Models: bases and checkpoints, on disk and in memory."""

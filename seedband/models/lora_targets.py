@@ -1,0 +1,59 @@
+"""Target modules of LoRA: which tensors of a base they name."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from seedband.errors import Problem
+from seedband.models.loading import ModelTask, loaded_shapes
+from seedband.models.model_folders import tensor_names
+from seedband.recipe.scoring import Base
+from seedband.recipe.sections import Recipe
+
+
+def _matches(module: str, target: str) -> bool:
+    """Whether a target names a module, by the end of its path, as PEFT does."""
+    return f".{module}".endswith(f".{target}")
+
+
+def targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
+    """Whether a recipe adapts a tensor of its base."""
+    targets = recipe.lora.target_modules
+    module = name.removesuffix(".weight")
+    if recipe.train.method != "lora" or len(shape) != 2 or not name.endswith(".weight"):  # noqa: PLR2004
+        return False
+    return isinstance(targets, str) or any(_matches(module, target) for target in targets)
+
+
+def target_problems(recipe: Recipe, base: Base, task: ModelTask) -> list[Problem]:
+    """Target modules that the base lacks."""
+    targets = recipe.lora.target_modules
+    if isinstance(targets, str):
+        return _pattern_problems(targets)
+    modules = _modules(tensor_names(Path(base.path)))
+    unmatched = _unmatched(targets, modules)
+    if unmatched or task.RENAMED:
+        # Some models are renamed while they are loaded, and an output layer may be made of the embeddings.
+        modules = _modules(loaded_shapes(base.path, task.AUTO))
+        unmatched = _unmatched(targets if task.RENAMED else unmatched, modules)
+    endings = sorted({module.rpartition(".")[2] for module in modules})
+    return [
+        Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")
+        for target in unmatched
+    ]
+
+
+def _modules(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Modules with a matrix."""
+    return [
+        name.removesuffix(".weight") for name, shape in shapes.items() if name.endswith(".weight") and len(shape) > 1
+    ]
+
+
+def _unmatched(targets: Iterable[str], modules: Iterable[str]) -> list[str]:
+    return [target for target in targets if not any(_matches(module, target) for module in modules)]
+
+
+def _pattern_problems(target: str) -> list[Problem]:
+    if target == "all-linear":
+        return []
+    return [Problem("lora.target_modules", repr(target), 'a list of names, or "all-linear"')]
