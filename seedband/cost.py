@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from seedband.dataset import IMAGES
-from seedband.lengths import TOKENS_PER_WORD
+from seedband.data.dataset import IMAGES
+from seedband.data.text_lengths import TOKENS_PER_WORD
 from seedband.models.lora_targets import targeted
 from seedband.models.model_folders import read_config, tensor_names
 from seedband.preflight import Prepared

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, recorded_rows, row_changes
+from seedband import folders, recorded_rows
 from seedband.bands.band import Band, load_band
-from seedband.datafiles import locate
-from seedband.dataset import load_items
+from seedband.data import row_diff
+from seedband.data.data_files import locate
+from seedband.data.dataset import load_items
+from seedband.data.row_diff import Fingerprints, RowChanges
 from seedband.errors import Refused, UsageError
 from seedband.preflight import columns_of
 from seedband.recipe.parse import find_config, load_recipe, parse_recipe
-from seedband.row_changes import Fingerprints, RowChanges
 from seedband.worker import RUN
 
 
@@ -64,7 +65,7 @@ def diff_data(
     sides = [_side(str(path)) for path in (old, new)]
     known = next((columns for side in sides if (columns := side.columns()) is not None), None)
     before, after = (_rows(side, config, known, offline=offline) for side in sides)
-    return row_changes.changes(before, after)
+    return row_diff.changes(before, after)
 
 
 def _side(name: str) -> _Side:
@@ -87,7 +88,7 @@ def _rows(side: _Side, config: str | Path | None, known: Mapping[str, Any] | Non
     path = locate(side.name, Path(), offline=offline)
     if not path.exists():
         raise UsageError(f"{side.name}: no such file")
-    return row_changes.of_items(load_items(path, _columns(config, known)))
+    return row_diff.of_items(load_items(path, _columns(config, known)))
 
 
 def _columns(config: str | Path | None, known: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import tasks, template
 from seedband.counts import counted
-from seedband.datafiles import locate
-from seedband.dataset import IMAGES, Items, load_items, normalised
+from seedband.data.data_files import locate
+from seedband.data.dataset import IMAGES, Items, load_items, normalised
+from seedband.data.rows import READINGS
+from seedband.data.text_lengths import lengths_of
 from seedband.errors import UsageError, WorkFailed
 from seedband.interview import Answers, Ask, Interview, Question
-from seedband.lengths import lengths_of
 from seedband.models import model_folders
 from seedband.models.bases import locate_base
 from seedband.models.hub import HUB_NAME
@@ -28,7 +29,6 @@ from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub, relative_path
 from seedband.recipe.parse import CONFIG_NAME, LoadedRecipe, load_recipe
 from seedband.recipe.sections import Recipe
-from seedband.rows import READINGS
 from seedband.split import FEW_EVAL, split, write_part
 from seedband.starting_values import sections_of
 from seedband.storage import atomic_files

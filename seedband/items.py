@@ -4,11 +4,11 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import Refused
-from seedband.predictions import Outputs
 from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import brief
+from seedband.tasks.outputs import Outputs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,25 +11,25 @@ from typing import Any, NamedTuple, TypeVar
 
 from seedband import evaluators, tasks, trainers
 from seedband.counts import counted, plural
-from seedband.datafiles import locate
-from seedband.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
+from seedband.data.data_files import locate
+from seedband.data.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
+from seedband.data.images import check_images
+from seedband.data.row_diff import named
+from seedband.data.rows import READINGS
 from seedband.errors import Problem, Refused, UsageError
-from seedband.images import check_images
 from seedband.models.bases import check_reads, locate_base
 from seedband.models.initializers import HEAD, LORA
 from seedband.models.lora_targets import target_problems
 from seedband.models.model_folders import after_pooling, has_chat_template, positions, resolve_pooling
-from seedband.predictions import Predictions
 from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import LoadedRecipe
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, Recipe
-from seedband.row_changes import named
-from seedband.rows import READINGS
-from seedband.sanity import architecture_problems
 from seedband.slices import MAX_VALUES
 from seedband.storage import file_hashes
+from seedband.tasks.base_check import architecture_problems
+from seedband.tasks.outputs import Predictions
 from seedband.trust import trusted_folder, trusted_start
 
 T = TypeVar("T")

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from seedband import folders
 from seedband.bands.band import Band
+from seedband.data.row_diff import Fingerprints, of_rows, unpacked
 from seedband.errors import Refused
 from seedband.items import ITEMS, ROW, read_table
-from seedband.row_changes import Fingerprints, of_rows, unpacked
 from seedband.run_record import Run
 from seedband.storage import file_hashes
 from seedband.worker import RUN

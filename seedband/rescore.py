@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import jobs, recorded_rows, row_changes, slices
+from seedband import jobs, recorded_rows, slices
 from seedband.bands.band import Band
 from seedband.bands.stats import relabelling
 from seedband.bands.verdict import Candidate
 from seedband.candidates import Found, check_record, compare, recorded_labels
-from seedband.datafiles import locate
-from seedband.dataset import IMAGES, data_sha256, load_items
+from seedband.data import row_diff
+from seedband.data.data_files import locate
+from seedband.data.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.items import ITEMS, read_table
@@ -180,7 +181,7 @@ def _other_rows(band: Band, path: Path, columns: Mapping[str, Any], found: str, 
     ours, told = recorded_rows.of_band(band), ""
     if ours is not None:
         try:
-            told = f": {row_changes.changes(ours, row_changes.of_items(load_items(path, columns)))}"
+            told = f": {row_diff.changes(ours, row_diff.of_items(load_items(path, columns)))}"
         except UsageError as error:
             told = f", and it cannot be read: {error.problems[0] if error.problems else error.message}"
     return Refused(

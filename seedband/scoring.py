@@ -7,11 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband import own_rows, tasks
+from seedband import tasks
 from seedband.bands import comparability
-from seedband.cache_key import rows_key
 from seedband.counts import counted, first_of, plural
-from seedband.dataset import Items, load_items
+from seedband.data.dataset import Items, load_items
 from seedband.determinism import witnesses
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
@@ -30,10 +29,12 @@ from seedband.models.checkpoints import (
 from seedband.models.loading import Network
 from seedband.models.model_folders import CheckpointFiles, read_head
 from seedband.models.speedups.feature_cache import FeatureCache
-from seedband.predictions import Checkpoint, Outputs
 from seedband.recipe.scoring import Scoring
 from seedband.run_record import Evaluation
 from seedband.storage import file_hashes, json_files
+from seedband.tasks import own_rows
+from seedband.tasks.cache_key import rows_key
+from seedband.tasks.outputs import Checkpoint, Outputs
 
 if TYPE_CHECKING:
     import torch

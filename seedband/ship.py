@@ -7,7 +7,7 @@ from typing import Any
 from seedband import folders, tasks
 from seedband.bands.band import Band, load_band
 from seedband.counts import counted
-from seedband.dataset import IMAGES
+from seedband.data.dataset import IMAGES
 from seedband.errors import Refused, UsageError
 from seedband.items import ITEMS
 from seedband.models import checkpoints, loading, model_folders

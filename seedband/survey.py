@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from seedband.counts import counted
-from seedband.datafiles import IMAGE_SUFFIXES, headless, is_json_array, read_values
-from seedband.dataset import IMAGES
+from seedband.data.data_files import IMAGE_SUFFIXES, headless, is_json_array, read_values
+from seedband.data.dataset import IMAGES
+from seedband.data.rows import as_chat
 from seedband.errors import Problem, UsageError
 from seedband.recipe.parse import RESERVED
-from seedband.rows import as_chat
 
 #: Role → what columns of it are often called, the likeliest first.
 NAMES: Mapping[str, tuple[str, ...]] = {

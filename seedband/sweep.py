@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seedband import evaluators, executors, folders, own_scores, row_changes, runs, slices, trackers
+from seedband import evaluators, executors, folders, own_scores, runs, slices, trackers
 from seedband.bands import band as bands
 from seedband.bands import comparability
 from seedband.bands.band import Band
 from seedband.counts import counted
+from seedband.data import row_diff
 from seedband.determinism.seeds import root_seeds
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.executors import OnEvent
@@ -197,7 +198,7 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
 def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run], path: Path) -> dict[str, Any]:
     folder = path.absolute().parent
     facts = locations.relative(prepared.provenance, folder)
-    rows = row_changes.packed(row_changes.of_items(prepared.eval_items))
+    rows = row_diff.packed(row_diff.of_items(prepared.eval_items))
     return {
         **facts,
         "data": {**facts["data"], "eval": {**facts["data"]["eval"], "rows": rows}},

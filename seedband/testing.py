@@ -21,7 +21,7 @@ from typing import Any, get_args
 import numpy as np
 
 from seedband.counts import counted
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.evaluators import (
     MAX_UNSCORED_SHARE,
     Checkpoint,

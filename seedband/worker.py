@@ -19,7 +19,7 @@ from typing import Any, Literal, TextIO
 
 from seedband import reported
 from seedband.bands import comparability
-from seedband.dataset import load_items
+from seedband.data.dataset import load_items
 from seedband.determinism import environment
 from seedband.determinism.pins import PORTABLE, check_environment, flipped, pin, read_back
 from seedband.determinism.seeds import item_keys

@@ -21,26 +21,12 @@ from pyarrow import parquet
 from tiny import recipe_text
 from typer.testing import CliRunner
 
-from seedband import (
-    candidates,
-    cohorts,
-    console,
-    datafiles,
-    dataset,
-    folders,
-    items,
-    jobs,
-    ledger,
-    pairs,
-    recorded_rows,
-    row_changes,
-    runs,
-    worker,
-)
+from seedband import candidates, cohorts, console, folders, items, jobs, ledger, pairs, recorded_rows, runs, worker
 from seedband.bands import comparability
 from seedband.bands.band import fit_band, load_band
 from seedband.check import _Gate, read_labels
 from seedband.cli import app
+from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.from_scores import _made_from, check_scores
 from seedband.models import bases, model_folders
@@ -551,7 +537,7 @@ def test_rows_and_labels(tmp_path_factory, text):
     items = ask(dataset.load_items, path, columns, names="rows.jsonl")
     if items is not None:
         dataset.overlap(items, items)
-        assert not row_changes.changes(row_changes.of_items(items), row_changes.of_items(items))
+        assert not row_diff.changes(row_diff.of_items(items), row_diff.of_items(items))
         dataset.duplicates(items)
         assert dataset.label_set(items)
     ask(read_labels, path)
@@ -737,7 +723,7 @@ def test_a_parquet_bomb_of_repeated_values_is_refused_while_it_is_read(docs, mon
 
 
 def test_a_line_that_is_too_long_is_no_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(datafiles, "MAX_LINE", 50)
+    monkeypatch.setattr(data_files, "MAX_LINE", 50)
     (tmp_path / "rows.jsonl").write_text('{"text": "a", "label": "b"}\n' + json.dumps({"text": "a" * 50, "label": "b"}))
     with pytest.raises(UsageError, match="row 2 has 76 characters, expected at most 50 on a line"):
         dataset.load_items(tmp_path / "rows.jsonl", {"text": "text", "label": "label", "id": "id", "slices": []})

@@ -12,7 +12,7 @@ from tiny import ROOT, run_cli, write_prompts, write_rows
 
 from seedband import Refused, UsageError, WorkFailed
 from seedband.console import ask
-from seedband.dataset import load_items, normalised
+from seedband.data.dataset import load_items, normalised
 from seedband.init import init
 from seedband.interview import Answers, Question
 from seedband.preflight import columns_of, prepare

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from training import context_of
 
-from seedband.dataset import load_items
+from seedband.data.dataset import load_items
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.determinism.seeds import item_keys
 from seedband.preflight import prepare, scoring_for
 from seedband.recipe.parse import load_recipe

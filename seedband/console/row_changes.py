@@ -7,7 +7,7 @@ from seedband.console.output import print_json, print_lines
 from seedband.counts import counted
 
 if TYPE_CHECKING:
-    from seedband.row_changes import RowChanges
+    from seedband.data.row_diff import RowChanges
 
 SIGNS = {"removed": "-", "added": "+", "changed": "~", "moved": ">"}
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, 
 
 from seedband.counts import counted
 from seedband.errors import UsageError
-from seedband.predictions import Checkpoint, Generations, Predictions
 from seedband.storage.optional import require
+from seedband.tasks.outputs import Checkpoint, Generations, Predictions
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from seedband.dataset import Items
+    from seedband.data.dataset import Items
 
 __all__ = ["Checkpoint", "Evaluator", "Generations", "Predictions", "Reads", "Scored"]
 ENTRY_POINTS = "seedband.evaluators"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.storage.optional import require
 

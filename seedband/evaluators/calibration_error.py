@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.evaluators import Evaluator, Predictions, Scored
 
 

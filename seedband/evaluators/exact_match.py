@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.evaluators.normalisation import evened
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.evaluators import Generations, Scored
 from seedband.evaluators.nli import Entailment
 

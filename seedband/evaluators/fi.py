@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored, bind

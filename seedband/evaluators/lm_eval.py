@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Scored, bind

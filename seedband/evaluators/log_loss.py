@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.evaluators import Evaluator, Predictions, Scored
 
 

@@ -22,7 +22,7 @@ from seedband.storage import json_files
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from seedband.dataset import Items
+    from seedband.data.dataset import Items
 
 KEYS = ("args.model", "args.revision")
 ENTAILMENT = "entailment"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
 
 

@@ -5,7 +5,7 @@ from importlib import metadata
 
 import numpy as np
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored
 from seedband.storage.optional import require

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Predictions, Scored, bind
 

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
 
 from seedband import counts
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, Generations, Scored
 from seedband.evaluators.judge.cache import Cache, Judgement, cache_file

@@ -11,7 +11,7 @@ from seedband.models.encoded import Lesson
 from seedband.models.loading import ModelTask
 
 if TYPE_CHECKING:
-    from seedband.dataset import Items
+    from seedband.data.dataset import Items
     from seedband.models.loading import Network
     from seedband.recipe.scoring import Scoring
 

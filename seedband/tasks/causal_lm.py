@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.models.encoded import Truncation, batches
 from seedband.models.loading import Network, from_folder, load_tokenizer, network
 from seedband.models.model_folders import end_ids
-from seedband.predictions import Generations
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
+from seedband.tasks.outputs import Generations
 
 #: The class of transformers that opens a model for it.
 AUTO = "AutoModelForCausalLM"

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.models.encoded import batches
 from seedband.models.loading import Network
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
+from seedband.data.images import decoded
 from seedband.determinism import witnesses
 from seedband.errors import UsageError
-from seedband.images import decoded
 from seedband.models.encoded import Truncation
 from seedband.models.loading import Network, from_folder, load_processor, network
-from seedband.predictions import Predictions
 from seedband.recipe.scoring import Scoring
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
+from seedband.tasks.outputs import Predictions
 
 #: The class of transformers that opens a model for it.
 AUTO = "AutoModelForImageClassification"

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.models.encoded import Truncation
 from seedband.models.last_token import find_by_mask
 from seedband.models.loading import Network, from_folder, load_tokenizer, network
-from seedband.predictions import Predictions
 from seedband.recipe.scoring import Scoring
 from seedband.tasks.classes import classes, in_batches, loss, targets_of
+from seedband.tasks.outputs import Predictions
 
 #: The class of transformers that opens a model for it.
 AUTO = "AutoModelForSequenceClassification"

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from seedband.cache_key import rows_key
 from seedband.models.encoded import Lesson
 from seedband.models.loading import Network
 from seedband.models.padding import drawn_alike, equal_parts, settle
 from seedband.models.speedups.first_token import keep_first_token
 from seedband.models.speedups.frozen_layers import freeze_prefix, still_prefix
 from seedband.models.speedups.packing import Layout, pack_rows
+from seedband.tasks.cache_key import rows_key
 from seedband.trainers import Report, TrainContext
 
 

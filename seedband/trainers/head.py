@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import torch
 
 from seedband import tasks
-from seedband.cache_key import rows_key
 from seedband.models import encoded
 from seedband.models.initializers import as_dicts, draw_new
 from seedband.models.loading import Network, pooled, with_new_head
@@ -22,6 +21,7 @@ from seedband.models.padding import drawn_alike, settle, version
 from seedband.models.speedups.head_features import FeatureRows, compute_features, on_features
 from seedband.models.speedups.linear_heads import LinearHead, linear_head
 from seedband.storage import json_files
+from seedband.tasks.cache_key import rows_key
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.journal import Course, Named

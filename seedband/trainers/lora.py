@@ -16,8 +16,8 @@ from seedband.models.loading import Network, with_new_head
 from seedband.models.model_folders import ADAPTER_WEIGHTS, save_tensors
 from seedband.models.padding import version
 from seedband.recipe.sections import LoraSection
-from seedband.sanity import check_causal, check_complete
 from seedband.storage import atomic_files, json_files
+from seedband.tasks.base_check import check_causal, check_complete
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.forward import Forward
 from seedband.trainers.loop import Trainable, fit

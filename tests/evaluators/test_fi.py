@@ -11,7 +11,7 @@ import pytest
 from conftest import once
 from tiny_nli import make_tiny_nli
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, ai_evaluation, build

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Predictions, as_scored, build, describe
 from seedband.evaluators.python import fingerprint

@@ -5,7 +5,7 @@ import pytest
 import sklearn
 from sklearn import metrics
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Predictions, build
 

@@ -22,7 +22,7 @@ from judging import KEY, MISBEHAVIOUR, MODEL, judging
 from tiny import PATIENCE_S, ROOT, recipe_text, run_cli
 from tiny_decoder import make_tiny_decoder
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.errors import UsageError, WorkFailed
 from seedband.evaluators import Generations, build
 from seedband.evaluators.judge.cache import FILE, Cache, Judgement, cache_file

@@ -13,7 +13,7 @@ from tiny import run_cli
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from seedband import tasks
-from seedband.dataset import load_items
+from seedband.data.dataset import load_items
 from seedband.determinism.seeds import item_keys
 from seedband.errors import UsageError
 from seedband.models.encoded import batches

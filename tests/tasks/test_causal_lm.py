@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
 from seedband.bands.comparability import of_scoring
-from seedband.dataset import load_items
+from seedband.data.dataset import load_items
 from seedband.errors import UsageError
 from seedband.models.encoded import Truncation
 from seedband.recipe.scoring import Base, Scoring

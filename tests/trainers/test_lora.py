@@ -13,7 +13,7 @@ from tiny import SAID
 from training import context_of, without_attention_dropout
 from transformers import AutoModelForSequenceClassification, BertForSequenceClassification
 
-from seedband.dataset import load_items
+from seedband.data.dataset import load_items
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models.checkpoints import open_checkpoint

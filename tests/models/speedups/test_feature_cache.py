@@ -14,9 +14,9 @@ import safetensors.torch
 import torch
 from signatures import SCORING
 
-from seedband.cache_key import rows_key
 from seedband.models.speedups import feature_cache
 from seedband.models.speedups.feature_cache import FeatureCache, distrust, is_near, make_folder, trim
+from seedband.tasks.cache_key import rows_key
 
 KEY = ["base", "rows"]
 

@@ -9,13 +9,13 @@ from training import context_of
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from seedband import tasks
-from seedband.cache_key import rows_key
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models.loading import Network, pooled
 from seedband.models.speedups.feature_cache import DROPPED, FeatureCache, _write
 from seedband.models.speedups.frozen_layers import Prefix, freeze_prefix, still_prefix
 from seedband.models.speedups.layers import layers_of
+from seedband.tasks.cache_key import rows_key
 from seedband.trainers import SeedRun, forward, lora
 
 UPPER = {

@@ -11,9 +11,9 @@ from hub import COMMIT, Hub, environment, serving
 from pyarrow import parquet
 from tiny import run_cli, write_rows
 
-from seedband import datafiles
-from seedband.datafiles import content_sha256
-from seedband.dataset import load_items
+from seedband.data import data_files
+from seedband.data.data_files import content_sha256
+from seedband.data.dataset import load_items
 from seedband.errors import Refused, UsageError
 from seedband.storage import file_hashes
 
@@ -156,7 +156,7 @@ def test_a_parquet_bomb_is_refused(tmp_path, monkeypatch):
     rows = [{**ROWS[0], "id": str(n), "text": "x" * 10_000} for n in range(2000)]
     path = write_parquet(tmp_path / "a.parquet", rows)
     assert path.stat().st_size < 200_000
-    monkeypatch.setattr(datafiles, "MAX_BYTES", 5_000_000)
+    monkeypatch.setattr(data_files, "MAX_BYTES", 5_000_000)
     with pytest.raises(Refused, match="unpacks to more than 5000000 bytes"):
         load_items(path, COLUMNS)
 
@@ -221,7 +221,7 @@ def test_a_file_of_a_hub_that_cannot_be_had_is_told_by_its_exit_code(hub, tiny, 
 )
 def test_what_is_no_pinned_file_of_rows_is_a_usage_error(reference, tmp_path):
     with pytest.raises(UsageError, match="expected hf://datasets/org/name@commit/path"):
-        datafiles.locate(reference, tmp_path, offline=True)
+        data_files.locate(reference, tmp_path, offline=True)
 
 
 @pytest.mark.slow

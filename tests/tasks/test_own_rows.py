@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from seedband.dataset import load_items
+from seedband.data.dataset import load_items
 from seedband.errors import Refused
 from seedband.models.model_folders import CheckpointFiles
-from seedband.own_rows import check_ids, read_alike
 from seedband.recipe.scoring import Base
 from seedband.tasks import causal_lm
+from seedband.tasks.own_rows import check_ids, read_alike
 
 COLUMNS = {
     "task": "causal-lm", "prompt": "prompt", "completion": "completion", "messages": "messages",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedband.row_changes import MAX_ROWS, changes, of_rows, packed, unpacked
+from seedband.data.row_diff import MAX_ROWS, changes, of_rows, packed, unpacked
 
 
 def rows(text, *, ids=True):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.storage import json_files
 
 #: Hexadecimal digits that a row takes in band.json: half for its id, half for what it gives.

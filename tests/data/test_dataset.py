@@ -8,7 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seedband.dataset import Items, label_set, load_items, overlap
+from seedband.data.dataset import Items, label_set, load_items, overlap
 from seedband.errors import UsageError
 from seedband.models.encoded import Truncation
 from seedband.models.loading import load_tokenizer

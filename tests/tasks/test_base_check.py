@@ -16,7 +16,7 @@ from seedband.errors import UsageError
 from seedband.models.loading import Network
 from seedband.recipe.parse import load_recipe
 from seedband.recipe.scoring import Base
-from seedband.sanity import architecture_problems, check_causal, check_complete
+from seedband.tasks.base_check import architecture_problems, check_causal, check_complete
 from seedband.trainers import SeedRun, lora
 
 SMALL = {

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seedband.counts import counted
-from seedband.datafiles import content_sha256, read_values
+from seedband.data.data_files import content_sha256, read_values
+from seedband.data.rows import Row, read_row
 from seedband.errors import Problem, UsageError
-from seedband.rows import Row, read_row
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path, brief
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband.counts import counted
-from seedband.dataset import IMAGES, Items
+from seedband.data.dataset import IMAGES, Items
 from seedband.errors import Refused, UsageError
 from seedband.models.bases import PROCESSORS
 from seedband.models.loading import load_processor, load_tokenizer

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from seedband.dataset import load_items
+from seedband.data.dataset import load_items
+from seedband.data.images import check_images, decoded
 from seedband.errors import UsageError, WorkFailed
-from seedband.images import check_images, decoded
 
 COLUMNS = {"task": "image-classification", "image": "image", "label": "label", "id": "id", "slices": []}
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband.dataset import IMAGES
+from seedband.data.dataset import IMAGES
 from seedband.errors import Problem, UsageError
 from seedband.models.loading import Network, loaded_shapes
 from seedband.models.model_folders import read_config, resolve_pooling, tensor_names

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from typing import Any
 
-from seedband.dataset import IMAGES, Items
+from seedband.data.dataset import IMAGES, Items
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seedband.counts import counted
-from seedband.dataset import Items
+from seedband.data.dataset import Items
 from seedband.models import model_folders
 
 #: What texts and answers are cut to, in tokens.
