@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from seedband import folders
 from seedband.bands import band_file
 from seedband.bands.admission import MAX_SCORE
 from seedband.bands.stats.rules import RULES
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.reports.json import ReportFile
+from seedband.runs import folders
 from seedband.storage import validation
 from seedband.storage.json_files import VERSIONS
 

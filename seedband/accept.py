@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, reported_sweep, runs
 from seedband.bands import comparability
 from seedband.bands.band import Band, load_band
+from seedband.commands.sweep import make_runs
+from seedband.commands.sweep.make_runs import Plan
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.models.model_folders import recognise
@@ -23,12 +24,12 @@ from seedband.preflight import prepare
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import differing_keys
-from seedband.run_record import Run
-from seedband.runs import Plan
+from seedband.runs import folders, reported_folder
+from seedband.runs.layout import RUN
+from seedband.runs.run import Run
 from seedband.storage import atomic_files, file_hashes, json_files, locks
 from seedband.storage.validation import brief
 from seedband.sweep import fit
-from seedband.worker import RUN
 
 #: What a score is made of: where it differs, the two bands do not measure the same, and that has to be said.
 MEASURE = tuple(
@@ -120,7 +121,7 @@ def _refuse_reported(folder: Path, band: Path) -> None:
     Raises:
         Refused: It is one.
     """
-    if reported_sweep.is_reported(folder):
+    if reported_folder.is_reported(folder):
         told = f"{folder}: its training command reported its own scores, and accept takes sweeps with checkpoints"
         raise Refused(told, hint=_by_hand(band, f"write the new one with sweep --out {folder}"))
 
@@ -144,7 +145,7 @@ def _plan(folder: Path, record: Mapping[str, Any], *, offline: bool) -> Plan:
             hint="restore the data and the base, or sweep again",
         )
     try:
-        plan = runs.make_plan(prepared, record["band_seeds"] or record["seeds"], folder)
+        plan = make_runs.make_plan(prepared, record["band_seeds"] or record["seeds"], folder)
     except UsageError as error:
         raise Refused(error.message, hint="its runs are not those of its recipe: sweep again") from error
     crashed, has_band = record.get("crashed", {}), record["band"] is not None
@@ -269,7 +270,7 @@ def _put(accepted: Accepted, before: bytes, plan: Plan) -> Accepted:
 
 def _record(path: Path, plan: Plan, band: Band, sha256: str) -> None:
     median_seed = band.metrics[band.primary].median_seed
-    runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
+    make_runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
 
 
 def _author(folder: Path) -> dict[str, str | None]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import folders
 from seedband.bands import comparability
 from seedband.bands.band import Band
 from seedband.bands.comparability import Difference
@@ -19,9 +18,10 @@ from seedband.models.hub import HUB_NAME, from_hub
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe import identity
 from seedband.recipe.scoring import Scoring
-from seedband.run_record import Run
+from seedband.runs import folders, layout
+from seedband.runs.layout import RUN
+from seedband.runs.run import Run
 from seedband.storage.validation import a_path
-from seedband.worker import RUN
 
 HUB_ID = re.compile(rf"(?P<name>{HUB_NAME.pattern})@(?P<commit>{model_folders.COMMIT.pattern})")
 
@@ -56,15 +56,15 @@ def resolve(path: Path, *, offline: bool = False) -> list[Found]:
         return [_from_hub("/".join(path.parts[1:]), offline=offline)]
     folders.refuse_reported(path)
     folders.refuse_reported(path.parent)
-    if (path / folders.SWEEP).is_file():
+    if (path / layout.SWEEP).is_file():
         seeds = folders.read_sweep(path)["seeds"]
-        missing = [seed for seed in seeds if not (folders.seed_folder(path, seed) / RUN).is_file()]
+        missing = [seed for seed in seeds if not (layout.seed_folder(path, seed) / RUN).is_file()]
         if missing:
             raise Refused(f"{path}: seed {missing[0]} of this sweep is not finished", hint="sweep again to finish it")
         return [_found_run(folders.read_seed(path, seed)) for seed in seeds]
     if (path / RUN).is_file():
         return [_found_run(folders.read_run(path))]
-    if (path.parent / folders.SWEEP).is_file() and path.is_dir():
+    if (path.parent / layout.SWEEP).is_file() and path.is_dir():
         raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
     return [Found(model_folders.recognise(path, str(path)), None)]
 

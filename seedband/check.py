@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import check_reported, executors, ledger, pair_record, pairs, reported_sweep, slices
+from seedband import check_reported, executors, ledger, pair_record, pairs
 from seedband.bands.admission import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.bands.band import Band, load_band
 from seedband.bands.stats.rules import Rule
@@ -23,6 +23,7 @@ from seedband.further import Trainer, trainer_of
 from seedband.ledger import PairLook
 from seedband.recipe import identity
 from seedband.rescore import Rescorer, scoring_of
+from seedband.runs import reported_folder, slices
 from seedband.storage import json_files
 from seedband.storage.validation import brief
 
@@ -94,8 +95,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     tolerance = valid_tolerance(tolerance, rule)
     if ledger_path is not None:
         ledger.check_usable(Path(ledger_path))
-    reported_sweep.refuse_parts([Path(path) for path in listed])
-    if len(listed) == 1 and reported_sweep.is_reported(Path(listed[0])):
+    reported_folder.refuse_parts([Path(path) for path in listed])
+    if len(listed) == 1 and reported_folder.is_reported(Path(listed[0])):
         if any((data, labels, base, recipe, more_seeds, out, ledger_path)):
             raise UsageError(
                 f"{listed[0]}: its command reported its scores: of the options for checkpoints it takes --strict alone",

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from seedband import folders
 from seedband.bands import comparability
 from seedband.bands.band import Band
 from seedband.bands.stats.rules import Rule
@@ -14,8 +13,10 @@ from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.from_scores import check_scores
 from seedband.recipe.parse import differing_keys
-from seedband.reported import Reported
-from seedband.reported_sweep import SCORES, ReportedSweep, check_distinct, check_scores_file, finished_seeds, read
+from seedband.runs import layout
+from seedband.runs.layout import SCORES_FILE
+from seedband.runs.reported_folder import ReportedSweep, check_distinct, check_scores_file, finished_seeds, read
+from seedband.runs.reported_run import Reported
 from seedband.storage.validation import brief
 
 
@@ -46,9 +47,9 @@ def check(  # noqa: PLR0913  every keyword is one flag of the command
     _check_same_measure(folder, record, band)
     _tell_environment(folder, found, band, strict=strict, on_event=on_event)
     check_distinct(folder, found)
-    check_scores_file(folder / SCORES, found)
+    check_scores_file(folder / SCORES_FILE, found)
     return check_scores(
-        folder / SCORES,
+        folder / SCORES_FILE,
         band,
         rule=rule,
         alpha=alpha,
@@ -82,7 +83,7 @@ def _tell_environment(folder: Path, found: Sequence[Reported], band: Band, *, st
         theirs = {"environment": {"versions": _foreign(entry.versions)}}
         for difference in comparability.differences(ours, theirs):
             if difference.key == "environment":
-                told.setdefault(str(difference), f"{folders.seed_folder(folder, entry.seed)}: {difference}")
+                told.setdefault(str(difference), f"{layout.seed_folder(folder, entry.seed)}: {difference}")
     if told and strict:
         raise Refused(next(iter(told.values())), hint="--strict takes scores of the band's own versions alone")
     for text in told.values():

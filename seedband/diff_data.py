@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, recorded_rows
 from seedband.bands.band import Band, load_band
 from seedband.data import row_diff
 from seedband.data.data_files import locate
@@ -14,7 +13,8 @@ from seedband.data.row_diff import Fingerprints, RowChanges
 from seedband.errors import Refused, UsageError
 from seedband.preflight import columns_of
 from seedband.recipe.parse import find_config, load_recipe, parse_recipe
-from seedband.worker import RUN
+from seedband.runs import eval_rows, folders, layout
+from seedband.runs.layout import RUN
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ def diff_data(
 
 def _side(name: str) -> _Side:
     path = Path(name)
-    if (path / folders.SWEEP).is_file() or (path / RUN).is_file():
+    if (path / layout.SWEEP).is_file() or (path / RUN).is_file():
         return _Side(name, folder=path)
     return _Side(name, band=load_band(path)) if path.suffix == ".json" else _Side(name)
 
 
 def _rows(side: _Side, config: str | Path | None, known: Mapping[str, Any] | None, *, offline: bool) -> Fingerprints:
     if side.folder is not None:
-        return recorded_rows.of_folder(side.folder)
+        return eval_rows.of_folder(side.folder)
     if side.band is not None:
-        rows = recorded_rows.of_band(side.band)
+        rows = eval_rows.of_band(side.band)
         if rows is None:
             raise Refused(
                 f"{side.name}: has no fingerprints of rows, nor have runs beside it", hint="name its data file"

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seedband import folders, runs
 from seedband.candidates import Found, resolve
+from seedband.commands.sweep import make_runs
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe
+from seedband.runs import layout
 from seedband.storage import json_files, locks
 
 
@@ -33,11 +34,11 @@ class Trainer:
 
     def train(self, seeds: Sequence[int]) -> list[Found]:
         """The runs of these seeds, trained where they are not there yet."""
-        plan = runs.make_plan(self.prepared, seeds, self.folder)
+        plan = make_runs.make_plan(self.prepared, seeds, self.folder)
         with locks.locked(self.folder):
             # On record only when they are finished: a sweep that waits for a seed is no candidate.
-            runs.carry_out(plan, self.executor, on_event=self.on_event, announce=False)
-        return [entry for seed in seeds for entry in resolve(folders.seed_folder(self.folder, seed))]
+            make_runs.carry_out(plan, self.executor, on_event=self.on_event, announce=False)
+        return [entry for seed in seeds for entry in resolve(layout.seed_folder(self.folder, seed))]
 
 
 def trainer_of(
@@ -79,7 +80,7 @@ def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) 
         return Path(out)
     for entry in found:
         parent = Path(entry.files.path).parent
-        if entry.record is not None and (parent / folders.SWEEP).is_file():
+        if entry.record is not None and (parent / layout.SWEEP).is_file():
             return parent
     digest = json_files.digest(identity.identity(prepared.as_record()))[:8]
     return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"

@@ -17,8 +17,8 @@ from seedband.executors import Executor, OnEvent
 from seedband.job_spec import Outcome, ProbeJob, ScoreJob, TrainJob
 from seedband.models.initializers import LORA
 from seedband.recipe.sections import Recipe
-from seedband.run_record import Evaluation, Run
-from seedband.worker import RUN
+from seedband.runs.layout import RUN
+from seedband.runs.run import Evaluation, Run
 
 #: Names of temporary folders begin with it.
 WORKSPACE = "seedband-work-"

@@ -10,18 +10,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seedband import folders
 from seedband.bands.band import Band, load_band
 from seedband.bands.metric_band import MetricBand
 from seedband.bands.stats.variance import NO_PRIOR
 from seedband.bands.verdict import Candidate, SliceVerdict, Verdict
-from seedband.cohorts import Cohort, Split, split
 from seedband.errors import Refused, SeedbandError
-from seedband.run_record import Run
+from seedband.runs import folders, layout
+from seedband.runs.cohorts import Cohort, Split, split
+from seedband.runs.layout import RUN, trace_path
+from seedband.runs.run import Run
 from seedband.storage import json_files
 from seedband.storage.validation import Number, checked
-from seedband.trainers import trace_path
-from seedband.worker import RUN
 
 T = TypeVar("T")
 
@@ -218,7 +217,7 @@ def _runs(band: Band, folder: Path | None) -> tuple[Path | None, list[Run]]:
     if "runs" not in facts:
         raise Refused("this band was made from bare scores: there are no runs to look into")
     folder = band.folder / facts["runs"] if folder is None else folder
-    if not (folder / folders.SWEEP).is_file():
+    if not (folder / layout.SWEEP).is_file():
         raise Refused(f"the runs of this band are not at hand: {folder} is no sweep here")
     runs = [folders.read_seed(folder, seed) for seed in band.seeds]
     for run in runs:
@@ -252,7 +251,7 @@ def _same_seed(folder: Path, runs: Sequence[Run]) -> list[SameSeed]:
     for run in runs:
         if str(run.seed) not in proofs:
             continue
-        source = f"{folder / folders.SWEEP}: not a sweep that holds together: reproduced.{run.seed}"
+        source = f"{folder / layout.SWEEP}: not a sweep that holds together: reproduced.{run.seed}"
         proof = checked(proofs[str(run.seed)], _Reproduced, source)
         if proof.final == run.witnesses.get("final"):
             found += [

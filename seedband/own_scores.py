@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import executors, folders, reported_sweep
+from seedband import executors
 from seedband.bands.band import Band, load_band
 from seedband.counts import counted
 from seedband.determinism import environment
@@ -18,17 +18,18 @@ from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
 from seedband.executors import OnEvent
-from seedband.folders import REPORTED_SWEEP
 from seedband.from_scores import band_from_scores, check_target
 from seedband.job_spec import Outcome, ReportJob
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, told_of
 from seedband.recipe import locations, train_command
 from seedband.recipe.parse import LoadedRecipe, differing_keys
 from seedband.recipe.sections import Recipe
-from seedband.reported import REPORTED, Reported
 from seedband.reported_metrics import definitions, direction_problems
-from seedband.reported_sweep import SCORES, check_distinct, finished_seeds, write_scores
-from seedband.run_record import Evaluation, Run, Sweep
+from seedband.runs import folders, layout, reported_folder
+from seedband.runs.layout import LOGS, REPORTED, REPORTED_SWEEP, SCORES_FILE, seed_folders
+from seedband.runs.reported_folder import check_distinct, finished_seeds, write_scores
+from seedband.runs.reported_run import Reported
+from seedband.runs.run import Evaluation, Run, Sweep
 from seedband.storage import atomic_files, json_files, locks
 from seedband.trainers import SeedRun
 
@@ -110,7 +111,7 @@ def make_plan(
     _check_folder(plan)
     if band is not None:
         folders.refuse_one_seed(_on_record(plan), seeds, {entry.seed for entry in finished})
-        check_target(Path(band), folder / SCORES)
+        check_target(Path(band), folder / SCORES_FILE)
         _history(plan)
     return plan
 
@@ -136,7 +137,7 @@ def sweep(
     plan = make_plan(loaded, seeds, out=out, band=band)
     with locks.locked(plan.folder):
         plan = make_plan(loaded, seeds, out=out, band=band)  # another sweep may have finished seeds before the lock
-        for place in (plan.folder, *plan.folder.glob("seed-*/")):
+        for place in (plan.folder, *seed_folders(plan.folder)):
             atomic_files.remove_parts(place)
         crashed = _carry_out(plan, slots=jobs, offline=offline, on_event=each_warning_once(on_event))
         raise_told(crashed)
@@ -149,7 +150,7 @@ def sweep(
         if band is None:
             return Sweep(plan.folder, runs, None, None)
         fitted = _fit(plan, Path(band), on_event)
-        check_target(Path(band), plan.folder / SCORES)
+        check_target(Path(band), plan.folder / SCORES_FILE)
         _record(plan, [], band=True)
         fitted.save(Path(band))
         return Sweep(plan.folder, runs, fitted.metrics[fitted.primary].median_seed, Path(band))
@@ -159,12 +160,12 @@ def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> l
     """Run the command under the seeds that are missing; those that crashed."""
     _record(plan, [])
     on_event(Event("plan", content={"jobs": len(plan.missing), "seeds": plan.seeds, "folder": str(plan.folder)}))
-    logs = plan.folder / "logs"
+    logs = plan.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     section = plan.recipe
     jobs = []
     for seed in plan.missing:
-        place = folders.seed_folder(plan.folder, seed).absolute()
+        place = layout.seed_folder(plan.folder, seed).absolute()
         place.mkdir(parents=True, exist_ok=True)
         run = SeedRun(seed, streams(seed, section.seeds.vary), str(place))
         start = str(plan.start.absolute())
@@ -177,7 +178,7 @@ def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> l
 
 def _on_record(plan: Plan) -> dict[str, Any]:
     """reported-sweep.json; empty where there is none, or what another recipe began here and left nothing of."""
-    record = reported_sweep.read(plan.folder)[1] if reported_sweep.is_reported(plan.folder) else {}
+    record = reported_folder.read(plan.folder)[1] if reported_folder.is_reported(plan.folder) else {}
     return {} if record and differing_keys(record["identity"], plan.identity) else record
 
 
@@ -199,7 +200,7 @@ def _record(plan: Plan, crashed: Sequence[Outcome], *, band: bool = False) -> No
         assert isinstance(outcome.job, ReportJob)
         told[str(outcome.job.run.seed)] = outcome.message
     left = {
-        s: message for s, message in told.items() if not (folders.seed_folder(plan.folder, int(s)) / REPORTED).is_file()
+        s: message for s, message in told.items() if not (layout.seed_folder(plan.folder, int(s)) / REPORTED).is_file()
     }
     told_of_all = {"identity": plan.identity, "data": _data(plan.recipe), "metrics": definitions(plan.recipe)}
     content = {**folders.with_seeds(before, plan.seeds, band=band), **told_of_all, "crashed": left}
@@ -211,15 +212,15 @@ def _check_folder(plan: Plan) -> None:
     hint = "give another --out, or remove the folder"
     if plan.folder.exists() and not plan.folder.is_dir():
         raise UsageError(f"{plan.folder} is a file, not a folder")
-    if (plan.folder / folders.SWEEP).is_file():
+    if (plan.folder / layout.SWEEP).is_file():
         raise UsageError(f"{plan.folder} holds a sweep whose checkpoints seedband scored", hint=hint)
     if plan.finished:
-        record = reported_sweep.read(plan.folder)[0]
+        record = reported_folder.read(plan.folder)[0]
         if changed := differing_keys(record.identity, plan.identity):
             raise UsageError(f"{plan.folder} holds runs of another recipe: {', '.join(changed)} changed", hint=hint)
     now = environment.versions()
     for entry in plan.finished if plan.missing else ():
-        place = folders.seed_folder(plan.folder, entry.seed)
+        place = layout.seed_folder(plan.folder, entry.seed)
         if changed := differing_keys(entry.versions, now):
             raise Refused(
                 f"{place} was trained with other versions: {', '.join(changed)} changed",
@@ -232,7 +233,7 @@ def _fit(plan: Plan, path: Path, on_event: OnEvent) -> Band:
     recipe, gate, baseline = plan.recipe, plan.recipe.gate, _baseline(plan)
     facts = definitions(recipe)
     band, notes = band_from_scores(
-        plan.folder / SCORES,
+        plan.folder / SCORES_FILE,
         band_path=path,
         seeds=baseline,
         lower_is_better=[name for name, told in facts.items() if not told["higher_is_better"]],
@@ -263,7 +264,7 @@ def _fit(plan: Plan, path: Path, on_event: OnEvent) -> Band:
 
 def _run(folder: Path, entry: Reported) -> Run:
     scored = tuple(Evaluation(metric, score, 0, 0, None) for metric, score in entry.scores.items())
-    return Run(entry.seed, folders.seed_folder(folder, entry.seed), "finished", "", scored, {}, {})
+    return Run(entry.seed, layout.seed_folder(folder, entry.seed), "finished", "", scored, {}, {})
 
 
 def _history(plan: Plan) -> list[Band]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import folders, ledger
+from seedband import ledger
 from seedband.bands.band import Band
 from seedband.bands.stats.pair_looks import FEWEST
 from seedband.bands.verdict import Candidate
@@ -21,6 +21,7 @@ from seedband.events import Event
 from seedband.executors import OnEvent
 from seedband.ledger import Entry, Ledger, PairLook
 from seedband.recipe import identity
+from seedband.runs import layout
 
 #: Holds the looks at the pairs of a sweep folder, in the form of a ledger.
 LOOKS = "looks.json"
@@ -115,7 +116,7 @@ def key_of(band: Band, recipe: Mapping[str, Any]) -> str:
 def opened(key: str, entries: Sequence[Found], named: Path | None, on_event: OnEvent) -> Iterator[Books]:
     """The records of a recipe's looks: those of the sweep folders that the candidates come from, and the one named."""
     parents = dict.fromkeys(Path(entry.files.path).parent for entry in entries if entry.record is not None)
-    sweeps = [parent for parent in parents if (parent / folders.SWEEP).is_file()]
+    sweeps = [parent for parent in parents if (parent / layout.SWEEP).is_file()]
     books = Books(key)
     if named is not None and not named.exists():
         text = f"{named} is new: looks of earlier calls are known only where the file is kept between them"

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seedband import folders
 from seedband.bands import comparability
 from seedband.bands.band import Band
 from seedband.bands.stats.items import MIN_SEEDS, item_floor
 from seedband.candidates import Found
 from seedband.errors import Refused
-from seedband.items import ITEMS
-from seedband.run_record import Run
+from seedband.runs import folders, layout, score_table
+from seedband.runs.layout import ITEMS
+from seedband.runs.run import Run
 from seedband.storage import file_hashes
 
 
@@ -51,7 +51,7 @@ def item_floors(band: Band, found: Sequence[Found]) -> dict[str, float]:
     for name, step in list(floors.items()):
         if not all(_scored_alike(band, run, name) for run in candidates):
             continue
-        ours, theirs = folders.item_scores(here, name), folders.item_scores(candidates, name)
+        ours, theirs = score_table.item_scores(here, name), score_table.item_scores(candidates, name)
         if ours is not None and theirs is not None and ours != theirs:
             differences = [
                 [y - x for x, y in zip(one, other, strict=True)] for one, other in zip(ours, theirs, strict=True)
@@ -69,7 +69,7 @@ def _scored_alike(band: Band, run: Run, metric: str) -> bool:
 
 def _baseline_run(band: Band, seed: int) -> Run | None:
     """The band's run of a seed, if it is still there as the band knew it."""
-    folder = folders.seed_folder(band.folder / band.provenance["runs"], seed)
+    folder = layout.seed_folder(band.folder / band.provenance["runs"], seed)
     items = folder / ITEMS
     known = band.provenance["items"].get(str(seed))
     if known is None or not items.is_file() or file_hashes.file_sha256(items) != known:

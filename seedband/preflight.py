@@ -26,7 +26,7 @@ from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import LoadedRecipe
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, Recipe
-from seedband.slices import MAX_VALUES
+from seedband.runs.slices import MAX_VALUES
 from seedband.storage import file_hashes
 from seedband.tasks.base_check import architecture_problems
 from seedband.tasks.outputs import Predictions

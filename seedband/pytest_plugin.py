@@ -102,7 +102,7 @@ class Gate:
         with _told(" ".join(names), self.name, on_suspect):
             from seedband.bands.band import load_band
             from seedband.check import check
-            from seedband.reported_sweep import is_reported
+            from seedband.runs.reported_folder import is_reported
             from seedband.words import Asked
 
             _refuse_unknown(options, check)

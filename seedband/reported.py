@@ -8,40 +8,20 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from annotated_types import Ge, Le, MinLen
+from typing import Any
 
 from seedband.bands.admission import MAX_SCORE
-from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.events import Emit
 from seedband.job_spec import ReportJob
 from seedband.recipe import train_command
+from seedband.runs.layout import OUT, REPORTED
 from seedband.storage import json_files
-from seedband.storage.validation import Number, brief, read_record
-from seedband.trainers import OUT
+from seedband.storage.validation import brief
 from seedband.trainers.command import Ear, run_script, write_course
 
-REPORTED = "reported.json"
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Reported:
-    """What a command reported under one seed.
-
-    Attributes:
-        seed: Root seed.
-        scores: Metric → score.
-        versions: Of Python and of the packages of the job's process.
-    """
-
-    seed: Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
-    scores: Annotated[Mapping[str, Number], MinLen(1)]
-    versions: Mapping[str, str]
 
 
 def run(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, Any]:
@@ -58,16 +38,6 @@ def run(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, An
     record = {"seed": job.run.seed, "streams": dict(job.run.streams), "scores": found, "versions": dict(versions)}
     json_files.write_json(folder / REPORTED, "reported", record)
     return record
-
-
-def read(folder: Path) -> Reported:
-    """What a seed's folder has on record.
-
-    Raises:
-        UsageError: Nothing: the seed is not finished.
-        Refused: It was edited, or does not hold together.
-    """
-    return read_record(folder / REPORTED, "reported", Reported)[0]
 
 
 def _printed(ear: Ear, patterns: Mapping[str, str]) -> dict[str, float]:

@@ -6,24 +6,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seedband import executors, folders, jobs, runs
+from seedband import executors, jobs
 from seedband.bands.stats.limits import sample_sd
+from seedband.commands.sweep import make_runs
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.seeds import SEEDING_VERSION
 from seedband.determinism.settings import DeterminismSection
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
-from seedband.items import predictions_sha256
 from seedband.job_spec import ScoreJob, ScoreTarget, TrainJob
 from seedband.models.model_folders import recognise
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe
-from seedband.run_record import Run
+from seedband.runs import folders, layout, score_table
+from seedband.runs.item_table import predictions_sha256
+from seedband.runs.layout import RUN, SCORES, trace_path
+from seedband.runs.run import Run
 from seedband.storage import json_files, locks
-from seedband.trainers import SeedRun, trace_path
-from seedband.worker import RUN, SCORES
+from seedband.trainers import SeedRun
 
 Status = Literal["equal", "different", "not comparable"]
 #: What a run leaves of its draws and its course, in the order in which it comes about.
@@ -140,7 +142,7 @@ def reproduce(
             "first_step": result.first_step,
             "noise": [asdict(noise) for noise in result.noise],
         }
-        runs.stamp(folder, run.seed, proof)
+        make_runs.stamp(folder, run.seed, proof)
     return result
 
 
@@ -176,7 +178,7 @@ def _prepared(run: Run, config: str | Path | None, *, offline: bool) -> Prepared
 
 
 def _train_again(run: Run, prepared: Prepared, work: Path, executor: Executor, on_event: OnEvent) -> Run:
-    target = SeedRun(run.seed, run.record["streams"], str(folders.seed_folder(work, run.seed)))
+    target = SeedRun(run.seed, run.record["streams"], str(layout.seed_folder(work, run.seed)))
     path, provenance = str(prepared.train_items.path), prepared.provenance
     job = TrainJob(prepared.recipe, prepared.scoring, path, (target,), provenance)
     crashed = jobs.train([job], executor, work, [], prepared.recipe.seeds.vary, on_event)
@@ -246,7 +248,7 @@ def _predictions(run: Run) -> str | None:
     """Hash of what was predicted for every item, to the last digit; None where the run was not scored."""
     if not run.evaluations:
         return None
-    return predictions_sha256(folders.read_items(run))
+    return predictions_sha256(score_table.read_items(run))
 
 
 def _scores(run: Run, again: Run) -> Iterator[Comparison]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import jobs, recorded_rows, slices
+from seedband import jobs
 from seedband.bands.band import Band
 from seedband.bands.stats import relabelling
 from seedband.bands.verdict import Candidate
@@ -15,7 +15,6 @@ from seedband.data.data_files import locate
 from seedband.data.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.executors import Executor, OnEvent
-from seedband.items import ITEMS, read_table
 from seedband.job_spec import ScoreJob, ScoreTarget
 from seedband.models import bases
 from seedband.preflight import columns_of, scoring_for
@@ -23,10 +22,12 @@ from seedband.recipe import identity
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import parse_recipe
 from seedband.recipe.scoring import Base, Scoring
-from seedband.run_record import Evaluation
+from seedband.runs import eval_rows, slices
+from seedband.runs.item_table import read_table
+from seedband.runs.layout import ITEMS, RUN, SCORES
+from seedband.runs.run import Evaluation
 from seedband.storage import json_files
 from seedband.trust import trusted_folder
-from seedband.worker import RUN, SCORES
 
 #: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …
 PERMUTED_SHARE = 0.5
@@ -178,7 +179,7 @@ def _eval_path(band: Band, data: str | Path | None, *, offline: bool) -> Path:
 
 def _other_rows(band: Band, path: Path, columns: Mapping[str, Any], found: str, expected: str) -> Refused:
     """The refusal of eval data other than the band's, with the first rows that differ as far as that can be known."""
-    ours, told = recorded_rows.of_band(band), ""
+    ours, told = eval_rows.of_band(band), ""
     if ours is not None:
         try:
             told = f": {row_diff.changes(ours, row_diff.of_items(load_items(path, columns)))}"

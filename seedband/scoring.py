@@ -15,7 +15,7 @@ from seedband.determinism import witnesses
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.events import Emit
-from seedband.items import ITEMS, write_table
+from seedband.item_table_writer import write_table
 from seedband.job_spec import ScoreTarget
 from seedband.models import encoded
 from seedband.models.bases import config_sha256
@@ -30,7 +30,8 @@ from seedband.models.loading import Network
 from seedband.models.model_folders import CheckpointFiles, read_head
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Scoring
-from seedband.run_record import Evaluation
+from seedband.runs.layout import ITEMS
+from seedband.runs.run import Evaluation
 from seedband.storage import file_hashes, json_files
 from seedband.tasks import own_rows
 from seedband.tasks.cache_key import rows_key

@@ -4,21 +4,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seedband import folders, tasks
+from seedband import tasks
 from seedband.bands.band import Band, load_band
 from seedband.counts import counted
 from seedband.data.dataset import IMAGES
 from seedband.errors import Refused, UsageError
-from seedband.items import ITEMS
 from seedband.models import checkpoints, loading, model_folders
 from seedband.models.bases import locate_base
-from seedband.run_record import Run
+from seedband.runs import folders
+from seedband.runs.layout import ITEMS, OUT, RUN, TRACE
+from seedband.runs.run import Run
 from seedband.storage import atomic_files
-from seedband.trainers import OUT
-from seedband.worker import RUN
 
 #: What describes a run but is no part of its checkpoint.
-RECORDS = (RUN, ITEMS, "trace.jsonl", "trainer_state.json", OUT)
+RECORDS = (RUN, ITEMS, TRACE, "trainer_state.json", OUT)
 #: Where the initializers would stand, if anybody knew them.
 BY_SCRIPT = "By the script that trained it, from its seed."
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seedband import evaluators, executors, folders, own_scores, runs, slices, trackers
+from seedband import evaluators, executors, own_scores, trackers
 from seedband.bands import band as bands
 from seedband.bands import comparability
 from seedband.bands.band import Band
+from seedband.commands.sweep import make_runs
+from seedband.commands.sweep.make_runs import Plan
 from seedband.counts import counted
 from seedband.data import row_diff
 from seedband.determinism.seeds import root_seeds
@@ -20,8 +22,8 @@ from seedband.jobs import check_distinct, raise_unscored
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import locations
 from seedband.recipe.parse import LoadedRecipe, load_recipe
-from seedband.run_record import Run, Sweep
-from seedband.runs import Plan
+from seedband.runs import folders, layout, score_table, slices
+from seedband.runs.run import Run, Sweep
 from seedband.storage import atomic_files, file_hashes, locks
 
 
@@ -60,7 +62,7 @@ def sweep(
     plan = make_plan(loaded, listed, out=out, band=band, jobs=jobs, offline=offline)
     with locks.locked(plan.folder):
         with executors.make("local", slots=jobs, offline=offline) as executor:
-            finished = runs.carry_out(plan, executor, on_event=on_event, keep_going=keep_going)
+            finished = make_runs.carry_out(plan, executor, on_event=on_event, keep_going=keep_going)
         try:
             done = _finish(plan, finished, None if band is None else Path(band))
         except Refused:
@@ -81,9 +83,9 @@ def make_plan(
 ) -> Plan:
     """What a sweep would do, and everything for which it would be refused; nothing is written."""
     loaded = _loaded(recipe)
-    plan = runs.make_plan(prepare(loaded, offline=offline), seeds, out, slots=jobs)
+    plan = make_runs.make_plan(prepare(loaded, offline=offline), seeds, out, slots=jobs)
     if band is not None:
-        before = folders.read_sweep(plan.folder) if (plan.folder / folders.SWEEP).is_file() else {}
+        before = folders.read_sweep(plan.folder) if (plan.folder / layout.SWEEP).is_file() else {}
         folders.refuse_one_seed(before, seeds, {run.seed for run in plan.finished})
         _check_band_path(Path(band), plan.folder)
         _history(plan.prepared)
@@ -210,7 +212,7 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
         "failures": {str(run.seed): run.failure for run in failed},
         "runs": locations.relative_path(healthy[0].folder.parent, folder),
         "items": {str(run.seed): run.record["items_sha256"] for run in healthy},
-        "slices": slices.of_runs([folders.read_items(run) for run in healthy]),
+        "slices": slices.of_runs([score_table.read_items(run) for run in healthy]),
     }
 
 
@@ -224,14 +226,14 @@ def _write(band: Band, path: Path, plan: Plan) -> None:
     """Put the band on record, then in its place: killed at any moment, the next sweep knows what lies there."""
     text = band.as_text()
     sha256, median_seed = hashlib.sha256(text.encode()).hexdigest(), band.metrics[band.primary].median_seed
-    runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
+    make_runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
     atomic_files.remove_parts(path.parent, path.name)
     atomic_files.write_text(path, text)
 
 
 def _items(healthy: Sequence[Run], metric: str) -> Sequence[Sequence[float]] | None:
     """Scores of those items that have one under every seed, shape (n_runs, n_items); None where there are none."""
-    table = folders.item_scores(healthy, metric)
+    table = score_table.item_scores(healthy, metric)
     columns = zip(*table, strict=True) if table else ()
     return list(zip(*(column for column in columns if all(map(math.isfinite, column))), strict=True)) or None
 
@@ -276,7 +278,7 @@ def _check_band_path(path: Path, folder: Path) -> None:
         raise UsageError(f"{path} is a folder, not a place for a band")
     if not path.exists():
         return
-    record = folders.read_sweep(folder) if (folder / folders.SWEEP).is_file() else {"band": None}
+    record = folders.read_sweep(folder) if (folder / layout.SWEEP).is_file() else {"band": None}
     same = record["band"] is not None and (folder / record["band"]).resolve() == path.resolve()
     if not same or file_hashes.file_sha256(path) not in (record["band_sha256"], record.get("band_before_sha256")):
         raise UsageError(

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from seedband import folders
 from seedband.bands.band import Band, load_band
 from seedband.bands.comparability import at
 from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError, UsageError
+from seedband.runs import folders
 from seedband.storage import json_files
 from seedband.storage.validation import Number, checked
 

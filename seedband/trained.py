@@ -12,23 +12,12 @@ from typing import Any
 from seedband.determinism.pins import flipped, read_back
 from seedband.errors import SeedbandError
 from seedband.events import Emit
-from seedband.items import ITEMS
 from seedband.models.model_folders import CHECKPOINT
+from seedband.runs.layout import ITEMS, TRAINED, training_files
+from seedband.runs.run import EnvironmentRecord
 from seedband.storage import file_hashes
 from seedband.storage.validation import read_record
-from seedband.trainers import SeedRun, TrainedRun, training_files
-
-TRAINED = "trained.json"
-
-
-@dataclass(frozen=True)
-class EnvironmentRecord:
-    """Where a run was trained."""
-
-    versions: Mapping[str, str]
-    device: str
-    hardware: Mapping[str, Any]
-    fingerprint: str
+from seedband.trainers import SeedRun, TrainedRun
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from seedband.determinism.seeds import item_keys
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.events import Emit
-from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.job_spec import Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, TrainJob
 from seedband.models import base_watch
 from seedband.models.base_watch import BaseWatch
@@ -34,14 +33,13 @@ from seedband.models.model_folders import recognise
 from seedband.models.speedups.feature_cache import FOLDER, FeatureCache, distrust, trim
 from seedband.recipe import identity, locations, train_command
 from seedband.recipe.scoring import Base
+from seedband.runs.item_table import predictions_sha256, read_table
+from seedband.runs.layout import ITEMS, RUN, SCORES, TRAINED
 from seedband.scoring import Scorer
 from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import checked, read_record
-from seedband.trained import TRAINED, hashes_of_files, record_of, take_over
+from seedband.trained import hashes_of_files, record_of, take_over
 from seedband.trainers import SeedRun, TrainContext, load
-
-RUN = "run.json"
-SCORES = "scores.json"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import Refused, UsageError, WorkFailed, folders, load_band
+from seedband import Refused, UsageError, WorkFailed, load_band
 from seedband.accept import accept
+from seedband.runs import folders
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.sweep import sweep
 

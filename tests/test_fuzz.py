@@ -21,11 +21,13 @@ from pyarrow import parquet
 from tiny import recipe_text
 from typer.testing import CliRunner
 
-from seedband import candidates, cohorts, console, folders, items, jobs, ledger, pairs, recorded_rows, runs, worker
+from seedband import candidates, console, jobs, ledger, pairs, worker
 from seedband.bands import comparability
 from seedband.bands.band import fit_band, load_band
 from seedband.check import _Gate, read_labels
 from seedband.cli import app
+from seedband.commands.sweep import make_runs
+from seedband.commands.sweep.make_runs import Plan
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.from_scores import _made_from, check_scores
@@ -39,14 +41,15 @@ from seedband.recipe import parse as recipes
 from seedband.recipe.locations import recorded_recipe
 from seedband.reproduce import _compare, _predictions, _run
 from seedband.rescore import scoring_of
-from seedband.run_record import Sweep
-from seedband.runs import Plan
+from seedband.runs import cohorts, eval_rows, folders, score_table
+from seedband.runs import item_table as items
+from seedband.runs.layout import TRAINING, trace_path
+from seedband.runs.run import Sweep
 from seedband.scorefiles import read_scores
 from seedband.ship import model_card, ship
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path, brief
 from seedband.sweep import _check_band_path, _check_comparable, _history, _score, band_of, fit
-from seedband.trainers import TRAINING, trace_path
 
 SOME = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 FEW = settings(SOME, max_examples=25)
@@ -226,11 +229,11 @@ def test_sealed_run(docs, data):
         lambda: _score(run, "accuracy"),
         lambda: fit(docs.prepared, healthy, docs.band),
         lambda: jobs.check_distinct([other, run], docs.prepared.recipe, ["init", "order", "dropout"]),
-        lambda: runs._check_same_recipe(docs.prepared, docs.sweep, [run]),
-        lambda: runs._check_same_versions([run]),
+        lambda: make_runs._check_same_recipe(docs.prepared, docs.sweep, [run]),
+        lambda: make_runs._check_same_versions([run]),
         lambda: Plan(docs.prepared, docs.sweep, (0,), (run, other), ()).as_dict(),
         lambda: prepare(recorded_recipe(run.record, run.folder), offline=True),
-        lambda: folders.scores_table([run, other]),
+        lambda: score_table.scores_table([run, other]),
         lambda: candidates.check_one_recipe(two),
         lambda: check_record(docs, docs_band, found[0]),
         lambda: pairs.shared_seeds(docs_band, two),
@@ -262,9 +265,9 @@ def test_sealed_sweep(docs, data):
         lambda: _check_band_path(docs.band, docs.sweep),
         lambda: cohorts.split(docs.sweep, "channel"),
         lambda: _run(docs.sweep, None),
-        lambda: runs.stamp(docs.sweep, 0, {"status": "equal"}),
+        lambda: make_runs.stamp(docs.sweep, 0, {"status": "equal"}),
         lambda: path.write_bytes(before),
-        lambda: runs.record(Plan(docs.prepared, docs.sweep, (0, 1), (), ())),
+        lambda: make_runs.record(Plan(docs.prepared, docs.sweep, (0, 1), (), ())),
         lambda: path.write_bytes(before),
         lambda: shipped(docs),
     )
@@ -306,7 +309,7 @@ def test_sealed_band(docs, data):
         lambda: fit_band({name: [0.1, 0.2, 0.3] for name in band.metrics}, primary=band.primary, history=[band, wide]),
         lambda: _made_from(docs.band),
         lambda: folders.sweep_folder(docs.band),
-        lambda: recorded_rows.of_band(band),
+        lambda: eval_rows.of_band(band),
         lambda: band.save(docs.folder / "again.json"),
     )
     assert "recipe" not in band.provenance or load_band(docs.band) == band
@@ -373,7 +376,7 @@ def test_sealed_ledger(docs, data):
 def test_sealed_job(docs, data):
     docs.restore()
     path = docs.folder / "job.json"
-    worker.write_job(path, runs.train_jobs(docs.prepared, docs.sweep, [0])[0])
+    worker.write_job(path, make_runs.train_jobs(docs.prepared, docs.sweep, [0])[0])
     seal(path, "job", mutate(data, body(path)))
     ask(worker.read_job, path, names=path)
 
@@ -461,7 +464,7 @@ def test_recipe(docs, data):
         ask_all(
             lambda: recipes.parse_recipe(recipes.tomllib.loads(recipes.dump_recipe(loaded.recipe)), "there"),
             lambda: Plan(prepare(loaded, offline=True), docs.sweep, (0,), (), ()).as_dict(),
-            lambda: runs.make_plan(replace_recipe(docs, loaded), [0]),
+            lambda: make_runs.make_plan(replace_recipe(docs, loaded), [0]),
             lambda: _history(replace_recipe(docs, loaded)),
         )
 
@@ -608,15 +611,15 @@ def test_items(docs, data):
     run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
     other = folders.read_run(docs.sweep / "seed-1")
     ask_all(
-        lambda: folders.read_items(run),
-        lambda: folders.item_scores([run, other], "accuracy"),
-        lambda: folders.scores_table([run, other]),
+        lambda: score_table.read_items(run),
+        lambda: score_table.item_scores([run, other], "accuracy"),
+        lambda: score_table.scores_table([run, other]),
         lambda: _predictions(run),
     )
     record = {**run.record, "sha256": 0}
     seal(docs.run / "run.json", "run", {key: value for key, value in record.items() if key != "sha256"})
     ask_all(lambda: cohorts.split(docs.sweep, "seed"), lambda: cohorts.split(docs.sweep, "channel"))
-    ask(recorded_rows.of_folder, docs.run)
+    ask(eval_rows.of_folder, docs.run)
 
 
 def reader_table(docs):
@@ -702,7 +705,7 @@ def test_a_parquet_bomb_is_refused_by_what_it_claims(docs, monkeypatch):
     run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
     monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):
-        folders.read_items(run)
+        score_table.read_items(run)
 
 
 @pytest.mark.parametrize("column", ["label", "logits"])
@@ -718,7 +721,7 @@ def test_a_parquet_bomb_of_repeated_values_is_refused_while_it_is_read(docs, mon
     monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     before = pa.total_allocated_bytes()
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):
-        folders.read_items(run)
+        score_table.read_items(run)
     assert pa.total_allocated_bytes() - before < 10**8
 
 

@@ -5,12 +5,14 @@ import shutil
 
 import pytest
 
-from seedband import folders, load_band, runs
+from seedband import load_band
 from seedband.bands.verdict import Candidate, Verdict
-from seedband.cohorts import split
+from seedband.commands.sweep import make_runs
 from seedband.overview import of_band, overview
 from seedband.reports import html
-from seedband.slices import judge
+from seedband.runs import folders
+from seedband.runs.cohorts import split
+from seedband.runs.slices import judge
 from seedband.storage import json_files
 
 
@@ -81,7 +83,7 @@ def proof(run, **changes):
 def test_same_seed_noise_is_what_reproduce_put_on_record(swept):
     run = folders.read_seed(swept.runs, 0)
     assert overview(swept.band).same_seed == ()
-    runs.stamp(swept.runs, 0, proof(run))
+    make_runs.stamp(swept.runs, 0, proof(run))
     (found,) = overview(swept.band).same_seed
     assert (found.metric, found.seed, found.status, found.distance) == ("accuracy", 0, "different", 0.0125)
     page = html.render_overview(overview(swept.band))
@@ -98,7 +100,7 @@ def test_a_sweep_that_was_never_reproduced_says_what_to_run(tiny_swept):
     ("changes", "lacks"), [({"final": "of another run"}, False), ({"noise": [{"metric": 3}]}, True)]
 )
 def test_a_proof_of_other_weights_or_of_another_form_counts_for_nothing(swept, changes, lacks):
-    runs.stamp(swept.runs, 0, proof(folders.read_seed(swept.runs, 0), **changes))
+    make_runs.stamp(swept.runs, 0, proof(folders.read_seed(swept.runs, 0), **changes))
     found = overview(swept.band)
     assert found.same_seed == ()
     assert ("same_seed" in found.lacking) == lacks

@@ -10,18 +10,19 @@ import pandas as pd
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import executors, load_band, runs, sweep
+from seedband import executors, load_band, sweep
+from seedband.commands.sweep import make_runs
+from seedband.commands.sweep.make_runs import ANEW, make_plan
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.events import Event
-from seedband.folders import finished_runs, read_run, read_sweep
 from seedband.job_spec import Outcome
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
-from seedband.runs import ANEW, carry_out, make_plan
+from seedband.runs.folders import finished_runs, read_run, read_sweep
+from seedband.runs.layout import SCORES, TRAINED
 from seedband.storage import file_hashes, json_files
-from seedband.trained import TRAINED, _Trained, hashes_of_files, take_over
+from seedband.trained import _Trained, hashes_of_files, take_over
 from seedband.trainers import SeedRun
-from seedband.worker import SCORES
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}
 OWN = '\n[[evaluate]]\nevaluator = "python:own_metric:hits"\nargs = { higher_is_better = true }\n'
@@ -103,7 +104,7 @@ class Scribe:
 def scribe(monkeypatch):
     made = Scribe()
     monkeypatch.setattr(executors, "make", lambda *_, **__: made)
-    monkeypatch.setattr(runs.folders, "scores_table", lambda _: pd.DataFrame())
+    monkeypatch.setattr(make_runs.folders, "scores_table", lambda _: pd.DataFrame())
     return made
 
 
@@ -113,7 +114,7 @@ def plan_of(heads, seeds=range(3)):
 
 def carry(heads, seeds=range(3), **options):
     with executors.make("local", slots=1, offline=True) as executor:
-        return carry_out(plan_of(heads, seeds), executor, on_event=lambda _: None, **options)
+        return make_runs(plan_of(heads, seeds), executor, on_event=lambda _: None, **options)
 
 
 def without_log_loss():

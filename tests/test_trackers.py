@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, recipe_text, run_cli
 
-from seedband import folders, trackers
 from seedband import sweep as sweep_function
+from seedband import trackers
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.recipe import identity
 from seedband.recipe.parse import load_recipe, parse_recipe
+from seedband.runs import folders
 from seedband.storage.json_files import canonical
 
 #: Only the loopback is there; whoever asks for more is told, and written down.

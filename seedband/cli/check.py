@@ -195,7 +195,7 @@ def _place(paths: "Sequence[Path]") -> str:
 
 def _swept(candidates: "Sequence[Path]") -> str:
     """The candidate that is a sweep whose command reports its own scores; empty where there is none."""
-    from seedband.reported_sweep import is_reported
+    from seedband.runs.reported_folder import is_reported
 
     return next((str(path) for path in candidates if is_reported(path)), "")
 

@@ -17,7 +17,7 @@ def show(
     from seedband import console
 
     if by is not None:
-        from seedband.cohorts import split
+        from seedband.runs.cohorts import split
 
         console.print_splits(split(path, by), as_json=as_json)
         return 0

@@ -9,7 +9,7 @@ from seedband.console.output import plain, print_json, print_lines
 from seedband.counts import counted
 
 if TYPE_CHECKING:
-    from seedband.cohorts import Cohort, Split
+    from seedband.runs.cohorts import Cohort, Split
 
 #: A p-value of at most this much is told as a difference.
 LEVEL = 0.05

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from seedband.console.bands import band_json, print_band
 from seedband.console.output import print_hint, print_json, print_lines
 from seedband.counts import counted, plural
+from seedband.runs.layout import seed_folder
 
 if TYPE_CHECKING:
     from seedband.bands.band import Band
-    from seedband.run_record import Sweep
+    from seedband.runs.run import Sweep
 
 
 def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
@@ -39,8 +40,8 @@ def print_sweep(sweep: "Sweep", band: "Band", *, as_json: bool, quiet: bool = Fa
     print_band(band, quiet=quiet)
     if quiet:
         return
-    median = f"seed-{sweep.median_seed}"
-    print_lines([f"median run: {sweep.folder / median}; band: {sweep.band_path}"])
+    if sweep.median_seed is not None:
+        print_lines([f"median run: {seed_folder(sweep.folder, sweep.median_seed)}; band: {sweep.band_path}"])
     new = "NEW_SWEEP" if "command" in band.provenance else "NEW_CHECKPOINT"
     print_hint(f"judge a new checkpoint with: seedband check {new} --band {sweep.band_path}")
 

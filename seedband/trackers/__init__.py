@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from seedband import folders
 from seedband.bands import comparability
 from seedband.bands.band import Band, load_band
 from seedband.determinism import subprocesses
@@ -24,15 +23,14 @@ from seedband.determinism.pins import without_secrets
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.events import Event
 from seedband.executors import OnEvent
-from seedband.items import ITEMS
 from seedband.models.model_folders import CHECKPOINT
 from seedband.recipe import identity
 from seedband.recipe.parse import SQLITE
 from seedband.recipe.sections import Recipe
-from seedband.run_record import Run
+from seedband.runs import folders, layout
+from seedband.runs.layout import ITEMS, RUN, trace_path
+from seedband.runs.run import Run
 from seedband.storage import json_files
-from seedband.trainers import trace_path
-from seedband.worker import RUN
 
 CHILD = "seedband.trackers.mlflow"
 #: Letters that MLflow takes in the name of a parameter or metric, and how many; longer texts are cut.
@@ -128,7 +126,7 @@ def log_sweep(recipe: Recipe, start: Path, folder: Path, *, offline: bool, on_ev
     request = {"experiment": experiment, "artifacts": _artifacts_of(address)}
     try:
         entries = [asdict(entry) for entry in entries_of(recipe, folder)]
-        answer = _ask(address, {**request, "entries": entries}, folder / "logs" / "mlflow.log") if entries else {}
+        answer = _ask(address, {**request, "entries": entries}, folder / layout.LOGS / "mlflow.log") if entries else {}
     except (SeedbandError, OSError) as error:
         told = error.message if isinstance(error, SeedbandError) else str(error)
         text = f"the sweep is done, but not all of it is logged: {told}; sweep again to log what is missing"
@@ -223,7 +221,7 @@ def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Se
         [identity.identity(record), *(first[name] for name in ("fingerprint", "device", "versions"))]
     )
     path = folders.band_path(folder) if record["band"] is not None else None
-    files = [folder / name for name in (folders.SWEEP, "recipe.toml", "scores.parquet")]
+    files = [folder / name for name in (layout.SWEEP, layout.RECIPE, layout.SCORES_TABLE)]
     crashed = {seed: told["message"] for seed, told in record.get("crashed", {}).items()}
     tags = {
         "seedband.recipe.parse": recipe.data.name,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from seedband.data.dataset import Items
@@ -18,8 +17,6 @@ from seedband.recipe.scoring import Scoring
 from seedband.recipe.sections import Recipe
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from seedband.models.padding import Ways
 
 
@@ -39,10 +36,6 @@ class SeedRun:
 
 
 ENTRY_POINTS = "seedband.trainers"
-#: The state of a training checkpoint.
-TRAINING = "training.json"
-#: Where a training script of the user's own writes, in its run's folder.
-OUT = "out"
 
 
 class Method(NamedTuple):
@@ -157,16 +150,6 @@ def load(name: str) -> Trainer:
     """Import the trainer of a method."""
     trainer: Any = import_module(find(name).module)
     return trainer  # type: ignore[no-any-return]
-
-
-def trace_path(folder: "Path") -> "Path":
-    """Where a run's losses stand, step by step."""
-    return folder / "trace.jsonl"
-
-
-def training_files(folder: "Path") -> "list[Path]":
-    """What a run's training checkpoint consists of: its state, and tensors of this one and of any before."""
-    return [folder / TRAINING, *sorted(folder.glob("training-*.safetensors"))]
 
 
 def _plugins() -> dict[str, Method]:

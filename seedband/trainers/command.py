@@ -25,13 +25,14 @@ from seedband.models.checkpoints import checkpoint_tensors
 from seedband.models.model_folders import PICKLES, CheckpointFiles, own_labels, recognise
 from seedband.recipe import printed_scores, train_command
 from seedband.recipe.sections import TrainSection
+from seedband.runs.layout import ITEMS, OUT, REPORTED, RUN, TRACE, TRAINED, TRAINING, trace_path
 from seedband.storage import atomic_files, json_files
-from seedband.trainers import OUT, TRAINING, Report, SeedRun, TrainContext, TrainedRun, trace_path
+from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 
 #: What Hugging Face trainers leave of their course.
 TRAINER_STATE = "trainer_state.json"
 #: Files of a run's folder that are seedband's: a script that writes one of them writes evidence.
-OURS = ("run.json", "trained.json", "items.parquet", "trace.jsonl", "reported.json", TRAINING)
+OURS = (RUN, TRAINED, ITEMS, TRACE, REPORTED, TRAINING)
 #: Endings of files that nobody shall open, and that stay where the script left them.
 LEFT_BEHIND = (*PICKLES, ".pkl", ".pickle", ".joblib")
 #: A loss as trainers log it, in a dict of Python's or of JSON: 'loss': 0.5 or 'loss': '0.5'.

@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 
 from seedband.errors import SeedbandError
 from seedband.models.model_folders import save_tensors
+from seedband.runs.layout import TRAINING, trace_path, training_files
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import PathText, read_record
-from seedband.trainers import TRAINING, trace_path, training_files
 
 #: Moments and step count of AdamW.
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")

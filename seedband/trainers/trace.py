@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-from seedband.trainers import trace_path
+from seedband.runs.layout import trace_path
 from seedband.trainers.steps import Step
 
 

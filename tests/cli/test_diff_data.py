@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from tiny import ROOT, run_cli
 
-from seedband import load_band, recorded_rows
+from seedband import load_band
 from seedband.console import print_row_changes
 from seedband.diff_data import diff_data
+from seedband.runs import eval_rows
 from seedband.storage import json_files
 
 
@@ -118,7 +119,7 @@ def test_bands_and_runs_of_the_first_releases_stay_readable(swept):
     for seed in range(4):
         path = swept.runs / f"seed-{seed}" / "items.parquet"
         pd.read_parquet(path).drop(columns="row_sha256").to_parquet(path, index=False)
-    assert recorded_rows.of_band(load_band(swept.band)) is None
+    assert eval_rows.of_band(load_band(swept.band)) is None
     done = run_cli("diff-data", "band.json", "eval.jsonl", cwd=swept.folder)
     assert done.code == 3, done.err
     assert "has no fingerprints of rows" in done.err

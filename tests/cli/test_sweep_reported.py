@@ -21,6 +21,7 @@ from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.job_spec import Outcome, ReportJob
 from seedband.own_scores import make_plan
 from seedband.recipe.parse import load_recipe
+from seedband.runs import reported_run
 from seedband.trainers import SeedRun
 
 SCRIPT = """
@@ -118,7 +119,7 @@ def test_scores_come_from_a_file_or_from_the_last_line_that_matches(own, source)
         draw = random.Random(seed)
         expected = {"accuracy": 0.8 + draw.random() / 10, "eval.loss": draw.random()}
         assert reported.run(own.job(seed), {}, lambda *_: None)["scores"] == pytest.approx(expected, abs=1e-3)
-        assert dict(reported.read(own.runs / f"seed-{seed}").scores) == pytest.approx(expected, abs=1e-3)
+        assert dict(reported_run.read(own.runs / f"seed-{seed}").scores) == pytest.approx(expected, abs=1e-3)
 
 
 def test_one_expression_serves_one_metric(own):

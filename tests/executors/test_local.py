@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from seedband.commands.sweep.make_runs import train_jobs
 from seedband.determinism.pins import overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.executors import local, make
 from seedband.executors.local import _Child, _message
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
-from seedband.runs import train_jobs
 from seedband.worker import write_job
 
 

@@ -13,18 +13,19 @@ from pathlib import Path
 import pytest
 from tiny import PATIENCE_S, ROOT, Tiny, gone, recipe_text
 
+from seedband.commands.sweep.make_runs import train_jobs
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.executors import local, make, processes
 from seedband.executors.processes import Launcher, may_fork
-from seedband.folders import read_run
 from seedband.job_spec import ProbeJob, ScoreJob, ScoreTarget
 from seedband.models.model_folders import recognise
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
-from seedband.runs import train_jobs
+from seedband.runs.folders import read_run
+from seedband.runs.layout import SCORES
 from seedband.storage import json_files
-from seedband.worker import SCORES, write_job
+from seedband.worker import write_job
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux only")
 

@@ -11,16 +11,18 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import runs, worker
+from seedband import worker
+from seedband.commands.sweep import make_runs
 from seedband.determinism.pins import inherited, pinned_environment
 from seedband.errors import Refused
-from seedband.folders import read_run
 from seedband.job_spec import ScoreJob, ScoreTarget
 from seedband.models.base_watch import BaseWatch
 from seedband.models.bases import locate_base
 from seedband.models.model_folders import recognise
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
+from seedband.runs import layout
+from seedband.runs.folders import read_run
 from seedband.storage import file_hashes
 from seedband.sweep import sweep
 
@@ -96,7 +98,7 @@ def test_a_base_that_is_replaced_before_it_is_loaded_leaves_nothing(tiny, method
     make_other(base)
     prepared = prepare(load_recipe(tiny.config), offline=True)
     old, new = prepared.scoring.base.sha256, locate_base("other", None, tiny.folder, offline=True).sha256
-    (job,) = runs.train_jobs(prepared, tiny.runs, [0])
+    (job,) = make_runs.train_jobs(prepared, tiny.runs, [0])
     Path(job.runs[0].folder).mkdir(parents=True)
     told, code = run_swapping(tiny, job)
     assert (code, told[-1]["kind"]) == (3, "error")
@@ -143,7 +145,7 @@ def test_a_candidate_whose_base_is_replaced_before_it_is_loaded_has_no_scores(tm
     assert code == 3
     assert "was replaced while it was in use" in told[-1]["content"]["message"]
     assert not list(cache.rglob("*.safetensors"))
-    assert not (tmp_path / "scored" / worker.SCORES).exists()
+    assert not (tmp_path / "scored" / layout.SCORES).exists()
 
 
 def test_an_untouched_base_is_hashed_once_and_a_touched_one_again(tiny, monkeypatch):

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from seedband import trained, worker
 from seedband.determinism.seeds import STREAMS, streams
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.items import ITEMS
 from seedband.recipe.sections import TrainSection
-from seedband.trainers import SeedRun, trace_path
+from seedband.runs import layout
+from seedband.runs.layout import ITEMS, trace_path
+from seedband.trainers import SeedRun
 from seedband.trainers.command import OURS, train
 
 #: Writes a whole model of one tensor.
@@ -117,7 +117,7 @@ def test_what_cannot_be_taken_is_told(trainer, script, kind, told):
 
 
 def test_names_of_records_are_known():
-    assert {worker.RUN, trained.TRAINED, ITEMS, trace_path(Path()).name} < {*OURS}
+    assert {layout.RUN, layout.TRAINED, ITEMS, trace_path(Path()).name} < {*OURS}
 
 
 def test_a_model_that_numbers_its_labels_otherwise_is_refused(trainer):

@@ -13,7 +13,7 @@ from transformers.models.bert.modeling_bert import BertLayer
 
 from seedband import load_band
 from seedband.determinism.seeds import streams
-from seedband.folders import read_run
+from seedband.runs.folders import read_run
 from seedband.trainers import SeedRun, forward, head, stack
 
 

@@ -7,7 +7,8 @@ import torch
 from holding import Held
 from tiny import recipe_text, run_cli
 
-from seedband.trainers import TRAINING, resume
+from seedband.runs.layout import TRAINING
+from seedband.trainers import resume
 from seedband.trainers.steps import Step
 from seedband.trainers.trace import Trace
 

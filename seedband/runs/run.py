@@ -73,3 +73,13 @@ class Sweep:
     runs: tuple[Run, ...]
     median_seed: int | None
     band_path: Path | None
+
+
+@dataclass(frozen=True)
+class EnvironmentRecord:
+    """Where a run was trained."""
+
+    versions: Mapping[str, str]
+    device: str
+    hardware: Mapping[str, Any]
+    fingerprint: str

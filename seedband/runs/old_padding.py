@@ -8,7 +8,7 @@ from typing import Literal
 
 from seedband.bands.comparability import at
 from seedband.recipe.scoring import Scoring
-from seedband.run_record import Run
+from seedband.runs.run import Run
 
 #: Types of models in which padding changes what is said of a row, on the side on which it was put.
 LEAKING = frozenset({"canine", "convbert", "fnet", "nystromformer", "recurrent_gemma", "xlnet", "yoso"})

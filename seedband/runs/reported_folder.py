@@ -9,15 +9,12 @@ from typing import Annotated, Any
 
 from annotated_types import MinLen
 
-from seedband import folders, reported
 from seedband.errors import Refused
-from seedband.folders import REPORTED_SWEEP
-from seedband.reported import REPORTED, Reported
+from seedband.runs import layout, reported_run
+from seedband.runs.layout import REPORTED, REPORTED_SWEEP, SCORES_FILE, seed_folders
+from seedband.runs.reported_run import Reported
 from seedband.storage import atomic_files
 from seedband.storage.validation import read_record
-
-#: The score file of such a sweep.
-SCORES = "scores.csv"
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,9 @@ def refuse_parts(paths: Sequence[Path]) -> None:
 def finished_seeds(folder: Path) -> list[Reported]:
     """What every finished seed has on record, by seed."""
     found = []
-    for path in folder.glob(f"seed-*/{REPORTED}"):
-        entry = reported.read(path.parent)
-        if path.parent.name != folders.seed_folder(folder, entry.seed).name:
+    for path in (run / REPORTED for run in seed_folders(folder) if (run / REPORTED).exists()):
+        entry = reported_run.read(path.parent)
+        if path.parent.name != layout.seed_folder(folder, entry.seed).name:
             raise Refused(f"{path}: is of seed {entry.seed}", hint="every seed has its own folder")
         found.append(entry)
     return sorted(found, key=lambda entry: entry.seed)
@@ -102,7 +99,7 @@ def check_scores_file(path: Path, found: Sequence[Reported]) -> None:
 
 def write_scores(folder: Path, found: Sequence[Reported]) -> None:
     """Put what all seeds have on record into one score file."""
-    atomic_files.write_text(folder / SCORES, _scores_text(found))
+    atomic_files.write_text(folder / SCORES_FILE, _scores_text(found))
 
 
 def _scores_text(found: Sequence[Reported]) -> str:

@@ -11,7 +11,7 @@ from scipy import stats
 from tiny import run_cli
 
 from seedband import Refused, UsageError, fit_band, load_band
-from seedband.cohorts import split
+from seedband.runs.cohorts import split
 from seedband.storage import file_hashes, json_files
 
 

@@ -5,7 +5,7 @@ import pytest
 from pyarrow import parquet
 
 from seedband.errors import Refused
-from seedband.items import read_table
+from seedband.runs.item_table import read_table
 
 COLUMNS = {
     "score:a.b": [0.25, 0.75],

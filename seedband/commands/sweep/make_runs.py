@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import evaluators, folders
+from seedband import evaluators
 from seedband.bands import comparability
 from seedband.cost import estimate
 from seedband.determinism import environment
@@ -15,20 +15,20 @@ from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
 from seedband.events import Event
 from seedband.executors import Executor
-from seedband.items import ITEMS, predictions_sha256, read_table
 from seedband.job_spec import Outcome, ScoreJob, ScoreTarget, TrainJob
 from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
 from seedband.models.model_folders import recognise
-from seedband.old_padding import unversioned, went_wrong_in
 from seedband.preflight import Prepared
 from seedband.recipe import identity, locations
 from seedband.recipe.parse import differing_keys, dump_recipe
 from seedband.recipe.sections import Recipe
-from seedband.run_record import Run
+from seedband.runs import folders, layout, score_table
+from seedband.runs.item_table import predictions_sha256, read_table
+from seedband.runs.layout import ITEMS, LOGS, RECIPE, RUN, SCORES, SCORES_TABLE, TRAINED, TRAINING, seed_folders
+from seedband.runs.old_padding import unversioned, went_wrong_in
+from seedband.runs.run import Run
 from seedband.storage import atomic_files, file_hashes, json_files
-from seedband.trained import TRAINED
-from seedband.trainers import TRAINING, SeedRun, find
-from seedband.worker import RUN, SCORES
+from seedband.trainers import SeedRun, find
 
 OnEvent = Callable[[Event], None]
 #: Where a run is scored once more, beside its scores.
@@ -99,7 +99,7 @@ def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | Non
     missing = [seed for seed in seeds if seed not in {run.seed for run in finished}]
     if missing:
         _check_same_versions(finished)
-    unscored = tuple(seed for seed in missing if (folders.seed_folder(target, seed) / TRAINED).is_file())
+    unscored = tuple(seed for seed in missing if (layout.seed_folder(target, seed) / TRAINED).is_file())
     jobs = tuple(train_jobs(prepared, target, missing, slots))
     return Plan(prepared, target, tuple(seeds), finished, jobs, stale_runs(prepared, finished), unscored, slots)
 
@@ -174,11 +174,11 @@ def carry_out(
     recipe = plan.prepared.recipe
     for text in plan.prepared.warnings:
         on_event(Event("warning", content={"text": text}))
-    atomic_files.write_text(plan.folder / "recipe.toml", dump_recipe(recipe))
+    atomic_files.write_text(plan.folder / RECIPE, dump_recipe(recipe))
     if announce:
         record(plan)
     on_event(Event("plan", content={"jobs": len(plan.jobs), "seeds": plan.seeds, "folder": str(plan.folder)}))
-    logs = plan.folder / "logs"
+    logs = plan.folder / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     crashed = train(plan.jobs, executor, logs, plan.finished, recipe.seeds.vary, on_event)
     if crashed and announce:
@@ -190,8 +190,8 @@ def carry_out(
         leaving = "; --keep-going leaves it out" if announce else ""
         raise_crashes(crashed, f"sweep again to train it: what is finished is kept{leaving}")
     finished = folders.finished_runs(plan.folder)
-    with atomic_files.replacing(plan.folder / "scores.parquet") as temporary:
-        folders.scores_table(finished).to_parquet(temporary, index=False)
+    with atomic_files.replacing(plan.folder / SCORES_TABLE) as temporary:
+        score_table.scores_table(finished).to_parquet(temporary, index=False)
     record(plan)
     return finished
 
@@ -216,7 +216,7 @@ def _score_anew(plan: Plan, stale: Sequence[Run], executor: Executor, on_event: 
 
     targets = [ScoreTarget(recognise(run.folder, name), str(run.folder / ANEW)) for name, run in names.items()]
     job = ScoreJob(plan.prepared.scoring, tuple(targets), plan.prepared.recipe.determinism)
-    score(job, executor, plan.folder / "logs", watched, "sweep again to score it: what is finished is kept")
+    score(job, executor, plan.folder / LOGS, watched, "sweep again to score it: what is finished is kept")
 
 
 def _take_over(run: Run, prepared: Prepared) -> None:
@@ -284,7 +284,7 @@ def record(
         median_seed: That it names.
         crashed: Jobs that crashed.
     """
-    path = plan.folder / folders.SWEEP
+    path = plan.folder / layout.SWEEP
     before = folders.read_sweep(plan.folder) if path.is_file() else {}
     if before and identity.changed_training(before, plan.prepared.as_record()):
         before = {}  # another recipe was begun here, and left nothing
@@ -316,7 +316,7 @@ def _crashed_seeds(
         assert isinstance(outcome.job, TrainJob)
         log = locations.relative_path(outcome.log, folder)
         found |= {str(run.seed): {"message": outcome.message, "log": log} for run in outcome.job.runs}
-    return {seed: told for seed, told in found.items() if not (folders.seed_folder(folder, int(seed)) / RUN).is_file()}
+    return {seed: told for seed, told in found.items() if not (layout.seed_folder(folder, int(seed)) / RUN).is_file()}
 
 
 def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int], slots: int = 1) -> list[TrainJob]:
@@ -324,7 +324,7 @@ def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int], slots: in
     recipe = prepared.recipe
     size = max(1, min(find(recipe.train.method).max_group, math.ceil(len(seeds) / slots)))
     runs = [
-        SeedRun(seed, streams(seed, recipe.seeds.vary), str(folders.seed_folder(folder, seed).absolute()))
+        SeedRun(seed, streams(seed, recipe.seeds.vary), str(layout.seed_folder(folder, seed).absolute()))
         for seed in seeds
     ]
     groups = [tuple(runs[start : start + size]) for start in range(0, len(runs), size)]
@@ -340,14 +340,14 @@ def stamp(folder: Path, seed: int, proof: Mapping[str, Any]) -> None:
     if proof["status"] == "not comparable" and before.get("final") == proof["final"]:
         return  # what another environment cannot tell does not undo what the run's own told
     reproduced = {**content.get("reproduced", {}), str(seed): dict(proof)}
-    json_files.write_json(folder / folders.SWEEP, "sweep", {**kept, "reproduced": reproduced})
+    json_files.write_json(folder / layout.SWEEP, "sweep", {**kept, "reproduced": reproduced})
 
 
 def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]) -> None:
     """What lies in the folder must be trained by this recipe, base and rows: no work of another is lost."""
     records = [run.record for run in finished]
-    unfinished = any((run / name).is_file() for run in folder.glob("seed-*/") for name in (TRAINING, TRAINED))
-    if not records and unfinished and (folder / folders.SWEEP).is_file():
+    unfinished = any((run / name).is_file() for run in seed_folders(folder) for name in (TRAINING, TRAINED))
+    if not records and unfinished and (folder / layout.SWEEP).is_file():
         records = [folders.read_sweep(folder)]
     for record in records:
         changed = identity.changed_training(record, prepared.as_record())

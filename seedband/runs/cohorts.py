@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from seedband import folders
 from seedband.bands.metric_band import MetricBand
 from seedband.bands.stats.cohorts import SeedTest, holm, seeds_differ
 from seedband.bands.stats.items import Components, Table, churn, components, is_binary, item_floor, standard_error
 from seedband.bands.stats.limits import sample_sd
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
-from seedband.run_record import Run
+from seedband.runs import folders, score_table
+from seedband.runs.run import Run
 
 #: Fewer clusters than this say next to nothing about how clusters differ.
 MIN_CLUSTERS = 10
@@ -88,7 +88,7 @@ def split(path: str | Path, by: str) -> list[Split]:
     if len(runs) < 2:  # noqa: PLR2004
         raise Refused(f"{folder}: {counted(len(runs), 'healthy seed')}; a split over seeds needs at least 2")
     slices = None if by == "seed" else _slices(folder, runs[0], by)
-    tables = {entry.metric: folders.item_scores(runs, entry.metric) for entry in runs[0].evaluations}
+    tables = {entry.metric: score_table.item_scores(runs, entry.metric) for entry in runs[0].evaluations}
     found = [_split(metric, by, runs, np.array(table), slices) for metric, table in tables.items() if table is not None]
     if not found:
         raise Refused(f"{folder}: no metric scores items one by one")
@@ -103,7 +103,7 @@ def _slices(folder: Path, run: Run, by: str) -> list[str]:
             f"--by {by}: no such slice; there are {', '.join(['seed', *known])}",
             hint=f'slices = ["{by}"] under [data] keeps a column of the eval data',
         )
-    items = folders.read_items(run)
+    items = score_table.read_items(run)
     if f"slice:{by}" not in items.columns:
         raise Refused(f"{run.folder}: its items have no column {by!r}", hint=f"remove {run.folder}, sweep again")
     return [str(value) for value in items[f"slice:{by}"]]

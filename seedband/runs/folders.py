@@ -1,35 +1,32 @@
 """Folders of sweeps: where a run lies, what it left on record, and what makes two runs one recipe."""
 
-from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen, Predicate
 
 from seedband.bands.band import load_band
 from seedband.bands.band_file import a_root_seed_as_text
-from seedband.counts import counted
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Refused, UsageError
-from seedband.items import ITEMS, ROW, read_table
 from seedband.models.model_folders import CHECKPOINT
-from seedband.run_record import Evaluation, Run
+from seedband.runs.layout import (
+    LOGS,
+    REPORTED_SWEEP,
+    RUN,
+    SWEEP,
+    TRAINED,
+    seed_folder,
+    seed_folders,
+    trace_path,
+    training_files,
+)
+from seedband.runs.run import EnvironmentRecord, Evaluation, Run
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.storage.validation import Number, PathText, read_record
-from seedband.trained import TRAINED, EnvironmentRecord
-from seedband.trainers import trace_path, training_files
-from seedband.worker import RUN
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SWEEP = "sweep.json"
-#: In its place where a training command reports its own scores.
-REPORTED_SWEEP = "reported-sweep.json"
-#: Columns of items.parquet that scores.parquet does without: they are long, and no score.
-PREDICTED = ["logits", "nll", "n_tokens", ROW]
 RootSeed = Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
 
 
@@ -129,11 +126,6 @@ class SweepFile:
     band_seeds: tuple[RootSeed, ...] = ()
     crashed: Mapping[Annotated[str, Predicate(a_root_seed_as_text)], _Crash] = field(default_factory=dict)
     reproduced: Mapping[str, Any] = field(default_factory=dict)
-
-
-def seed_folder(folder: Path, seed: int) -> Path:
-    """Where the run of a seed lies in its sweep."""
-    return folder / f"seed-{seed}"
 
 
 def read_run(folder: Path) -> Run:
@@ -274,7 +266,7 @@ def sweep_folder(path: Path) -> Path:
 def finished_runs(folder: Path) -> list[Run]:
     """Every finished run of a sweep, by seed."""
     refuse_reported(folder)
-    runs = [read_run(path.parent) for path in folder.glob(f"seed-*/{RUN}")]
+    runs = [read_run(run) for run in seed_folders(folder) if (run / RUN).exists()]
     for run in runs:
         if run.folder.name != seed_folder(folder, run.seed).name:
             raise Refused(f"{run.folder / RUN}: is the run of seed {run.seed}", hint="every seed has its own folder")
@@ -287,73 +279,15 @@ def clear(folder: Path) -> None:
     Half-written files, jobs, training checkpoints of runs that are finished; and the checkpoint of a run that is not,
     which may be of another method than the one that is trained next, unless it is trained and waits to be scored.
     """
-    for job in (folder / "logs").glob("*.job.json"):
+    for job in (folder / LOGS).glob("*.job.json"):
         job.unlink(missing_ok=True)
-    for place in (folder, folder / "logs", *folder.glob("seed-*/")):
+    for place in (folder, folder / LOGS, *seed_folders(folder)):
         atomic_files.remove_parts(place)
     # Without a trace it is no run of ours, whatever it is called.
-    for run in (place for place in folder.glob("seed-*/") if trace_path(place).is_file()):
+    for run in (place for place in seed_folders(folder) if trace_path(place).is_file()):
         if (run / RUN).is_file():
             stale = [*training_files(run), run / TRAINED]
         else:
             stale = [] if (run / TRAINED).is_file() else [run / name for name in CHECKPOINT]
         for path in stale:
             path.unlink(missing_ok=True)
-
-
-def scores_table(runs: Sequence[Run]) -> "pd.DataFrame":
-    """All seeds in one long table: seed, item, slice columns, label, prediction, evaluator, score."""
-    import pandas as pd
-
-    alike: defaultdict[tuple[str, ...], list[pd.DataFrame]] = defaultdict(list)
-    for run in runs:
-        if run.evaluations:
-            items = read_items(run, without={*PREDICTED, "slice:label"})
-            items.insert(0, "seed", run.seed)
-            alike[tuple(items.columns)].append(items)
-    if not alike:
-        return pd.DataFrame()
-    # Seeds are melted together: of a call on one seed's items most is not about their number.
-    parts = [_melted(pd.concat(tables, ignore_index=True)) for tables in alike.values()]
-    return pd.concat(parts, ignore_index=True).sort_values("seed", kind="stable", ignore_index=True)
-
-
-def _melted(items: "pd.DataFrame") -> "pd.DataFrame":
-    scored = [name for name in items.columns if name.startswith("score:")]
-    kept = [name for name in items.columns if not name.startswith("score:")]
-    long = items.melt(id_vars=kept, value_vars=scored, var_name="evaluator", value_name="score")
-    long["evaluator"] = long["evaluator"].str.removeprefix("score:")
-    return long.rename(columns=lambda name: name.removeprefix("slice:"))
-
-
-def read_items(run: Run, *, without: Container[str] = ()) -> "pd.DataFrame":
-    """items.parquet of a run, which must be the one that its record names.
-
-    Args:
-        run: Whose.
-        without: Columns that are left out.
-
-    Raises:
-        Refused: It is not there, is another one, or holds no items as scoring writes them.
-    """
-    path = run.folder / ITEMS
-    if not path.is_file() or file_hashes.file_sha256(path) != run.record.get("items_sha256"):
-        raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
-    return read_table(path, without=without)
-
-
-def item_scores(runs: Sequence[Run], metric: str) -> list[list[float]] | None:
-    """Score of every item under every run, shape (n_runs, n_items); None where the metric has none.
-
-    Raises:
-        Refused: Items that are not those on record, or not the same for all runs.
-    """
-    columns = [read_items(run) for run in runs]
-    if not all(f"score:{metric}" in table.columns for table in columns):
-        return None
-    for run, table in zip(runs, columns, strict=True):
-        if len(table) != len(columns[0]):
-            raise Refused(
-                f"{run.folder / ITEMS}: {counted(len(table), 'item')}, {runs[0].folder / ITEMS} has {len(columns[0])}"
-            )
-    return [table[f"score:{metric}"].tolist() for table in columns]

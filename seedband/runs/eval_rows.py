@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedband import folders
 from seedband.bands.band import Band
 from seedband.data.row_diff import Fingerprints, of_rows, unpacked
 from seedband.errors import Refused
-from seedband.items import ITEMS, ROW, read_table
-from seedband.run_record import Run
+from seedband.runs import folders, layout, score_table
+from seedband.runs.item_table import ROW, read_table
+from seedband.runs.layout import ITEMS, RUN
+from seedband.runs.run import Run
 from seedband.storage import file_hashes
-from seedband.worker import RUN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ def of_band(band: Band) -> Fingerprints | None:
     if "recipe" not in facts:
         return None
     for seed, sha256 in facts["items"].items():
-        path = folders.seed_folder(band.folder / facts["runs"], int(seed)) / ITEMS
+        path = layout.seed_folder(band.folder / facts["runs"], int(seed)) / ITEMS
         if path.is_file() and file_hashes.file_sha256(path) == sha256:
             rows = _of_table(read_table(path))
             if rows is not None:
@@ -50,7 +50,7 @@ def of_folder(path: Path) -> Fingerprints:
 
 
 def _of_run(run: Run) -> Fingerprints | None:
-    return _of_table(folders.read_items(run)) if run.evaluations else None
+    return _of_table(score_table.read_items(run)) if run.evaluations else None
 
 
 def _of_table(table: "pd.DataFrame") -> Fingerprints | None:

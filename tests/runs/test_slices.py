@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from tiny import run_cli
 
-from seedband import slices
 from seedband.bands.band import fit_band, load_band
 from seedband.bands.stats.cohorts import holm
 from seedband.bands.stats.items import item_floor
 from seedband.bands.verdict import Candidate
 from seedband.console.verdicts import print_verdict
 from seedband.errors import Refused
+from seedband.runs import slices
 
 CHANNELS = ["chat", "chat", "email", "email", "email", "phone"]
 

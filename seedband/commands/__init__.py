@@ -1,0 +1,1 @@
+"""Commands: what each command does, returning records; nothing here prints."""

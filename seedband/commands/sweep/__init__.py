@@ -1,0 +1,1 @@
+"""sweep: from a recipe to runs, from runs to a band."""

@@ -1,0 +1,1 @@
+"""Runs: what a sweep leaves on disk."""
