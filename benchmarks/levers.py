@@ -65,7 +65,7 @@ LEVERS: Mapping[str, Lever] = {
         "head-mean-4",
         patches={
             "seedband.trainers.head": {"linear_head": NO_LINEAR_HEAD},
-            "seedband.trainers.forward": {"freeze_prefix": RUN_EACH_TIME},
+            "seedband.trainers.loop.forward": {"freeze_prefix": RUN_EACH_TIME},
             "seedband.scoring": {"Scorer": NO_KNOWN_END},
         },
     ),
@@ -75,7 +75,7 @@ LEVERS: Mapping[str, Lever] = {
     "heads-stacked": Lever(
         "up to 16 heads are one batched product",
         "head-256",
-        patches={"seedband.trainers.stack": {"MAX_STACK": NO_STACK}},
+        patches={"seedband.trainers.loop.stacked_heads": {"MAX_STACK": NO_STACK}},
     ),
     "heads-in-one-job": Lever(
         "a job trains up to 128 heads", "head-32", patches={"seedband.trainers": {"BUILT_IN": ONE_BY_ONE}}
@@ -93,18 +93,18 @@ LEVERS: Mapping[str, Lever] = {
     "rows-packed": Lever(
         "rows of a batch are packed without padding",
         "lora-4-jobs-2",
-        patches={"seedband.trainers.forward": {"pack_rows": PADDED_ROWS}},
+        patches={"seedband.trainers.loop.forward": {"pack_rows": PADDED_ROWS}},
     ),
     "first-token": Lever(
         "the last layer goes on with the one token that the head reads",
         "last-two-4-jobs-2",
-        patches={"seedband.trainers.forward": {"keep_first_token": ALL_TOKENS}},
+        patches={"seedband.trainers.loop.forward": {"keep_first_token": ALL_TOKENS}},
     ),
     "frozen-prefix": Lever(
         "frozen layers that do not drop out are replayed, in training and in scoring",
         "last-two-4-jobs-2",
         patches={
-            "seedband.trainers.forward": {"freeze_prefix": RUN_EACH_TIME},
+            "seedband.trainers.loop.forward": {"freeze_prefix": RUN_EACH_TIME},
             "seedband.scoring": {"Scorer": SCORED_WHOLE},
         },
     ),

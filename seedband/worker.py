@@ -38,8 +38,8 @@ from seedband.runs.layout import ITEMS, RUN, SCORES, TRAINED
 from seedband.scoring import Scorer
 from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import checked, read_record
-from seedband.trained import hashes_of_files, record_of, take_over
 from seedband.trainers import SeedRun, TrainContext, load
+from seedband.trainers.loop.unscored import hashes_of_files, record_of, take_over
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _train(
 
 def _check_base(base: BaseWatch, runs: Sequence[SeedRun]) -> None:
     """Look at the base once more; where it is another now, what training left on the way is of neither."""
-    from seedband.trainers import resume
+    from seedband.trainers.loop import resume
 
     try:
         base.check()
@@ -179,7 +179,7 @@ def _finish(
     emit: Emit,
 ) -> None:
     """Score what training left, and make a finished run of it."""
-    from seedband.trainers import resume
+    from seedband.trainers.loop import resume
 
     record = _run_record(job, run, known, pins, scorer)
     base.check()

@@ -386,7 +386,7 @@ def test_sealed_job(docs, data):
 def test_sealed_training_state_is_gone_on_from_or_left(docs, data):
     import torch
 
-    from seedband.trainers import resume
+    from seedband.trainers.loop import resume
 
     folder = docs.folder / "training"
     folder.mkdir(exist_ok=True)

@@ -21,8 +21,8 @@ from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import finished_runs, read_run, read_sweep
 from seedband.runs.layout import SCORES, TRAINED
 from seedband.storage import file_hashes, json_files
-from seedband.trained import _Trained, hashes_of_files, take_over
 from seedband.trainers import SeedRun
+from seedband.trainers.loop.unscored import _Trained, hashes_of_files, take_over
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}
 OWN = '\n[[evaluate]]\nevaluator = "python:own_metric:hits"\nargs = { higher_is_better = true }\n'

@@ -23,10 +23,10 @@ from seedband.models.speedups.linear_heads import LinearHead, linear_head
 from seedband.storage import json_files
 from seedband.tasks.cache_key import rows_key
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
-from seedband.trainers.forward import Forward
-from seedband.trainers.journal import Course, Named
-from seedband.trainers.loop import Trainable, fit
-from seedband.trainers.stack import Drawn, Fixed, fit_stack, stack_size
+from seedband.trainers.loop.fit import Trainable, fit
+from seedband.trainers.loop.forward import Forward
+from seedband.trainers.loop.journal import Course, Named
+from seedband.trainers.loop.stacked_heads import Drawn, Fixed, fit_stack, stack_size
 
 #: Rows of which features are computed in one forward pass.
 FEATURE_BATCH = 64

@@ -19,8 +19,8 @@ from seedband.recipe.sections import LoraSection
 from seedband.storage import atomic_files, json_files
 from seedband.tasks.base_check import check_causal, check_complete
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
-from seedband.trainers.forward import Forward
-from seedband.trainers.loop import Trainable, fit
+from seedband.trainers.loop.fit import Trainable, fit
+from seedband.trainers.loop.forward import Forward
 
 #: What PEFT writes to adapter_config.json in the order of a set.
 UNORDERED = {"target_modules", "target_parameters", "modules_to_save"}

@@ -22,7 +22,7 @@ from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.storage import file_hashes, json_files
 from seedband.trainers import TrainContext
-from seedband.trainers.forward import Forward
+from seedband.trainers.loop.forward import Forward
 
 KINDS = {row.key: row for row in MATRIX}
 #: Architecture → left, equal, version.

@@ -14,7 +14,8 @@ from transformers.models.bert.modeling_bert import BertLayer
 from seedband import load_band
 from seedband.determinism.seeds import streams
 from seedband.runs.folders import read_run
-from seedband.trainers import SeedRun, forward, head, stack
+from seedband.trainers import SeedRun, head
+from seedband.trainers.loop import forward, stacked_heads
 
 
 def test_head_folder_holds_the_new_tensors_only(tiny_heads):
@@ -42,7 +43,7 @@ def test_a_seed_alone_equals_the_same_seed_in_a_group(tiny_heads, tmp_path):
 
 
 def test_heads_are_kept_as_soon_as_those_of_their_stack_are_trained(tiny_recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(stack, "MAX_STACK", 2)
+    monkeypatch.setattr(stacked_heads, "MAX_STACK", 2)
     runs = []
     for seed in range(4):
         (tmp_path / str(seed)).mkdir()

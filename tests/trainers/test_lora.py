@@ -21,8 +21,9 @@ from seedband.models.encoded import Truncation
 from seedband.models.model_folders import recognise
 from seedband.tasks import causal_lm, find
 from seedband.tasks.text_classification import encode, predict
-from seedband.trainers import SeedRun, forward, lora
-from seedband.trainers.dropout import KeyedDropout
+from seedband.trainers import SeedRun, lora
+from seedband.trainers.loop import forward
+from seedband.trainers.loop.dropout import KeyedDropout
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from transformers import (
 from seedband.determinism.seeds import streams
 from seedband.models.speedups.first_token import keep_first_token
 from seedband.models.speedups.packing import Layout, pack_rows
-from seedband.trainers import SeedRun, forward, lora
+from seedband.trainers import SeedRun, lora
+from seedband.trainers.loop import forward
 
 SMALL = {"vocab_size": 2000, "num_labels": 3}
 

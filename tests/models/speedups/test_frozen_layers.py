@@ -16,7 +16,8 @@ from seedband.models.speedups.feature_cache import DROPPED, FeatureCache, _write
 from seedband.models.speedups.frozen_layers import Prefix, freeze_prefix, still_prefix
 from seedband.models.speedups.layers import layers_of
 from seedband.tasks.cache_key import rows_key
-from seedband.trainers import SeedRun, forward, lora
+from seedband.trainers import SeedRun, lora
+from seedband.trainers.loop import forward
 
 UPPER = {
     "tiny_recipe": ("layer.1.attention.self.query", "layer.1.attention.self.value"),

@@ -23,7 +23,8 @@ from seedband.models.speedups.packing import (
     group_sizes,
     pack_rows,
 )
-from seedband.trainers import SeedRun, forward, lora
+from seedband.trainers import SeedRun, lora
+from seedband.trainers.loop import forward
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 

@@ -12,9 +12,10 @@ import torch
 from seedband.determinism.seeds import epoch_order
 from seedband.determinism.witnesses import lines_sha256, tensors_sha256
 from seedband.models.initializers import is_lora, plain_name
-from seedband.trainers import Report, SeedRun, TrainContext, resume
-from seedband.trainers.steps import Step, plan_steps
-from seedband.trainers.trace import Trace
+from seedband.trainers import Report, SeedRun, TrainContext
+from seedband.trainers.loop import resume
+from seedband.trainers.loop.steps import Step, plan_steps
+from seedband.trainers.loop.trace import Trace
 
 Named = tuple[str, torch.nn.Parameter]
 

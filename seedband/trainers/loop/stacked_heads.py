@@ -18,10 +18,10 @@ from torch.nn import functional
 from seedband.determinism.seeds import derive
 from seedband.recipe.sections import TrainSection
 from seedband.trainers import Report, SeedRun, TrainContext
-from seedband.trainers.dropout import draw_kept, row_key
-from seedband.trainers.journal import Course, Journal, Named
-from seedband.trainers.optimizer import adamw, schedule_of
-from seedband.trainers.steps import Step
+from seedband.trainers.loop.dropout import draw_kept, row_key
+from seedband.trainers.loop.journal import Course, Journal, Named
+from seedband.trainers.loop.optimizer import adamw, schedule_of
+from seedband.trainers.loop.steps import Step
 
 #: Elements that the widest vector instructions take at once.
 ALIGN = 16

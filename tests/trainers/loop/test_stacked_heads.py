@@ -9,9 +9,10 @@ from torch.nn import functional
 from training import make_context
 
 from seedband.determinism.seeds import streams
-from seedband.trainers import SeedRun, stack
-from seedband.trainers.loop import Trainable, fit
-from seedband.trainers.stack import MAX_STACK, Drawn, Fixed, fit_stack, stack_size
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import stacked_heads
+from seedband.trainers.loop.fit import Trainable, fit
+from seedband.trainers.loop.stacked_heads import MAX_STACK, Drawn, Fixed, fit_stack, stack_size
 
 ROWS, ALL = 30, ["init", "order", "dropout"]
 
@@ -84,11 +85,11 @@ def size_of(classes, width, **section):
 
 def test_heads_are_stacked_as_far_as_memory_goes(monkeypatch):
     assert size_of(12, 64) == MAX_STACK
-    monkeypatch.setattr(stack, "MAX_STACK_BYTES", 5 * 16 * 12 * 64)
+    monkeypatch.setattr(stacked_heads, "MAX_STACK_BYTES", 5 * 16 * 12 * 64)
     assert size_of(12, 64) == 5
-    monkeypatch.setattr(stack, "MAX_STACK_BYTES", 2 * 16 * 12 * 64)
+    monkeypatch.setattr(stacked_heads, "MAX_STACK_BYTES", 2 * 16 * 12 * 64)
     assert size_of(12, 64) == 2
-    monkeypatch.setattr(stack, "MAX_STACK_BYTES", 1)
+    monkeypatch.setattr(stacked_heads, "MAX_STACK_BYTES", 1)
     assert size_of(12, 64) == 1
 
 

@@ -5,8 +5,8 @@ import torch
 from test_prefix import built, network_of, silent
 from training import context_of
 
-from seedband.trainers import forward
-from seedband.trainers.forward import Forward
+from seedband.trainers.loop import forward
+from seedband.trainers.loop.forward import Forward
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedband.recipe.sections import TrainSection
-from seedband.trainers.steps import plan_steps
+from seedband.trainers.loop.steps import plan_steps
 
 
 @given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 3))

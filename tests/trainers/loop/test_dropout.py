@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint, noop_context_fn
 
 from seedband.models.speedups.packing import Layout
-from seedband.trainers.dropout import KeyedDropout
+from seedband.trainers.loop.dropout import KeyedDropout
 
 
 class Block(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from seedband.runs.layout import trace_path
-from seedband.trainers.steps import Step
+from seedband.trainers.loop.steps import Step
 
 
 class Trace:

@@ -13,7 +13,7 @@ from transformers import get_scheduler
 from seedband.determinism.seeds import epoch_order, streams
 from seedband.errors import UsageError
 from seedband.trainers import SeedRun
-from seedband.trainers.loop import Trainable, fit
+from seedband.trainers.loop.fit import Trainable, fit
 
 FEATURES = torch.linspace(-1, 1, 30 * 4).sin().reshape(30, 4)
 TARGETS = tuple(row % 3 for row in range(30))

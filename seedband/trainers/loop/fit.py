@@ -16,10 +16,10 @@ from seedband.models.initializers import plain_name
 from seedband.models.speedups.packing import Layout
 from seedband.recipe.sections import TrainSection
 from seedband.trainers import Report, SeedRun, TrainContext
-from seedband.trainers.dropout import KeyedDropout
-from seedband.trainers.journal import Course, Journal
-from seedband.trainers.optimizer import adamw, schedule_of
-from seedband.trainers.steps import Step
+from seedband.trainers.loop.dropout import KeyedDropout
+from seedband.trainers.loop.journal import Course, Journal
+from seedband.trainers.loop.optimizer import adamw, schedule_of
+from seedband.trainers.loop.steps import Step
 
 Named = tuple[str, torch.nn.Parameter]
 

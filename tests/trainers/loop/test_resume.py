@@ -8,9 +8,9 @@ from holding import Held
 from tiny import recipe_text, run_cli
 
 from seedband.runs.layout import TRAINING
-from seedband.trainers import resume
-from seedband.trainers.steps import Step
-from seedband.trainers.trace import Trace
+from seedband.trainers.loop import resume
+from seedband.trainers.loop.steps import Step
+from seedband.trainers.loop.trace import Trace
 
 TRACE = '{"step": 0}\n{"step": 1}\n'
 
