@@ -90,7 +90,7 @@ def test_a_scorer_that_cannot_take_the_labels_is_told_before_training(tiny_recip
 
 @pytest.mark.parametrize(("metric", "wanted"), [("groundedness", 1), ("factual_consistency", 0)])
 def test_a_metric_about_the_context_needs_one_before_training(tiny_generation, tmp_path, monkeypatch, metric, wanted):
-    monkeypatch.setattr("seedband.evaluators.fi.AiEvaluation.check_ready", lambda *_, **__: None)
+    monkeypatch.setattr("seedband.evaluators.external.futureagi.AiEvaluation.check_ready", lambda *_, **__: None)
     text = generation_text() + f'\n[[evaluate]]\nevaluator = "fi:{metric}"\n\n[[evaluate]]\nevaluator = "nothing"\n'
     found = [entry for entry in problems(tiny_generation, tmp_path, text) if entry.found == "rows without contexts"]
     assert len(found) == wanted

@@ -33,22 +33,22 @@ MAX_UNSCORED_SHARE = 0.01
 Reads = Literal["classes", "texts", "checkpoint", "any"]
 #: Name → where its class lives; imported when it is used.
 BUILT_IN: Mapping[str, str] = {
-    "accuracy": "seedband.evaluators.accuracy:Accuracy",
-    "balanced_accuracy": "seedband.evaluators.balanced_accuracy:BalancedAccuracy",
-    "bleu": "seedband.evaluators.bleu:Bleu",
-    "calibration_error": "seedband.evaluators.calibration_error:CalibrationError",
-    "chrf": "seedband.evaluators.chrf:Chrf",
-    "exact_match": "seedband.evaluators.exact_match:ExactMatch",
-    "f1_macro": "seedband.evaluators.f1_macro:F1Macro",
-    "f1_micro": "seedband.evaluators.f1_micro:F1Micro",
-    "factual_consistency": "seedband.evaluators.factual_consistency:FactualConsistency",
-    "groundedness": "seedband.evaluators.groundedness:Groundedness",
-    "log_loss": "seedband.evaluators.log_loss:LogLoss",
-    "mcc": "seedband.evaluators.mcc:Mcc",
-    "reference_nll": "seedband.evaluators.reference_nll:ReferenceNll",
-    "rouge_l": "seedband.evaluators.rouge_l:RougeL",
-    "task_completion": "seedband.evaluators.task_completion:TaskCompletion",
-    "token_f1": "seedband.evaluators.token_f1:TokenF1",
+    "accuracy": "seedband.evaluators.metrics.accuracy:Accuracy",
+    "balanced_accuracy": "seedband.evaluators.metrics.balanced_accuracy:BalancedAccuracy",
+    "bleu": "seedband.evaluators.metrics.bleu:Bleu",
+    "calibration_error": "seedband.evaluators.metrics.calibration_error:CalibrationError",
+    "chrf": "seedband.evaluators.metrics.chrf:Chrf",
+    "exact_match": "seedband.evaluators.metrics.exact_match:ExactMatch",
+    "f1_macro": "seedband.evaluators.metrics.f1_macro:F1Macro",
+    "f1_micro": "seedband.evaluators.metrics.f1_micro:F1Micro",
+    "factual_consistency": "seedband.evaluators.nli.factual_consistency:FactualConsistency",
+    "groundedness": "seedband.evaluators.nli.groundedness:Groundedness",
+    "log_loss": "seedband.evaluators.metrics.log_loss:LogLoss",
+    "mcc": "seedband.evaluators.metrics.mcc:Mcc",
+    "reference_nll": "seedband.evaluators.metrics.reference_nll:ReferenceNll",
+    "rouge_l": "seedband.evaluators.metrics.rouge_l:RougeL",
+    "task_completion": "seedband.evaluators.judge.task_completion:TaskCompletion",
+    "token_f1": "seedband.evaluators.metrics.token_f1:TokenF1",
 }
 
 
@@ -74,7 +74,7 @@ class Prefix(NamedTuple):
 
 PREFIXES: Mapping[str, Prefix] = {
     "fi": Prefix(
-        "seedband.evaluators.fi",
+        "seedband.evaluators.external.futureagi",
         "<metric>",
         "A metric of FutureAGI's ai-evaluation.",
         "texts",
@@ -83,7 +83,7 @@ PREFIXES: Mapping[str, Prefix] = {
         extra="fi",
     ),
     "lm_eval": Prefix(
-        "seedband.evaluators.lm_eval",
+        "seedband.evaluators.external.lm_eval",
         "<task>",
         "A task of EleutherAI's lm-evaluation-harness.",
         "checkpoint",
@@ -92,10 +92,14 @@ PREFIXES: Mapping[str, Prefix] = {
         extra="lm-eval",
     ),
     "python": Prefix(
-        "seedband.evaluators.python", "<module>:<function>", "A function or class of your own.", "any", needs_trust=True
+        "seedband.evaluators.external.python",
+        "<module>:<function>",
+        "A function or class of your own.",
+        "any",
+        needs_trust=True,
     ),
     "sklearn": Prefix(
-        "seedband.evaluators.sklearn",
+        "seedband.evaluators.external.sklearn",
         "<scorer>",
         "Any scorer of scikit-learn for classes.",
         "classes",

@@ -14,9 +14,10 @@ from tiny_nli import make_tiny_nli
 from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.evaluators import Generations, ai_evaluation, build
-from seedband.evaluators.ai_evaluation import inputs, judge_by
-from seedband.evaluators.nli import CrossEncoder, locate
+from seedband.evaluators import Generations, build
+from seedband.evaluators.external import futureagi_child
+from seedband.evaluators.external.futureagi_child import inputs, judge_by
+from seedband.evaluators.nli.entailment import CrossEncoder, locate
 
 REFERENCE = "The refund of 40 euros was sent to the customer."
 TEXTS = (
@@ -145,8 +146,8 @@ def test_a_model_whose_outputs_are_not_those_of_the_package_is_refused(own_nli):
 
 
 def test_whoever_waits_hears_how_far_it_is(monkeypatch, capsys):
-    monkeypatch.setattr(ai_evaluation, "TELL_S", 0.0)
-    assert list(ai_evaluation.watched(["a", "b"])) == ["a", "b"]
+    monkeypatch.setattr(futureagi_child, "TELL_S", 0.0)
+    assert list(futureagi_child.watched(["a", "b"])) == ["a", "b"]
     assert capsys.readouterr().err == "0 of 2 items judged\n1 of 2 items judged\n"
 
 
@@ -200,7 +201,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch):
     def missing(_):
         raise PackageNotFoundError
 
-    monkeypatch.setattr("seedband.evaluators.fi.version", missing)
+    monkeypatch.setattr("seedband.evaluators.external.futureagi.version", missing)
     with pytest.raises(UsageError) as caught:
         build("fi:groundedness", {}).check_ready()
     assert caught.value.hint == 'pip install "seedband[fi]"'

@@ -7,7 +7,7 @@ import numpy as np
 
 from seedband.data.dataset import Items
 from seedband.evaluators import Evaluator, Generations, Scored
-from seedband.evaluators.normalisation import evened
+from seedband.evaluators.metrics.squad_normalisation import evened
 
 
 @dataclass(frozen=True)

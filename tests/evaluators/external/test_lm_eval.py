@@ -11,7 +11,7 @@ from tiny_decoder import make_tiny_decoder
 
 from seedband.errors import UsageError, WorkFailed
 from seedband.evaluators import Checkpoint, build, describe
-from seedband.evaluators.harness import check_arguments, chosen
+from seedband.evaluators.external.lm_eval_child import check_arguments, chosen
 from seedband.models.bases import locate_base
 from seedband.models.model_folders import CheckpointFiles
 

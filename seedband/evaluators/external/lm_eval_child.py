@@ -1,6 +1,6 @@
 """One task of lm-evaluation-harness in a process of its own, on a checkpoint that is opened as everywhere else.
 
-python -m seedband.evaluators.harness REQUEST.json ANSWER.json PARENT_PID
+python -m seedband.evaluators.external.lm_eval_child REQUEST.json ANSWER.json PARENT_PID
 """
 
 import json
@@ -18,7 +18,7 @@ from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint
-from seedband.evaluators.lm_eval import HarnessTask
+from seedband.evaluators.external.lm_eval import HarnessTask
 from seedband.models.checkpoints import open_checkpoint
 from seedband.models.loading import load_tokenizer
 from seedband.models.model_folders import CheckpointFiles

@@ -23,7 +23,7 @@ from tiny_nli import make_tiny_nli
 
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, build, describe
-from seedband.evaluators.nli import CrossEncoder, entailment_output, locate
+from seedband.evaluators.nli.entailment import CrossEncoder, entailment_output, locate
 from seedband.models import bases
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe

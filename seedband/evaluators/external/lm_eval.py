@@ -1,6 +1,6 @@
 """lm_eval:<task>: a task of EleutherAI's lm-evaluation-harness, asked of the checkpoint itself.
 
-The harness seeds every generator of its process anew, so it gets one of its own: `seedband.evaluators.harness`.
+The harness seeds every generator of its process anew, so it gets one of its own: `lm_eval_child`.
 """
 
 import sys
@@ -115,4 +115,4 @@ class HarnessTask(Evaluator):
         """
         request = {"task": asdict(self), "checkpoint": None if checkpoint is None else asdict(checkpoint)}
         log = None if checkpoint is None else sys.stderr
-        return subprocesses.ask("seedband.evaluators.harness", request, self.name, QUIET, log)
+        return subprocesses.ask("seedband.evaluators.external.lm_eval_child", request, self.name, QUIET, log)

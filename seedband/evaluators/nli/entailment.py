@@ -12,7 +12,7 @@ import numpy as np
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Evaluator, Generations, Scored
-from seedband.evaluators.sentences import says_something, sentences
+from seedband.evaluators.nli.sentences import says_something, sentences
 from seedband.models.bases import locate_base
 from seedband.models.loading import from_folder, load_tokenizer
 from seedband.models.model_folders import read_config

@@ -10,7 +10,7 @@ import pytest
 from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Predictions, as_scored, build, describe
-from seedband.evaluators.python import fingerprint
+from seedband.evaluators.external.python import fingerprint
 
 FUNCTIONS = """
 import numpy as np

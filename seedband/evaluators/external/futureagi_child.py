@@ -1,6 +1,6 @@
 """One metric of FutureAGI's ai-evaluation in a process of its own.
 
-python -m seedband.evaluators.ai_evaluation REQUEST.json ANSWER.json PARENT_PID
+python -m seedband.evaluators.external.futureagi_child REQUEST.json ANSWER.json PARENT_PID
 """
 
 import os
@@ -13,7 +13,7 @@ from seedband.counts import counted
 from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import WorkFailed
-from seedband.evaluators.nli import CrossEncoder, plain_labels
+from seedband.evaluators.nli.entailment import CrossEncoder, plain_labels
 from seedband.recipe.scoring import Base
 
 #: Seconds between two lines of progress.

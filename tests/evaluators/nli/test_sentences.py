@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedband.evaluators.sentences import says_something, sentences
+from seedband.evaluators.nli.sentences import says_something, sentences
 
 #: Each list is the text's sentences; the text is what they make with spaces between.
 WORKED = {

@@ -3,7 +3,7 @@
 Left alone, the package asks a hub for an NLI model of no fixed revision, and takes word overlap where that fails, for
 single items, too; an input that it finds invalid scores 0; and litellm, which it brings, fetches a list of prices when
 it is imported. Here the backend is an argument, nothing is fetched, and what the package has nothing to judge by stays
-without a score. It sets variables of the process, so it gets one of its own: `seedband.evaluators.ai_evaluation`.
+without a score. It sets variables of the process, so it gets one of its own: `futureagi_child`.
 """
 
 import math
@@ -18,7 +18,7 @@ from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored, bind
-from seedband.evaluators.nli import HINT, LABELS, entailment_output, locate, plain_labels
+from seedband.evaluators.nli.entailment import HINT, LABELS, entailment_output, locate, plain_labels
 from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
 
@@ -150,7 +150,7 @@ class AiEvaluation(Evaluator):
             "model": model,
             "rows": list(zip(items.inputs, predictions.texts, given, strict=True)),
         }
-        answer = subprocesses.ask("seedband.evaluators.ai_evaluation", request, self.name, QUIET, sys.stderr)
+        answer = subprocesses.ask("seedband.evaluators.external.futureagi_child", request, self.name, QUIET, sys.stderr)
         scores = np.array([math.nan if score is None else score for score in answer["scores"]])
         blank = int(np.isnan(scores).sum())
         how = METRICS[self.metric].overlap if model is None else answer["backend"]

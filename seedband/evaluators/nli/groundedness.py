@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Generations, Scored
-from seedband.evaluators.nli import Entailment
+from seedband.evaluators.nli.entailment import Entailment
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Metrics: each in a file of its own."""
