@@ -66,11 +66,11 @@ LEVERS: Mapping[str, Lever] = {
         patches={
             "seedband.trainers.head": {"linear_head": NO_LINEAR_HEAD},
             "seedband.trainers.loop.forward": {"freeze_prefix": RUN_EACH_TIME},
-            "seedband.scoring": {"Scorer": NO_KNOWN_END},
+            "seedband.jobs.score": {"Scorer": NO_KNOWN_END},
         },
     ),
     "features-for-scoring": Lever(
-        "the same, in scoring alone", "head-32", patches={"seedband.scoring": {"Scorer": NO_KNOWN_END}}
+        "the same, in scoring alone", "head-32", patches={"seedband.jobs.score": {"Scorer": NO_KNOWN_END}}
     ),
     "heads-stacked": Lever(
         "up to 16 heads are one batched product",
@@ -83,12 +83,12 @@ LEVERS: Mapping[str, Lever] = {
     "imports-once": Lever(
         "jobs are forked from a process that has imported all",
         "last-two-4-jobs-2",
-        patches={"seedband.executors.local": {"may_fork": NO_FORK}},
+        patches={"seedband.jobs.executors.local": {"may_fork": NO_FORK}},
     ),
     "untidied": Lever(
         "imports without garbage collection, forks that end without taking their modules apart",
         "head-4",
-        patches={"seedband.worker": {"main": TIDY}},
+        patches={"seedband.jobs.worker": {"main": TIDY}},
     ),
     "rows-packed": Lever(
         "rows of a batch are packed without padding",
@@ -105,11 +105,11 @@ LEVERS: Mapping[str, Lever] = {
         "last-two-4-jobs-2",
         patches={
             "seedband.trainers.loop.forward": {"freeze_prefix": RUN_EACH_TIME},
-            "seedband.scoring": {"Scorer": SCORED_WHOLE},
+            "seedband.jobs.score": {"Scorer": SCORED_WHOLE},
         },
     ),
     "prefix-for-scoring": Lever(
-        "the same, in scoring alone", "last-two-4-jobs-2", patches={"seedband.scoring": {"Scorer": SCORED_WHOLE}}
+        "the same, in scoring alone", "last-two-4-jobs-2", patches={"seedband.jobs.score": {"Scorer": SCORED_WHOLE}}
     ),
     "jobs-of-one-thread": Lever(
         "two jobs of one thread, not one job of two",

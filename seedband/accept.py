@@ -175,8 +175,8 @@ def _fitted(plan: Plan, record: Mapping[str, Any], path: Path) -> Band:
 
 
 def _check_weights(run: Run) -> None:
+    from seedband.jobs.score import checkpoint_sha256
     from seedband.models.checkpoints import checkpoint_tensors
-    from seedband.scoring import checkpoint_sha256
 
     recorded = run.record["checkpoint_sha256"]
     if recorded is None:  # nothing was left that could be scored

@@ -11,7 +11,7 @@ from seedband.bands.band import Band
 from seedband.bands.comparability import Difference
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
-from seedband.executors import OnEvent
+from seedband.jobs.executors import OnEvent
 from seedband.models import model_folders
 from seedband.models.bases import locate_base
 from seedband.models.hub import HUB_NAME, from_hub

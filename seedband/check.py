@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import check_reported, executors, ledger, pair_record, pairs
+from seedband import check_reported, ledger, pair_record, pairs
 from seedband.bands.admission import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.bands.band import Band, load_band
 from seedband.bands.stats.rules import Rule
@@ -18,8 +18,9 @@ from seedband.candidates import Found, check_one_recipe, in_order, resolve
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
-from seedband.executors import OnEvent
 from seedband.further import Trainer, trainer_of
+from seedband.jobs import executors
+from seedband.jobs.executors import OnEvent
 from seedband.ledger import PairLook
 from seedband.recipe import identity
 from seedband.rescore import Rescorer, scoring_of

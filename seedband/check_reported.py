@@ -10,8 +10,8 @@ from seedband.bands.stats.rules import Rule
 from seedband.bands.verdict import Verdict
 from seedband.errors import Refused
 from seedband.events import Event
-from seedband.executors import OnEvent
 from seedband.from_scores import check_scores
+from seedband.jobs.executors import OnEvent
 from seedband.recipe.parse import differing_keys
 from seedband.runs import layout
 from seedband.runs.layout import SCORES_FILE

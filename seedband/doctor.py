@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from seedband import executors, jobs
 from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
-from seedband.job_spec import ProbeJob
+from seedband.jobs import executors, run_jobs
+from seedband.jobs.spec import ProbeJob
 
 if TYPE_CHECKING:
     from seedband.events import Event
@@ -69,7 +69,7 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
         tempfile.TemporaryDirectory(prefix="seedband-doctor-") as logs,
         executors.make("local", slots=1, offline=True) as executor,
     ):
-        jobs.probe(ProbeJob(device, section), executor, Path(logs), events.append)
+        run_jobs.probe(ProbeJob(device, section), executor, Path(logs), events.append)
     probed = next(event.content for event in events if event.kind == "probed")
     environment, pins = probed["environment"], probed["pins"]
     return Diagnosis(

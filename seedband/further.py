@@ -7,7 +7,7 @@ from pathlib import Path
 from seedband.candidates import Found, resolve
 from seedband.commands.sweep import make_runs
 from seedband.errors import Refused, UsageError
-from seedband.executors import Executor, OnEvent
+from seedband.jobs.executors import Executor, OnEvent
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe

@@ -10,17 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seedband import executors
 from seedband.bands.band import Band, load_band
 from seedband.counts import counted
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
-from seedband.executors import OnEvent
 from seedband.from_scores import band_from_scores, check_target
-from seedband.job_spec import Outcome, ReportJob
-from seedband.jobs import each_warning_once, raise_crashes, raise_told, told_of
+from seedband.jobs import executors
+from seedband.jobs.executors import OnEvent
+from seedband.jobs.run_jobs import each_warning_once, raise_crashes, raise_told, told_of
+from seedband.jobs.spec import Outcome, ReportJob
 from seedband.recipe import locations, train_command
 from seedband.recipe.parse import LoadedRecipe, differing_keys
 from seedband.recipe.sections import Recipe

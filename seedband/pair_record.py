@@ -18,7 +18,7 @@ from seedband.candidates import Found
 from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError
 from seedband.events import Event
-from seedband.executors import OnEvent
+from seedband.jobs.executors import OnEvent
 from seedband.ledger import Entry, Ledger, PairLook
 from seedband.recipe import identity
 from seedband.runs import layout

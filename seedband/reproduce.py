@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seedband import executors, jobs
 from seedband.bands.stats.limits import sample_sd
 from seedband.commands.sweep import make_runs
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.seeds import SEEDING_VERSION
 from seedband.determinism.settings import DeterminismSection
 from seedband.errors import Refused, UsageError
-from seedband.executors import Executor, OnEvent
-from seedband.job_spec import ScoreJob, ScoreTarget, TrainJob
+from seedband.jobs import executors, run_jobs
+from seedband.jobs.executors import Executor, OnEvent
+from seedband.jobs.spec import ScoreJob, ScoreTarget, TrainJob
 from seedband.models.model_folders import recognise
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import identity
@@ -128,7 +128,7 @@ def reproduce(
     folder = Path(folder)
     run = _run(folder, seed)
     prepared = _prepared(run, config, offline=offline)
-    with jobs.workspace("reproduce") as work, locks.locked(folder):
+    with run_jobs.workspace("reproduce") as work, locks.locked(folder):
         with executors.make("local", slots=1, offline=offline) as executor:
             rescored = _score_again(run, prepared, work, executor, on_event)
             again = _train_again(run, prepared, work, executor, on_event)
@@ -181,8 +181,8 @@ def _train_again(run: Run, prepared: Prepared, work: Path, executor: Executor, o
     target = SeedRun(run.seed, run.record["streams"], str(layout.seed_folder(work, run.seed)))
     path, provenance = str(prepared.train_items.path), prepared.provenance
     job = TrainJob(prepared.recipe, prepared.scoring, path, (target,), provenance)
-    crashed = jobs.train([job], executor, work, [], prepared.recipe.seeds.vary, on_event)
-    jobs.raise_failed(crashed, "reproduce again")
+    crashed = run_jobs.train([job], executor, work, [], prepared.recipe.seeds.vary, on_event)
+    run_jobs.raise_failed(crashed, "reproduce again")
     return folders.read_run(Path(target.folder))
 
 
@@ -194,7 +194,7 @@ def _score_again(
         return None
     target = ScoreTarget(recognise(run.folder, str(run.folder)), str(work / "rescored"))
     pinned_to = recorded_recipe(run.record, run.folder).recipe.determinism
-    jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, work, on_event)
+    run_jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, work, on_event)
     found = json_files.read_json(work / "rescored" / SCORES, "scores")
     if found["checkpoint_sha256"] != run.record["checkpoint_sha256"]:
         raise Refused(

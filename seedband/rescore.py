@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband import jobs
 from seedband.bands.band import Band
 from seedband.bands.stats import relabelling
 from seedband.bands.verdict import Candidate
@@ -14,8 +13,9 @@ from seedband.data import row_diff
 from seedband.data.data_files import locate
 from seedband.data.dataset import IMAGES, data_sha256, load_items
 from seedband.errors import Refused, UsageError
-from seedband.executors import Executor, OnEvent
-from seedband.job_spec import ScoreJob, ScoreTarget
+from seedband.jobs import run_jobs
+from seedband.jobs.executors import Executor, OnEvent
+from seedband.jobs.spec import ScoreJob, ScoreTarget
 from seedband.models import bases
 from seedband.preflight import columns_of, scoring_for
 from seedband.recipe import identity
@@ -78,7 +78,7 @@ class Rescorer:
                 offline=self.offline,
                 on_event=self.on_event,
             )
-        with jobs.workspace("check") as work:
+        with run_jobs.workspace("check") as work:
             places = [work / str(index) for index in range(len(found))]
             targets = tuple(
                 ScoreTarget(entry.files, str(place), self.labels or recorded_labels(entry.files, self.scoring) or None)
@@ -88,7 +88,7 @@ class Rescorer:
             if targets:
                 section = parse_recipe(self.band.provenance["recipe"], "the band's recipe").determinism
                 job = ScoreJob(self.scoring, targets, section)
-                jobs.score(job, self.executor, work, self.on_event)
+                run_jobs.score(job, self.executor, work, self.on_event)
             return [self._candidate(entry, place) for entry, place in zip(found, places, strict=True)]
 
     def _candidate(self, entry: Found, out: Path) -> Candidate:
@@ -104,11 +104,11 @@ class Rescorer:
             return Candidate(name, {}, sha256, result["failure"], seed=seed)
         evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
         for crashed in (evaluation for evaluation in evaluations if evaluation.crashed):
-            jobs.raise_unscored(name, crashed, "check again")  # it could not say what it would have run
+            run_jobs.raise_unscored(name, crashed, "check again")  # it could not say what it would have run
         compare(self.band, name, result["signature"], strict=self.strict, on_event=self.on_event, only_record=False)
         scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
         for evaluation in evaluations:
-            jobs.raise_unscored(name, evaluation, "check again")
+            run_jobs.raise_unscored(name, evaluation, "check again")
         labels = self.band.provenance["signature"]["labels"]
         if self.labels is None and labels and not _on_record(entry, self.scoring):
             _check_permuted(name, out / ITEMS, labels)

@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seedband import evaluators, executors, own_scores, trackers
-from seedband.bands import band as bands
+from seedband import evaluators, own_scores, trackers
 from seedband.bands import comparability
-from seedband.bands.band import Band
+from seedband.bands.band import Band, fit_band, load_band
 from seedband.commands.sweep import make_runs
 from seedband.commands.sweep.make_runs import Plan
 from seedband.counts import counted
 from seedband.data import row_diff
 from seedband.determinism.seeds import root_seeds
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.executors import OnEvent
-from seedband.jobs import check_distinct, raise_unscored
+from seedband.jobs import executors
+from seedband.jobs.executors import OnEvent
+from seedband.jobs.run_jobs import check_distinct, raise_unscored
 from seedband.preflight import Prepared, prepare
 from seedband.recipe import locations
 from seedband.recipe.parse import LoadedRecipe, load_recipe
@@ -135,8 +135,8 @@ def band_of(path: str | Path) -> Band:
     """
     path = Path(path)
     if not path.is_dir():
-        return bands.load_band(path)
-    return bands.load_band(folders.band_path(path))
+        return load_band(path)
+    return load_band(folders.band_path(path))
 
 
 def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mapping[str, str] | None = None) -> Band:
@@ -176,7 +176,7 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
     }
     scores = {name: [_score(run, name) for run in healthy] for name in directions}
     items = {name: table for name in directions if (table := _items(healthy, name)) is not None}
-    band = bands.fit_band(
+    band = fit_band(
         scores,
         alpha=recipe.gate.alpha,
         rule=recipe.gate.rule,
@@ -218,7 +218,7 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
 
 def _accepted(path: Path) -> dict[str, Any]:
     """What was accepted on the way to the band that lies there now: its successor keeps it."""
-    entries = bands.load_band(path).provenance.get("accepted") if path.is_file() else None
+    entries = load_band(path).provenance.get("accepted") if path.is_file() else None
     return {"accepted": entries} if entries else {}
 
 
@@ -240,7 +240,7 @@ def _items(healthy: Sequence[Run], metric: str) -> Sequence[Sequence[float]] | N
 
 def _history(prepared: Prepared) -> list[Band]:
     """The earlier bands that the recipe names, relative to where it lies or, on record, lay."""
-    return [bands.load_band(Path(prepared.scoring.folder) / path) for path in prepared.recipe.gate.history]
+    return [load_band(Path(prepared.scoring.folder) / path) for path in prepared.recipe.gate.history]
 
 
 def _score(run: Run, metric: str) -> float:

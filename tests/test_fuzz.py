@@ -21,7 +21,7 @@ from pyarrow import parquet
 from tiny import recipe_text
 from typer.testing import CliRunner
 
-from seedband import candidates, console, jobs, ledger, pairs, worker
+from seedband import candidates, console, ledger, pairs
 from seedband.bands import comparability
 from seedband.bands.band import fit_band, load_band
 from seedband.check import _Gate, read_labels
@@ -31,6 +31,7 @@ from seedband.commands.sweep.make_runs import Plan
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.from_scores import _made_from, check_scores
+from seedband.jobs import run_jobs, worker
 from seedband.models import bases, model_folders
 from seedband.models.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.models.model_folders import CheckpointFiles
@@ -228,7 +229,7 @@ def test_sealed_run(docs, data):
         lambda: _check_comparable(healthy),
         lambda: _score(run, "accuracy"),
         lambda: fit(docs.prepared, healthy, docs.band),
-        lambda: jobs.check_distinct([other, run], docs.prepared.recipe, ["init", "order", "dropout"]),
+        lambda: run_jobs.check_distinct([other, run], docs.prepared.recipe, ["init", "order", "dropout"]),
         lambda: make_runs._check_same_recipe(docs.prepared, docs.sweep, [run]),
         lambda: make_runs._check_same_versions([run]),
         lambda: Plan(docs.prepared, docs.sweep, (0,), (run, other), ()).as_dict(),

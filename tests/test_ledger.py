@@ -14,8 +14,8 @@ from tiny import PATIENCE_S
 from seedband import Refused, UsageError, WorkFailed, fit_band, ledger
 from seedband.bands.verdict import Candidate
 from seedband.check import _Gate
-from seedband.executors import make
 from seedband.further import Trainer
+from seedband.jobs.executors import make
 from seedband.ledger import Entry, key_of, opened
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe

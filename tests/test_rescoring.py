@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import executors, load_band, sweep
+from seedband import load_band, sweep
 from seedband.commands.sweep import make_runs
 from seedband.commands.sweep.make_runs import ANEW, make_plan
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.events import Event
-from seedband.job_spec import Outcome
+from seedband.jobs import executors
+from seedband.jobs.spec import Outcome
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import finished_runs, read_run, read_sweep

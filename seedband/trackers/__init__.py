@@ -22,7 +22,7 @@ from seedband.determinism import subprocesses
 from seedband.determinism.pins import without_secrets
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.events import Event
-from seedband.executors import OnEvent
+from seedband.jobs.executors import OnEvent
 from seedband.models.model_folders import CHECKPOINT
 from seedband.recipe import identity
 from seedband.recipe.parse import SQLITE
@@ -224,7 +224,7 @@ def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Se
     files = [folder / name for name in (layout.SWEEP, layout.RECIPE, layout.SCORES_TABLE)]
     crashed = {seed: told["message"] for seed, told in record.get("crashed", {}).items()}
     tags = {
-        "seedband.recipe.parse": recipe.data.name,
+        "seedband.recipe": recipe.data.name,
         "seedband.version": str(first["versions"].get("seedband")),
         "seedband.bands.comparability": json_files.digest(finished[0].record["signature"]),
         "seedband.band_sha256": str(record["band_sha256"] or ""),

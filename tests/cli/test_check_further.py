@@ -12,7 +12,7 @@ import pytest
 from tiny import LABELS, Tiny, recipe_text, run_cli
 
 from seedband import check, fit_band, load_band
-from seedband.executors import local, processes
+from seedband.jobs.executors import local, processes
 from seedband.storage import json_files
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}

@@ -11,11 +11,11 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import worker
 from seedband.commands.sweep import make_runs
 from seedband.determinism.pins import inherited, pinned_environment
 from seedband.errors import Refused
-from seedband.job_spec import ScoreJob, ScoreTarget
+from seedband.jobs import worker
+from seedband.jobs.spec import ScoreJob, ScoreTarget
 from seedband.models.base_watch import BaseWatch
 from seedband.models.bases import locate_base
 from seedband.models.model_folders import recognise

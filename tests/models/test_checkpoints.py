@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 from transformers import AutoModel, AutoModelForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
 from seedband.errors import Refused, WorkFailed
+from seedband.jobs.score import Scorer
 from seedband.models.bases import locate_base
 from seedband.models.checkpoints import _grow, _misfits_refused, check_fits, checkpoint_settings, open_checkpoint
 from seedband.models.model_folders import CheckpointFiles, recognise
 from seedband.models.speedups.feature_cache import FeatureCache
-from seedband.scoring import Scorer
 from seedband.storage import json_files
 from seedband.tasks import find
 from seedband.tasks.text_classification import load

@@ -14,9 +14,9 @@ from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
 from seedband.events import Event
-from seedband.executors import Executor
-from seedband.job_spec import Outcome, ScoreJob, ScoreTarget, TrainJob
-from seedband.jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
+from seedband.jobs.executors import Executor
+from seedband.jobs.run_jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
+from seedband.jobs.spec import Outcome, ScoreJob, ScoreTarget, TrainJob
 from seedband.models.model_folders import recognise
 from seedband.preflight import Prepared
 from seedband.recipe import identity, locations

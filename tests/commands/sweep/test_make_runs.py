@@ -11,9 +11,9 @@ from seedband.candidates import resolve
 from seedband.commands.sweep.make_runs import carry_out, make_plan, train_jobs
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.events import Event
-from seedband.executors import make
-from seedband.job_spec import Outcome
-from seedband.jobs import each_warning_once, train
+from seedband.jobs.executors import make
+from seedband.jobs.run_jobs import each_warning_once, train
+from seedband.jobs.spec import Outcome
 from seedband.preflight import prepare
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe

@@ -16,10 +16,10 @@ from seedband.determinism.pins import overridden, pinned_environment, without_se
 from seedband.determinism.subprocesses import killed_by
 from seedband.errors import WorkFailed
 from seedband.events import Event
-from seedband.executors import OnEvent
-from seedband.executors.processes import Forked, Launcher, Process, device_of, may_fork, spawn
-from seedband.job_spec import Job, Outcome
-from seedband.worker import write_job
+from seedband.jobs.executors import OnEvent
+from seedband.jobs.executors.processes import Forked, Launcher, Process, device_of, may_fork, spawn
+from seedband.jobs.spec import Job, Outcome
+from seedband.jobs.worker import write_job
 
 #: Seconds that a job gets to end after it was asked to.
 GRACE_S = 5.0

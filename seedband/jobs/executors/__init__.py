@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seedband.events import Event
-from seedband.job_spec import Job, Outcome
+from seedband.jobs.spec import Job, Outcome
 
-BUILT_IN: Mapping[str, str] = {"local": "seedband.executors.local:LocalExecutor"}
+BUILT_IN: Mapping[str, str] = {"local": "seedband.jobs.executors.local:LocalExecutor"}
 OnEvent = Callable[[Event], None]
 
 

@@ -7,12 +7,12 @@ import tempfile
 import pytest
 
 from seedband import WorkFailed
-from seedband.jobs import workspace
+from seedband.jobs.run_jobs import workspace
 
 KILLED = """
 import os, signal, tempfile
 tempfile.tempdir = {folder!r}
-from seedband.jobs import workspace
+from seedband.jobs.run_jobs import workspace
 with workspace("check") as work:
     (work / "log").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

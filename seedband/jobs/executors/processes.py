@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from seedband.job_spec import Job, ScoreJob, TrainJob
-from seedband.launcher import MAX_MESSAGE
+from seedband.jobs.launcher import MAX_MESSAGE
+from seedband.jobs.spec import Job, ScoreJob, TrainJob
 
 #: Where a GPU is, there is one of these; elsewhere "auto" means the CPU.
 GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-ctrl")
@@ -50,7 +50,7 @@ class Process(Protocol):
 def spawn(file: Path, environment: Mapping[str, str], log: IO[str]) -> "subprocess.Popen[str]":
     """Start a Python of its own for the job in a file."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "seedband.worker", str(file), str(os.getpid())],
+        [sys.executable, "-P", "-m", "seedband.jobs.worker", str(file), str(os.getpid())],
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -80,7 +80,7 @@ def may_fork(job: Job) -> bool:
 
 
 class Launcher:
-    """The other side of `seedband.launcher`: has jobs forked, and hears how they ended.
+    """The other side of `seedband.jobs.launcher`: has jobs forked, and hears how they ended.
 
     Args:
         environment: Pinned.
@@ -88,7 +88,7 @@ class Launcher:
         module: What it runs.
     """
 
-    def __init__(self, environment: Mapping[str, str], log: Path, module: str = "seedband.launcher") -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, module: str = "seedband.jobs.launcher") -> None:
         self.codes: dict[int, int] = {}
         self._unsafe: str | None = None
         self._started = 0

@@ -10,11 +10,11 @@ import pytest
 from seedband.commands.sweep.make_runs import train_jobs
 from seedband.determinism.pins import overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
-from seedband.executors import local, make
-from seedband.executors.local import _Child, _message
+from seedband.jobs.executors import local, make
+from seedband.jobs.executors.local import _Child, _message
+from seedband.jobs.worker import write_job
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
-from seedband.worker import write_job
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_job_whose_parent_died_before_it_began_does_nothing(tiny, jobs):
     write_job(tiny.folder / "job.json", jobs[0])
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    command = [sys.executable, "-P", "-m", "seedband.worker", str(tiny.folder / "job.json"), str(gone.pid)]
+    command = [sys.executable, "-P", "-m", "seedband.jobs.worker", str(tiny.folder / "job.json"), str(gone.pid)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert (done.returncode, done.stdout) == (-9, "")
     assert not list(Path(jobs[0].runs[0].folder).iterdir())

@@ -14,7 +14,7 @@ from typing import Any
 from seedband.bands.admission import MAX_SCORE
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.events import Emit
-from seedband.job_spec import ReportJob
+from seedband.jobs.spec import ReportJob
 from seedband.recipe import train_command
 from seedband.runs.layout import OUT, REPORTED
 from seedband.storage import json_files

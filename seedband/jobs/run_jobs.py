@@ -13,8 +13,8 @@ from typing import Any
 from seedband.determinism.witnesses import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.events import Event
-from seedband.executors import Executor, OnEvent
-from seedband.job_spec import Outcome, ProbeJob, ScoreJob, TrainJob
+from seedband.jobs.executors import Executor, OnEvent
+from seedband.jobs.spec import Outcome, ProbeJob, ScoreJob, TrainJob
 from seedband.models.initializers import LORA
 from seedband.recipe.sections import Recipe
 from seedband.runs.layout import RUN

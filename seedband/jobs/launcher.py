@@ -1,6 +1,6 @@
 """Imports once: a process that has imported what jobs import, and forks a child for each.
 
-    python -P -m seedband.launcher SOCKET PARENT_PID
+    python -P -m seedband.jobs.launcher SOCKET PARENT_PID
 
 Its environment was pinned before it started, as a job's is, and a job inherits it: what the worker finds in a fork is
 what it would find in a process of its own, but for the seconds that imports take. Executors talk to it over a socket,
@@ -26,9 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband import tasks, trainers, worker
+from seedband import tasks, trainers
 from seedband.counts import counted
 from seedband.determinism.subprocesses import end_with_parent
+from seedband.jobs import worker
 
 #: Bytes of the longest message, and how many files come with one: events and log of a job.
 MAX_MESSAGE, FILES = 64 * 1024, 2
@@ -202,7 +203,8 @@ def _be_job(order: Order, launcher: int, environment: Mapping[str, str]) -> int:
     sys.argv[1:] = [order.file, str(launcher)]
     if order.device == "auto" and _finds_gpu():
         # A GPU begins in a process that has seen none.
-        os.execve(sys.executable, [sys.executable, "-P", "-m", "seedband.worker", *sys.argv[1:]], dict(environment))  # noqa: S606
+        command = [sys.executable, "-P", "-m", "seedband.jobs.worker", *sys.argv[1:]]
+        os.execve(sys.executable, command, dict(environment))  # noqa: S606
     if "numpy" in sys.modules:  # whose generator, unlike Python's own, no fork seeds anew
         sys.modules["numpy"].random.seed()
     return worker.main(sys.argv[1:])

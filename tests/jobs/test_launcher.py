@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seedband.launcher import why_not
+from seedband.jobs.launcher import why_not
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux only")
 
@@ -49,7 +49,7 @@ def test_a_fork_ends_with_all_that_a_python_process_does_at_its_end(tmp_path):
         """
 import atexit, ctypes, threading, time
 from concurrent.futures import ThreadPoolExecutor
-from seedband.launcher import leave
+from seedband.jobs.launcher import leave
 
 def slow(word):
     time.sleep(0.2)

@@ -15,8 +15,8 @@ from seedband.determinism import witnesses
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.events import Emit
-from seedband.item_table_writer import write_table
-from seedband.job_spec import ScoreTarget
+from seedband.jobs.item_table_writer import write_table
+from seedband.jobs.spec import ScoreTarget
 from seedband.models import encoded
 from seedband.models.bases import config_sha256
 from seedband.models.checkpoints import (

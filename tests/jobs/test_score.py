@@ -13,11 +13,11 @@ from seedband.data.dataset import load_items
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build
+from seedband.jobs.score import Scorer, _told, evaluate
 from seedband.models.checkpoints import open_checkpoint
 from seedband.models.model_folders import CheckpointFiles, recognise
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Base
-from seedband.scoring import Scorer, _told, evaluate
 from seedband.tasks import find, text_classification
 from seedband.testing import make_items
 from seedband.trainers import SeedRun, lora

@@ -1,6 +1,6 @@
 """One job in one pinned child process: train a group of seeds, or score a checkpoint.
 
-    python -m seedband.worker JOB.json PARENT_PID
+    python -m seedband.jobs.worker JOB.json PARENT_PID
 
 Events go to standard output, one JSON object a line; whatever libraries print goes to standard error, which the
 parent keeps as the job's log. run.json is written last: its existence means that the run is finished. trained.json
@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from seedband import reported
 from seedband.bands import comparability
 from seedband.data.dataset import load_items
 from seedband.determinism import environment
@@ -26,7 +25,9 @@ from seedband.determinism.seeds import item_keys
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.errors import SeedbandError, UsageError, WorkFailed
 from seedband.events import Emit
-from seedband.job_spec import Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, TrainJob
+from seedband.jobs import report
+from seedband.jobs.score import Scorer
+from seedband.jobs.spec import Job, ProbeJob, ReportJob, ScoreJob, ScoreTarget, TrainJob
 from seedband.models import base_watch
 from seedband.models.base_watch import BaseWatch
 from seedband.models.model_folders import recognise
@@ -35,7 +36,6 @@ from seedband.recipe import identity, locations, train_command
 from seedband.recipe.scoring import Base
 from seedband.runs.item_table import predictions_sha256, read_table
 from seedband.runs.layout import ITEMS, RUN, SCORES, TRAINED
-from seedband.scoring import Scorer
 from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import checked, read_record
 from seedband.trainers import SeedRun, TrainContext, load
@@ -216,7 +216,7 @@ def run_report(job: ReportJob, emit: Emit) -> None:
     """Run the command, and put the scores that it reports on record."""
     check_environment(job.determinism)
     train_command.check_unchanged(job.files, Path(job.start))
-    record = reported.run(job, environment.versions(), emit)
+    record = report.run(job, environment.versions(), emit)
     evaluations = [{"metric": metric, "score": score} for metric, score in record["scores"].items()]
     emit("finished", job.run.seed, {"status": "finished", "evaluations": evaluations})
 

@@ -16,16 +16,16 @@ from tiny import PATIENCE_S, ROOT, Tiny, gone, recipe_text
 from seedband.commands.sweep.make_runs import train_jobs
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.settings import DeterminismSection
-from seedband.executors import local, make, processes
-from seedband.executors.processes import Launcher, may_fork
-from seedband.job_spec import ProbeJob, ScoreJob, ScoreTarget
+from seedband.jobs.executors import local, make, processes
+from seedband.jobs.executors.processes import Launcher, may_fork
+from seedband.jobs.spec import ProbeJob, ScoreJob, ScoreTarget
+from seedband.jobs.worker import write_job
 from seedband.models.model_folders import recognise
 from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import read_run
 from seedband.runs.layout import SCORES
 from seedband.storage import json_files
-from seedband.worker import write_job
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux only")
 
@@ -156,7 +156,7 @@ def test_nothing_outlives_a_process_that_is_killed(tmp_path):
     (tmp_path / "job.py").write_text("import os, time; print(os.getpid(), parent, flush=True); time.sleep(600)")
     code = """
 import os, pathlib
-from seedband.executors.processes import Launcher
+from seedband.jobs.executors.processes import Launcher
 here = pathlib.Path()
 launcher = Launcher(os.environ, here / "launcher.log", "own_launcher")
 process = launcher.start(here / "job.py", "cpu", (here / "log").open("w"))

@@ -1,0 +1,1 @@
+"""Jobs: work in pinned processes of their own."""
