@@ -38,7 +38,7 @@ def train_with_trainer(config: Path, seed: int, *, still: bool) -> dict[str, flo
         set_seed,
     )
 
-    from seedband.preflight import prepare
+    from seedband.commands.sweep.prepare import prepare
     from seedband.recipe.parse import load_recipe
 
     torch.set_num_threads(1)

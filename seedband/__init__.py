@@ -1,16 +1,14 @@
 """seedband: noise bands from training seeds, and a gate that judges new checkpoints against them."""
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seedband.bands.band import Band, fit_band, load_band
     from seedband.bands.metric_band import MetricBand
     from seedband.bands.verdict import MetricVerdict, Verdict
-    from seedband.check import check
+    from seedband.commands.check.check import check
+    from seedband.commands.sweep.sweep import sweep
     from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
-    from seedband.sweep import sweep
 
 __all__ = [
     "Band",
@@ -36,10 +34,10 @@ _MODULES = {
     "UsageError": "errors",
     "Verdict": "bands.verdict",
     "WorkFailed": "errors",
-    "check": "check",
+    "check": "commands.check.check",
     "fit_band": "bands.band",
     "load_band": "bands.band",
-    "sweep": "sweep",
+    "sweep": "commands.sweep.sweep",
 }
 
 
@@ -54,17 +52,3 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"seedband.{_MODULES[name]}"), name)
-
-
-class _Package(ModuleType):
-    """Keeps `seedband.sweep` and `seedband.check` the functions, though files of the same name hold them.
-
-    Python binds a submodule to its package when it is first imported, which would put the module there instead.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

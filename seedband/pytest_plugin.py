@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seedband.bands.band import Band
     from seedband.bands.stats.rules import Rule
     from seedband.bands.verdict import MetricVerdict, Verdict
-    from seedband.words import Asked
+    from seedband.reports.wording import Asked
 
 #: Arguments of `seedband.check` that are paths.
 PATHS = ("data", "recipe", "out", "ledger_path")
@@ -101,9 +101,9 @@ class Gate:
         names = [str(path) for given in candidates for path in ([given] if isinstance(given, str | Path) else given)]
         with _told(" ".join(names), self.name, on_suspect):
             from seedband.bands.band import load_band
-            from seedband.check import check
+            from seedband.commands.check.check import check
+            from seedband.reports.wording import Asked
             from seedband.runs.reported_folder import is_reported
-            from seedband.words import Asked
 
             _refuse_unknown(options, check)
             band = load_band(self.path)
@@ -153,7 +153,7 @@ class Gate:
         with _told(what, self.name, on_suspect):
             from seedband.bands.band import load_band
             from seedband.errors import UsageError
-            from seedband.words import Asked
+            from seedband.reports.wording import Asked
 
             band, asked = load_band(self.path), Asked(None)
             if not isinstance(scores, Mapping) and not files:
@@ -161,7 +161,7 @@ class Gate:
             if isinstance(scores, Mapping):
                 verdict = band.judge(scores, rule=rule, alpha=alpha, looks=looks)
             else:
-                from seedband.from_scores import check_scores
+                from seedband.commands.scores.from_file import check_scores
 
                 verdict = check_scores([*map(_located, files)], band, rule=rule, alpha=alpha, looks=looks)
                 again = _typed(
@@ -173,7 +173,14 @@ class Gate:
             return self._judged(verdict, band, what, asked, on_suspect)
 
     def _judged(self, verdict: "Verdict", band: "Band", what: str, asked: "Asked", on_suspect: OnSuspect) -> "Verdict":
-        from seedband.words import after_fail, after_suspect, conclusion, slice_lines, verdict_line, verdict_sentences
+        from seedband.reports.wording import (
+            after_fail,
+            after_suspect,
+            conclusion,
+            slice_lines,
+            verdict_line,
+            verdict_sentences,
+        )
 
         __tracebackhide__ = True
         self.properties.append(("seedband", verdict.status))
@@ -218,7 +225,7 @@ def assert_within(
         from seedband.bands.metric_band import judged
         from seedband.bands.verdict import Verdict
         from seedband.errors import UsageError
-        from seedband.words import Asked, after_fail, after_suspect, verdict_line
+        from seedband.reports.wording import Asked, after_fail, after_suspect, verdict_line
 
         fitted = load_band(_located(band)) if isinstance(band, str | Path) else band
         metric = fitted.primary if metric is None else metric

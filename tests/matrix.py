@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 from tiny import LABELS, Result, run_cli
 from torch.nn import functional
 
+from seedband.commands.sweep.prepare import prepare
 from seedband.jobs.score import Scorer
 from seedband.models.model_folders import recognise
 from seedband.models.speedups.feature_cache import FeatureCache
-from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 
 

@@ -21,36 +21,36 @@ from pyarrow import parquet
 from tiny import recipe_text
 from typer.testing import CliRunner
 
-from seedband import candidates, console, ledger, pairs
 from seedband.bands import comparability
 from seedband.bands.band import fit_band, load_band
-from seedband.check import _Gate, read_labels
-from seedband.cli import app
+from seedband.cli import app, console
+from seedband.commands.check import candidates, ledger, pairs
+from seedband.commands.check.check import _Gate, read_labels
+from seedband.commands.check.score_candidates import scoring_of
+from seedband.commands.plan import plan
+from seedband.commands.reproduce import _compare, _predictions, _run
+from seedband.commands.scores.from_file import _made_from, check_scores
+from seedband.commands.ship import model_card, ship
 from seedband.commands.sweep import make_runs
 from seedband.commands.sweep.make_runs import Plan
+from seedband.commands.sweep.prepare import prepare
+from seedband.commands.sweep.sweep import _check_band_path, _check_comparable, _history, _score, band_of, fit
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
-from seedband.from_scores import _made_from, check_scores
 from seedband.jobs import run_jobs, worker
 from seedband.models import bases, model_folders
 from seedband.models.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.models.model_folders import CheckpointFiles
-from seedband.plan import plan
-from seedband.preflight import prepare
 from seedband.recipe import identity
 from seedband.recipe import parse as recipes
 from seedband.recipe.locations import recorded_recipe
-from seedband.reproduce import _compare, _predictions, _run
-from seedband.rescore import scoring_of
 from seedband.runs import cohorts, eval_rows, folders, score_table
 from seedband.runs import item_table as items
 from seedband.runs.layout import TRAINING, trace_path
 from seedband.runs.run import Sweep
 from seedband.scorefiles import read_scores
-from seedband.ship import model_card, ship
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path, brief
-from seedband.sweep import _check_band_path, _check_comparable, _history, _score, band_of, fit
 
 SOME = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 FEW = settings(SOME, max_examples=25)

@@ -41,8 +41,8 @@ def test_every_public_name_is_there():
 
 
 def test_public_names_stay_functions_after_their_modules_are_imported():
-    import seedband.check
-    import seedband.sweep
+    import seedband.commands.check.check
+    import seedband.commands.sweep.sweep
 
     assert callable(seedband.sweep)
     assert callable(seedband.check)

@@ -104,7 +104,7 @@ def test_the_commands_of_the_readme_run(tiny_recipe, tmp_path):
     (folder / "runs" / "NAME").symlink_to("NAME-head")
     more = readme_commands("seedband check runs/candidate/seed-7 --more-seeds 2")
     assert len(more) == 9
-    # One candidate is no sweep that a band could be made of: tests/test_accept.py blesses real ones.
+    # One candidate is no sweep that a band could be made of: tests/commands/test_accept.py blesses real ones.
     type_in(folder, [command for command in more if not command.startswith("seedband accept")])
 
 

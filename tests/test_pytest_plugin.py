@@ -12,7 +12,7 @@ from test_packaging import loaded_by
 from tiny import ROOT
 
 from seedband import fit_band, load_band
-from seedband.check import check
+from seedband.commands.check.check import check
 from seedband.pytest_plugin import assert_within
 
 pytest_plugins = ["pytester"]
@@ -90,7 +90,7 @@ def test_what_settles_a_suspect_is_the_same_check_with_more_seeds(suite, monkeyp
     def judged(candidates, band, **_):
         return band.judge({"accuracy": 0.869, "loss": 0.4})
 
-    monkeypatch.setattr(sys.modules["seedband.check"], "check", judged)
+    monkeypatch.setattr(sys.modules["seedband.commands.check.check"], "check", judged)
     (suite.path / "new.csv").write_text("seed,accuracy,loss\n7,0.869,0.41\n")
     more = "next: 1 more seed, 2 at most: "
     for call, told_next in (

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import load_band, sweep
-from seedband.commands.sweep import make_runs
+from seedband import load_band
+from seedband.commands.sweep import make_runs, sweep
 from seedband.commands.sweep.make_runs import ANEW, make_plan
+from seedband.commands.sweep.prepare import prepare
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.events import Event
 from seedband.jobs import executors
 from seedband.jobs.spec import Outcome
-from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import finished_runs, read_run, read_sweep
 from seedband.runs.layout import SCORES, TRAINED

@@ -14,7 +14,7 @@ from tiny import run_cli
 
 from seedband import Refused, UsageError, fit_band, load_band
 from seedband.bands.admission import MAX_SCORE
-from seedband.from_scores import band_from_scores, check_scores, check_target
+from seedband.commands.scores.from_file import band_from_scores, check_scores, check_target
 from seedband.scorefiles import read_scores
 from seedband.storage import file_hashes, json_files
 
@@ -635,7 +635,7 @@ def test_band_and_scores_may_move_together(write, tmp_path):
 
 def test_no_heavy_library_is_loaded(write):
     script = (
-        "import sys, pathlib, seedband.from_scores as s; "
+        "import sys, pathlib, seedband.commands.scores.from_file as s; "
         "s.band_from_scores(pathlib.Path(sys.argv[1])); "
         "print([m for m in ('torch', 'pandas', 'sklearn', 'peft', 'transformers') if m in sys.modules])"
     )

@@ -5,9 +5,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from seedband.commands.sweep.prepare import prepare, scoring_for
 from seedband.data.dataset import Items
 from seedband.determinism.seeds import item_keys
-from seedband.preflight import prepare, scoring_for
 from seedband.recipe.parse import load_recipe
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection

@@ -20,8 +20,8 @@ def accept(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Accept a deliberate change: the band of a new sweep replaces the one that gates."""
-    from seedband import console
-    from seedband.accept import accept as run_accept
+    from seedband.cli import console
+    from seedband.commands.accept import accept as run_accept
 
     accepted = run_accept(folder, band, reason=reason, allow=allow or (), offline=offline)
     console.print_accepted(accepted, as_json=as_json)

@@ -48,9 +48,9 @@ def band(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="One line: the band.")] = False,
 ) -> int:
     """Fit a noise band to scores that any other trainer made."""
-    from seedband import console
     from seedband.bands.band import load_band
-    from seedband.from_scores import band_from_scores, check_target
+    from seedband.cli import console
+    from seedband.commands.scores.from_file import band_from_scores, check_target
     from seedband.scorefiles import said
 
     wanted = said(metric, seed_column, where, percent=percent)

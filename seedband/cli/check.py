@@ -65,9 +65,10 @@ def check(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
-    from seedband import console, reports
+    from seedband import reports
     from seedband.bands.band import load_band
-    from seedband.words import Asked, after_fail, after_suspect
+    from seedband.cli import console
+    from seedband.reports.wording import Asked, after_fail, after_suspect
 
     judged = [*(scores or []), *(candidates or [])]
     inputs = [*judged, *(path for path in (band, recipe, data, labels, ledger) if path is not None)]
@@ -84,7 +85,7 @@ def check(
         fitted = load_band(band)
         with console.Reporter(quiet=quiet, verbose=verbose) as on_event:
             if scores:
-                from seedband.from_scores import check_scores
+                from seedband.commands.scores.from_file import check_scores
                 from seedband.scorefiles import said
 
                 # What a shell's glob names after the first file stands among the candidates.
@@ -103,8 +104,8 @@ def check(
                 )
             else:
                 _refuse_without_scores(seed_column, where, percent)
-                from seedband.check import check as run_check
-                from seedband.check import read_labels
+                from seedband.commands.check.check import check as run_check
+                from seedband.commands.check.check import read_labels
 
                 verdict = run_check(
                     candidates or [],

@@ -16,8 +16,8 @@ def diff_data(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Name the rows in which two data sets differ."""
-    from seedband import console
-    from seedband.diff_data import diff_data as run_diff_data
+    from seedband.cli import console
+    from seedband.commands.diff_data import diff_data as run_diff_data
 
     found = run_diff_data(old, new, config=config, offline=offline)
     console.print_row_changes(found, as_json=as_json)

@@ -13,9 +13,9 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Say what is pinned on this machine, what cannot be, and what its numerics are."""
-    from seedband import console
+    from seedband.cli import console
+    from seedband.commands.doctor import diagnose
     from seedband.determinism.settings import DeterminismSection
-    from seedband.doctor import diagnose
     from seedband.recipe.parse import CONFIG_NAME, load_recipe
 
     if config is None and not Path(CONFIG_NAME).is_file():

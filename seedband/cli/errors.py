@@ -60,7 +60,7 @@ def as_error(error: BaseException) -> SeedbandError:
 
 
 def _exit_code(call: Callable[[], int]) -> int:
-    from seedband import console
+    from seedband.cli import console
 
     for number in ENDING:
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP, and that is to stay so

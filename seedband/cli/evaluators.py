@@ -9,7 +9,7 @@ def evaluators(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """List the evaluators that are installed, one line each."""
-    from seedband import console
+    from seedband.cli import console
     from seedband.evaluators import listing
 
     console.print_evaluators(listing(), as_json=as_json)

@@ -40,9 +40,9 @@ def init(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Write a commented seedband.toml from a look at your data and model."""
-    from seedband import console
-    from seedband.init import init as run_init
-    from seedband.interview import Answers
+    from seedband.cli import console
+    from seedband.commands.init.init import init as run_init
+    from seedband.commands.init.questions import Answers
 
     roles = {
         "text": text, "text_pair": text_pair, "label": label, "image": image, "prompt": prompt, "input": prompt_input,

@@ -18,9 +18,9 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Say how many baseline and candidate seeds it takes to see a drop."""
-    from seedband import console
     from seedband.bands.band import load_band
-    from seedband.plan import plan as make_plan
+    from seedband.cli import console
+    from seedband.commands.plan import plan as make_plan
 
     fitted = None if band is None else load_band(band)
     console.print_plan(make_plan(drop, band=fitted, sd=sd, power=power, alpha=alpha, metric=metric), as_json=as_json)

@@ -16,7 +16,8 @@ def report(
     ] = None,
 ) -> int:
     """Write a band as a page, or many bands and verdicts as a trend: one HTML file that asks for nothing."""
-    from seedband import console, reports
+    from seedband import reports
+    from seedband.cli import console
     from seedband.errors import UsageError
 
     if (path is None) == (history is None):
@@ -26,11 +27,11 @@ def report(
     from seedband.reports import html
 
     if history is not None:
-        from seedband.timeline import timeline
+        from seedband.reports.trend import timeline
 
         page = html.render_timeline(timeline(history))
     else:
-        from seedband.overview import overview
+        from seedband.reports.page_data import overview
 
         assert path is not None
         page = html.render_overview(overview(path))

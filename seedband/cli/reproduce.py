@@ -18,8 +18,8 @@ def reproduce(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Train a seed again and compare: exit 0 equal, 1 not equal, 3 not comparable."""
-    from seedband import console
-    from seedband.reproduce import reproduce as run_reproduce
+    from seedband.cli import console
+    from seedband.commands.reproduce import reproduce as run_reproduce
 
     with console.Reporter(quiet=quiet, verbose=verbose) as report:
         result = run_reproduce(folder, seed, config=config, offline=offline, on_event=report)

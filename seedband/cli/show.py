@@ -14,14 +14,14 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Show a band: its seeds, its limits, and what it can and cannot tell."""
-    from seedband import console
+    from seedband.cli import console
 
     if by is not None:
         from seedband.runs.cohorts import split
 
         console.print_splits(split(path, by), as_json=as_json)
         return 0
-    from seedband.sweep import band_of
+    from seedband.commands.sweep.sweep import band_of
 
     console.print_band(band_of(path), as_json=as_json)
     return 0

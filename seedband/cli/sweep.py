@@ -21,19 +21,20 @@ def sweep(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Train a recipe under several seeds and write its noise band."""
-    from seedband import console, own_scores
     from seedband.bands.band import load_band
+    from seedband.cli import console
+    from seedband.commands.sweep import reported
+    from seedband.commands.sweep.sweep import make_plan
+    from seedband.commands.sweep.sweep import sweep as run_sweep
     from seedband.determinism.seeds import parse_seeds
     from seedband.recipe.parse import find_config, load_recipe
-    from seedband.sweep import make_plan
-    from seedband.sweep import sweep as run_sweep
 
     loaded = load_recipe(config or find_config(Path()))
     listed = parse_seeds(seeds)
     target = None if no_band else band
     if dry_run:
         plan = (
-            own_scores.make_plan(loaded, listed, out=out, band=target)
+            reported.make_plan(loaded, listed, out=out, band=target)
             if loaded.recipe.reports
             else make_plan(loaded, listed, out=out, band=target, jobs=jobs, offline=offline)
         )

@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol
 from seedband.bands.band import Band
 from seedband.bands.verdict import Verdict
 from seedband.errors import Problem, SeedbandError, UsageError
+from seedband.reports.wording import conclusion
 from seedband.storage import atomic_files, optional
-from seedband.words import conclusion
 
 #: Kind → module; each is imported when it is asked for.
 KINDS: Mapping[str, str] = {

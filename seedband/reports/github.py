@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seedband.reports import Report
 from seedband.reports.markdown import blocks, fitted
-from seedband.words import clean
+from seedband.reports.wording import clean
 
 MARKER = "<!-- seedband -->"
 COMMENT_BYTES = 65_536

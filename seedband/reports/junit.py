@@ -11,7 +11,7 @@ from seedband.bands.band import Band
 from seedband.bands.stats.rules import Status
 from seedband.bands.verdict import MetricVerdict, Verdict
 from seedband.reports import Report
-from seedband.words import clean, slice_lines, verdict_line, verdict_sentences
+from seedband.reports.wording import clean, slice_lines, verdict_line, verdict_sentences
 
 SUITE = "seedband"
 

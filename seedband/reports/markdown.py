@@ -10,7 +10,7 @@ from seedband.bands.band import Band
 from seedband.bands.metric_band import MetricBand
 from seedband.bands.verdict import Candidate, MetricVerdict, Verdict
 from seedband.reports import Report
-from seedband.words import clean, score_format, slice_lines, verdict_sentences
+from seedband.reports.wording import clean, score_format, slice_lines, verdict_sentences
 
 #: Rows and mistakes that are told one by one, and letters of one text; what is more, the JSON report has.
 MAX_ROWS = 50

@@ -22,7 +22,7 @@ import table
 from measurements import Measured, Start
 from work import RECIPES, Work
 
-from seedband.preflight import prepare
+from seedband.commands.sweep.prepare import prepare
 from seedband.recipe.parse import load_recipe
 
 FACTS = {"commit": "a", "packages": {"torch": "2"}, "processor": "2 cores", "gpu": "none", "system": "Linux"}

@@ -9,8 +9,9 @@ from jsonschema import Draft202012Validator
 from junitparser import JUnitXml
 from tiny import ROOT, Result, run_cli
 
-from seedband import fit_band, from_scores
+from seedband import fit_band
 from seedband.cli import app, errors
+from seedband.commands.scores import from_file
 
 BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
 KINDS = {"json": "r.json", "junit": "r.xml", "github": "comment.md", "markdown": "r.md"}
@@ -101,7 +102,7 @@ def test_what_nobody_expects_is_reported_too(folder, monkeypatch, capsys, raised
     def ended(*_, **__):
         raise raised
 
-    monkeypatch.setattr(from_scores, "check_scores", ended)
+    monkeypatch.setattr(from_file, "check_scores", ended)
     (folder / "r.json").write_text('{"format": "seedband.report", "status": "pass"}')
     assert app(["check", "--scores", "new.csv", *EVERY], standalone_mode=False) == code
     report = json.loads((folder / "r.json").read_text())
@@ -111,7 +112,7 @@ def test_what_nobody_expects_is_reported_too(folder, monkeypatch, capsys, raised
     assert told.strip() in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["seedband.reports.junit.render", "seedband.console.print_verdict"])
+@pytest.mark.parametrize("place", ["seedband.reports.junit.render", "seedband.cli.console.print_verdict"])
 def test_a_bug_in_telling_it_leaves_no_report_that_passes(folder, check, monkeypatch, place):
     def broken(*_, **__):
         raise ZeroDivisionError("half")

@@ -8,8 +8,8 @@ import pytest
 from tiny import ROOT, run_cli
 
 from seedband import load_band
-from seedband.console import print_row_changes
-from seedband.diff_data import diff_data
+from seedband.cli.console import print_row_changes
+from seedband.commands.diff_data import diff_data
 from seedband.runs import eval_rows
 from seedband.storage import json_files
 

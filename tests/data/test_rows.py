@@ -3,9 +3,9 @@
 from dataclasses import fields
 from typing import get_args, get_type_hints
 
+from seedband.commands.init.survey import NAMES
 from seedband.data.rows import READINGS
 from seedband.recipe.sections import DataSection, ModelSection
-from seedband.survey import NAMES
 from seedband.tasks import BUILT_IN
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from seedband.bands import comparability
+from seedband.commands.sweep.trust import trusted_folder
 from seedband.errors import Refused
 from seedband.evaluators import build, describe, needs_trust
 from seedband.recipe.parse import parse_recipe
-from seedband.trust import trusted_folder
 
 METRIC = "def score(items, predictions, factor=1.0):\n    open({ran!r}, 'w').close()\n    return factor\n"
 ARGS = {"higher_is_better": True, "factor": 2.0}

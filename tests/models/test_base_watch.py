@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 from tiny import Tiny, recipe_text, run_cli
 
 from seedband.commands.sweep import make_runs
+from seedband.commands.sweep.prepare import prepare
+from seedband.commands.sweep.sweep import sweep
 from seedband.determinism.pins import inherited, pinned_environment
 from seedband.errors import Refused
 from seedband.jobs import worker
@@ -19,12 +21,10 @@ from seedband.jobs.spec import ScoreJob, ScoreTarget
 from seedband.models.base_watch import BaseWatch
 from seedband.models.bases import locate_base
 from seedband.models.model_folders import recognise
-from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.runs import layout
 from seedband.runs.folders import read_run
 from seedband.storage import file_hashes
-from seedband.sweep import sweep
 
 #: A worker whose base is replaced by the folder beside it once it was hashed, before anything of it is loaded.
 SWAPPING = """

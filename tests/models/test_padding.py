@@ -13,12 +13,12 @@ from tiny import run_cli
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from seedband import tasks
+from seedband.commands.sweep.prepare import prepare
 from seedband.data.dataset import load_items
 from seedband.determinism.seeds import item_keys
 from seedband.errors import UsageError
 from seedband.models.encoded import batches
 from seedband.models.padding import Way, equal_parts, is_unknown, settle, version
-from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.storage import file_hashes, json_files
 from seedband.trainers import TrainContext

@@ -14,10 +14,10 @@ import pytest
 from seedband import fit_band, reports
 from seedband.bands.verdict import Candidate
 from seedband.errors import Problem, Refused, UsageError
-from seedband.overview import Curve, Overview, of_band
 from seedband.reports import html
 from seedband.reports.html.values import visible
-from seedband.timeline import timeline
+from seedband.reports.page_data import Curve, Overview, of_band
+from seedband.reports.trend import timeline
 
 SCORES = [0.871, 0.884, 0.879, 0.892]
 HOSTILE = '<script>document.title="taken"</script>\u202edetrevni\u200f "&'

@@ -9,7 +9,7 @@ from tiny import run_cli
 from seedband import fit_band, reports
 from seedband.bands.verdict import Candidate
 from seedband.reports import html
-from seedband.timeline import timeline
+from seedband.reports.trend import timeline
 
 pytestmark = pytest.mark.slow
 SCORES = [0.871, 0.884, 0.879, 0.892]

@@ -10,7 +10,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from seedband import fit_band, reports
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.reports import junit
-from seedband.words import clean
+from seedband.reports.wording import clean
 
 TABLE = {"accuracy": [0.871, 0.884, 0.879, 0.892], "log_loss": [0.50, 0.51, 0.53, 0.52]}
 BAND = fit_band(TABLE, primary="accuracy", lower_is_better=["log_loss"])

@@ -12,7 +12,7 @@ from seedband.bands.verdict import Candidate
 from seedband.errors import Problem, Refused
 from seedband.reports import markdown
 from seedband.reports.markdown import CUT, escaped, fenced, fitted
-from seedband.words import clean
+from seedband.reports.wording import clean
 
 GFM = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 NASTY = (

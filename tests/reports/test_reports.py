@@ -11,7 +11,7 @@ import pytest
 from seedband import fit_band, reports
 from seedband.bands.verdict import SliceVerdict
 from seedband.errors import Problem, Refused, UsageError
-from seedband.words import after_fail
+from seedband.reports.wording import after_fail
 
 BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
 CALL = {"band_path": "band.json", "candidates": ("new.csv",), "command": "seedband check --scores new.csv"}

@@ -12,7 +12,7 @@ from seedband.bands.band import fit_band, load_band
 from seedband.bands.stats.cohorts import holm
 from seedband.bands.stats.items import item_floor
 from seedband.bands.verdict import Candidate
-from seedband.console.verdicts import print_verdict
+from seedband.cli.console.verdicts import print_verdict
 from seedband.errors import Refused
 from seedband.runs import slices
 

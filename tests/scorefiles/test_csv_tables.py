@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import run_cli
 
 from seedband import Refused, UsageError, load_band
-from seedband.from_scores import band_from_scores, check_scores, check_target
+from seedband.commands.scores.from_file import band_from_scores, check_scores, check_target
 from seedband.scorefiles import read_scores, said
 
 WORKED = (0.871, 0.884, 0.879, 0.892)

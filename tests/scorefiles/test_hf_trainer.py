@@ -6,7 +6,7 @@ import pytest
 from tiny import run_cli
 
 from seedband import Refused, UsageError, load_band
-from seedband.from_scores import band_from_scores, check_scores
+from seedband.commands.scores.from_file import band_from_scores, check_scores
 from seedband.scorefiles import read_scores
 
 ACCURACY = {100: 0.892, 13: 0.871, 42: 0.884, 87: 0.879}

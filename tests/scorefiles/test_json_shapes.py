@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedband import Refused, UsageError
-from seedband.from_scores import band_from_scores, check_target
+from seedband.commands.scores.from_file import band_from_scores, check_target
 from seedband.scorefiles import read_scores, said
 
 TABLE = {42: {"accuracy": 0.871, "loss": 0.3}, 7: {"accuracy": 0.884, "loss": 0.2}}

@@ -6,7 +6,7 @@ import pytest
 from tiny import run_cli
 
 from seedband import UsageError, load_band
-from seedband.from_scores import band_from_scores
+from seedband.commands.scores.from_file import band_from_scores
 from seedband.scorefiles import read_scores
 
 ACC = [0.871, 0.884, 0.879, 0.892]

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from seedband import evaluators
 from seedband.bands import comparability
-from seedband.cost import estimate
+from seedband.commands.sweep.cost import estimate
+from seedband.commands.sweep.prepare import Prepared
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError
@@ -18,7 +19,6 @@ from seedband.jobs.executors import Executor
 from seedband.jobs.run_jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
 from seedband.jobs.spec import Outcome, ScoreJob, ScoreTarget, TrainJob
 from seedband.models.model_folders import recognise
-from seedband.preflight import Prepared
 from seedband.recipe import identity, locations
 from seedband.recipe.parse import differing_keys, dump_recipe
 from seedband.recipe.sections import Recipe

@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from seedband import words
 from seedband.bands.band import Band
 from seedband.bands.comparability import at
 from seedband.bands.metric_band import MetricBand
 from seedband.bands.verdict import MetricVerdict, Verdict
 from seedband.counts import counted, plural
 from seedband.errors import Problem
-from seedband.overview import Overview, of_band
-from seedband.reports import Report
+from seedband.reports import Report, wording
 from seedband.reports.html import figures, tables
 from seedband.reports.html.figures import Drawn, Shown
 from seedband.reports.html.tables import MAX_COLUMNS, MAX_ROWS
 from seedband.reports.html.values import MAX_VALUE, isolated, ordered, visible
-from seedband.timeline import Entry, Timeline
+from seedband.reports.page_data import Overview, of_band
+from seedband.reports.trend import Entry, Timeline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -159,7 +158,7 @@ def _page(
 def _sections(found: Overview, verdict: Verdict | None) -> dict[str, Any]:
     """Everything below the verdict."""
     band = found.band
-    lines = words.band_sentences(band) if verdict is None else words.verdict_sentences(verdict, band)
+    lines = wording.band_sentences(band) if verdict is None else wording.verdict_sentences(verdict, band)
     shown = [*found.curves[:MAX_ROWS], *(curve for curve in found.curves[MAX_ROWS:] if curve.is_candidate)]
     with figures.plain_style():
         strips = _strips(band, verdict)
@@ -169,7 +168,7 @@ def _sections(found: Overview, verdict: Verdict | None) -> dict[str, Any]:
         "band": band,
         "verdict": verdict,
         "lines": lines,
-        "advice": [] if verdict is None else words.slice_lines(verdict, band),
+        "advice": [] if verdict is None else wording.slice_lines(verdict, band),
         "strips": strips,
         "losses": losses,
         "curves": (len(shown), len(found.curves)),
@@ -214,7 +213,7 @@ def _shown(metric: MetricBand, told: MetricVerdict | None, verdict: Verdict | No
     """Candidates as they stand on the axis."""
     if told is None or verdict is None:
         return []
-    d, named = words.score_format(metric), verdict.candidates
+    d, named = wording.score_format(metric), verdict.candidates
     shown = []
     for index, score in enumerate(told.scores[:MAX_ROWS]):
         seed = named[index].seed if index < len(named) else None
@@ -243,7 +242,7 @@ def _noise(name: str, metric: MetricBand, found: Overview) -> tuple[str, Drawn |
     part = next((split for split in found.splits if split.metric == metric.name), None)
     proofs = [proof for proof in found.same_seed if proof.metric == metric.name]
     measured = [proof for proof in proofs if proof.distance is not None]
-    d = words.score_format(metric)
+    d = wording.score_format(metric)
     sources = [("seeds (sd)", metric.sd)]
     notes = []
     if part is not None:

@@ -12,10 +12,10 @@ from typing import NamedTuple, TypeVar
 
 from seedband.bands.metric_band import MetricBand
 from seedband.counts import counted
-from seedband.overview import Curve
 from seedband.reports.html.canvas import Canvas, Role
-from seedband.timeline import Entry
-from seedband.words import score_format
+from seedband.reports.page_data import Curve
+from seedband.reports.trend import Entry
+from seedband.reports.wording import score_format
 
 T = TypeVar("T")
 #: Pixels across: for a screen, and for a phone.

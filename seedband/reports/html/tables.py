@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seedband import words
 from seedband.bands.band import Band
 from seedband.bands.comparability import at
 from seedband.bands.metric_band import MetricBand
 from seedband.bands.verdict import Verdict
 from seedband.counts import counted
-from seedband.overview import Overview
+from seedband.reports import wording
 from seedband.reports.html.values import ordered
+from seedband.reports.page_data import Overview
 
 #: More of anything than this is counted, not listed: the page stays below its size.
 MAX_ROWS = 60
@@ -67,7 +67,7 @@ def metric_table(band: Band, verdict: Verdict | None) -> Table:
 
 
 def _band_row(metric: MetricBand, band: Band) -> tuple[str, ...]:
-    d, sight = words.score_format(metric), metric.prospect(band.rule)
+    d, sight = wording.score_format(metric), metric.prospect(band.rule)
     role = "gates" if metric.name in band.gates else "advises"
     numbers = [metric.mean, metric.sd, metric.collapse_limit]
     shown = [f"{number:{d}}" for number in numbers]
@@ -82,7 +82,7 @@ def _band_row(metric: MetricBand, band: Band) -> tuple[str, ...]:
 
 
 def _verdict_row(metric: MetricBand, verdict: Verdict) -> tuple[str, ...]:
-    told, d = verdict.metrics[metric.name], words.score_format(metric)
+    told, d = verdict.metrics[metric.name], wording.score_format(metric)
     listed = told.differences or told.scores
     scores = ", ".join(f"{score:{d}}" for score in listed[:MAX_COLUMNS])
     scores += f" and {len(listed) - MAX_COLUMNS} more" if len(listed) > MAX_COLUMNS else ""
@@ -102,7 +102,7 @@ def _verdict_row(metric: MetricBand, verdict: Verdict) -> tuple[str, ...]:
 
 
 def _edges(metric: MetricBand) -> str:
-    d = words.score_format(metric)
+    d = wording.score_format(metric)
     return f"{metric.lower:{d}} to {metric.upper:{d}}"
 
 
@@ -117,11 +117,11 @@ def seed_table(band: Band, verdict: Verdict | None) -> Table:
     rows = []
     for index, seed in enumerate(first.seeds[:MAX_ROWS]):
         title = f"seed {seed}{', median run' if seed == first.median_seed else ''}"
-        rows.append((title, *(f"{m.scores[index]:{words.score_format(m)}}" for m in metrics)))
+        rows.append((title, *(f"{m.scores[index]:{wording.score_format(m)}}" for m in metrics)))
     if verdict is not None and verdict.metrics:
         scores = [verdict.metrics[m.name].scores for m in metrics]
         for index in range(min(len(scores[0]), MAX_ROWS)):
-            cells = (f"{own[index]:{words.score_format(m)}}" for own, m in zip(scores, metrics, strict=True))
+            cells = (f"{own[index]:{wording.score_format(m)}}" for own, m in zip(scores, metrics, strict=True))
             rows.append((f"candidate {index + 1}", *cells))
     more = f"and {counted(len(first.seeds) - MAX_ROWS, 'more seed')}" if len(first.seeds) > MAX_ROWS else ""
     return Table("Scores of every seed", ("", *(m.name for m in metrics)), tuple(rows), more)

@@ -2,7 +2,7 @@
 
 from seedband.bands.band import Band
 from seedband.bands.metric_band import MetricBand
-from seedband.words import clean
+from seedband.reports.wording import clean
 
 #: Letters of a text that are shown: of a sentence, and of a value among many.
 MAX_TEXT, MAX_VALUE = 2000, 200

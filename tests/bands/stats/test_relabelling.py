@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from seedband.bands.stats import relabelling
+from seedband.commands.check.score_candidates import _check_permuted
 from seedband.errors import Refused
-from seedband.rescore import _check_permuted
 
 
 def drawn(rng, n_items, n_classes, accuracy):

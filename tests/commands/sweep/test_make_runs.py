@@ -6,22 +6,23 @@ import shutil
 import pytest
 from tiny import Tiny, recipe_text
 
-from seedband import load_band, sweep
-from seedband.candidates import resolve
+from seedband import load_band
+from seedband.commands.check.candidates import resolve
+from seedband.commands.sweep import sweep
 from seedband.commands.sweep.make_runs import carry_out, make_plan, train_jobs
+from seedband.commands.sweep.prepare import prepare
+from seedband.commands.sweep.sweep import fit
+from seedband.commands.sweep.sweep import make_plan as plan_sweep
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.events import Event
 from seedband.jobs.executors import make
 from seedband.jobs.run_jobs import each_warning_once, train
 from seedband.jobs.spec import Outcome
-from seedband.preflight import prepare
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import finished_runs, read_run, read_sweep
 from seedband.runs.layout import TRAINING
 from seedband.storage import atomic_files, json_files
-from seedband.sweep import fit
-from seedband.sweep import make_plan as plan_sweep
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ from tiny_decoder import make_tiny_decoder
 from tiny_encoder import make_tiny_encoder
 from tiny_nli import make_tiny_nli
 
+from seedband.commands.sweep.prepare import prepare
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, build, describe
 from seedband.evaluators.nli.entailment import CrossEncoder, entailment_output, locate
 from seedband.models import bases
-from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.testing import check_evaluator, make_items
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from seedband.commands.sweep.make_runs import train_jobs
+from seedband.commands.sweep.prepare import prepare
 from seedband.determinism.pins import overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs.executors import local, make
 from seedband.jobs.executors.local import _Child, _message
 from seedband.jobs.worker import write_job
-from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 
 

@@ -14,6 +14,7 @@ import pytest
 from tiny import PATIENCE_S, ROOT, Tiny, gone, recipe_text
 
 from seedband.commands.sweep.make_runs import train_jobs
+from seedband.commands.sweep.prepare import prepare
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs.executors import local, make, processes
@@ -21,7 +22,6 @@ from seedband.jobs.executors.processes import Launcher, may_fork
 from seedband.jobs.spec import ProbeJob, ScoreJob, ScoreTarget
 from seedband.jobs.worker import write_job
 from seedband.models.model_folders import recognise
-from seedband.preflight import prepare
 from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import read_run
 from seedband.runs.layout import SCORES

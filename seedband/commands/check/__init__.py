@@ -1,0 +1,1 @@
+"""check: from candidates to a verdict."""

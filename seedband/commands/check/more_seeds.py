@@ -1,0 +1,86 @@
+"""Further seeds of a candidate's own recipe: what `check --more-seeds` and `--pairs` train."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seedband.commands.check.candidates import Found, resolve
+from seedband.commands.sweep import make_runs
+from seedband.commands.sweep.prepare import Prepared, prepare
+from seedband.errors import Refused, UsageError
+from seedband.jobs.executors import Executor, OnEvent
+from seedband.recipe import identity
+from seedband.recipe.locations import recorded_recipe
+from seedband.recipe.parse import load_recipe
+from seedband.runs import layout
+from seedband.storage import json_files, locks
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains further seeds of the candidates' own recipe.
+
+    Attributes:
+        prepared: The recipe, found sound.
+        folder: Where its runs go.
+        executor: Where jobs go.
+        on_event: Called with everything that happens.
+    """
+
+    prepared: Prepared
+    folder: Path
+    executor: Executor
+    on_event: OnEvent = lambda _: None
+
+    def train(self, seeds: Sequence[int]) -> list[Found]:
+        """The runs of these seeds, trained where they are not there yet."""
+        plan = make_runs.make_plan(self.prepared, seeds, self.folder)
+        with locks.locked(self.folder):
+            # On record only when they are finished: a sweep that waits for a seed is no candidate.
+            make_runs.carry_out(plan, self.executor, on_event=self.on_event, announce=False)
+        return [entry for seed in seeds for entry in resolve(layout.seed_folder(self.folder, seed))]
+
+
+def trainer_of(
+    found: Sequence[Found],
+    recipe: str | Path | None,
+    out: str | Path | None,
+    executor: Executor,
+    *,
+    offline: bool,
+    on_event: OnEvent,
+) -> Trainer:
+    """How further seeds of the candidates are trained: by the recipe that they have on record, or the one named.
+
+    Raises:
+        UsageError: Neither is there, or the recipe has mistakes.
+        Refused: The recipe named is another, or what the candidates were trained on has changed.
+    """
+    record, folder = next(
+        ((entry.record, Path(entry.files.path)) for entry in found if entry.record is not None), (None, Path())
+    )
+    if recipe is None and record is None:
+        raise UsageError(
+            "the candidate has no run record, so its recipe is unknown", hint="name it with --recipe candidate.toml"
+        )
+    loaded = load_recipe(Path(recipe)) if recipe is not None else recorded_recipe(record or {}, folder)
+    prepared = prepare(loaded, offline=offline)
+    changed = [] if record is None else identity.changed_keys(record, prepared.as_record())
+    if changed:
+        raise Refused(
+            f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
+            hint="restore what changed, or name the candidate's own recipe with --recipe",
+        )
+    return Trainer(prepared, _folder(found, prepared, out), executor, on_event)
+
+
+def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) -> Path:
+    """Where further seeds go: the sweep that the candidates come from, else a folder that the recipe names."""
+    if out is not None:
+        return Path(out)
+    for entry in found:
+        parent = Path(entry.files.path).parent
+        if entry.record is not None and (parent / layout.SWEEP).is_file():
+            return parent
+    digest = json_files.digest(identity.identity(prepared.as_record()))[:8]
+    return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"

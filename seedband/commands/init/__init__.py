@@ -1,0 +1,1 @@
+"""init: from data and a model to seedband.toml."""

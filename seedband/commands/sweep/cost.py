@@ -1,0 +1,84 @@
+"""What a run will take, before it is started: steps, disk and time."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from seedband.commands.sweep.prepare import Prepared
+from seedband.data.dataset import IMAGES
+from seedband.data.text_lengths import TOKENS_PER_WORD
+from seedband.models.lora_targets import targeted
+from seedband.models.model_folders import read_config, tensor_names
+
+#: For a guess at the time of a run: what a CPU thread computes a second, and a job's start.
+FLOPS_PER_THREAD = 2.5e10
+START_S = 8.0
+#: A head beside others, trained and scored.
+HEAD_S = 0.3
+#: Of an image whose model does not say it: ViT-B/16's.
+PATCHES = 196
+
+
+class Cost(NamedTuple):
+    """What a run will take.
+
+    Attributes:
+        steps: Optimizer steps; None where only a script of the user's knows.
+        bytes_per_run: Disk that a run fills, about; likewise.
+        seconds_per_run: Time to train it, about; likewise.
+        seconds_once: Time for what all runs of a sweep share, about.
+        seconds_from: How the time is known.
+    """
+
+    steps: int | None
+    bytes_per_run: int | None
+    seconds_per_run: float | None
+    seconds_once: float
+    seconds_from: str
+
+    def seconds(self, runs: int, at_a_time: int) -> float | None:
+        """Time for some runs, about; None where it is not known."""
+        if self.seconds_per_run is None or not runs:
+            return None if runs else 0.0
+        return round(self.seconds_once + runs * self.seconds_per_run / at_a_time, 1)
+
+
+def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
+    """What a run will take, from the seconds of runs before it, else from the size of model and data."""
+    recipe, section = prepared.recipe, prepared.recipe.train
+    if section.command is not None:
+        known = sum(seconds_before) / len(seconds_before) if seconds_before else None
+        return Cost(
+            None, None, known, 0.0, "from the runs that are finished" if seconds_before else "known after one run"
+        )
+    shapes = tensor_names(Path(prepared.scoring.base.path))
+    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embedding" not in name]  # noqa: PLR2004
+    steps = section.planned_steps(len(prepared.train_items))
+    adapter = sum(recipe.lora.r * sum(shape) for name, shape in shapes.items() if targeted(name, shape, recipe))
+    head = len(prepared.scoring.labels) * max((shape[1] for shape in matrices), default=0)
+    rows = len(prepared.eval_items) * (8 * len(prepared.scoring.labels) + 64)
+    size = 4 * (adapter + head) + rows + 200 * steps
+    if seconds_before:
+        return Cost(steps, size, sum(seconds_before) / len(seconds_before), START_S, "from the runs that are finished")
+    forward = 2 * sum(math.prod(shape) for shape in matrices) * _tokens(prepared)
+    forward /= FLOPS_PER_THREAD * recipe.determinism.threads
+    guess = "a rough guess, for CPU"
+    if section.method == "head":
+        rows_once = len(prepared.train_items) + len(prepared.eval_items)
+        return Cost(steps, size, HEAD_S, START_S + rows_once * forward, guess)
+    rows_seen = steps * section.batch_size * section.gradient_accumulation
+    return Cost(steps, size, (3 * rows_seen + len(prepared.eval_items)) * forward, START_S, guess)
+
+
+def _tokens(prepared: Prepared) -> float:
+    """Tokens of a row, about: words, or patches of an image."""
+    model, texts = prepared.recipe.model, prepared.train_items.inputs
+    if model.task == IMAGES:
+        config = read_config(Path(prepared.scoring.base.path))
+        size, patch = config.get("image_size"), config.get("patch_size")
+        if isinstance(size, int) and isinstance(patch, int) and patch > 0:
+            return (size / patch) ** 2
+        return PATCHES
+    words = sum(len(text.split()) for text in texts)
+    return min(model.max_length, TOKENS_PER_WORD * words / len(texts))
