@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "fixtures")]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "fixtures")]
 
 from architectures import EQUAL, MATRIX, Row  # noqa: E402  found by the path above
 

@@ -3,13 +3,12 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from hypothesis import settings
-from tiny import Tiny, make_generation_recipe, make_recipe, recipe_text, run_cli
+from tiny import Tiny, make_generation_recipe, make_recipe, once, recipe_text, run_cli
 
 
 @pytest.fixture(scope="session")
@@ -38,18 +37,6 @@ def _activated() -> Iterator[None]:
 # A busy machine is no failure: examples are bounded in number, not in time.
 settings.register_profile("seedband", deadline=None)
 settings.load_profile("seedband")
-
-
-def once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """Make a folder once, whichever worker comes first."""
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            part = folder.with_suffix(".part")
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir()
-            make(part)
-            part.rename(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

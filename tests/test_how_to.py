@@ -3,22 +3,15 @@
 import csv
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from test_pytest_plugin import declare
+from how_to import blocks
+from installed import declare
 from tiny import ROOT
-
-BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-
-
-def blocks(page: str) -> list[tuple[str, str, str]]:
-    """Language, file and content of every block of a page."""
-    return BLOCK.findall((ROOT / "docs" / "how-to" / page).read_text(encoding="utf-8"))
 
 
 def typed(commands: str, folder: Path) -> str:

@@ -7,10 +7,9 @@ import sys
 import numpy as np
 import pytest
 from adapter_layouts import ADAPTERS
-from conftest import once
 from layout_bases import BASES
 from layouts import NEAR, make_swept, opened_by_hand, said_by_hand
-from tiny import ROOT, run_cli
+from tiny import ROOT, once, run_cli
 from whole_layouts import WHOLE
 
 SCRIPT = ROOT / "scripts" / "write_checkpoints.py"

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_how_to import blocks
+from how_to import blocks
 from tiny import ROOT, run_cli
 
 RECIPES = {name: content for _, name, content in blocks("own-trainer.md") if name}

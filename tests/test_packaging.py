@@ -1,21 +1,14 @@
 """What is public, what it costs to import, and that the documents name what there is."""
 
 import re
-import subprocess
-import sys
 from importlib.metadata import version
 
+from installed import loaded_by
 from tiny import ROOT, run_cli
 
 import seedband
 
 HEAVY = ("torch", "transformers", "peft", "pandas", "scipy", "sklearn")
-
-
-def loaded_by(*arguments: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
-    return {line.rpartition("|")[2].strip().split(".")[0] for line in lines}
 
 
 def test_help_loads_no_heavy_library():

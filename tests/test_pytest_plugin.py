@@ -5,10 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 
 import pytest
-from test_packaging import loaded_by
+from installed import declare, loaded_by
 from tiny import ROOT
 
 from seedband import fit_band, load_band
@@ -18,16 +17,6 @@ from seedband.pytest_plugin import assert_within
 pytest_plugins = ["pytester"]
 SCORES = {"accuracy": [0.871, 0.884, 0.879, 0.892], "loss": [0.40, 0.42, 0.41, 0.39]}
 LIGHT = {"torch", "transformers", "peft", "pandas", "numpy", "scipy", "sklearn", "typer", "rich", "pydantic"}
-
-
-def declare(folder):
-    """Tell Python of the plugin as an installed seedband does: by the entry point that pyproject.toml declares."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
-    facts = folder / "seedband-9.dist-info"
-    facts.mkdir(parents=True)
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: seedband\nVersion: 9\n")
-    lines = [f"{name} = {module}" for name, module in declared.items()]
-    (facts / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines, ""]))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import once
+from tiny import once
 from tiny_nli import make_tiny_nli
 
 from seedband.data.dataset import Items

@@ -494,7 +494,7 @@ def rows() -> int:
 def test_nothing_is_graded_twice_after_a_kill(judge):
     judge.act = lambda number, _: "ok" if number < 12 else "hold"
     command = [sys.executable, "-c", SCORE, judge.url, str(Path(__file__).parent)]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'fixtures'}"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}:{ROOT / 'fixtures'}"}
     child = subprocess.Popen(command, env=environment, cwd=ROOT)
     wait_until(lambda: len(judge.requests) == 16 and rows() == 12, child)  # four are on their way, and will not arrive
     child.send_signal(signal.SIGKILL)

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny import run_cli
+from tiny import once, run_cli
 from tiny_decoder import make_tiny_decoder
 from tiny_encoder import make_tiny_encoder
 from tiny_nli import make_tiny_nli

@@ -3,8 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_prefix import CPU, built, network_of, without_types
-from training import context_of
+from training import CPU, built, context_of, network_of, without_types
 from transformers import (
     DistilBertConfig,
     DistilBertForSequenceClassification,

@@ -5,13 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
-from training import context_of
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from training import CPU, built, classifier, context_of, network_of, silent, without_types
 
-from seedband import tasks
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
-from seedband.models.loading import Network, pooled
+from seedband.models.loading import pooled
 from seedband.models.speedups.feature_cache import DROPPED, FeatureCache, _write
 from seedband.models.speedups.frozen_layers import Prefix, freeze_prefix, still_prefix
 from seedband.models.speedups.layers import layers_of
@@ -23,7 +21,6 @@ UPPER = {
     "tiny_recipe": ("layer.1.attention.self.query", "layer.1.attention.self.value"),
     "tiny_generation": ("layers.1.self_attn.q_proj",),
 }
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(params=list(UPPER))
@@ -41,24 +38,6 @@ def with_targets(context, targets):
 
 def without_dropout(context):
     return replace(context, recipe=replace(context.recipe, train=replace(context.recipe.train, frozen_dropout=False)))
-
-
-def built(context):
-    task = tasks.find(context.scoring.task)
-    torch.manual_seed(0)
-    model = lora._with_adapter(task.load(context.scoring.base.path, context.scoring.labels), context)
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter)
-    return model.train(), task.encode(context.items, context.scoring)
-
-
-def silent(*_):
-    pass
-
-
-def network_of(model):
-    return Network(model, lambda batch: model(**batch).logits, (), 0.02, "sdpa")
 
 
 def frozen(model, lesson, *, drop_out=False, cache=None, emit=silent):
@@ -156,28 +135,6 @@ def calmed(*given):
     prefix = freeze_prefix(*given)
     assert prefix is not None
     prefix.restore()
-
-
-SMALL = {"vocab_size": 2000, "num_labels": 3, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
-
-
-def classifier(kind, **config):
-    """A small classifier of another architecture, of which only the last layer is trained, and its head."""
-    configured = AutoConfig.for_model(kind, **{**SMALL, "num_hidden_layers": 3, "pad_token_id": 0, **config})
-    model = AutoModelForSequenceClassification.from_config(configured, attn_implementation="eager").train()
-    for name, parameter in model.named_parameters():
-        head = "classifier" in name
-        parameter.requires_grad_(head or "layers.2." in name or "layer.2." in name)
-        if head:
-            torch.nn.init.normal_(parameter)
-    return model
-
-
-def without_types(model):
-    """For a lesson whose tokenizer says of which text a token is, and a model that does not ask."""
-    inner = model.forward
-    model.forward = lambda token_type_ids=None, **batch: inner(**batch)
-    return model
 
 
 @pytest.mark.parametrize("kind", ["roberta", "modernbert", "deberta-v2", "convbert", "rembert"])

@@ -8,9 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from test_prefix import CPU, built, classifier, network_of
 from torch.nn.functional import scaled_dot_product_attention
-from training import context_of, without_attention_dropout
+from training import CPU, built, classifier, context_of, network_of, without_attention_dropout
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from seedband.determinism.seeds import streams

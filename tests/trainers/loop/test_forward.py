@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from test_prefix import built, network_of, silent
-from training import context_of
+from training import built, context_of, network_of, silent
 
 from seedband.trainers.loop import forward
 from seedband.trainers.loop.forward import Forward

@@ -3,13 +3,17 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from filelock import FileLock
+
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "fixtures"))
 
 LABELS = ("fruit", "metal", "river")
@@ -165,3 +169,15 @@ def make_generation_recipe(folder: Path) -> None:
     write_prompts(folder / "train.jsonl", 48, seed=1)
     write_prompts(folder / "eval.jsonl", 30, seed=2)
     (folder / "seedband.toml").write_text(generation_text(), encoding="utf-8")
+
+
+def once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Make a folder once, whichever worker comes first."""
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            make(part)
+            part.rename(folder)
+    return folder

@@ -5,16 +5,25 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification
+
+from seedband import tasks
 from seedband.commands.sweep.prepare import prepare, scoring_for
 from seedband.data.dataset import Items
 from seedband.determinism.seeds import item_keys
+from seedband.models.loading import Network
 from seedband.recipe.parse import load_recipe
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection
-from seedband.trainers import TrainContext
+from seedband.trainers import TrainContext, lora
 
 #: What configs call the dropout of attention.
 RATES = ("attention_dropout", "attention_probs_dropout_prob")
+
+#: Sizes of a classifier that is made up.
+SMALL = {"vocab_size": 2000, "num_labels": 3, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+CPU = torch.device("cpu")
 
 
 def make_context(**section):
@@ -46,3 +55,40 @@ def without_attention_dropout(context, folder):
         config = json.loads((base / "config.json").read_text())
         (base / "config.json").write_text(json.dumps({**config, **dict.fromkeys(RATES, 0.0)}))
     return replace(context, scoring=replace(context.scoring, base=replace(context.scoring.base, path=str(base))))
+
+
+def built(context):
+    task = tasks.find(context.scoring.task)
+    torch.manual_seed(0)
+    model = lora._with_adapter(task.load(context.scoring.base.path, context.scoring.labels), context)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    return model.train(), task.encode(context.items, context.scoring)
+
+
+def silent(*_):
+    pass
+
+
+def network_of(model):
+    return Network(model, lambda batch: model(**batch).logits, (), 0.02, "sdpa")
+
+
+def classifier(kind, **config):
+    """A small classifier of another architecture, of which only the last layer is trained, and its head."""
+    configured = AutoConfig.for_model(kind, **{**SMALL, "num_hidden_layers": 3, "pad_token_id": 0, **config})
+    model = AutoModelForSequenceClassification.from_config(configured, attn_implementation="eager").train()
+    for name, parameter in model.named_parameters():
+        head = "classifier" in name
+        parameter.requires_grad_(head or "layers.2." in name or "layer.2." in name)
+        if head:
+            torch.nn.init.normal_(parameter)
+    return model
+
+
+def without_types(model):
+    """For a lesson whose tokenizer says of which text a token is, and a model that does not ask."""
+    inner = model.forward
+    model.forward = lambda token_type_ids=None, **batch: inner(**batch)
+    return model
