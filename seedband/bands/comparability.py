@@ -12,6 +12,7 @@ from seedband.recipe.scoring import Scoring
 from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
 from seedband.storage.json_files import VERSIONS
+from seedband.storage.registry import TASKS
 
 MISSING = object()
 Need = Literal["must", "recorded", "shown"]
@@ -61,10 +62,6 @@ NAMES: Mapping[str, str] = {
 }
 
 
-#: The task whose answers a tokenizer also makes, so that its files matter beside what it makes of the rows.
-TEXTS = "causal-lm"
-
-
 @dataclass(frozen=True)
 class Difference:
     """One thing in which two signatures differ.
@@ -106,6 +103,7 @@ def of_scoring(
             or pixels; `config`, that of the base's config; `also`, other hashes that the eval file is known by.
         padding: Version of how rows were padded; see `padding.version`.
     """
+    task = TASKS.find(scoring.task)
     return {
         "base": {
             "reference": scoring.base.reference,
@@ -121,7 +119,7 @@ def of_scoring(
             "max_length": scoring.max_length,
             "precision": "fp32",
             "config_and_tokenizer": scoring.base.files_sha256,
-            **({"generation": {**asdict(scoring.generation), **settings}} if scoring.task == TEXTS else {}),
+            **({"generation": {**asdict(scoring.generation), **settings}} if task.outputs == "texts" else {}),
         },
         "labels": list(scoring.labels),
         "file_version": VERSIONS["run"],
@@ -131,7 +129,7 @@ def of_scoring(
             "device": environment["device"],
             **{name: environment["versions"].get(name) for name in ("torch", "transformers", "peft")},
             # What decodes and scales images decides pixels; where there are none, its version says nothing.
-            **({"pillow": version("pillow")} if scoring.task == "image-classification" else {}),
+            **{package: version(package) for package in task.decoders},
         },
     }
 
@@ -188,11 +186,16 @@ def _aligned(band: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[st
     if isinstance(first, Mapping) and isinstance(second, Mapping) and same_rows(first, second):
         theirs["eval_data"] = first
     known = all(at(table, key) for table in (ours, theirs) for key in ("encoded.sha256", "base.config_sha256"))
-    if known and ours.get("task") != TEXTS:
+    if known and not _spells(ours.get("task")):
         for scoring in (ours.get("scoring"), theirs.get("scoring")):
             if isinstance(scoring, dict):
                 scoring.pop("config_and_tokenizer", None)
     return ours, theirs
+
+
+def _spells(task: Any) -> bool:
+    """Whether files of the tokenizer decide scores beside the rows that it encodes."""
+    return task not in TASKS or TASKS.find(task).spells
 
 
 def _encoded(table: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import Any
 from seedband import tasks
 from seedband.bands.band import Band, load_band
 from seedband.counts import counted
-from seedband.data.dataset import IMAGES
 from seedband.errors import Refused, UsageError
-from seedband.models import checkpoints, loading, model_folders
+from seedband.models import checkpoints, model_folders
 from seedband.models.bases import locate_base
 from seedband.runs import folders
 from seedband.runs.layout import ITEMS, OUT, RUN, TRACE
@@ -75,7 +74,7 @@ def model_card(band: Band, run: Run) -> str:
     return f"""---
 base_model: {facts["base"]["reference"]}
 library_name: {"peft" if (run.folder / "adapter_config.json").is_file() else "transformers"}
-pipeline_tag: {"text-generation" if facts["signature"]["task"] == "causal-lm" else facts["signature"]["task"]}
+pipeline_tag: {tasks.find(facts["signature"]["task"]).pipeline}
 tags: [seedband]
 ---
 # {facts["data"]["name"]}: seed {run.seed}, the median of {primary.n}
@@ -104,12 +103,10 @@ def _ship_head(run: Run, band: Band, to: Path) -> None:
     head = model_folders.read_head(run.folder)
     if head.pooling == "model":
         files = model_folders.recognise(run.folder, str(run.folder))
-        model: Any = checkpoints.open_checkpoint(
-            files, base, head.labels, tasks.find(band.provenance["signature"]["task"])
-        ).module
+        task = tasks.find(band.provenance["signature"]["task"])
+        model: Any = checkpoints.open_checkpoint(files, base, head.labels, task).module
         model.save_pretrained(to)
-        images = band.provenance["signature"]["task"] == IMAGES
-        (loading.load_processor if images else loading.load_tokenizer)(base.path).save_pretrained(to)
+        task.reader.load(base.path).save_pretrained(to)
         return
     shutil.copytree(base.path, to, dirs_exist_ok=True)
     for name in ("head.json", model_folders.HEAD_WEIGHTS):

@@ -9,12 +9,11 @@ from typing import Any
 
 from seedband.counts import counted
 from seedband.data.data_files import content_sha256, read_values
-from seedband.data.rows import Row, read_row
+from seedband.data.rows import Row, read_row, reading_of
 from seedband.errors import Problem, UsageError
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path, brief
 
-IMAGES = "image-classification"
 #: Mistakes listed of one file; the rest is counted.
 MAX_LISTED = 10
 #: Hexadecimal digits of a row's fingerprint.
@@ -142,7 +141,7 @@ def duplicates(items: Items) -> Duplicates:
 
 def data_sha256(path: Path, columns: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """Content of a data file, and of the images that it names: `Items.sha256` and `Items.also`, no row more read."""
-    if columns.get("task") != IMAGES:
+    if not reading_of(columns).files:
         return content_sha256(path)
     items = load_items(path, columns)
     return items.sha256, items.also
@@ -159,7 +158,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
     inputs, (sha256, also) = [row.given for row in rows], content_sha256(path) if path.is_file() else ("", ())
     pairs = None if rows[0].pair is None else tuple(str(row.pair) for row in rows)
     contents = inputs if pairs is None else [json_files.canonical(both) for both in zip(inputs, pairs, strict=True)]
-    if columns.get("task") == IMAGES:
+    if reading_of(columns).files:
         folder = path if path.is_dir() else path.parent
         inputs = [str(_image(folder, row, path)) for row in rows]
         contents = [file_hashes.file_sha256(Path(image)) for image in inputs]

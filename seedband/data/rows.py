@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from seedband.errors import Problem
 from seedband.storage import json_files
+from seedband.storage.registry import DEFAULT_TASK, TASKS
 
 ROLES = ("system", "user", "assistant")
 #: What ShareGPT's format calls them.
@@ -46,17 +47,29 @@ class Reading(NamedTuple):
         read: Reads these two, and whether the input is a chat.
         also: Columns that may stand beside them, or in their place.
         named: Columns that are read only where the recipe names them.
+        files: Whether the input is the path of a file, whose content counts.
     """
 
     roles: tuple[str, str]
     read: Callable[..., tuple[str, str, bool]]
     also: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    files: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that it reads."""
         return (*self.roles, *self.also, *self.named)
+
+
+def reading_of(columns: Mapping[str, Any]) -> Reading:
+    """What the task of some columns reads; records of the first releases name no task.
+
+    Raises:
+        UsageError: Unknown task.
+    """
+    found: Reading = TASKS.find(str(columns.get("task", DEFAULT_TASK))).reading
+    return found
 
 
 def read_row(
@@ -71,7 +84,7 @@ def read_row(
         number: Of the row: its name where it has no other.
     """
     problems: list[Problem] = []
-    reading = READINGS[str(columns.get("task", "text-classification"))]
+    reading = reading_of(columns)
     given, target, chat = reading.read(value, where, columns, problems)
     name = value.get(columns["id"])
     problems += [
@@ -96,7 +109,9 @@ def _named(columns: Mapping[str, Any], slices: Sequence[str]) -> dict[str, str]:
     return {f"slice {name}": text for name, text in zip(columns["slices"], slices, strict=True)}
 
 
-def _labelled(role: str) -> Callable[..., tuple[str, str, bool]]:
+def labelled(role: str) -> Callable[..., tuple[str, str, bool]]:
+    """Reads an input of this role, and its label."""
+
     def read(
         value: Mapping[str, Any], where: str, columns: Mapping[str, Any], problems: list[Problem]
     ) -> tuple[str, str, bool]:
@@ -106,7 +121,7 @@ def _labelled(role: str) -> Callable[..., tuple[str, str, bool]]:
     return read
 
 
-def _completed(
+def completed(
     value: Mapping[str, Any], where: str, columns: Mapping[str, Any], problems: list[Problem]
 ) -> tuple[str, str, bool]:
     """A prompt and its completion, or a chat whose last word is the assistant's."""
@@ -192,11 +207,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-#: Task → what it reads of a row.
-READINGS: Mapping[str, Reading] = {
-    "text-classification": Reading(("text", "label"), _labelled("text"), named=("text_pair",)),
-    "image-classification": Reading(("image", "label"), _labelled("image")),
-    "causal-lm": Reading(("prompt", "completion"), _completed, ("messages", "context"), ("input",)),
-}

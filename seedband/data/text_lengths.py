@@ -43,13 +43,13 @@ class Lengths(NamedTuple):
         return f"lengths: {self.shortest} to {counted(self.longest, 'token')}, max_length {self.kept}{answers}{cut}"
 
 
-def lengths_of(items: Items, task: str, base: Path) -> Lengths:
-    """How long the rows of a data set are, and how much of them is to be kept."""
+def lengths_of(items: Items, base: Path, *, answers: bool) -> Lengths:
+    """How long the rows of a data set are, with their answers or without, and how much of them is to be kept."""
     count, places = _counter(base), model_folders.positions(base) or LENGTHS[-1]
     counts, answered = count([_plain(text, chat=items.chat) for text in items.inputs]), 0
     if items.pairs is not None:
         counts = [sum(both) for both in zip(counts, count(items.pairs), strict=True)]
-    if task == "causal-lm":
+    if answers:
         said = count(items.targets)
         answered = _enough(ANSWER_LENGTHS, [n + 1 for n in said], max(1, places // 2))
         around = [AROUND_MESSAGE * (2 + text.count('"role"')) if items.chat else 2 for text in items.inputs]

@@ -26,10 +26,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband import tasks, trainers
+from seedband import trainers
 from seedband.counts import counted
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.jobs import worker
+from seedband.storage.registry import TASKS
 
 #: Bytes of the longest message, and how many files come with one: events and log of a job.
 MAX_MESSAGE, FILES = 64 * 1024, 2
@@ -92,8 +93,8 @@ def _import_libraries() -> None:
     gc.disable()  # next to nothing of what imports make is garbage, and looking for it takes long
     for method in trainers.BUILT_IN.values():
         importlib.import_module(method.module)
-    for kind in tasks.BUILT_IN.values():
-        importlib.import_module(kind.module)
+    for name in TASKS.built_in:
+        TASKS.find(name)
     for name in LIBRARIES:
         importlib.import_module(name)
     del os.environ[ALLOCATOR]

@@ -109,7 +109,7 @@ class Scorer:
             self._emit("warning", None, {"text": told})
         if target.label_order is not None:
             predictions = predictions.reordered(target.label_order, scoring.labels)
-        checkpoint = Checkpoint(files, scoring.base, scoring.batch_size, scoring.max_length, self._device)
+        checkpoint = Checkpoint(files, scoring.base, scoring.batch_size, scoring.max_length, self._device, scoring.task)
         evaluators = {
             entry.metric: build(entry.evaluator, entry.args, Path(scoring.folder)) for entry in scoring.evaluators
         }
@@ -151,7 +151,7 @@ class Scorer:
             rows = own_rows.read_alike(files, scoring, self._items, rows, self._task)
         if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
             network, rows = end
-        if files.kind == "adapter" and tasks.BUILT_IN[scoring.task].outputs == "classes":
+        if files.kind == "adapter" and self._task.outputs == "classes":
             rows = self._above_the_base(files, network) or rows
         return self._task.predict(network, rows, scoring, self._device)
 

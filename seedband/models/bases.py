@@ -11,21 +11,11 @@ from typing import Any
 from seedband.errors import UsageError
 from seedband.models.hub import HUB_NAME, from_hub
 from seedband.models.model_folders import COMMIT, check_safe, read_config, weights_sha256
+from seedband.models.readers import PROCESSOR, InputReader
 from seedband.recipe.scoring import Base
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path
 
-#: Most tokenizers have one of these; of others, transformers is asked.
-VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
-#: An image processor, one of these.
-PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 #: Files beside the weights that scores depend on; the hash of them stands in records.
 BESIDE = (
     "config.json",
@@ -39,7 +29,7 @@ BESIDE = (
     "additional_chat_templates/*",
     "generation_config.json",
     "1_Pooling/*",
-    *PROCESSORS,
+    *PROCESSOR.files,
 )
 #: Files of tokenizers that `files_sha256` was not made of from the first.
 FURTHER = (
@@ -159,21 +149,20 @@ def _found(folder: Path, patterns: Sequence[str]) -> list[Path]:
     return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
 
 
-def check_reads(path: Path, *, images: bool) -> None:
+def check_reads(path: Path, reader: InputReader) -> None:
     """Refuse a base that has no way to read what it shall learn from.
 
     Raises:
-        UsageError: No tokenizer, or for images no image processor.
+        UsageError: It has no such reader.
     """
-    what, names = ("image processor", PROCESSORS) if images else ("tokenizer", VOCABULARIES)
-    if any((path / name).is_file() for name in names):
+    if any((path / name).is_file() for name in reader.files):
         return
-    reason = "" if images else _no_tokenizer(path)
-    if images or reason:
+    reason = "" if reader.needs_files else _no_tokenizer(path)
+    if reader.needs_files or reason:
         raise UsageError(
-            f"model.base: {path} has no {what} (none of {', '.join(names)})"
+            f"model.base: {path} has no {reader.name} (none of {', '.join(reader.files)})"
             + (f", and transformers cannot open another one: {reason}" if reason else ""),
-            hint=f"save the {what} of the model beside its weights",
+            hint=f"save the {reader.name} of the model beside its weights",
         )
 
 

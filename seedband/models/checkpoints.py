@@ -158,7 +158,7 @@ def _check_adapter(
     rows = grown_rows(files.name, found, own, tokens)
     grown = with_rows(own, tokens, rows)
     check_shapes(files.name, found, grown, len(labels))
-    return check_adapter(files, found, grown, task.PEFT), rows
+    return check_adapter(files, found, grown, task.peft), rows
 
 
 def _base_shapes(modules: AbstractSet[str], base: Base, task: ModelTask) -> Shapes:
@@ -167,7 +167,7 @@ def _base_shapes(modules: AbstractSet[str], base: Base, task: ModelTask) -> Shap
     weights = {f"{module}.weight": in_base(f"{module}.weight", saved) for module in modules}
     if None not in weights.values():
         return saved
-    loaded = loaded_shapes(base.path, task.AUTO)
+    loaded = loaded_shapes(base.path, task.auto)
     # Experts that the adapter knows one by one, as they are on disk, are loaded as one tensor.
     return {**{name: shape for name, shape in weights.items() if shape and not in_base(name, loaded)}, **loaded}
 

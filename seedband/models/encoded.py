@@ -53,16 +53,22 @@ class Truncation:
 class Lesson(Protocol):
     """Rows to learn from or to be asked about, encoded once for all seeds of a job."""
 
-    #: How much of a batch every row takes, in tokens where it is text: rows of like length share batches best.
-    lengths: Sequence[int]
     #: Whether a batch is padded on the left.
     left_padded: bool
-    #: On which sides it may be, as `left_padded` says it, the first choice first.
-    sides: "Sequence[bool]"
     #: Whether the rows of a batch must be of one length; see `padding`.
     equal_lengths: bool
     #: What was left out of them.
     truncated: Truncation
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """How much of a batch every row takes, in tokens where it is text: rows of like length share batches best."""
+        ...
+
+    @property
+    def sides(self) -> Sequence[bool]:
+        """On which sides a batch may be padded, as `left_padded` says it, the first choice first."""
+        ...
 
     def batch(self, rows: Sequence[int], device: "torch.device") -> "dict[str, torch.Tensor]":
         """Some rows as the model reads them, padded."""

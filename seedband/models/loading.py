@@ -18,16 +18,16 @@ WRAPPER = r"^(?:_orig_mod\.|module\.)+"
 
 
 class ModelTask(Protocol):
-    """What of a task it takes to load a model for it."""
+    """What of a task it takes to load a model for it; `tasks.Task` says what each is."""
 
-    #: The class of transformers that opens a model for it.
-    AUTO: str
-    #: What PEFT calls the task; None where it has no name for it.
-    PEFT: str | None
-    #: Heads that PEFT trains and saves without being told.
-    HEADS: frozenset[str]
-    #: Whether models of it are called otherwise on disk than once they are loaded.
-    RENAMED: bool
+    @property
+    def auto(self) -> str: ...  # noqa: D102
+    @property
+    def peft(self) -> str | None: ...  # noqa: D102
+    @property
+    def heads(self) -> frozenset[str]: ...  # noqa: D102
+    @property
+    def renamed(self) -> bool: ...  # noqa: D102
 
     def load(self, path: str, labels: Sequence[str]) -> "Network":
         """A base, or a whole model, with what it takes to do the task."""

@@ -31,10 +31,10 @@ def target_problems(recipe: Recipe, base: Base, task: ModelTask) -> list[Problem
         return _pattern_problems(targets)
     modules = _modules(tensor_names(Path(base.path)))
     unmatched = _unmatched(targets, modules)
-    if unmatched or task.RENAMED:
+    if unmatched or task.renamed:
         # Some models are renamed while they are loaded, and an output layer may be made of the embeddings.
-        modules = _modules(loaded_shapes(base.path, task.AUTO))
-        unmatched = _unmatched(targets if task.RENAMED else unmatched, modules)
+        modules = _modules(loaded_shapes(base.path, task.auto))
+        unmatched = _unmatched(targets if task.renamed else unmatched, modules)
     endings = sorted({module.rpartition(".")[2] for module in modules})
     return [
         Problem("lora.target_modules", f"{target!r}, which matches no module", f"of {', '.join(endings)}")

@@ -19,6 +19,7 @@ from seedband.errors import Problem, UsageError
 from seedband.recipe import train_command
 from seedband.recipe.sections import LogSection, Recipe
 from seedband.storage import json_files
+from seedband.storage.registry import TASKS
 from seedband.storage.validation import MAX_PROBLEMS, a_path, brief, problems_of
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _contradictions(recipe: Recipe) -> Iterator[Problem]:
         )
     yield from _gate_problems(recipe, names)
     yield from _log_problems(recipe.log)
-    taken = RESERVED | ({"label"} if recipe.model.task == "causal-lm" else set())
+    taken = RESERVED | (set() if TASKS.find(recipe.model.task).outputs == "classes" else {"label"})
     for name in sorted(taken & set(recipe.data.slices)):
         yield Problem("data.slices", repr(name), "a column that scores.parquet does not have already")
     if recipe.model.sha256 is not None and not SHA256.fullmatch(recipe.model.sha256):

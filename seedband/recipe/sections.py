@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
 from seedband.determinism.seeds import Stream
 from seedband.determinism.settings import DeterminismSection
+from seedband.storage.registry import DEFAULT_TASK, TASKS, Known
 from seedband.storage.validation import PathText
 
 Text = Annotated[str, MinLen(1)]
@@ -32,7 +33,7 @@ class ModelSection:
     """Commit of a hub id, 40 hexadecimal digits."""
     sha256: str | None = None
     """Expected SHA-256 of the weights; another base is refused."""
-    task: Literal["text-classification", "image-classification", "causal-lm"] = "text-classification"
+    task: Annotated[str, Known(TASKS)] = DEFAULT_TASK
     """What the model learns to do."""
     max_length: Count = 128
     """Tokens kept of a text, in training and in scoring."""

@@ -9,6 +9,7 @@ from typing import Literal
 from seedband.bands.comparability import at
 from seedband.recipe.scoring import Scoring
 from seedband.runs.run import Run
+from seedband.storage.registry import TASKS
 
 #: Types of models in which padding changes what is said of a row, on the side on which it was put.
 LEAKING = frozenset({"canine", "convbert", "fnet", "nystromformer", "recurrent_gemma", "xlnet", "yoso"})
@@ -24,28 +25,14 @@ def went_wrong_in(scoring: Scoring) -> Literal["", "scoring", "training"]:
 
     A model may leak that is not known here: its runs join none that are made now, for those say so.
     """
-    if scoring.task == "image-classification":
+    task = TASKS.find(scoring.task)()
+    if not task.pads:
         return ""
     from transformers import AutoConfig
-
-    from seedband.models.loading import load_tokenizer
 
     path = scoring.base.path
     config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     if config.model_type in LEAKING:
         return "training"
-    tokenizer = load_tokenizer(path)
-    if scoring.task == "causal-lm":
-        spoken = tokenizer.pad_token_id is None and tokenizer.decode([0], skip_special_tokens=True) != ""
-        return "scoring" if spoken else ""
-    known = config.get_text_config().pad_token_id or 0
-    return "training" if _classifies_by_padding(config) and known != (tokenizer.pad_token_id or 0) else ""
-
-
-def _classifies_by_padding(config: object) -> bool:
-    from transformers import AutoModelForSequenceClassification
-
-    from seedband.models.last_token import looks_for_padding
-
-    known = AutoModelForSequenceClassification._model_mapping  # noqa: SLF001  transformers has no public way to ask
-    return type(config) in known and looks_for_padding(known[type(config)])
+    wrong: Literal["", "scoring", "training"] = task.padded_wrongly(config, task.reader.load(path))
+    return wrong

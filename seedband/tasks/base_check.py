@@ -7,27 +7,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedband.data.dataset import IMAGES
 from seedband.errors import Problem, UsageError
 from seedband.models.loading import Network, loaded_shapes
 from seedband.models.model_folders import read_config, resolve_pooling, tensor_names
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
+from seedband.storage.registry import TASKS
+from seedband.tasks import Task
 
 if TYPE_CHECKING:
     import torch
 
 #: Where transformers says which types of models do what: read, not imported, for that takes seconds.
 TABLES = Path("models", "auto", "modeling_auto.py")
-#: Task → the table of model types that do it, and what a model of them is called.
-KNOWN: Mapping[str, tuple[str, str]] = {
-    "causal-lm": ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "a decoder that completes texts, such as Llama or Qwen"),
-    "text-classification": (
-        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
-        "a model with a classifier of texts, such as BERT",
-    ),
-    IMAGES: ("MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES", "a model with a classifier of images, such as ViT"),
-}
 MASKED = "MODEL_FOR_MASKED_LM_MAPPING_NAMES"
 #: Keys by which a config of an architecture that also reads in both directions asks for one that does not.
 ONE_WAY = ("is_decoder", "causal")
@@ -39,59 +31,53 @@ TRIED = 16
 LEAK = 1e-4
 
 
-def architecture_problems(recipe: Recipe, base: Base) -> list[Problem]:
+def architecture_problems(recipe: Recipe, base: Base, task: Task) -> list[Problem]:
     """Reasons for which the base's config rules out the task or the method of a recipe."""
     if recipe.train.command is not None:
         return []
-    config, task = read_config(Path(base.path)), recipe.model.task
-    kind = config.get("model_type")
-    table, expected = KNOWN[task]
+    kind, (table, expected) = read_config(Path(base.path)).get("model_type"), task.architectures
     types = _types(table)
     if types and isinstance(kind, str) and kind not in types and not _takes_any_body(recipe, base):
-        hint = 'method = "head" with pooling "mean" or "cls" takes any body' if task != "causal-lm" else ""
-        return [_unfit(kind, f"for which transformers has no model of {task}", expected, hint)]
-    if task == "causal-lm":
-        return _decoder_problems(config, expected)
-    return _convolution_problems(recipe, base, kind) if task == IMAGES else []
+        hint = 'method = "head" with pooling "mean" or "cls" takes any body' if task.outputs == "classes" else ""
+        return [_unfit(kind, f"for which transformers has no model of {task.name}", expected, hint)]
+    return task.base_problems(recipe, base)
 
 
-def check_complete(network: Network, task: str) -> None:
-    """Refuse a language model of which a part would be drawn by chance.
+def check_complete(network: Network, task: Task) -> None:
+    """Refuse a model of which a part would be drawn by chance.
 
     Raises:
         UsageError: Its weights lack some.
     """
-    if task == "causal-lm" and network.new:
+    if network.new:
         names = ", ".join(network.new[:MOST_NAMED]) + (" and more" if len(network.new) > MOST_NAMED else "")
         raise UsageError(
             f"model.base: a model of type {_type_of(network)} whose weights lack {names}: it would answer at random",
-            hint=f"task {task} needs {KNOWN[task][1]}, with its output layer",
+            hint=f"task {task.name} needs {task.architectures[1]}, with its output layer",
         )
 
 
-def check_causal(network: Network, lesson: Any, task: str) -> None:
+def check_causal(network: Network, rows: Sequence[Sequence[int]], task: Task) -> None:
     """Refuse a language model that knows the tokens which it is to foretell, or that does not count them from 0.
 
     transformers generates at places from 0 on, and without saying so learns at those that a model counts by itself.
 
     Args:
         network: As it is trained.
-        lesson: Rows whose tokens it is tried on.
+        rows: Tokens that it is tried on.
         task: What it shall do.
 
     Raises:
         UsageError: A later token changes an earlier logit, or a model's own places are others.
     """
-    if task != "causal-lm":
-        return
-    rows = [[*row.prompt, *row.completion] for row in lesson.rows[:TRIED]]
     for is_unfit, why in (
         (_leaks, "whose logits depend on later tokens: it sees answers"),
         (_counts_otherwise, "whose places of tokens do not begin at 0: it would answer at others than it learns at"),
     ):
         if is_unfit(network, rows):
             raise UsageError(
-                f"model.base: a model of type {_type_of(network)} {why}", hint=f"task {task} needs {KNOWN[task][1]}"
+                f"model.base: a model of type {_type_of(network)} {why}",
+                hint=f"task {task.name} needs {task.architectures[1]}",
             )
 
 
@@ -102,6 +88,11 @@ def _type_of(network: Network) -> str:
 
 def _types(table: str) -> Mapping[str, Any]:
     return _tables().get(table, {})
+
+
+def _listed() -> set[str]:
+    """The tables that tasks name."""
+    return {TASKS.find(name).architectures[0] for name in TASKS.names()}
 
 
 @cache
@@ -116,7 +107,7 @@ def _tables() -> Mapping[str, Mapping[str, Any]]:
         for statement in ast.parse(file.read_text(encoding="utf-8")).body
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call) and statement.value.args
         for target in statement.targets
-        if isinstance(target, ast.Name) and target.id in {MASKED, *(name for name, _ in KNOWN.values())}
+        if isinstance(target, ast.Name) and target.id in {MASKED, *_listed()}
     }
 
 
@@ -132,7 +123,8 @@ def _unfit(kind: str, why: str, expected: str, hint: str = "") -> Problem:
     return Problem("model.base", f"a model of type {kind}, {why}", expected, hint)
 
 
-def _decoder_problems(config: Mapping[str, Any], expected: str) -> list[Problem]:
+def decoder_problems(config: Mapping[str, Any], expected: str) -> list[Problem]:
+    """A config that asks for attention in both directions, or for an encoder."""
     kind = str(config.get("model_type"))
     if config.get("is_encoder_decoder"):
         return [_unfit(kind, "which is an encoder with a decoder", expected)]
@@ -144,7 +136,7 @@ def _decoder_problems(config: Mapping[str, Any], expected: str) -> list[Problem]
     return []
 
 
-def _convolution_problems(recipe: Recipe, base: Base, kind: Any) -> list[Problem]:
+def convolution_problems(recipe: Recipe, base: Base) -> list[Problem]:
     """LoRA on all linear layers of a model that has none: it consists of convolutions."""
     if recipe.train.method != "lora" or recipe.lora.target_modules != "all-linear":
         return []
@@ -152,6 +144,7 @@ def _convolution_problems(recipe: Recipe, base: Base, kind: Any) -> list[Problem
     if len(_matrices(tensor_names(Path(base.path)))) > 1 or _matrices(shapes := loaded_shapes(base.path)):
         return []
     modules = {name.split(".")[-2] for name, shape in shapes.items() if len(shape) > 2 and "." in name}  # noqa: PLR2004
+    kind = read_config(Path(base.path)).get("model_type")
     found = f'"all-linear", and a model of type {kind} has no linear layers'
     return [Problem("lora.target_modules", found, f'some of {", ".join(sorted(modules))}, or method "head"')]
 

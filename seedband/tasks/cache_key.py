@@ -3,7 +3,8 @@
 from importlib.metadata import version
 from typing import Any
 
-from seedband.data.dataset import IMAGES, Items
+from seedband import tasks
+from seedband.data.dataset import Items
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
 
@@ -14,7 +15,7 @@ def rows_key(scoring: Scoring, items: Items) -> tuple[Any, ...]:
     Of a row all is taken that may be read of it: a language model sees a completion behind its prompt.
     """
     base, read = scoring.base, [list(items.contents), list(items.targets), items.chat]
-    read += [version("pillow")] if scoring.task == IMAGES else []  # it decides pixels
+    read += [version(package) for package in tasks.find(scoring.task).decoders]
     return (
         base.sha256,
         base.files_sha256,

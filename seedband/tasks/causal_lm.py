@@ -9,26 +9,26 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from seedband.data.dataset import Items
-from seedband.errors import UsageError
+from seedband.data.rows import Reading, completed
+from seedband.errors import Problem, UsageError
 from seedband.models.encoded import Truncation, batches
 from seedband.models.loading import Network, from_folder, load_tokenizer, network
-from seedband.models.model_folders import end_ids
-from seedband.recipe.scoring import Scoring
+from seedband.models.model_folders import end_ids, is_decoder, positions, read_config
+from seedband.recipe.scoring import Base, Scoring
+from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
+from seedband.tasks import Outputs, Task
+from seedband.tasks.base_check import TRIED, check_causal, check_complete, decoder_problems
 from seedband.tasks.outputs import Generations
 
-#: The class of transformers that opens a model for it.
-AUTO = "AutoModelForCausalLM"
-PEFT = "CAUSAL_LM"
-HEADS: frozenset[str] = frozenset()
-RENAMED = False
+if TYPE_CHECKING:
+    import torch
+
 #: Logits of one forward pass in scoring at most, half a GiB of them: vocabularies have up to 262 144 tokens.
 MAX_LOGITS = 2**27
 #: What chat templates that print the date are told is today: the day that Llama's own falls back on.
@@ -67,14 +67,6 @@ class Row:
     turn_end: int | None = None
 
 
-def load(path: str, labels: Sequence[str]) -> Network:  # noqa: ARG001  every task has labels, this one none
-    """A causal language model."""
-    from transformers import AutoModelForCausalLM
-
-    model, info = from_folder(AutoModelForCausalLM, path)
-    return network(model, info)
-
-
 class Lesson:
     """Prompts with their completions."""
 
@@ -90,11 +82,11 @@ class Lesson:
         self.lengths = [len(row.prompt) + len(row.completion) for row in self.rows]
         self.truncated = truncation(self.rows)
 
-    def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
+    def batch(self, rows: Sequence[int], device: "torch.device") -> "dict[str, torch.Tensor]":
         """Prompts and completions, padded on the left to the longest row."""
         return whole(self.tokenizer, [self.rows[row] for row in rows], device)
 
-    def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    def loss(self, logits: "torch.Tensor", rows: Sequence[int]) -> "torch.Tensor":
         """Sum of the completions' cross-entropies."""
         return nll(logits, [self.rows[row] for row in rows]).sum()
 
@@ -108,44 +100,108 @@ class Lesson:
         return filled and self.tokenizer.decode([0], skip_special_tokens=True) != ""
 
 
-def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
-    """Prompts with their completions, as the base's tokenizer reads them, or another one."""
-    return Lesson(items, scoring, reader)
+class CausalLm(Task):
+    """Prompts, or chats, with their completions."""
 
+    name = "causal-lm"
+    reading = Reading(("prompt", "completion"), completed, ("messages", "context"), ("input",))
+    outputs: ClassVar[Outputs] = "texts"
+    scored_by = ("texts", "checkpoint", "any")
+    methods = ("lora", "command")
+    architectures = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "a decoder that completes texts, such as Llama or Qwen")
+    auto = "AutoModelForCausalLM"
+    peft = "CAUSAL_LM"
+    spells = True
+    pipeline = "text-generation"
 
-def reads(lesson: Lesson, row: int) -> dict[str, list[int]]:
-    """What the model reads of a row, by name."""
-    found = lesson.rows[row]
-    return {"prompt": found.question, "completion": found.completion, "prompt before its completion": found.prompt}
+    def problems(self, recipe: Recipe) -> list[Problem]:
+        """A length that leaves no room for both a prompt and its completion."""
+        if recipe.model.max_length > 1:
+            return []
+        return [Problem("model.max_length", "1", "at least 2: a token of the prompt and one of its completion")]
 
+    def base_problems(self, recipe: Recipe, base: Base) -> list[Problem]:  # noqa: ARG002
+        """A model that reads texts in both directions, or that has an encoder."""
+        return decoder_problems(read_config(Path(base.path)), self.architectures[1])
 
-def encoded_sha256(lesson: Lesson) -> str:
-    """SHA-256 of what the model is given and shall say, token by token."""
-    return digest(lesson.rows)
+    def length_problems(self, recipe: Recipe, base: Base) -> list[Problem]:
+        """Rows and their answers have one row of places."""
+        most, length, more = positions(Path(base.path)), recipe.model.max_length, recipe.generation.max_new_tokens
+        if most is None or length + more <= most:
+            return []
+        found = f"{length}, and generation.max_new_tokens = {more}: {length + more} together"
+        return [Problem("model.max_length", found, f"at most {most} together, the positions of {base.reference}")]
 
+    def recognise(self, survey: Any, said: Collection[str], *, generates: bool) -> int | None:
+        """A chat, or a prompt with its completion: the model decides where the columns could be for two tasks."""
+        if {"messages", "prompt", "completion"} & {*said}:
+            return 0
+        answered = bool(survey.column_of("prompt") and survey.column_of("completion"))
+        if survey.column_of("messages") is not None or (answered and generates):
+            return 1
+        return 2 if answered else None
 
-def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Generations:
-    """The greedy completion of every prompt, and how unlikely the reference was."""
-    tokenizer, rows = lesson.tokenizer, lesson.rows
-    vocabulary = int(getattr(model.module.config, "vocab_size", len(tokenizer)))
-    model.module.to(device).eval()
-    ends = ends_of(tokenizer, rows, Path(scoring.base.path))
-    greedy = _greedily(model, tokenizer, ends, scoring.generation.max_new_tokens)
-    asked, equal = [len(row.question) for row in rows], lesson.equal_lengths
-    texts, losses = [""] * len(rows), np.zeros(len(rows))
-    with torch.inference_mode():
-        # Where padding leaks, so may what a model keeps of a batch between tokens, as in RWKV: each row by itself.
-        for chosen in batches(asked, 1 if equal else scoring.batch_size, equal=equal):
-            said = _generate(model, lesson, [rows[row] for row in chosen], greedy, torch.device(device))
-            for row, text in zip(chosen, said, strict=True):
-                texts[row] = text
-        # Batches are those of the questions wherever padding does not matter, as they always were.
-        for chosen in batches(lesson.lengths if equal else asked, scoring.batch_size, equal=equal):
-            batch = [rows[row] for row in chosen]
-            losses[chosen] = _nll_in_parts(model, tokenizer, batch, vocabulary, torch.device(device))
-    n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
-    truncated = replace(lesson.truncated, questions=sum(row.question_cut > 0 for row in rows))
-    return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, {"ends": ends})
+    def unfit(self, base: Path) -> str:
+        """A model that does not write texts."""
+        return "" if is_decoder(base) else f"no language model, and {self.name} needs one"
+
+    def load(self, path: str, labels: Sequence[str]) -> Network:  # noqa: ARG002  it has none
+        """A causal language model."""
+        from transformers import AutoModelForCausalLM
+
+        model, info = from_folder(AutoModelForCausalLM, path)
+        return network(model, info)
+
+    def encode(self, items: Items, scoring: Scoring, reader: Any = None) -> "Lesson":
+        """Prompts with their completions, as the base's tokenizer reads them, or another one."""
+        return Lesson(items, scoring, reader)
+
+    def reads(self, lesson: "Lesson", row: int) -> dict[str, list[int]]:
+        """What the model reads of a row, by name."""
+        found = lesson.rows[row]
+        return {"prompt": found.question, "completion": found.completion, "prompt before its completion": found.prompt}
+
+    def encoded_sha256(self, lesson: "Lesson") -> str:
+        """SHA-256 of what the model is given and shall say, token by token."""
+        return digest(lesson.rows)
+
+    def check_loaded(self, network: Network) -> None:
+        """Refuse a language model of which a part would be drawn by chance."""
+        check_complete(network, self)
+
+    def check_trainable(self, network: Network, lesson: "Lesson") -> None:
+        """Refuse a language model that knows the tokens which it is to foretell, or counts them otherwise."""
+        check_causal(network, [[*row.prompt, *row.completion] for row in lesson.rows[:TRIED]], self)
+
+    def padded_wrongly(self, config: Any, tokenizer: Any) -> Literal["", "scoring", "training"]:  # noqa: ARG002
+        """Where answers that had ended were filled with a token that is spelled out."""
+        spoken = tokenizer.pad_token_id is None and tokenizer.decode([0], skip_special_tokens=True) != ""
+        return "scoring" if spoken else ""
+
+    def predict(self, network: Network, lesson: "Lesson", scoring: Scoring, device: str) -> Generations:
+        """The greedy completion of every prompt, and how unlikely the reference was."""
+        import torch
+
+        tokenizer, rows = lesson.tokenizer, lesson.rows
+        vocabulary = int(getattr(network.module.config, "vocab_size", len(tokenizer)))
+        network.module.to(device).eval()
+        ends = ends_of(tokenizer, rows, Path(scoring.base.path))
+        greedy = _greedily(network, tokenizer, ends, scoring.generation.max_new_tokens)
+        asked, equal = [len(row.question) for row in rows], lesson.equal_lengths
+        texts, losses = [""] * len(rows), np.zeros(len(rows))
+        with torch.inference_mode():
+            # Where padding leaks, so may what a model keeps of a batch between tokens, as in RWKV: each row by itself.
+            for chosen in batches(asked, 1 if equal else scoring.batch_size, equal=equal):
+                said = _generate(network, lesson, [rows[row] for row in chosen], greedy, torch.device(device))
+                for row, text in zip(chosen, said, strict=True):
+                    texts[row] = text
+            # Batches are those of the questions wherever padding does not matter, as they always were.
+            for chosen in batches(lesson.lengths if equal else asked, scoring.batch_size, equal=equal):
+                batch = [rows[row] for row in chosen]
+                losses[chosen] = _nll_in_parts(network, tokenizer, batch, vocabulary, torch.device(device))
+        n_tokens = np.array([len(row.completion) for row in rows], dtype=np.int64)
+        truncated = replace(lesson.truncated, questions=sum(row.question_cut > 0 for row in rows))
+        return Generations(tuple(texts), losses, n_tokens, vocabulary, truncated, {"ends": ends})
 
 
 def tokenised(tokenizer: Any, items: Items, max_length: int) -> list[Row]:
@@ -185,15 +241,18 @@ def truncation(rows: Sequence[Row]) -> Truncation:
     return Truncation(sum(n > 0 for n in lost), sum(lost), sum(row.bare for row in rows), completions)
 
 
-def whole(tokenizer: Any, rows: Sequence[Row], device: torch.device) -> dict[str, torch.Tensor]:
+def whole(tokenizer: Any, rows: Sequence[Row], device: "torch.device") -> "dict[str, torch.Tensor]":
     """Prompts with their completions, how many logits from the end matter, and that nothing follows."""
     batch = _padded(tokenizer, [[*row.prompt, *row.completion] for row in rows], device)
     kept = max(len(row.completion) for row in rows) + 1
     return {**batch, "logits_to_keep": kept, "use_cache": False}  # type: ignore[dict-item]
 
 
-def nll(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+def nll(logits: "torch.Tensor", rows: Sequence[Row]) -> "torch.Tensor":
     """Negative log-likelihood of every row's completion, in nats, shape (rows,)."""
+    import torch
+    from torch.nn import functional
+
     # The logits of a token are those of the place before it; the last place has none to foretell.
     return torch.stack(
         [
@@ -206,7 +265,7 @@ def nll(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
 
 
 def _nll_in_parts(
-    model: Network, tokenizer: Any, rows: Sequence[Row], vocabulary: int, device: torch.device
+    model: Network, tokenizer: Any, rows: Sequence[Row], vocabulary: int, device: "torch.device"
 ) -> list[float]:
     """What `nll` says, of as many rows at a time as `MAX_LOGITS` allows."""
     most = max(1, MAX_LOGITS // (vocabulary * (max(len(row.completion) for row in rows) + 1)))
@@ -267,8 +326,10 @@ def _last(prompt: list[int], room: int, marks: int) -> list[int]:
     return prompt if len(prompt) <= room else prompt[:marks] + prompt[len(prompt) - room + marks :]
 
 
-def _padded(tokenizer: Any, rows: Sequence[Sequence[int]], device: torch.device) -> dict[str, torch.Tensor]:
+def _padded(tokenizer: Any, rows: Sequence[Sequence[int]], device: "torch.device") -> "dict[str, torch.Tensor]":
     """Token ids, their mask and their places, padded on the left."""
+    import torch
+
     length, pad = max(map(len, rows)), tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
     ids = torch.tensor([[pad] * (length - len(row)) + list(row) for row in rows], device=device)
     mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows], device=device)
@@ -291,7 +352,7 @@ def _greedily(model: Network, tokenizer: Any, ends: list[int], max_new_tokens: i
     return module.generation_config
 
 
-def _generate(model: Network, lesson: Lesson, rows: Sequence[Row], greedy: Any, device: torch.device) -> list[str]:
+def _generate(model: Network, lesson: Lesson, rows: Sequence[Row], greedy: Any, device: "torch.device") -> list[str]:
     """The answers to some questions."""
     module: Any = model.module
     batch = _padded(lesson.tokenizer, [row.question for row in rows], device)

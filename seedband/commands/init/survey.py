@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from seedband import tasks
 from seedband.counts import counted
 from seedband.data.data_files import IMAGE_SUFFIXES, headless, is_json_array, read_values
-from seedband.data.dataset import IMAGES
 from seedband.data.rows import as_chat
 from seedband.errors import Problem, UsageError
 from seedband.recipe.parse import RESERVED
+from seedband.storage.registry import TASKS
 
 #: Role → what columns of it are often called, the likeliest first.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -192,18 +193,8 @@ def task_of(survey: Survey, said: Collection[str], *, generates: bool) -> str:
     Raises:
         UsageError: It cannot be told.
     """
-    answered = bool(survey.column_of("prompt") and survey.column_of("completion"))
-    signs = (
-        ("causal-lm", bool({"messages", "prompt", "completion"} & {*said})),
-        (IMAGES, "image" in said),
-        ("text-classification", "text" in said),
-        ("causal-lm", survey.column_of("messages") is not None or (answered and generates)),
-        (IMAGES, survey.column_of("image") is not None),
-        ("text-classification", "label" in said or survey.column_of("label") is not None),
-        ("causal-lm", answered),
-        ("text-classification", bool(survey.guessed_label())),
-    )
-    found = next((task for task, sign in signs if sign), None)
+    sure = {name: tasks.find(name).recognise(survey, said, generates=generates) for name in TASKS.names()}
+    found = min((name for name in sure if sure[name] is not None), key=lambda name: sure[name] or 0, default=None)
     if found is None:
         columns = ", ".join(survey.columns)
         raise UsageError(

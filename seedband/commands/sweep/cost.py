@@ -5,19 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from seedband import tasks
 from seedband.commands.sweep.prepare import Prepared
-from seedband.data.dataset import IMAGES
-from seedband.data.text_lengths import TOKENS_PER_WORD
 from seedband.models.lora_targets import targeted
-from seedband.models.model_folders import read_config, tensor_names
+from seedband.models.model_folders import tensor_names
 
 #: For a guess at the time of a run: what a CPU thread computes a second, and a job's start.
 FLOPS_PER_THREAD = 2.5e10
 START_S = 8.0
 #: A head beside others, trained and scored.
 HEAD_S = 0.3
-#: Of an image whose model does not say it: ViT-B/16's.
-PATCHES = 196
 
 
 class Cost(NamedTuple):
@@ -61,7 +58,10 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
     size = 4 * (adapter + head) + rows + 200 * steps
     if seconds_before:
         return Cost(steps, size, sum(seconds_before) / len(seconds_before), START_S, "from the runs that are finished")
-    forward = 2 * sum(math.prod(shape) for shape in matrices) * _tokens(prepared)
+    model = recipe.model
+    row = tasks.find(model.task).tokens_per_row
+    tokens = row(prepared.train_items.inputs, model.max_length, Path(prepared.scoring.base.path))
+    forward = 2 * sum(math.prod(shape) for shape in matrices) * tokens
     forward /= FLOPS_PER_THREAD * recipe.determinism.threads
     guess = "a rough guess, for CPU"
     if section.method == "head":
@@ -69,16 +69,3 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
         return Cost(steps, size, HEAD_S, START_S + rows_once * forward, guess)
     rows_seen = steps * section.batch_size * section.gradient_accumulation
     return Cost(steps, size, (3 * rows_seen + len(prepared.eval_items)) * forward, START_S, guess)
-
-
-def _tokens(prepared: Prepared) -> float:
-    """Tokens of a row, about: words, or patches of an image."""
-    model, texts = prepared.recipe.model, prepared.train_items.inputs
-    if model.task == IMAGES:
-        config = read_config(Path(prepared.scoring.base.path))
-        size, patch = config.get("image_size"), config.get("patch_size")
-        if isinstance(size, int) and isinstance(patch, int) and patch > 0:
-            return (size / patch) ** 2
-        return PATCHES
-    words = sum(len(text.split()) for text in texts)
-    return min(model.max_length, TOKENS_PER_WORD * words / len(texts))

@@ -13,15 +13,13 @@ from seedband import evaluators, tasks, trainers
 from seedband.commands.sweep.trust import trusted_folder, trusted_start
 from seedband.counts import counted, plural
 from seedband.data.data_files import locate
-from seedband.data.dataset import IMAGES, Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
-from seedband.data.images import check_images
+from seedband.data.dataset import Duplicates, Items, duplicates, label_set, load_items, normalised, overlap
 from seedband.data.row_diff import named
-from seedband.data.rows import READINGS
 from seedband.errors import Problem, Refused, UsageError
 from seedband.models.bases import check_reads, locate_base
 from seedband.models.initializers import HEAD, LORA
 from seedband.models.lora_targets import target_problems
-from seedband.models.model_folders import after_pooling, has_chat_template, positions, resolve_pooling
+from seedband.models.model_folders import after_pooling, has_chat_template, resolve_pooling
 from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import LoadedRecipe
@@ -29,6 +27,7 @@ from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, Recipe
 from seedband.runs.slices import MAX_VALUES
 from seedband.storage import file_hashes
+from seedband.tasks import Task
 from seedband.tasks.base_check import architecture_problems
 from seedband.tasks.outputs import Predictions
 
@@ -134,7 +133,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     written = {"base": recipe.model.base, "train": recipe.data.train, "eval": recipe.data.eval}
     places = {**written, **loaded.places}
     problems: list[Problem] = []
-    columns = columns_of(recipe)
+    columns, task = columns_of(recipe), tasks.find(recipe.model.task)
     base = _try(problems, lambda: locate_base(places["base"], recipe.model.revision, folder, offline=offline))
     start = trusted_folder(recipe, folder / places["folder"]) if "folder" in places else folder
     if "folder" in places and recipe.train.command is not None:
@@ -144,16 +143,15 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
     problems += train_command.local_problems(recipe, start)
     problems += _registry_problems(recipe, start, train, evaluated, offline=offline)
     if base is not None:
-        problems += _base_problems(recipe, base)
+        problems += _base_problems(recipe, base, task)
         problems += _chat_problems(base, [items for items in (train, evaluated) if items is not None])
-    if recipe.model.task == IMAGES:
-        problems += _image_problems([items for items in (train, evaluated) if items is not None])
-    if train is not None and evaluated is not None and tasks.BUILT_IN[recipe.model.task].outputs == "classes":
+    problems += _item_problems(task, [items for items in (train, evaluated) if items is not None])
+    if train is not None and evaluated is not None and task.outputs == "classes":
         problems += _label_problems(train, evaluated)
     if problems or base is None or train is None or evaluated is None:
         raise UsageError(f"{counted(len(problems), 'mistake')} in what the recipe names", problems=problems)
     base = replace(base, reference=recipe.model.base)
-    labels = label_set(train) if tasks.BUILT_IN[recipe.model.task].outputs == "classes" else ()
+    labels = label_set(train) if task.outputs == "classes" else ()
     scoring = scoring_for(recipe, base, labels, evaluated.path, start)
     references = (places["train"], places["eval"])
     repeats, hashes = _repeats(train, evaluated), train_command.hashes(recipe, start)
@@ -180,7 +178,7 @@ def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: 
 
 def columns_of(recipe: Recipe) -> dict[str, Any]:
     """Which columns of the data files are used, and for what."""
-    used = ("id", "slices", *READINGS[recipe.model.task].columns)
+    used = ("id", "slices", *tasks.find(recipe.model.task).reading.columns)
     return {"task": recipe.model.task, **{name: getattr(recipe.data, name) for name in used}}
 
 
@@ -199,7 +197,7 @@ def _registry_problems(
     recipe: Recipe, start: Path, train: Items | None, evaluated: Items | None, *, offline: bool
 ) -> list[Problem]:
     problems: list[Problem] = []
-    task = tasks.BUILT_IN[recipe.model.task]
+    task = tasks.find(recipe.model.task)
     method = recipe.train.method
     if _named("train.method", method, trainers.known(), problems) and method in trainers.BUILT_IN:
         _named("train.method", method, task.methods, problems)
@@ -218,9 +216,7 @@ def _train_problems(recipe: Recipe) -> list[Problem]:
     if recipe.train.gradient_checkpointing and recipe.train.method == "head":
         expected = "false: of a frozen backbone nothing is kept for a backward pass"
         problems.append(Problem("train.gradient_checkpointing", 'true with method "head"', expected))
-    if recipe.model.task == "causal-lm" and recipe.model.max_length == 1:
-        problems.append(Problem("model.max_length", "1", "at least 2: a token of the prompt and one of its completion"))
-    return problems
+    return problems + tasks.find(recipe.model.task).problems(recipe)
 
 
 def _evaluator_problems(
@@ -239,7 +235,7 @@ def _evaluator_problems(
     if evaluator.needs_context and evaluated is not None and evaluated.contexts is None:
         expected = f"the column of data.context: {section.evaluator} rests on it"
         return [Problem(evaluated.path.name, "rows without contexts", expected)]
-    kind = tasks.BUILT_IN[task]
+    kind = tasks.find(task)
     if evaluator.reads in kind.scored_by:
         return []
     expected = f"an evaluator of {kind.outputs}, for {task} predicts them"
@@ -279,7 +275,7 @@ def _named(where: str, name: str, known: Any, problems: list[Problem]) -> bool:
     return False
 
 
-def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
+def _base_problems(recipe: Recipe, base: Base, task: Task) -> list[Problem]:
     expected = recipe.model.sha256
     if expected is not None and base.sha256 != expected.lower():
         raise Refused(
@@ -287,31 +283,14 @@ def _base_problems(recipe: Recipe, base: Base) -> list[Problem]:
             hint="this is not the model that the recipe was written for",
         )
     problems: list[Problem] = []
-    _try(problems, lambda: check_reads(Path(base.path), images=recipe.model.task == IMAGES))
+    _try(problems, lambda: check_reads(Path(base.path), task.reader))
     if recipe.train.method == "head":
         try:
             resolve_pooling(recipe.head.pooling, Path(base.path))
         except UsageError as error:
             problems.append(Problem("head.pooling", error.message, error.hint))
-    problems += architecture_problems(recipe, base) + _length_problems(recipe, base)
-    return problems + (
-        target_problems(recipe, base, tasks.find(recipe.model.task)) if recipe.train.method == "lora" else []
-    )
-
-
-def _length_problems(recipe: Recipe, base: Base) -> list[Problem]:
-    """Texts that a model has no places for: some models crash over them, others make up places that they never saw."""
-    most = positions(Path(base.path))
-    if recipe.model.task == IMAGES or most is None:
-        return []
-    length, more = recipe.model.max_length, recipe.generation.max_new_tokens
-    if recipe.model.task != "causal-lm":
-        expected = f"at most {most}, the positions of {base.reference}"
-        return [Problem("model.max_length", str(length), expected)] if length > most else []
-    if length + more <= most:
-        return []
-    found = f"{length}, and generation.max_new_tokens = {more}: {length + more} together"
-    return [Problem("model.max_length", found, f"at most {most} together, the positions of {base.reference}")]
+    problems += architecture_problems(recipe, base, task) + task.length_problems(recipe, base)
+    return problems + (target_problems(recipe, base, task) if recipe.train.method == "lora" else [])
 
 
 def _chat_problems(base: Base, data: Sequence[Items]) -> list[Problem]:
@@ -322,11 +301,11 @@ def _chat_problems(base: Base, data: Sequence[Items]) -> list[Problem]:
     return list(dict.fromkeys(Problem(items.path.name, found, expected) for items in data if items.chat))
 
 
-def _image_problems(data: Sequence[Items]) -> list[Problem]:
-    """What is wrong with images, told once where it is not theirs."""
+def _item_problems(task: Task, data: Sequence[Items]) -> list[Problem]:
+    """What is wrong with inputs, told once where it is not theirs."""
     problems: list[Problem] = []
     for items in data:
-        _try(problems, lambda items=items: check_images(items.ids, items.inputs, items.path))  # type: ignore[misc]
+        _try(problems, lambda items=items: task.check_items(items))  # type: ignore[misc]
     return list(dict.fromkeys(problems))
 
 
@@ -356,7 +335,7 @@ def _data_warnings(recipe: Recipe, train: Items) -> Iterator[str]:
     """Columns of text that are left out, and labels that may be one or none."""
     if train.unread:
         yield f"train: not read: {', '.join(train.unread)}; [data] names the columns that are"
-    if tasks.BUILT_IN[recipe.model.task].outputs != "classes":
+    if tasks.find(recipe.model.task).outputs != "classes":
         return
     alike: dict[str, list[str]] = defaultdict(list)
     for label in label_set(train):

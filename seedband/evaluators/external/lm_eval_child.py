@@ -161,7 +161,7 @@ def language_model(checkpoint: Checkpoint) -> Any:
     """The checkpoint, opened as for every other evaluator: safetensors only, no code of its own."""
     from peft import PeftModel
 
-    module: Any = open_checkpoint(checkpoint.files, checkpoint.base, (), tasks.find("causal-lm")).module
+    module: Any = open_checkpoint(checkpoint.files, checkpoint.base, (), tasks.find(checkpoint.task)).module
     # The harness wants a model of transformers: the one below PEFT's, with the adapter in its layers.
     return (module.get_base_model() if isinstance(module, PeftModel) else module).to(checkpoint.device)
 

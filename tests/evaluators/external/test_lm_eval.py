@@ -98,7 +98,7 @@ def no_network(monkeypatch, tmp_path):
 def checkpoint(root: Path, files: CheckpointFiles | None = None) -> Checkpoint:
     base = locate_base(str(root / "base"), None, root, offline=True)
     whole = CheckpointFiles("model", str(root / "base"), "base")
-    return Checkpoint(files or whole, base, 4, 64, "cpu")
+    return Checkpoint(files or whole, base, 4, 64, "cpu", "causal-lm")
 
 
 def task(root: Path, name: str, **args):

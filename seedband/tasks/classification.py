@@ -1,16 +1,26 @@
 """What classifying texts and images has in common."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from seedband.data.dataset import Items
 from seedband.models.encoded import batches
 from seedband.models.loading import Network
+from seedband.tasks import Outputs, Task
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Classification(Task):
+    """One label an item, by a new or a known head."""
+
+    outputs: ClassVar[Outputs] = "classes"
+    scored_by = ("classes", "any")
+    methods = ("lora", "head", "command")
 
 
 def classes(labels: Sequence[str]) -> dict[str, Any]:
@@ -23,19 +33,25 @@ def classes(labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def targets_of(items: Items, labels: Sequence[str]) -> NDArray[np.int64]:
+def targets_of(items: Items, labels: Sequence[str]) -> "torch.Tensor":
     """Class of every item, as an index into the labels."""
+    import torch
+
     class_of = {label: index for index, label in enumerate(labels)}
-    return np.array([class_of[label] for label in items.targets], dtype=np.int64)
+    return torch.tensor([class_of[label] for label in items.targets], dtype=torch.int64)
 
 
-def loss(logits: torch.Tensor, targets: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+def loss(logits: "torch.Tensor", targets: "torch.Tensor", rows: Sequence[int]) -> "torch.Tensor":
     """Sum of the rows' cross-entropies, in fp32."""
+    from torch.nn import functional
+
     return functional.cross_entropy(logits.float(), targets[list(rows)].to(logits.device), reduction="sum")
 
 
 def in_batches(model: Network, lesson: Any, batch_size: int, device: str) -> NDArray[np.float64]:
     """Logits of every row, shape (n_rows, n_classes), computed in the order of their lengths."""
+    import torch
+
     model.module.to(device).eval()
     parts: list[Any] = [None] * len(lesson.lengths)
     with torch.inference_mode():

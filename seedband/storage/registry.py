@@ -1,0 +1,139 @@
+"""The registry: every kind's objects by name, those built in and those of installed packages.
+
+A kind is a task, a method, a rule …; an object of it lives in one file and is imported when it is used. A package adds
+one by an entry point in the kind's group.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from seedband.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The objects of one kind.
+
+    Attributes:
+        kind: What messages call it.
+        group: Entry points of packages that bring more.
+        built_in: Name → `module:attribute`.
+    """
+
+    kind: str
+    group: str
+    built_in: Mapping[str, str]
+
+    def __hash__(self) -> int:
+        return hash(self.group)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.built_in or name in self.installed()
+
+    def names(self) -> list[str]:
+        """Names of all objects, sorted."""
+        return sorted({*self.built_in, *self.installed()})
+
+    def installed(self) -> dict[str, EntryPoint]:
+        """Entry points of packages, by name.
+
+        Raises:
+            UsageError: A name that two packages claim, or that is built in.
+        """
+        found: dict[str, EntryPoint] = {}
+        for entry in _entries(self.group):
+            if entry.name in self.built_in:
+                raise UsageError(f"{self.kind} {entry.name!r} is built in and also installed as {entry.value}")
+            if found.setdefault(entry.name, entry).value != entry.value:
+                raise UsageError(
+                    f"{self.kind} {entry.name!r} is claimed by {found[entry.name].value} and {entry.value}"
+                )
+        return found
+
+    def place(self, name: str) -> str:
+        """Where an object lives, as `module:attribute`.
+
+        Raises:
+            UsageError: Unknown name, or a name that two packages claim.
+        """
+        installed = self.installed()
+        if name in self.built_in:
+            return self.built_in[name]
+        if name in installed:
+            return installed[name].value
+        raise UsageError(f"unknown {self.kind} {name!r}", hint=f"there are {', '.join(self.names())}")
+
+    def find(self, name: str) -> Any:
+        """The object of a name, imported.
+
+        Raises:
+            UsageError: Unknown name, or a name that two packages claim.
+        """
+        module, _, attribute = self.place(name).partition(":")
+        found: Any = import_module(module)
+        return getattr(found, attribute) if attribute else found
+
+
+@cache
+@dataclass(frozen=True)
+class Known:
+    """Annotation of a text in a record: a name that a registry knows; the JSON Schema lists the built-in ones."""
+
+    registry: Registry
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """How pydantic checks it."""
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def check(name: str) -> str:
+            if name not in self.registry:
+                known = [*self.registry.built_in, *sorted(self.registry.installed())]
+                listed = " or ".join([", ".join(map(repr, known[:-1])), repr(known[-1])])
+                raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": listed})
+            return name
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """The built-in names, whatever is installed."""
+        return {**handler(schema), "enum": list(self.registry.built_in)}
+
+
+def _entries(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
+
+
+#: Of a recipe that names none.
+DEFAULT_TASK = "text-classification"
+TASKS = Registry(
+    "task",
+    "seedband.tasks",
+    {
+        "text-classification": "seedband.tasks.text_classification:TextClassification",
+        "image-classification": "seedband.tasks.image_classification:ImageClassification",
+        "causal-lm": "seedband.tasks.causal_lm:CausalLm",
+    },
+)
+METHODS = Registry(
+    "method",
+    "seedband.trainers",
+    {
+        "lora": "seedband.trainers.lora:Lora",
+        "head": "seedband.trainers.head:Head",
+        "command": "seedband.trainers.command:Command",
+    },
+)
+RULES = Registry(
+    "rule",
+    "seedband.rules",
+    {
+        "retest": "seedband.bands.rules.retest:Retest",
+        "t": "seedband.bands.rules.t:T",
+        "range": "seedband.bands.rules.range:Range",
+        "paired": "seedband.bands.rules.paired:Paired",
+    },
+)
