@@ -14,7 +14,7 @@ WITHOUT = Path(__file__).parent / "without"
 #: Module → attribute → the source that replaces it, run in the module's namespace.
 Patches = Mapping[str, Mapping[str, str]]
 
-ONE_BY_ONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.head", 1)}'
+ONE_BY_ONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.loop.heads", 1)}'
 NO_LINEAR_HEAD = "linear_head = lambda *_: None"
 NO_KNOWN_END = "Scorer._end = lambda *_: None"
 NO_STACK = "MAX_STACK = 1"
@@ -64,7 +64,7 @@ LEVERS: Mapping[str, Lever] = {
         "features of a frozen backbone are computed once, in training and in scoring",
         "head-mean-4",
         patches={
-            "seedband.trainers.head": {"linear_head": NO_LINEAR_HEAD},
+            "seedband.trainers.loop.heads": {"linear_head": NO_LINEAR_HEAD},
             "seedband.trainers.loop.forward": {"freeze_prefix": RUN_EACH_TIME},
             "seedband.jobs.score": {"Scorer": NO_KNOWN_END},
         },

@@ -12,7 +12,7 @@ from seedband.recipe.scoring import Scoring
 from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
 from seedband.storage.json_files import VERSIONS
-from seedband.storage.registry import TASKS
+from seedband.storage.registry import METHODS, TASKS
 
 MISSING = object()
 Need = Literal["must", "recorded", "shown"]
@@ -144,7 +144,7 @@ def of_training(recipe: Recipe, padding: int = 1, drawn: Iterable[Mapping[str, A
     """
     replaced = any(str(tensor.get("distribution")).endswith(REPLACED) for tensor in drawn)
     new = {"head": recipe.init.head + REPLACED * replaced} | (
-        {"lora": recipe.init.lora} if recipe.train.method == "lora" else {}
+        {"lora": recipe.init.lora} if _adapts(recipe.train.method) else {}
     )
     if recipe.train.command is not None:
         new = {}  # how a script draws is its own affair, and nobody has it on record
@@ -191,6 +191,11 @@ def _aligned(band: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[st
             if isinstance(scoring, dict):
                 scoring.pop("config_and_tokenizer", None)
     return ours, theirs
+
+
+def _adapts(method: str) -> bool:
+    """Whether a method draws adapters beside new heads."""
+    return method in METHODS and bool(getattr(METHODS.find(method), "adapts", False))
 
 
 def _spells(task: Any) -> bool:

@@ -26,11 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from seedband import trainers
 from seedband.counts import counted
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.jobs import worker
-from seedband.storage.registry import TASKS
+from seedband.storage.registry import METHODS, TASKS
 
 #: Bytes of the longest message, and how many files come with one: events and log of a job.
 MAX_MESSAGE, FILES = 64 * 1024, 2
@@ -45,6 +44,8 @@ LIBRARIES = (
     "pyarrow.parquet",
     "pydantic",
     "sklearn.metrics",
+    "seedband.trainers.loop.adapters",
+    "seedband.trainers.loop.heads",
 )
 #: The allocator of pyarrow would start a thread when it is loaded.
 ALLOCATOR = "JE_ARROW_MALLOC_CONF"
@@ -91,10 +92,9 @@ def _import_libraries() -> None:
     given = os.environ.get(ALLOCATOR)
     os.environ[ALLOCATOR] = "background_thread:false" + ("" if given is None else f",{given}")
     gc.disable()  # next to nothing of what imports make is garbage, and looking for it takes long
-    for method in trainers.BUILT_IN.values():
-        importlib.import_module(method.module)
-    for name in TASKS.built_in:
-        TASKS.find(name)
+    for registry in (TASKS, METHODS):
+        for name in registry.built_in:
+            registry.find(name)
     for name in LIBRARIES:
         importlib.import_module(name)
     del os.environ[ALLOCATOR]

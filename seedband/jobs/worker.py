@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from seedband import trainers
 from seedband.bands import comparability
 from seedband.data.dataset import load_items
 from seedband.determinism import environment
@@ -38,7 +39,7 @@ from seedband.runs.item_table import predictions_sha256, read_table
 from seedband.runs.layout import ITEMS, RUN, SCORES, TRAINED
 from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import checked, read_record
-from seedband.trainers import SeedRun, TrainContext, load
+from seedband.trainers import SeedRun, TrainContext
 from seedband.trainers.loop.unscored import hashes_of_files, record_of, take_over
 
 
@@ -144,7 +145,7 @@ def _train(
 ) -> None:
     """Train these seeds; what each left is on record before its scores are asked for."""
     started = time.monotonic()
-    for trained in load(context.recipe.train.method).train(context, runs, emit):
+    for trained in trainers.find(context.recipe.train.method).train(context, runs, emit):
         seconds = time.monotonic() - started if trained.seconds is None else trained.seconds
         if told := trained.truncated.in_words("train", len(context.items), context.scoring.max_length):
             emit("warning", None, {"text": told})

@@ -118,6 +118,8 @@ TASKS = Registry(
         "causal-lm": "seedband.tasks.causal_lm:CausalLm",
     },
 )
+#: What `init` writes.
+DEFAULT_METHOD = "lora"
 METHODS = Registry(
     "method",
     "seedband.trainers",

@@ -37,8 +37,6 @@ class Task(ABC):
     outputs: ClassVar[Outputs]
     #: What an evaluator of it may read.
     scored_by: ClassVar[tuple[str, ...]]
-    #: Methods that can train it.
-    methods: ClassVar[tuple[str, ...]]
     #: The table of transformers that lists the types of models that do it, and what a model of them is called.
     architectures: ClassVar[tuple[str, str]]
     #: The class of transformers that opens a model for it.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedband.errors import Problem, UsageError
-from seedband.models.loading import Network, loaded_shapes
-from seedband.models.model_folders import read_config, resolve_pooling, tensor_names
+from seedband.models.loading import Network
+from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
 from seedband.storage.registry import TASKS
@@ -31,13 +31,20 @@ TRIED = 16
 LEAK = 1e-4
 
 
-def architecture_problems(recipe: Recipe, base: Base, task: Task) -> list[Problem]:
-    """Reasons for which the base's config rules out the task or the method of a recipe."""
+def architecture_problems(recipe: Recipe, base: Base, task: Task, *, any_body: bool) -> list[Problem]:
+    """Reasons for which the base's config rules out the task of a recipe.
+
+    Args:
+        recipe: Which.
+        base: Its base.
+        task: Its task.
+        any_body: Whether its method takes bases for which the task has no model.
+    """
     if recipe.train.command is not None:
         return []
     kind, (table, expected) = read_config(Path(base.path)).get("model_type"), task.architectures
     types = _types(table)
-    if types and isinstance(kind, str) and kind not in types and not _takes_any_body(recipe, base):
+    if types and isinstance(kind, str) and kind not in types and not any_body:
         hint = 'method = "head" with pooling "mean" or "cls" takes any body' if task.outputs == "classes" else ""
         return [_unfit(kind, f"for which transformers has no model of {task.name}", expected, hint)]
     return task.base_problems(recipe, base)
@@ -111,14 +118,6 @@ def _tables() -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-def _takes_any_body(recipe: Recipe, base: Base) -> bool:
-    """Whether a head of ours stands on a pooled body, or the pooling is a mistake of its own."""
-    try:
-        return recipe.train.method == "head" and resolve_pooling(recipe.head.pooling, Path(base.path)) != "model"
-    except UsageError:
-        return True
-
-
 def _unfit(kind: str, why: str, expected: str, hint: str = "") -> Problem:
     return Problem("model.base", f"a model of type {kind}, {why}", expected, hint)
 
@@ -134,23 +133,6 @@ def decoder_problems(config: Mapping[str, Any], expected: str) -> list[Problem]:
     if any(table.get(BOTH_WAYS) in (True, "all") for table in (config, text) if isinstance(table, Mapping)):
         return [_unfit(kind, "whose config asks for attention in both directions", expected)]
     return []
-
-
-def convolution_problems(recipe: Recipe, base: Base) -> list[Problem]:
-    """LoRA on all linear layers of a model that has none: it consists of convolutions."""
-    if recipe.train.method != "lora" or recipe.lora.target_modules != "all-linear":
-        return []
-    # One may be that of its classifier, which is replaced.
-    if len(_matrices(tensor_names(Path(base.path)))) > 1 or _matrices(shapes := loaded_shapes(base.path)):
-        return []
-    modules = {name.split(".")[-2] for name, shape in shapes.items() if len(shape) > 2 and "." in name}  # noqa: PLR2004
-    kind = read_config(Path(base.path)).get("model_type")
-    found = f'"all-linear", and a model of type {kind} has no linear layers'
-    return [Problem("lora.target_modules", found, f'some of {", ".join(sorted(modules))}, or method "head"')]
-
-
-def _matrices(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    return [name for name, shape in shapes.items() if name.endswith(".weight") and len(shape) == 2]  # noqa: PLR2004
 
 
 def _leaks(network: Network, rows: Sequence[Sequence[int]]) -> bool:

@@ -107,7 +107,6 @@ class CausalLm(Task):
     reading = Reading(("prompt", "completion"), completed, ("messages", "context"), ("input",))
     outputs: ClassVar[Outputs] = "texts"
     scored_by = ("texts", "checkpoint", "any")
-    methods = ("lora", "command")
     architectures = ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "a decoder that completes texts, such as Llama or Qwen")
     auto = "AutoModelForCausalLM"
     peft = "CAUSAL_LM"

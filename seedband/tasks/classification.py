@@ -20,7 +20,6 @@ class Classification(Task):
 
     outputs: ClassVar[Outputs] = "classes"
     scored_by = ("classes", "any")
-    methods = ("lora", "head", "command")
 
 
 def classes(labels: Sequence[str]) -> dict[str, Any]:

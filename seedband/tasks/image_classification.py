@@ -16,7 +16,6 @@ from seedband.models.model_folders import read_config
 from seedband.models.readers import PROCESSOR
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import Recipe
-from seedband.tasks.base_check import convolution_problems
 from seedband.tasks.classification import Classification, classes, in_batches, loss, targets_of
 from seedband.tasks.outputs import Predictions
 
@@ -119,10 +118,6 @@ class ImageClassification(Classification):
     pads = False
     extra = "image"
     pipeline = "image-classification"
-
-    def base_problems(self, recipe: Recipe, base: Base) -> list[Problem]:
-        """Adapters on all linear layers of a model that consists of convolutions."""
-        return convolution_problems(recipe, base)
 
     def length_problems(self, recipe: Recipe, base: Base) -> list[Problem]:  # noqa: ARG002
         """Images have no length."""

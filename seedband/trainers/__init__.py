@@ -3,18 +3,19 @@
 Modules in this folder are imported by jobs only, so they import torch at their top.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from seedband.data.dataset import Items
-from seedband.errors import UsageError
+from seedband.errors import Problem
 from seedband.models.encoded import Truncation
 from seedband.models.speedups.feature_cache import FeatureCache
-from seedband.recipe.scoring import Scoring
+from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import Recipe
+from seedband.storage.registry import METHODS
+from seedband.tasks import Task
 
 if TYPE_CHECKING:
     from seedband.models.padding import Ways
@@ -33,28 +34,6 @@ class SeedRun:
     seed: int
     streams: Mapping[str, int]
     folder: str
-
-
-ENTRY_POINTS = "seedband.trainers"
-
-
-class Method(NamedTuple):
-    """One training method.
-
-    Attributes:
-        module: Where it lives; imported when it is used.
-        max_group: Most seeds that one job trains together.
-    """
-
-    module: str
-    max_group: int
-
-
-BUILT_IN: Mapping[str, Method] = {
-    "lora": Method("seedband.trainers.lora", 1),
-    "head": Method("seedband.trainers.head", 128),
-    "command": Method("seedband.trainers.command", 1),
-}
 
 
 @dataclass(frozen=True)
@@ -120,42 +99,82 @@ class Report(Protocol):
 
 
 class Trainer(Protocol):
-    """A module that trains a group of seeds of one recipe."""
+    """What trains a group of seeds of one recipe: a method, or a module of another package."""
 
     def train(self, context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
         """Train the runs and yield each as soon as its checkpoint is written."""
         ...
 
 
-def known() -> list[str]:
-    """Names of all methods that are installed."""
-    return sorted({*BUILT_IN, *_plugins()})
+class Method(ABC):
+    """What a training method answers, so that no other file has to know its name."""
+
+    #: As a recipe says it.
+    name: ClassVar[str]
+    #: Most seeds that one job trains together.
+    max_group: ClassVar[int] = 1
+    #: Whether it trains adapters beside new heads.
+    adapts: ClassVar[bool] = False
+
+    @abstractmethod
+    def train(self, context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
+        """Train the runs and yield each as soon as its checkpoint is written."""
+
+    def suits(self, task: Task) -> bool:  # noqa: ARG002
+        """Whether it can train a task."""
+        return True
+
+    def problems(self, recipe: Recipe) -> list[Problem]:  # noqa: ARG002
+        """What a recipe of this method says that cannot be."""
+        return []
+
+    def base_problems(self, recipe: Recipe, base: Base, task: Task) -> list[Problem]:  # noqa: ARG002
+        """Why a base cannot be trained so."""
+        return []
+
+    def takes_any_body(self, recipe: Recipe, base: Base) -> bool:  # noqa: ARG002
+        """Whether it trains a base for which the task has no model of its own."""
+        return False
+
+    def warnings(self, recipe: Recipe, base: Base) -> Iterator[str]:  # noqa: ARG002
+        """What is no mistake but should be known."""
+        yield from ()
+
+    def suggested(self, n_parameters: int) -> dict[str, dict[str, Any]]:  # noqa: ARG002
+        """Sections of a recipe to begin with, beside `epochs` and `batch_size`.
+
+        Args:
+            n_parameters: Of the base.
+        """
+        return {"train": {}}
+
+    def seconds(self, forward: float, rows_seen: int, rows_once: tuple[int, int]) -> tuple[float, float]:
+        """About what a run takes beyond its start, and what all runs of a sweep share, in seconds.
+
+        Args:
+            forward: Of one row.
+            rows_seen: In training, each time that it is seen.
+            rows_once: Training rows and eval rows.
+        """
+        return (3 * rows_seen + rows_once[1]) * forward, 0.0
+
+
+class _Module(Method):
+    """A module of another package that has `train`."""
+
+    def __init__(self, name: str, module: Trainer) -> None:
+        self.name = name  # type: ignore[misc]
+        self._module = module
+
+    def train(self, context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
+        return self._module.train(context, runs, report)
 
 
 def find(name: str) -> Method:
-    """The method of that name.
+    """The method of a name.
 
     Raises:
         UsageError: Unknown name, or a name that two packages claim.
     """
-    plugins = _plugins()
-    if name in BUILT_IN and name in plugins:
-        raise UsageError(f"trainer {name!r} is built in and also installed as {plugins[name].module}")
-    if name not in BUILT_IN and name not in plugins:
-        raise UsageError(f"unknown method {name!r}", hint=f"there are {', '.join(known())}")
-    return BUILT_IN.get(name) or plugins[name]
-
-
-def load(name: str) -> Trainer:
-    """Import the trainer of a method."""
-    trainer: Any = import_module(find(name).module)
-    return trainer  # type: ignore[no-any-return]
-
-
-def _plugins() -> dict[str, Method]:
-    found: dict[str, Method] = {}
-    for entry in entry_points(group=ENTRY_POINTS):
-        if entry.name in found:
-            raise UsageError(f"trainer {entry.name!r} is claimed by {found[entry.name].module} and {entry.value}")
-        found[entry.name] = Method(entry.value, 1)
-    return found
+    found: Any = METHODS.find(name)
+    return found() if isinstance(found, type) else _Module(name, found)

@@ -27,7 +27,7 @@ from seedband.recipe import printed_scores, train_command
 from seedband.recipe.sections import TrainSection
 from seedband.runs.layout import ITEMS, OUT, REPORTED, RUN, TRACE, TRAINED, TRAINING, trace_path
 from seedband.storage import atomic_files, json_files
-from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
+from seedband.trainers import Method, Report, SeedRun, TrainContext, TrainedRun
 
 #: What Hugging Face trainers leave of their course.
 TRAINER_STATE = "trainer_state.json"
@@ -97,10 +97,14 @@ class Ear:
                 self.unread[metric] = reading.problem
 
 
-def train(context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
-    """Run the command under each seed."""
-    for run in runs:
-        yield _train(context, run, report)
+class Command(Method):
+    """A training script of the user's own."""
+
+    name = "command"
+
+    def train(self, context: TrainContext, runs: Sequence[SeedRun], report: Report) -> Iterator[TrainedRun]:
+        """Run the command under each seed."""
+        return (_train(context, run, report) for run in runs)
 
 
 def _train(context: TrainContext, run: SeedRun, report: Report) -> TrainedRun:

@@ -20,7 +20,8 @@ from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Base
 from seedband.tasks import find, text_classification
 from seedband.testing import make_items
-from seedband.trainers import SeedRun, lora
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters
 
 N = 200
 ITEMS = make_items([str(n % 3) for n in range(N)])
@@ -227,7 +228,7 @@ def adapter_on(context, module, folder):
     section = replace(context.recipe.lora, target_modules=(module,))
     folder.mkdir()
     run = SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))
-    list(lora.train(replace(context, recipe=replace(context.recipe, lora=section)), [run], lambda *_: None))
+    list(adapters.train(replace(context, recipe=replace(context.recipe, lora=section)), [run], lambda *_: None))
     return recognise(folder, "run")
 
 

@@ -16,7 +16,8 @@ from seedband.models.loading import Network
 from seedband.recipe.parse import load_recipe
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import DataSection, EvaluatorSection, ModelSection, Recipe, TrainSection
-from seedband.trainers import TrainContext, lora
+from seedband.trainers import TrainContext
+from seedband.trainers.loop import adapters
 
 #: What configs call the dropout of attention.
 RATES = ("attention_dropout", "attention_probs_dropout_prob")
@@ -60,7 +61,7 @@ def without_attention_dropout(context, folder):
 def built(context):
     task = tasks.find(context.scoring.task)
     torch.manual_seed(0)
-    model = lora._with_adapter(task.load(context.scoring.base.path, context.scoring.labels), context)
+    model = adapters._with_adapter(task.load(context.scoring.base.path, context.scoring.labels), context)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter)

@@ -17,7 +17,8 @@ from seedband.models.loading import Network
 from seedband.recipe.parse import load_recipe
 from seedband.recipe.scoring import Base
 from seedband.tasks.base_check import architecture_problems, check_causal, check_complete
-from seedband.trainers import SeedRun, lora
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters
 
 SMALL = {
     "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -153,7 +154,7 @@ def test_a_language_model_without_its_output_layer_is_refused_before_training(ti
     own = replace(context.scoring, base=replace(context.scoring.base, path=str(base)))
     run = SeedRun(0, streams(0, ["init"]), str(tmp_path / "run"))
     with pytest.raises(UsageError, match=r"type llama whose weights lack lm_head.weight"):
-        next(lora.train(replace(context, scoring=own), [run], lambda *_: None))
+        next(adapters.train(replace(context, scoring=own), [run], lambda *_: None))
     assert not (tmp_path / "run").exists()
 
 

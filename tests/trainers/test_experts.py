@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
-from seedband.trainers import SeedRun, lora
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def with_lora(context, **changes):
 def trained(context, folder, monkeypatch):
     """Train one seed, and say what the live model's logits are."""
     folder.mkdir()
-    fit, seen = lora.fit, {}
+    fit, seen = adapters.fit, {}
     ids = torch.arange(3, 19)[None]
 
     def spy(context, trainable, run, report):
@@ -52,8 +53,8 @@ def trained(context, folder, monkeypatch):
             seen["logits"] = trainable.module.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
         return course
 
-    monkeypatch.setattr(lora, "fit", spy)
-    (run,) = lora.train(context, [SeedRun(0, streams(0, ["init"]), str(folder))], lambda *_: None)
+    monkeypatch.setattr(adapters, "fit", spy)
+    (run,) = adapters.train(context, [SeedRun(0, streams(0, ["init"]), str(folder))], lambda *_: None)
     assert not run.failure
     return ids, seen["logits"]
 

@@ -27,7 +27,8 @@ from seedband.models.loading import network, with_new_head
 from seedband.models.model_folders import recognise
 from seedband.recipe.identity import REPLACED
 from seedband.tasks import find, text_classification
-from seedband.trainers import SeedRun, head, lora
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters, heads
 
 SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
 
@@ -68,7 +69,7 @@ def drawn(run):
 @pytest.mark.parametrize("n_labels", [3, 2])
 def test_an_adapter_draws_its_head_by_seed_and_not_from_the_bases(tiny_recipe, tmp_path, n_labels):
     context = context_on(tiny_recipe, tmp_path, n_labels, max_steps=1, learning_rate=1e-6)
-    first, second = (drawn(run) for run in trained(lora, context, tmp_path, 0, 1))
+    first, second = (drawn(run) for run in trained(adapters, context, tmp_path, 0, 1))
     assert {"classifier.weight", "classifier.bias"} <= set(first)
     assert "bert.pooler.dense.weight" not in first
     assert first["classifier.weight"]["distribution"].endswith(REPLACED) == (n_labels == 3)
@@ -80,7 +81,7 @@ def test_an_adapter_draws_its_head_by_seed_and_not_from_the_bases(tiny_recipe, t
 
 def test_the_saved_adapter_gives_the_logits_of_plain_peft(tiny_recipe, tmp_path):
     context = context_on(tiny_recipe, tmp_path, 3)
-    trained(lora, context, tmp_path, 0)
+    trained(adapters, context, tmp_path, 0)
     scoring = context.scoring
     ours = open_checkpoint(recognise(tmp_path / "0", "ours"), scoring.base, scoring.labels, find(scoring.task))
     plain = AutoModelForSequenceClassification.from_pretrained(scoring.base.path)
@@ -95,7 +96,7 @@ def test_a_head_under_its_architecture_is_new_and_opens(tiny_recipe, tmp_path, n
     context = context_on(tiny_recipe, tmp_path, n_labels)
     section = replace(context.recipe.head, pooling="model")
     context = replace(context, recipe=replace(context.recipe, head=section))
-    runs = trained(head, context, tmp_path, 0, 1)
+    runs = trained(heads, context, tmp_path, 0, 1)
     assert {"classifier.weight", "classifier.bias"} == set(drawn(runs[0]))
     scoring, opened = context.scoring, {}
     for seed in (0, 1):
@@ -107,7 +108,7 @@ def test_a_head_under_its_architecture_is_new_and_opens(tiny_recipe, tmp_path, n
 
 def test_an_order_of_labels_that_the_base_has_learnt_is_not_compared_with_a_new_one(tiny_recipe, tmp_path):
     context = context_on(tiny_recipe, tmp_path, 3, max_steps=1)
-    (run,) = trained(lora, context, tmp_path, 0)
+    (run,) = trained(adapters, context, tmp_path, 0)
     assert of_training(context.recipe)["initializers"]["head"] == "normal"
     assert of_training(context.recipe, 1, run.initializers)["initializers"]["head"] == "normal" + REPLACED
 

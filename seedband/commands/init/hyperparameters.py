@@ -3,17 +3,14 @@
 import math
 from typing import Any
 
-from seedband import tasks
+from seedband import tasks, trainers
 from seedband.errors import UsageError
 from seedband.recipe import train_command
+from seedband.storage.registry import DEFAULT_METHOD, METHODS
 
 #: Optimizer steps that a run shall have at least, and the passes that this may cost.
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 2, 20
 BATCH = 8
-#: Peak learning rate of a head on a frozen backbone.
-HEAD_RATE = 1e-2
-#: Most parameters → peak learning rate that LoRA trains well with.
-LORA_RATES = ((50e6, 3e-3), (150e6, 1e-3), (1e9, 5e-4), (math.inf, 2e-4))
 
 
 def sections_of(
@@ -33,15 +30,11 @@ def sections_of(
     """
     if command is not None:
         return {"train": {"method": train_command.METHOD, "command": command}}
-    method, known = method or "lora", tasks.find(task).methods
-    if method not in known:
-        raise UsageError(f"--method {method}: cannot train {task}", hint=f"one of {', '.join(known)}")
+    fitting = [name for name in METHODS.built_in if trainers.find(name).suits(tasks.find(task))]
+    if method is not None and method not in fitting:
+        raise UsageError(f"--method {method}: cannot train {task}", hint=f"one of {', '.join(fitting)}")
+    wanted = trainers.find(method or DEFAULT_METHOD)
     epochs = math.ceil(STEPS * BATCH / n_train)
-    train = {"method": method, "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)), "batch_size": BATCH}
-    if method == "head":
-        return {"train": {**train, "learning_rate": HEAD_RATE}, "head": {"pooling": "auto"}}
-    rate = next(rate for most, rate in LORA_RATES if n_parameters <= most)
-    return {
-        "train": {**train, "learning_rate": rate, "warmup_ratio": 0.1},
-        "lora": {"r": 8, "alpha": 16, "dropout": 0.1, "target_modules": "all-linear"},
-    }
+    shared = {"method": wanted.name, "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)), "batch_size": BATCH}
+    own = wanted.suggested(n_parameters)
+    return {**own, "train": {**shared, **own["train"]}}

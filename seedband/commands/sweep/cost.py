@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from seedband import tasks
+from seedband import tasks, trainers
 from seedband.commands.sweep.prepare import Prepared
 from seedband.models.lora_targets import targeted
 from seedband.models.model_folders import tensor_names
@@ -13,8 +13,6 @@ from seedband.models.model_folders import tensor_names
 #: For a guess at the time of a run: what a CPU thread computes a second, and a job's start.
 FLOPS_PER_THREAD = 2.5e10
 START_S = 8.0
-#: A head beside others, trained and scored.
-HEAD_S = 0.3
 
 
 class Cost(NamedTuple):
@@ -49,10 +47,15 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
         return Cost(
             None, None, known, 0.0, "from the runs that are finished" if seconds_before else "known after one run"
         )
+    method = trainers.find(section.method)
     shapes = tensor_names(Path(prepared.scoring.base.path))
     matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and "embedding" not in name]  # noqa: PLR2004
     steps = section.planned_steps(len(prepared.train_items))
-    adapter = sum(recipe.lora.r * sum(shape) for name, shape in shapes.items() if targeted(name, shape, recipe))
+    adapter = (
+        sum(recipe.lora.r * sum(shape) for name, shape in shapes.items() if targeted(name, shape, recipe))
+        if method.adapts
+        else 0
+    )
     head = len(prepared.scoring.labels) * max((shape[1] for shape in matrices), default=0)
     rows = len(prepared.eval_items) * (8 * len(prepared.scoring.labels) + 64)
     size = 4 * (adapter + head) + rows + 200 * steps
@@ -64,8 +67,6 @@ def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
     forward = 2 * sum(math.prod(shape) for shape in matrices) * tokens
     forward /= FLOPS_PER_THREAD * recipe.determinism.threads
     guess = "a rough guess, for CPU"
-    if section.method == "head":
-        rows_once = len(prepared.train_items) + len(prepared.eval_items)
-        return Cost(steps, size, HEAD_S, START_S + rows_once * forward, guess)
     rows_seen = steps * section.batch_size * section.gradient_accumulation
-    return Cost(steps, size, (3 * rows_seen + len(prepared.eval_items)) * forward, START_S, guess)
+    each, once = method.seconds(forward, rows_seen, (len(prepared.train_items), len(prepared.eval_items)))
+    return Cost(steps, size, each, START_S + once, guess)

@@ -18,8 +18,7 @@ from seedband.data.row_diff import named
 from seedband.errors import Problem, Refused, UsageError
 from seedband.models.bases import check_reads, locate_base
 from seedband.models.initializers import HEAD, LORA
-from seedband.models.lora_targets import target_problems
-from seedband.models.model_folders import after_pooling, has_chat_template, resolve_pooling
+from seedband.models.model_folders import has_chat_template
 from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import LoadedRecipe
@@ -27,6 +26,7 @@ from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, Recipe
 from seedband.runs.slices import MAX_VALUES
 from seedband.storage import file_hashes
+from seedband.storage.registry import METHODS, Registry
 from seedband.tasks import Task
 from seedband.tasks.base_check import architecture_problems
 from seedband.tasks.outputs import Predictions
@@ -88,7 +88,10 @@ class Prepared:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is no mistake but should be known."""
-        told = (*_unheard(self.recipe, self.scoring.base), *_warnings(self.repeats, self.eval_items))
+        told = (
+            *trainers.find(self.recipe.train.method).warnings(self.recipe, self.scoring.base),
+            *_warnings(self.repeats, self.eval_items),
+        )
         return (*told, *_data_warnings(self.recipe, self.train_items))
 
     @property
@@ -198,10 +201,12 @@ def _registry_problems(
 ) -> list[Problem]:
     problems: list[Problem] = []
     task = tasks.find(recipe.model.task)
-    method = recipe.train.method
-    if _named("train.method", method, trainers.known(), problems) and method in trainers.BUILT_IN:
-        _named("train.method", method, task.methods, problems)
-    problems += _train_problems(recipe)
+    if _named("train.method", recipe.train.method, METHODS, problems):
+        fitting = [name for name in METHODS.built_in if trainers.find(name).suits(task)]
+        if recipe.train.method in METHODS.built_in:
+            _named("train.method", recipe.train.method, fitting, problems)
+        problems += trainers.find(recipe.train.method).problems(recipe)
+    problems += task.problems(recipe)
     for index, section in enumerate(recipe.evaluate, 1):
         where = f"evaluate[{index}]"
         found = _evaluator_problems(where, section, recipe.model.task, start, evaluated, offline=offline)
@@ -209,14 +214,6 @@ def _registry_problems(
     _named("init.lora", recipe.init.lora, LORA, problems)
     _named("init.head", recipe.init.head, HEAD, problems)
     return problems
-
-
-def _train_problems(recipe: Recipe) -> list[Problem]:
-    problems = []
-    if recipe.train.gradient_checkpointing and recipe.train.method == "head":
-        expected = "false: of a frozen backbone nothing is kept for a backward pass"
-        problems.append(Problem("train.gradient_checkpointing", 'true with method "head"', expected))
-    return problems + tasks.find(recipe.model.task).problems(recipe)
 
 
 def _evaluator_problems(
@@ -271,7 +268,11 @@ def _scorer_problems(
 def _named(where: str, name: str, known: Any, problems: list[Problem]) -> bool:
     if name in known:
         return True
-    problems.append(Problem(where, repr(name), f"one of {', '.join(sorted(known))}"))
+    problems.append(
+        Problem(
+            where, repr(name), f"one of {', '.join(sorted(known.names() if isinstance(known, Registry) else known))}"
+        )
+    )
     return False
 
 
@@ -284,13 +285,12 @@ def _base_problems(recipe: Recipe, base: Base, task: Task) -> list[Problem]:
         )
     problems: list[Problem] = []
     _try(problems, lambda: check_reads(Path(base.path), task.reader))
-    if recipe.train.method == "head":
-        try:
-            resolve_pooling(recipe.head.pooling, Path(base.path))
-        except UsageError as error:
-            problems.append(Problem("head.pooling", error.message, error.hint))
-    problems += architecture_problems(recipe, base, task) + task.length_problems(recipe, base)
-    return problems + (target_problems(recipe, base, task) if recipe.train.method == "lora" else [])
+    if recipe.train.method not in METHODS:
+        return problems + task.length_problems(recipe, base)
+    method = trainers.find(recipe.train.method)
+    any_body = method.takes_any_body(recipe, base)
+    problems += architecture_problems(recipe, base, task, any_body=any_body) + task.length_problems(recipe, base)
+    return problems + method.base_problems(recipe, base, task)
 
 
 def _chat_problems(base: Base, data: Sequence[Items]) -> list[Problem]:
@@ -354,14 +354,6 @@ def _on_a_scale(labels: Sequence[str]) -> bool:
 
 def _repeats(train: Items, evaluated: Items) -> Repeats:
     return Repeats(duplicates(train), duplicates(evaluated), tuple(overlap(train, evaluated)))
-
-
-def _unheard(recipe: Recipe, base: Base) -> Iterator[str]:
-    """What of an embedding model a head is not given."""
-    left = after_pooling(Path(base.path)) if recipe.train.method == "head" else []
-    if left and recipe.head.pooling == "auto":
-        parts = ", ".join(left)
-        yield f"head.pooling: after its pooling this embedding model has {parts}: the head reads what comes before"
 
 
 def _warnings(repeats: Repeats, evaluated: Items) -> Iterator[str]:

@@ -14,8 +14,8 @@ from transformers import (
 from seedband.determinism.seeds import streams
 from seedband.models.speedups.first_token import keep_first_token
 from seedband.models.speedups.packing import Layout, pack_rows
-from seedband.trainers import SeedRun, lora
-from seedband.trainers.loop import forward
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters, forward
 
 SMALL = {"vocab_size": 2000, "num_labels": 3}
 
@@ -89,7 +89,11 @@ def test_training_is_the_same_without_what_nobody_reads(tiny_recipe, tmp_path, m
     for name in ("first", "all"):
         folder = tmp_path / name
         folder.mkdir()
-        list(lora.train(context, [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))], lambda *_: None))
+        list(
+            adapters.train(
+                context, [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))], lambda *_: None
+            )
+        )
         tensors[name] = load_file(folder / "adapter_model.safetensors")
         monkeypatch.setattr(forward, "keep_first_token", lambda *_: "")
     assert len(said) == 1

@@ -14,8 +14,8 @@ from seedband.models.speedups.feature_cache import DROPPED, FeatureCache, _write
 from seedband.models.speedups.frozen_layers import Prefix, freeze_prefix, still_prefix
 from seedband.models.speedups.layers import layers_of
 from seedband.tasks.cache_key import rows_key
-from seedband.trainers import SeedRun, lora
-from seedband.trainers.loop import forward
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters, forward
 
 UPPER = {
     "tiny_recipe": ("layer.1.attention.self.query", "layer.1.attention.self.value"),
@@ -87,10 +87,10 @@ def test_all_below_the_first_trained_layer_is_as_in_scoring_where_the_recipe_say
     given = without_dropout(with_targets(context_of(tiny_recipe), targets))
     given = replace(given, recipe=replace(given.recipe, train=replace(given.recipe.train, precision=precision)))
     seen = []
-    monkeypatch.setattr(lora, "fit", lambda _, trainable, *rest: seen.append(trainable.module))
+    monkeypatch.setattr(adapters, "fit", lambda _, trainable, *rest: seen.append(trainable.module))
     run = SeedRun(0, streams(0, ["init", "order", "dropout"]), str(tmp_path))
     with pytest.raises(AttributeError):  # nothing was trained
-        next(iter(lora.train(given, [run], silent)))
+        next(iter(adapters.train(given, [run], silent)))
     for name, module in seen[0].named_modules():
         if isinstance(module, torch.nn.Dropout):
             below = any(f"{place}." in name for place in still)
@@ -111,7 +111,7 @@ def test_training_is_the_same_whether_states_are_computed_or_read(context, tmp_p
         cache = FeatureCache(tmp_path / "cache" / "features", "here") if name != "nowhere" else FeatureCache()
         given = replace(without_dropout(context), features=cache)
         run = SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))
-        runs[name] = next(iter(lora.train(given, [run], lambda *_: None)))
+        runs[name] = next(iter(adapters.train(given, [run], lambda *_: None)))
     assert runs["computed"].witnesses == runs["read"].witnesses == runs["nowhere"].witnesses
     assert any((tmp_path / "cache" / "features").iterdir())
 
@@ -123,7 +123,7 @@ def test_training_on_a_replayed_prefix_is_training_on_the_whole_model(context, t
         folder = tmp_path / name
         folder.mkdir()
         run = SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))
-        list(lora.train(given, [run], lambda *_: None))
+        list(adapters.train(given, [run], lambda *_: None))
         tensors[name] = load_file(folder / "adapter_model.safetensors")
         monkeypatch.setattr(forward, "freeze_prefix", calmed)
     for name, tensor in tensors["whole"].items():

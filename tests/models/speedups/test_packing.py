@@ -22,8 +22,8 @@ from seedband.models.speedups.packing import (
     group_sizes,
     pack_rows,
 )
-from seedband.trainers import SeedRun, lora
-from seedband.trainers.loop import forward
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters, forward
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=12)
 
@@ -150,7 +150,9 @@ def test_training_on_packed_rows_is_training_on_padded_rows(context, tmp_path, m
             monkeypatch.setattr(forward, "pack_rows", lambda *_: None)
         else:
             monkeypatch.setattr(forward, "pack_rows", lambda *how: packed.append(pack_rows(*how)))
-        list(lora.train(given, [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))], lambda *_: None))
+        list(
+            adapters.train(given, [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(folder))], lambda *_: None)
+        )
         tensors[name] = load_file(folder / "adapter_model.safetensors")
     assert packed == [True]
     for name, tensor in tensors["padded"].items():

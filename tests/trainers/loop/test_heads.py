@@ -14,8 +14,8 @@ from transformers.models.bert.modeling_bert import BertLayer
 from seedband import load_band
 from seedband.determinism.seeds import streams
 from seedband.runs.folders import read_run
-from seedband.trainers import SeedRun, head
-from seedband.trainers.loop import forward, stacked_heads
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import forward, heads, stacked_heads
 
 
 def test_head_folder_holds_the_new_tensors_only(tiny_heads):
@@ -48,7 +48,7 @@ def test_heads_are_kept_as_soon_as_those_of_their_stack_are_trained(tiny_recipe,
     for seed in range(4):
         (tmp_path / str(seed)).mkdir()
         runs.append(SeedRun(seed, streams(seed, ["init", "order", "dropout"]), str(tmp_path / str(seed))))
-    trained = head.train(context_of(tiny_recipe, method="head"), runs, lambda *_: None)
+    trained = heads.train(context_of(tiny_recipe, method="head"), runs, lambda *_: None)
     assert [next(trained).run.seed for _ in range(2)] == [0, 1]
     assert [(tmp_path / str(seed) / "head.safetensors").exists() for seed in range(4)] == [True, True, False, False]
     assert not any((tmp_path / "2").iterdir())
@@ -80,13 +80,13 @@ def test_other_poolings_train_and_are_scored_from_their_folder(tiny, pooling):
 def test_a_head_of_another_kind_is_trained_on_what_its_backbone_always_says(tiny_recipe, tmp_path, monkeypatch):
     context = context_of(tiny_recipe, method="head")
     context = replace(context, recipe=replace(context.recipe, head=replace(context.recipe.head, pooling="model")))
-    monkeypatch.setattr(head, "linear_head", lambda *_: None)
+    monkeypatch.setattr(heads, "linear_head", lambda *_: None)
     runs_of_a_layer, tensors = {}, {}
     for name in ("known", "computed"):
         (tmp_path / name).mkdir()
         runs = [SeedRun(0, streams(0, ["init", "order", "dropout"]), str(tmp_path / name))]
         with counting(BertLayer) as called:
-            assert not next(iter(head.train(context, runs, lambda *_: None))).failure
+            assert not next(iter(heads.train(context, runs, lambda *_: None))).failure
         runs_of_a_layer[name] = len(called)
         tensors[name] = load_file(tmp_path / name / "head.safetensors")
         for lever in ("keep_first_token", "freeze_prefix", "pack_rows"):

@@ -21,8 +21,8 @@ from seedband.models.encoded import Truncation
 from seedband.models.model_folders import recognise
 from seedband.tasks import causal_lm, find
 from seedband.tasks.text_classification import encode, predict
-from seedband.trainers import SeedRun, lora
-from seedband.trainers.loop import forward
+from seedband.trainers import SeedRun
+from seedband.trainers.loop import adapters, forward
 from seedband.trainers.loop.dropout import KeyedDropout
 
 
@@ -50,7 +50,7 @@ def trained(context, folder, seed=0, monkeypatch=None):
     folder.mkdir()
     seen = {}
     if monkeypatch is not None:
-        fit = lora.fit
+        fit = adapters.fit
 
         def spy(context, trainable, run, report):
             course = fit(context, trainable, run, report)
@@ -60,8 +60,8 @@ def trained(context, folder, seed=0, monkeypatch=None):
                 seen["logits"] = trainable.module(**batch).logits.double().numpy()
             return course
 
-        monkeypatch.setattr(lora, "fit", spy)
-    (run,) = lora.train(
+        monkeypatch.setattr(adapters, "fit", spy)
+    (run,) = adapters.train(
         context, [SeedRun(seed, streams(seed, ["init", "order", "dropout"]), str(folder))], lambda *_: None
     )
     return run, seen.get("logits")
@@ -107,7 +107,7 @@ def test_a_stream_changes_its_own_witness_and_no_other_draw(context, tmp_path, s
     for seed in (0, 1):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        (run,) = lora.train(context, [SeedRun(seed, streams(seed, [stream]), str(folder))], lambda *_: None)
+        (run,) = adapters.train(context, [SeedRun(seed, streams(seed, [stream]), str(folder))], lambda *_: None)
         both.append(run.witnesses)
     draws = {"init": ["init", "init_adapter", "init_head"], "order": ["order"], "dropout": ["dropout"]}
     for name, witnesses in draws.items():
