@@ -8,7 +8,7 @@ and tabm_tabular_15seeds.csv (yandex-research/tabm, Apache-2.0). What is not the
 
 A draw takes n + 3 different healthy seeds of one configuration: n for the baseline, three as candidates in the order
 drawn. The candidates are lowered by 0, 1, 2 and 3 standard deviations of the configuration's healthy seeds, and
-`seedband.bands.stats.rules.decide` judges them; `retest` is given the next candidate as long as it says suspect. A
+`seedband.bands.rules.decide` judges them; `retest` is given the next candidate as long as it says suspect. A
 suite's figure is the mean over its configurations, with equally many draws each. Every configuration and n has its own
 random stream, so nothing depends on --jobs.
 """
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from seedband.bands.stats import rules
+from seedband.bands import rules
 from seedband.bands.stats.limits import Baseline
 
 SUITES = {
@@ -43,7 +43,7 @@ CANDIDATES = 3
 #: In standard deviations of the configuration's healthy seeds.
 DROPS = (0, 1, 2, 3)
 ROOT_SEED = 20261203
-AT_ONCE: dict[str, tuple[rules.Rule, int]] = {
+AT_ONCE: dict[str, tuple[str, int]] = {
     "`t`, 1 candidate": ("t", 1),
     "`t`, 3 candidates": ("t", 3),
     "`range`, 1 candidate": ("range", 1),

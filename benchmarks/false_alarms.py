@@ -2,7 +2,7 @@
 
     python benchmarks/false_alarms.py [--draws 100000] [--alpha .05] [--before OLD_LOOKS_JSON]
 
-Scores are Normal. Every draw is judged by `seedband.bands.stats.rules.decide`, the code behind every verdict, and what
+Scores are Normal. Every draw is judged by `seedband.bands.rules.decide`, the code behind every verdict, and what
 is printed is what its decisions say; attained must not exceed it by more than two Monte-Carlo errors. --before names an
 earlier table of levels (seedband/bands/stats/looks.json of another version), to be shown side by side.
 """
@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seedband.bands.stats import looks, rules
+from seedband.bands import rules
+from seedband.bands.stats import looks
+from seedband.bands.stats.decision import Decision
 from seedband.bands.stats.limits import Baseline
 
 N_SEEDS = (4, 8, 16)
@@ -50,15 +52,15 @@ class Attained(NamedTuple):
         return self.stopped <= self.printed + 2 * self.error
 
 
-Judge = Callable[[Baseline, list[float], float], rules.Decision]
+Judge = Callable[[Baseline, list[float], float], Decision]
 
 
-def at_once(rule: rules.Rule) -> Judge:
+def at_once(rule: str) -> Judge:
     """All candidates in one look."""
     return lambda baseline, candidates, alpha: rules.decide(baseline, candidates, rule, alpha)
 
 
-def carried_through(baseline: Baseline, candidates: list[float], alpha: float) -> rules.Decision:
+def carried_through(baseline: Baseline, candidates: list[float], alpha: float) -> Decision:
     """`retest`, given the next candidate while it is suspect."""
     for looked in range(1, len(candidates) + 1):
         decision = rules.decide(baseline, candidates[:looked], "retest", alpha, own_looks=looked - 1)

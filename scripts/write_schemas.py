@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from seedband.bands import band_file
 from seedband.bands.admission import MAX_SCORE
-from seedband.bands.stats.rules import RULES
+from seedband.bands.rules import names
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.reports.json import ReportFile
 from seedband.runs import folders
@@ -163,7 +163,7 @@ def sealed(kind: str, content: dict[str, Any]) -> dict[str, Any]:
 def band() -> dict[str, Any]:
     """Schema of band.json from its form; what a sweep puts on record stands together or not at all."""
     found = nested(band_file.BAND)
-    found["properties"]["rule"] = {"enum": [rule for rule in RULES if rule != "paired"]}
+    found["properties"]["rule"] = {"enum": [rule for rule in names() if rule != "paired"]}
     found["properties"]["metrics"] = {**TABLE, "minProperties": 1, "additionalProperties": nested(band_file.METRIC)}
     swept = nested(band_file.SWEPT)
     facts = {}

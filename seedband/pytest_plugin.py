@@ -19,7 +19,6 @@ import pytest
 
 if TYPE_CHECKING:
     from seedband.bands.band import Band
-    from seedband.bands.stats.rules import Rule
     from seedband.bands.verdict import MetricVerdict, Verdict
     from seedband.reports.wording import Asked
 
@@ -78,7 +77,7 @@ class Gate:
     def check(
         self,
         *candidates: "str | Path | Sequence[str | Path]",
-        rule: "Rule | None" = None,
+        rule: "str | None" = None,
         alpha: float | None = None,
         on_suspect: OnSuspect = "stop",
         data: str | Path | None = None,
@@ -132,7 +131,7 @@ class Gate:
         self,
         scores: "str | Path | Sequence[str | Path] | Mapping[str, float | Sequence[float]]",
         *,
-        rule: "Rule | None" = None,
+        rule: "str | None" = None,
         alpha: float | None = None,
         looks: int = 0,
         on_suspect: OnSuspect = "stop",
@@ -200,7 +199,7 @@ def assert_within(
     band: "str | Path | Band",
     metric: str | None = None,
     *,
-    rule: "Rule | None" = None,
+    rule: "str | None" = None,
     alpha: float | None = None,
     looks: int = 0,
     on_suspect: OnSuspect = "stop",
@@ -223,6 +222,7 @@ def assert_within(
         from seedband.bands.admission import candidate_scores, rule_of_band, valid_alpha, valid_looks
         from seedband.bands.band import load_band
         from seedband.bands.metric_band import judged
+        from seedband.bands.rules import Candidates
         from seedband.bands.verdict import Verdict
         from seedband.errors import UsageError
         from seedband.reports.wording import Asked, after_fail, after_suspect, verdict_line
@@ -236,7 +236,8 @@ def assert_within(
         units.check_candidates(metric, own.scores, given, higher_is_better=own.higher_is_better)
         level = own.alpha if alpha is None else valid_alpha(alpha)
         chosen = rule_of_band(rule or fitted.rule)
-        verdict = judged(own, given, chosen, level, looks=valid_looks(looks, chosen, len(given)), gates=True)
+        candidates = Candidates(given, valid_looks(looks, chosen, len(given)))
+        verdict = judged(own, chosen, candidates, level, gates=True)
         whole = Verdict(verdict.status, {metric: verdict}, metric, verdict.reason)
         path = name if isinstance(band, str | Path) else "BAND"
         suspect = verdict.status == "suspect"

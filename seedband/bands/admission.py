@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from numbers import Integral, Real
 from typing import Any
 
-from seedband.bands.stats import looks, pair_looks, rules
-from seedband.bands.stats.rules import Rule
+from seedband.bands import rules
+from seedband.bands.rules import Rule
+from seedband.bands.stats import looks, pair_looks
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 
@@ -48,8 +49,8 @@ def valid_tolerance(tolerance: float | None, rule: Rule) -> float | None:
     """A tolerance of rule `paired`; UsageError for another rule, or for no score difference of 0 or more."""
     if tolerance is None:
         return None
-    if rule != "paired":
-        raise UsageError(f"a tolerance belongs to rule paired, this is {rule}")
+    if not rule.on_pairs:
+        raise UsageError(f"a tolerance belongs to {_on_pairs()}, this is {rule.name}")
     if not _is_number(tolerance) or not 0 <= tolerance <= MAX_SCORE:
         raise UsageError(f"tolerance {tolerance!r} is no score difference of 0 or more")
     return float(tolerance)
@@ -63,15 +64,15 @@ def valid_looks(looks: int, rule: Rule, k: int) -> int:
             "were looked at before",
             hint="leave it out for candidates that are given together",
         )
-    if looks and rule != "retest":
-        raise UsageError(f"looks on record belong to rule retest, this is {rule}: it looks once")
+    if looks and not rule.looks_again:
+        raise UsageError(f"looks on record belong to {_looking_again()}, this is {rule.name}: it looks once")
     return int(looks)
 
 
 def refuse_final(rule: Rule, *, final: bool) -> None:
     """Only looks at pairs can be announced as the last one; UsageError for another rule."""
-    if final and rule != "paired":
-        raise UsageError(f"--final announces the last look at pairs, this is rule {rule}", hint="leave it out")
+    if final and not rule.on_pairs:
+        raise UsageError(f"--final announces the last look at pairs, this is rule {rule.name}", hint="leave it out")
 
 
 def first_look(rule: Rule, k: int, first_pairs: int | None, *, final: bool) -> int | None:
@@ -82,8 +83,8 @@ def first_look(rule: Rule, k: int, first_pairs: int | None, *, final: bool) -> i
     """
     refuse_final(rule, final=final)
     if first_pairs is not None:
-        if rule != "paired":
-            raise UsageError(f"a first look at pairs belongs to rule paired, this is {rule}")
+        if not rule.on_pairs:
+            raise UsageError(f"a first look at pairs belongs to {_on_pairs()}, this is {rule.name}")
         if not pair_looks.FEWEST <= first_pairs <= k:
             raise UsageError(
                 f"a first look at {counted(first_pairs, 'pair')}: expected 2 to the {k} that there are now"
@@ -201,16 +202,23 @@ def valid_alpha(alpha: float) -> float:
     return float(alpha)
 
 
-def rule_of_band(rule: str) -> Rule:
+def rule_of_band(name: str) -> Rule:
     """A rule that a band may judge by without being told more."""
-    if rule == "paired":
-        raise UsageError("rule paired needs candidates under the band's own seeds: ask for it when judging")
-    return known_rule(rule)
+    rule = rules.find(name)
+    if rule.on_pairs:
+        raise UsageError(f"rule {name} needs candidates under the band's own seeds: ask for it when judging")
+    return rule
 
 
-def known_rule(rule: str) -> Rule:
-    """The rule of that name; UsageError when there is none."""
-    for known in rules.RULES:
-        if rule == known:
-            return known
-    raise UsageError(f"unknown rule {rule!r}; there are {', '.join(rules.RULES)}")
+def _on_pairs() -> str:
+    return _any_of(name for name in rules.names() if rules.find(name).on_pairs)
+
+
+def _looking_again() -> str:
+    return _any_of(name for name in rules.names() if rules.find(name).looks_again)
+
+
+def _any_of(names: Iterable[str]) -> str:
+    """Rules as a sentence names them."""
+    found = list(names)
+    return f"rule {found[0]}" if len(found) == 1 else f"one of the rules {', '.join(found)}"

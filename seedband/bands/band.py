@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seedband.bands import units
+from seedband.bands import rules, units
 from seedband.bands.admission import (
     DEFAULT_ALPHA,
     baseline_scores,
@@ -18,7 +18,6 @@ from seedband.bands.admission import (
     check_pairs,
     first_look,
     gates_of,
-    known_rule,
     level_of,
     primary_of,
     rule_of_band,
@@ -29,14 +28,16 @@ from seedband.bands.admission import (
 )
 from seedband.bands.band_file import check_band
 from seedband.bands.history import Past, Source, check_distinct, is_proven, prior_of
-from seedband.bands.metric_band import MetricBand, judged, judged_by_pairs
+from seedband.bands.metric_band import MetricBand, judged
+from seedband.bands.rules import Candidates
+from seedband.bands.stats.decision import Status
 from seedband.bands.stats.items import item_floor, resolution
-from seedband.bands.stats.rules import Rule, Status
 from seedband.bands.stats.variance import Prior
 from seedband.bands.verdict import Verdict
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.storage import atomic_files, json_files
+from seedband.storage.registry import DEFAULT_RULE
 
 WORST_LAST: tuple[Status, ...] = ("pass", "suspect", "fail")
 
@@ -58,7 +59,7 @@ class Band:
     metrics: Mapping[str, MetricBand]
     primary: str
     gates: tuple[str, ...]
-    rule: Rule = "retest"
+    rule: str = DEFAULT_RULE
     alpha: float = DEFAULT_ALPHA
     provenance: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False)
@@ -77,7 +78,7 @@ class Band:
         self,
         scores: Mapping[str, float | Sequence[float]],
         *,
-        rule: Rule | None = None,
+        rule: str | None = None,
         alpha: float | None = None,
         looks: int = 0,
         failure: str = "",
@@ -122,35 +123,25 @@ class Band:
             >>> band.judge({"accuracy": [0.869, 0.868]}, looks=1).status
             'suspect'
         """
-        rule = self.rule if rule is None else known_rule(rule)
+        known = rules.find(self.rule if rule is None else rule)
         alpha = self.alpha if alpha is None else valid_alpha(alpha)
-        tolerance = valid_tolerance(tolerance, rule)
+        tolerance = valid_tolerance(tolerance, known)
         level = level_of(alpha, self.gates)
         candidates = candidate_scores(scores, self.metrics.keys())
-        looks = valid_looks(looks, rule, len(candidates[self.primary]))
-        if rule == "paired":
-            check_pairs(self.seeds, self.failed_seeds, seeds, len(candidates[self.primary]))
-        first = first_look(rule, len(candidates[self.primary]), first_pairs, final=final)
+        k = len(candidates[self.primary])
+        looks = valid_looks(looks, known, k)
+        if known.on_pairs:
+            check_pairs(self.seeds, self.failed_seeds, seeds, k)
+        first = first_look(known, k, first_pairs, final=final)
         verdicts = {}
         for name, band in self.metrics.items():
-            own, judged_at = candidates[name], level if name in self.gates else alpha
+            own, gates = candidates[name], name in self.gates
             if not same_evaluators:
                 units.check_candidates(name, band.scores, own, higher_is_better=band.higher_is_better)
-            if rule == "paired":
-                floor = (pair_floors or {}).get(name, band.resolution)
-                allowed = tolerance if name == self.primary else None
-                verdicts[name] = judged_by_pairs(
-                    band,
-                    own,
-                    seeds,
-                    tolerance=allowed,
-                    alpha=judged_at,
-                    floor=floor,
-                    first=first,
-                    gates=name in self.gates,
-                )
-            else:
-                verdicts[name] = judged(band, own, rule, judged_at, looks=looks, gates=name in self.gates)
+            floor = (pair_floors or {}).get(name, band.resolution)
+            allowed = tolerance if name == self.primary else None
+            given = Candidates(own, looks, seeds, allowed, floor, first)
+            verdicts[name] = judged(band, known, given, level if gates else alpha, gates=gates)
         rate = self.metrics[self.primary].failure_rate.share
         if failure:
             return Verdict("fail", verdicts, self.primary, failure, rate)
@@ -195,7 +186,7 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
     scores: Mapping[str, Sequence[float]],
     *,
     alpha: float = DEFAULT_ALPHA,
-    rule: Rule = "retest",
+    rule: str = DEFAULT_RULE,
     primary: str | None = None,
     gates: Collection[str] = (),
     lower_is_better: Collection[str] = (),
@@ -249,7 +240,7 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
     for name in [*lower_is_better, *(items or {})]:
         if name not in scores:
             raise UsageError(f"metric {name!r} has no scores; there are {', '.join(scores)}")
-    alpha, rule = valid_alpha(alpha), rule_of_band(rule)
+    alpha, rule = valid_alpha(alpha), rule_of_band(rule).name
     level = level_of(alpha, gates)
     seeds = seeds_of(scores, primary, seeds, failed_seeds)
     metrics = {
@@ -323,7 +314,7 @@ def _band(content: Mapping[str, Any], folder: Path) -> Band:
         )
         for name, entry in content["metrics"].items()
     }
-    return Band(metrics, primary, gates, rule_of_band(content["rule"]), alpha, dict(content["provenance"]), folder)
+    return Band(metrics, primary, gates, rule_of_band(content["rule"]).name, alpha, dict(content["provenance"]), folder)
 
 
 def _check_metrics(metrics: Collection[str], history: Sequence[Band]) -> None:

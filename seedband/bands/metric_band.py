@@ -1,16 +1,15 @@
 """MetricBand: the noise band of one metric, and what a rule says of candidates in its own unit and direction."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
+from seedband.bands import rules
 from seedband.bands.admission import DEFAULT_ALPHA
-from seedband.bands.stats import limits, looks, rules
+from seedband.bands.rules import Candidates, Rule
+from seedband.bands.stats import decision, limits, looks
+from seedband.bands.stats.decision import Decision
 from seedband.bands.stats.failed import Rate, failure_rate
 from seedband.bands.stats.limits import Baseline
-from seedband.bands.stats.paired import decide_paired
-from seedband.bands.stats.rules import Decision, Rule
 from seedband.bands.stats.variance import NO_PRIOR, Prior
 from seedband.bands.verdict import MetricVerdict
 
@@ -97,12 +96,12 @@ class MetricBand:
     @property
     def lower(self) -> float:
         """Lower edge of the band; where higher is better, a first candidate below it is suspect."""
-        return rules.screen(self.baseline) if self.higher_is_better else self._mirrored
+        return decision.screen(self.baseline) if self.higher_is_better else self._mirrored
 
     @property
     def upper(self) -> float:
         """Upper edge of the band; it mirrors the lower one and is a reason to stop only where lower is better."""
-        return self._mirrored if self.higher_is_better else -rules.screen(self.baseline)
+        return self._mirrored if self.higher_is_better else -decision.screen(self.baseline)
 
     @property
     def _mirrored(self) -> float:
@@ -112,9 +111,9 @@ class MetricBand:
     @property
     def collapse_limit(self) -> float:
         """Score beyond which a single candidate has collapsed: it fails at any look."""
-        return self.sign * rules.collapse_limit(self.baseline, self.alpha)
+        return self.sign * decision.collapse_limit(self.baseline, self.alpha)
 
-    def prospect(self, rule: Rule, alpha: float | None = None) -> Decision:
+    def prospect(self, rule: str, alpha: float | None = None) -> Decision:
         """What a rule does to one candidate, before there is any: its false-alarm rate and detectable drop.
 
         Examples:
@@ -130,65 +129,25 @@ class MetricBand:
         return failure_rate(len(self.failed_seeds), self.n + len(self.failed_seeds))
 
 
-def judged(
-    band: MetricBand, raw: tuple[float, ...], rule: Rule, alpha: float, *, looks: int = 0, gates: bool
-) -> MetricVerdict:
-    """What rule `retest`, `t` or `range` says, in the metric's own unit and direction."""
-    oriented = raw if band.higher_is_better else tuple(-score for score in raw)
-    return _told(band, raw, rules.decide(band.baseline, oriented, rule, alpha, looks), rule, alpha, gates=gates)
-
-
-def judged_by_pairs(
-    band: MetricBand,
-    raw: tuple[float, ...],
-    seeds: Sequence[int],
-    *,
-    tolerance: float | None,
-    alpha: float,
-    floor: float,
-    first: int | None,
-    gates: bool,
-) -> MetricVerdict:
-    """What rule `paired` says of candidates trained under `seeds`; the tolerance is one sd of the band unless said.
-
-    `first` is the number of pairs at the first look, None where this is the only one.
-    """
-    own = dict(zip(band.seeds, band.scores, strict=True))
-    differences = _differences(raw, [own[seed] for seed in seeds])
-    allowed = band.noise_sd if tolerance is None else tolerance
-    oriented = [band.sign * difference for difference in differences]
-    # No pair follows a look that is the only one.
-    left = 0 if first is None else band.n - len(seeds)
-    decision = decide_paired(oriented, allowed, alpha, floor, left, first)
-    told = _told(band, raw, decision, "paired", alpha, gates=gates)
-    return replace(told, differences=differences, tolerance=allowed)
-
-
-def _differences(scores: Sequence[float], own: Sequence[float]) -> tuple[float, ...]:
-    """Score minus baseline, pair by pair; differences that are equal but for rounding are equal."""
-    differences = tuple(y - x for x, y in zip(own, scores, strict=True))
-    slack = 4 * math.ulp(max(map(abs, (*scores, *own))))
-    if max(differences) - min(differences) <= slack:
-        return (limits.mean(differences),) * len(differences)
-    return differences
-
-
-def _told(
-    band: MetricBand, raw: tuple[float, ...], decision: Decision, rule: Rule, alpha: float, *, gates: bool
-) -> MetricVerdict:
+def judged(band: MetricBand, rule: Rule, candidates: Candidates, alpha: float, *, gates: bool) -> MetricVerdict:
+    """What a rule says, in the metric's own unit and direction."""
+    judgement = rule.judge(band, candidates, alpha)
+    said = judgement.decision
     return MetricVerdict(
-        decision.status,
-        rule,
-        alpha,
-        decision.reason,
-        raw,
-        None if decision.limit is None else band.sign * decision.limit,
-        decision.p_value,
-        decision.false_alarm_rate,
-        decision.screen_rate,
-        decision.detectable_drop,
-        decision.candidates_needed,
-        decision.candidates_at_most,
-        gates,
-        decision.rate_is_bound,
+        status=said.status,
+        rule=rule.name,
+        alpha=alpha,
+        reason=said.reason,
+        scores=candidates.scores,
+        limit=None if said.limit is None else band.sign * said.limit,
+        p_value=said.p_value,
+        false_alarm_rate=said.false_alarm_rate,
+        screen_rate=said.screen_rate,
+        detectable_drop=said.detectable_drop,
+        candidates_needed=said.candidates_needed,
+        candidates_at_most=said.candidates_at_most,
+        gates=gates,
+        rate_is_bound=said.rate_is_bound,
+        differences=judgement.differences,
+        tolerance=judgement.tolerance,
     )

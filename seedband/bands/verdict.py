@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from seedband.bands.stats.rules import Rule, Status
+from seedband.bands.stats.decision import Status
+from seedband.storage.registry import RULES, Known
 from seedband.storage.validation import Number
 
 #: Column → value → metric → mean score over the items of that slice.
@@ -62,7 +63,7 @@ class MetricVerdict:
     """
 
     status: Status
-    rule: Rule
+    rule: Annotated[str, Known(RULES)]
     alpha: float
     reason: str
     scores: tuple[float, ...]

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from seedband.storage.registry import DEFAULT_RULE
+
 
 def band(
     scores: Annotated[
@@ -42,7 +44,7 @@ def band(
         list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Read the rows of one group: model=small.")
     ] = None,
     percent: Annotated[bool, typer.Option("--percent", help="Read 87.1% as .871.")] = False,
-    rule: Annotated[str, typer.Option(help="retest, t or range.")] = "retest",
+    rule: Annotated[str, typer.Option(help="retest, t or range.")] = DEFAULT_RULE,
     alpha: Annotated[float, typer.Option(help="False-alarm rate, .001 to .2.")] = 0.05,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="One line: the band.")] = False,
@@ -62,7 +64,7 @@ def band(
         primary=primary,
         gates=gate or (),
         failed=failed or (),
-        rule=rule,  # type: ignore[arg-type]
+        rule=rule,
         alpha=alpha,
         history=[load_band(path) for path in history or ()],
         wanted=wanted,

@@ -110,7 +110,7 @@ def check(
                 verdict = run_check(
                     candidates or [],
                     fitted,
-                    rule=rule,  # type: ignore[arg-type]
+                    rule=rule,
                     alpha=alpha,
                     tolerance=tolerance,
                     looks=looks,

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from seedband.bands.admission import DEFAULT_ALPHA, level_of, valid_alpha
 from seedband.bands.band import Band
+from seedband.bands.rules.retest import Retest
+from seedband.bands.rules.t import T
 from seedband.bands.stats import looks
 from seedband.bands.stats.power import POWER, sd_interval, t_detectable_drop
 from seedband.errors import Refused, UsageError
@@ -87,7 +88,7 @@ class Recommended:
     """
 
     n: int
-    rule: Literal["retest", "t"]
+    rule: str
     candidate_seeds: float
     trainings: float
     detectable_drop: float
@@ -227,12 +228,12 @@ def _designs(row: Row, noise: Noise, alpha: float, power: float) -> list[Recomme
     """Every design of a row that sees the drop."""
     found = []
     if row.at_sd.retest:
-        found.append(_design(row.n, "retest", row.retest_seeds, row.at_sd.retest_drop / noise.sd, noise))
+        found.append(_design(row.n, Retest.name, row.retest_seeds, row.at_sd.retest_drop / noise.sd, noise))
     if (k := row.at_sd.up_front) is not None:
-        found.append(_design(row.n, "t", k, t_detectable_drop(row.n, k, alpha, power, noise.prior_df), noise))
+        found.append(_design(row.n, T.name, k, t_detectable_drop(row.n, k, alpha, power, noise.prior_df), noise))
     return found
 
 
-def _design(n: int, rule: Literal["retest", "t"], candidate_seeds: float, drop_sd: float, noise: Noise) -> Recommended:
+def _design(n: int, rule: str, candidate_seeds: float, drop_sd: float, noise: Noise) -> Recommended:
     at_high = None if noise.interval is None else drop_sd * noise.interval[1]
     return Recommended(n, rule, candidate_seeds, n + CHECKS * candidate_seeds, drop_sd * noise.sd, at_high)

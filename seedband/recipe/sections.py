@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
 from seedband.determinism.seeds import Stream
 from seedband.determinism.settings import DeterminismSection
-from seedband.storage.registry import DEFAULT_TASK, TASKS, Known
+from seedband.storage.registry import DEFAULT_RULE, DEFAULT_TASK, PAIRS_RULE, RULES, TASKS, Known
 from seedband.storage.validation import PathText
 
 Text = Annotated[str, MinLen(1)]
@@ -214,7 +214,7 @@ class EvaluatorSection:
 class GateSection:
     """`[gate]`: the rule that band.json asks `check` to judge by."""
 
-    rule: Literal["retest", "t", "range"] = "retest"
+    rule: Annotated[str, Known(RULES, without=(PAIRS_RULE,))] = DEFAULT_RULE
     """Rule of the verdict."""
     alpha: Annotated[float, Ge(0.001), Le(0.2)] = 0.05
     """False-alarm rate of the rule."""

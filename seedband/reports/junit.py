@@ -8,7 +8,7 @@ What XML forbids in a text is shown by its number, as on a terminal.
 from xml.etree import ElementTree as ET
 
 from seedband.bands.band import Band
-from seedband.bands.stats.rules import Status
+from seedband.bands.stats.decision import Status
 from seedband.bands.verdict import MetricVerdict, Verdict
 from seedband.reports import Report
 from seedband.reports.wording import clean, slice_lines, verdict_line, verdict_sentences

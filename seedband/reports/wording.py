@@ -8,9 +8,10 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from seedband.bands import rules
 from seedband.bands.band import Band
 from seedband.bands.metric_band import MetricBand
-from seedband.bands.stats.rules import Decision
+from seedband.bands.stats.decision import Decision
 from seedband.bands.verdict import MetricVerdict, SliceVerdict, Verdict
 from seedband.counts import counted, plural
 
@@ -135,7 +136,7 @@ def after_fail(verdict: Verdict, band: Band, path: str) -> str:
 
 def after_suspect(verdict: Verdict, asked: Asked) -> str:
     """What settles a suspect: what was trained is taken again, with as many seeds more as it may need."""
-    if verdict.metrics[verdict.primary].rule != "paired":
+    if not _on_pairs(verdict):
         return f"1 more seed, {_at_most(verdict)}: {_one_more(verdict, asked)}"
     if asked.final:
         return "this was announced as the only look at pairs: change the recipe, or sweep the band with more seeds"
@@ -145,10 +146,14 @@ def after_suspect(verdict: Verdict, asked: Asked) -> str:
     return f"1 more seed, {_at_most(verdict)}: {_one_more_pair(asked)}"
 
 
+def _on_pairs(verdict: Verdict) -> bool:
+    return rules.find(verdict.metrics[verdict.primary].rule).on_pairs
+
+
 def _one_more(verdict: Verdict, asked: Asked) -> str:
     """How the next seed joins, and how the looks that were taken stay on record."""
     primary = verdict.metrics[verdict.primary]
-    taken = len(primary.scores) if primary.rule == "retest" else 0
+    taken = len(primary.scores) if rules.find(primary.rule).looks_again else 0
     again = {"--looks": str(taken)} if taken else {}
     if asked.again is None:
         told = f", the new one last, with looks={taken}" if taken else ""
@@ -205,7 +210,7 @@ def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:
 
 
 def _rate(m: MetricVerdict, d: str) -> str:
-    if m.rule == "paired":
+    if rules.find(m.rule).on_pairs:
         return (
             f"false alarms: at most {m.false_alarm_rate:.1%} of recipes that are no worse than the tolerance "
             f"{m.tolerance:{d}} are stopped"
@@ -220,7 +225,7 @@ def _rate(m: MetricVerdict, d: str) -> str:
 def _at_most(verdict: Verdict) -> str:
     """How many seeds there can be: pairs end with the band's seeds, whether or not they settled it."""
     left = verdict.candidates_at_most
-    return f"{left} left in the band" if verdict.metrics[verdict.primary].rule == "paired" else f"{left} at most"
+    return f"{left} left in the band" if _on_pairs(verdict) else f"{left} at most"
 
 
 def _listed(scores: Sequence[float], d: str) -> str:
@@ -232,7 +237,7 @@ def band_sentences(band: Band) -> list[str]:
     lines = [_band_rates(band.metrics[name], band) for name in band.gates]
     if len(band.gates) > 1:
         primary = band.metrics[band.primary]
-        each = "" if band.rule == "range" else f", each at alpha {primary.alpha:.3g}"
+        each = "" if not rules.find(band.rule).has_level else f", each at alpha {primary.alpha:.3g}"
         total = min(1.0, sum(band.metrics[name].prospect(band.rule).false_alarm_rate for name in band.gates))
         lines.append(
             f"{len(band.gates)} metrics gate{each}, for about {total:.1%} in all; "

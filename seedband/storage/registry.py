@@ -81,17 +81,23 @@ class Registry:
 @cache
 @dataclass(frozen=True)
 class Known:
-    """Annotation of a text in a record: a name that a registry knows; the JSON Schema lists the built-in ones."""
+    """Annotation of a text in a record: a name that a registry knows; the JSON Schema lists the built-in ones.
+
+    Attributes:
+        registry: Which.
+        without: Built-in names that do not count.
+    """
 
     registry: Registry
+    without: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """How pydantic checks it."""
         from pydantic_core import PydanticCustomError, core_schema
 
         def check(name: str) -> str:
-            if name not in self.registry:
-                known = [*self.registry.built_in, *sorted(self.registry.installed())]
+            if name not in self.registry or name in self.without:
+                known = [*self._built_in(), *sorted(self.registry.installed())]
                 listed = " or ".join([", ".join(map(repr, known[:-1])), repr(known[-1])])
                 raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": listed})
             return name
@@ -100,11 +106,21 @@ class Known:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         """The built-in names, whatever is installed."""
-        return {**handler(schema), "enum": list(self.registry.built_in)}
+        return {**handler(schema), "enum": self._built_in()}
+
+    def _built_in(self) -> list[str]:
+        return [name for name in self.registry.built_in if name not in self.without]
 
 
+@cache
+def _every() -> Any:
+    """Entry points of all installed packages: read once, for that takes long."""
+    return entry_points()
+
+
+@cache
 def _entries(group: str) -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=group))
+    return tuple(_every().select(group=group))
 
 
 #: Of a recipe that names none.
@@ -129,6 +145,10 @@ METHODS = Registry(
         "command": "seedband.trainers.command:Command",
     },
 )
+#: Of a band that names none.
+DEFAULT_RULE = "retest"
+#: By which pairs are judged.
+PAIRS_RULE = "paired"
 RULES = Registry(
     "rule",
     "seedband.rules",

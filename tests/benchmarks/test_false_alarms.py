@@ -6,7 +6,7 @@ import sys
 import pytest
 from tiny import ROOT
 
-from seedband.bands.stats.rules import Decision
+from seedband.bands.stats.decision import Decision
 
 
 @pytest.fixture

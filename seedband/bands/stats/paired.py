@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from scipy import special
 
 from seedband.bands.stats import limits, pair_looks, power
-from seedband.bands.stats.rules import Decision
+from seedband.bands.stats.decision import Decision
 
 
 def decide_paired(

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from seedband.bands.rules.retest import Retest
 from seedband.bands.stats.looks import MAX_LOOKS
 from seedband.cli.console.output import print_hint, print_json, print_lines, rich_console
 from seedband.commands.plan import CHECKS, INTERVAL_LEVEL, MOST_UP_FRONT, Plan, Reach, Recommended
@@ -47,7 +48,7 @@ def _noise(plan: Plan) -> str:
     history = f" and a history worth {noise.prior_df:.3g} more" if noise.prior_df else ""
     return (
         f"band: n={noise.n}{history} sd={noise.sd:.4g}, {_percent(INTERVAL_LEVEL)} interval {low:.3g} to {high:.3g}; "
-        f"as it is, rule retest stops a drop of {plan.detectable_drop:.3g}"
+        f"as it is, rule {Retest.name} stops a drop of {plan.detectable_drop:.3g}"
     )
 
 
@@ -55,7 +56,7 @@ def _table(plan: Plan) -> Any:
     from rich.table import Table
 
     scales = [plan.noise.sd, *([] if plan.noise.interval is None else [plan.noise.interval[1]])]
-    columns = [f"{rule}\nsd {sd:.3g}" for sd in scales for rule in ("retest", "up front")]
+    columns = [f"{rule}\nsd {sd:.3g}" for sd in scales for rule in (Retest.name, "up front")]
     table = Table("seeds", *columns, "")
     for column in table.columns[:-1]:
         column.justify = "right"
@@ -73,7 +74,7 @@ def _cells(reach: Reach) -> tuple[str, str]:
 
 def _recommended(plan: Plan, chosen: Recommended) -> str:
     seeds = f"{chosen.candidate_seeds:.3g} {plural(chosen.candidate_seeds, 'candidate seed')} a check"
-    average = " on average" if chosen.rule == "retest" else " up front"
+    average = " on average" if chosen.rule == Retest.name else " up front"
     trained = f" ({plan.noise.n} of them trained)" if plan.noise.n else ""
     high = ""
     if plan.noise.interval is not None:

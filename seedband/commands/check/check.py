@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seedband.bands.admission import check_pairs, known_rule, refuse_final, valid_alpha, valid_looks, valid_tolerance
+from seedband.bands import rules
+from seedband.bands.admission import check_pairs, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.bands.band import Band, load_band
-from seedband.bands.stats.rules import Rule
+from seedband.bands.rules import Rule
 from seedband.bands.verdict import Candidate, Verdict
 from seedband.commands.check import ledger, pair_record, pairs, reported
 from seedband.commands.check.candidates import Found, check_one_recipe, in_order, resolve
@@ -26,6 +27,7 @@ from seedband.jobs.executors import OnEvent
 from seedband.recipe import identity
 from seedband.runs import reported_folder, slices
 from seedband.storage import json_files
+from seedband.storage.registry import PAIRS_RULE
 from seedband.storage.validation import brief
 
 
@@ -33,7 +35,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     candidates: str | Path | Sequence[str | Path],
     band: str | Path | Band,
     *,
-    rule: Rule | None = None,
+    rule: str | None = None,
     alpha: float | None = None,
     tolerance: float | None = None,
     looks: int = 0,
@@ -88,12 +90,12 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     """
     band = band if isinstance(band, Band) else load_band(band)
     listed = [candidates] if isinstance(candidates, str | Path) else list(candidates)
-    rule = _rule(band, rule, n_pairs)
-    _check_options(listed, recipe, rule, more_seeds, n_pairs, band)
+    known = _rule(band, rule, n_pairs)
+    _check_options(listed, recipe, known, more_seeds, n_pairs, band)
     if looks and ledger_path is not None:
         raise UsageError("--looks and --ledger both say which looks were taken", hint="the ledger knows: drop --looks")
-    refuse_final(rule, final=final)
-    tolerance = valid_tolerance(tolerance, rule)
+    refuse_final(known, final=final)
+    tolerance = valid_tolerance(tolerance, known)
     if ledger_path is not None:
         ledger.check_usable(Path(ledger_path))
     reported_folder.refuse_parts([Path(path) for path in listed])
@@ -106,7 +108,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         return reported.check(
             Path(listed[0]),
             band,
-            rule=rule,
+            rule=known.name,
             alpha=alpha,
             tolerance=tolerance,
             looks=looks,
@@ -125,7 +127,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     order = None if labels is None else tuple(labels)
     level = band.alpha if alpha is None else valid_alpha(alpha)
     found = [entry for path in listed for entry in resolve(Path(path), offline=offline)]
-    looks = valid_looks(looks, rule, len(found))
+    looks = valid_looks(looks, known, len(found))
     # One for all of them: the seeds that a suspect verdict asks for are trained and scored one by one.
     with executors.make("local", slots=jobs, offline=offline) as executor:
         rescorer = Rescorer(band, scoring, order, base, strict, executor, offline, on_event)
@@ -134,16 +136,17 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
             trainer = trainer_of(found, recipe, out, executor, offline=offline, on_event=on_event)
         if trainer is not None and n_pairs:
             found = trainer.train(band.seeds[:n_pairs])
-        gate = _Gate(band, rule, level, tolerance, ledger_path, trainer, on_event, final)
+        gate = _Gate(band, known, level, tolerance, ledger_path, trainer, on_event, final)
         # Pairs are found by their seeds, so that their order says nothing.
-        ordered = found if rule == "paired" else in_order(found, looks)
+        ordered = found if known.on_pairs else in_order(found, looks)
         return gate.settle(ordered, rescorer, more_seeds, looks)
 
 
 def _rule(band: Band, rule: str | None, n_pairs: int) -> Rule:
-    if n_pairs and rule not in (None, "paired"):
-        raise UsageError(f"--pairs is for rule paired, this is {rule}")
-    return "paired" if n_pairs else band.rule if rule is None else known_rule(rule)
+    known = rules.find(rule or (PAIRS_RULE if n_pairs else band.rule))
+    if n_pairs and not known.on_pairs:
+        raise UsageError(f"--pairs is for rule {PAIRS_RULE}, this is {rule}")
+    return known
 
 
 def _check_options(
@@ -161,7 +164,7 @@ def _check_options(
             f"--pairs {n_pairs}: the band has {counted(len(band.seeds), 'healthy seed')}, and a spread takes 2 pairs",
             hint="sweep the band with more seeds to have more pairs",
         )
-    if more_seeds and rule == "paired":
+    if more_seeds and rule.on_pairs:
         raise UsageError("--more-seeds draws new seeds, which have no pair", hint="a larger --pairs trains more pairs")
 
 
@@ -205,13 +208,13 @@ class _Gate:
             scored: Their scores.
             own_looks: So many of them, the first ones, have had a look before this one.
         """
-        if self.rule == "paired":
+        if self.rule.on_pairs:
             return self._judge_pairs(entries, scored)
         if self.ledger_path is None:
             return self._judge(entries, scored, own_looks)
         assert self.trainer is not None
         own = {name: list(metric.scores) for name, metric in self.band.metrics.items()}
-        gate = {"scores": own, "gates": list(self.band.gates), "rule": self.rule, "alpha": self.alpha}
+        gate = {"scores": own, "gates": list(self.band.gates), "rule": self.rule.name, "alpha": self.alpha}
         key = ledger.key_of(gate, identity.identity(self.trainer.prepared.as_record()))
         path = Path(self.ledger_path)
         if not path.exists():
@@ -256,11 +259,10 @@ class _Gate:
     def _tell_shared_draws(self, entries: Sequence[Found]) -> None:
         """Fresh seeds are what the printed rates are about; under the band's own, candidates repeat its noise."""
         seeds = {int(entry.record["seed"]) for entry in entries if entry.record is not None} & {*self.band.seeds}
-        if seeds and self.rule != "paired":
+        if seeds and not self.rule.on_pairs:
             named = ", ".join(map(str, sorted(seeds)))
-            text = (
-                f"trained under the band's own seeds {named}, so they share its noise; --rule paired is made for that"
-            )
+            text = f"trained under the band's own seeds {named}, so they share its noise"
+            text += f"; --rule {PAIRS_RULE} is made for that"
             self.on_event(Event("note", content={"text": text}))
 
     def _train_fresh(self, trainer: Trainer, candidates: Sequence[Candidate]) -> list[Found]:
@@ -293,15 +295,15 @@ class _Gate:
                 scored = ", ".join(sorted(candidate.scores))
                 raise Refused(f"{candidate.name}: scored by {scored}; the band has {', '.join(sorted(metrics))}")
         scores = {name: [candidate.scores[name] for candidate in candidates] for name in candidates[0].scores}
-        by_rule: dict[str, Any] = {"looks": own_looks} if self.rule == "retest" else {}
-        if self.rule == "paired":
+        by_rule: dict[str, Any] = {"looks": own_looks} if self.rule.looks_again else {}
+        if self.rule.on_pairs:
             pairs.shared_seeds(self.band, entries)
             seeds = [candidate.seed for candidate in candidates]
             by_rule = {"seeds": seeds, "pair_floors": pairs.item_floors(self.band, entries)}
             by_rule |= {"final": first is None, "first_pairs": first}
         verdict = self.band.judge(
             scores,
-            rule=self.rule,
+            rule=self.rule.name,
             alpha=self.alpha,
             failure=reason,
             tolerance=self.tolerance,
@@ -313,7 +315,7 @@ class _Gate:
             seeds_told = ", ".join(str(seed) for seed in known)
             what = "these are seeds" if len(known) > 1 else "this is seed"
             same = f"{what} {seeds_told} of the band itself, weight for weight"
-            reason = f"{verdict.reason}: {same}" if self.rule == "paired" else same
+            reason = f"{verdict.reason}: {same}" if self.rule.on_pairs else same
             verdict = replace(verdict, status="pass", reason=reason)
         return replace(verdict, candidates=tuple(candidates), slices=slices.judge(self.band, candidates))
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from annotated_types import MinLen
 
-from seedband.bands.stats.rules import Status
+from seedband.bands.stats.decision import Status
 from seedband.bands.verdict import Candidate
 from seedband.errors import UsageError, WorkFailed
 from seedband.storage import json_files

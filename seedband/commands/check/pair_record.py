@@ -22,6 +22,7 @@ from seedband.events import Event
 from seedband.jobs.executors import OnEvent
 from seedband.recipe import identity
 from seedband.runs import layout
+from seedband.storage.registry import PAIRS_RULE
 
 #: Holds the looks at the pairs of a sweep folder, in the form of a ledger.
 LOOKS = "looks.json"
@@ -108,7 +109,7 @@ class Books:
 def key_of(band: Band, recipe: Mapping[str, Any]) -> str:
     """The key of a recipe's pairs against a band, whatever the level and the tolerance: each look says its own."""
     own = {name: list(metric.scores) for name, metric in band.metrics.items()}
-    gate = {"scores": own, "seeds": list(band.seeds), "gates": list(band.gates), "rule": "paired"}
+    gate = {"scores": own, "seeds": list(band.seeds), "gates": list(band.gates), "rule": PAIRS_RULE}
     return ledger.key_of(gate, identity.identity(recipe))
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from seedband.bands import comparability
 from seedband.bands.band import Band
-from seedband.bands.stats.rules import Rule
 from seedband.bands.verdict import Verdict
 from seedband.commands.scores.from_file import check_scores
 from seedband.errors import Refused
@@ -24,7 +23,7 @@ def check(  # noqa: PLR0913  every keyword is one flag of the command
     folder: Path,
     band: Band,
     *,
-    rule: Rule | None,
+    rule: str | None,
     alpha: float | None,
     tolerance: float | None,
     looks: int = 0,

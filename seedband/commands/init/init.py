@@ -33,7 +33,7 @@ from seedband.recipe.locations import on_hub, relative_path
 from seedband.recipe.parse import CONFIG_NAME, LoadedRecipe, load_recipe
 from seedband.recipe.sections import Recipe
 from seedband.storage import atomic_files
-from seedband.storage.registry import TASKS
+from seedband.storage.registry import DEFAULT_RULE, TASKS
 
 if TYPE_CHECKING:
     from seedband.recipe.scoring import Base
@@ -347,7 +347,7 @@ class _Draft:
                 {"evaluator": self.metrics[0], "primary": True},
                 *({"evaluator": m} for m in self.metrics[1:]),
             ],
-            "gate": {"rule": "retest", "alpha": 0.05},
+            "gate": {"rule": DEFAULT_RULE, "alpha": 0.05},
         }
 
     def _data_section(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:

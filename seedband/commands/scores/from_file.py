@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from seedband import evaluators
-from seedband.bands.admission import DEFAULT_ALPHA, known_rule
+from seedband.bands import rules
+from seedband.bands.admission import DEFAULT_ALPHA
 from seedband.bands.band import Band, fit_band, load_band
 from seedband.bands.stats.failed import probable_failed
 from seedband.bands.stats.limits import mean
 from seedband.bands.stats.pair_looks import FEWEST
-from seedband.bands.stats.rules import Rule
 from seedband.bands.verdict import Verdict
 from seedband.errors import Problem, Refused, SeedbandError, UsageError
 from seedband.events import Event
 from seedband.recipe import locations
 from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
+from seedband.storage.registry import DEFAULT_RULE
 
 #: How far a score may lie from the mean of its items and still count as that mean, rounded.
 ROUNDING = 0.01
@@ -39,7 +40,7 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
     primary: str | None = None,
     gates: Collection[str] = (),
     failed: Collection[int] = (),
-    rule: Rule = "retest",
+    rule: str = DEFAULT_RULE,
     alpha: float = DEFAULT_ALPHA,
     history: Sequence[Band] = (),
     wanted: Wanted | None = None,
@@ -151,11 +152,13 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
     if "signature" in band.provenance:
         text = f"nothing on record says that {what} was scored as the band was: its evaluators and data are yours"
         on_event(Event("note", content={"text": text}))
-    chosen = band.rule if rule is None else known_rule(rule)
-    if chosen == "paired":
+    chosen = rules.find(band.rule if rule is None else rule)
+    if chosen.on_pairs:
         if not file.names_seeds:
             kind = "JSON" if file.path.suffix.lower() == ".json" else "it"
-            raise Refused(f"{what}: {kind} names no seeds, and rule paired compares seed by seed", hint="give a CSV")
+            raise Refused(
+                f"{what}: {kind} names no seeds, and rule {chosen.name} compares seed by seed", hint="give a CSV"
+            )
         text = f"that the seeds of {what} share their draws with the band's is vouched for by whoever trained them"
         on_event(Event("note", content={"text": text}))
         if not final and len(band.seeds) > FEWEST:
@@ -166,7 +169,7 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
     with _about(what):
         return band.judge(
             {name: [own[row] for row in order] for name, own in file.scores.items()},
-            rule=chosen,
+            rule=chosen.name,
             alpha=alpha,
             seeds=[file.seeds[row] for row in order],
             tolerance=tolerance,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from tiny import ROOT
 
+from seedband.bands.rules import decide
 from seedband.bands.stats import looks
 from seedband.bands.stats.limits import Baseline
-from seedband.bands.stats.rules import decide
 
 N = (2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 20, 30)
 #: At n = 2 and 3 the published levels are those of plain p-values: the smallest p over all thresholds takes .010, .039.

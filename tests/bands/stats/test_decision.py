@@ -4,9 +4,10 @@ import math
 
 import pytest
 
+from seedband.bands.rules import decide
 from seedband.bands.stats import limits, looks, power
+from seedband.bands.stats.decision import collapse_limit
 from seedband.bands.stats.limits import Baseline
-from seedband.bands.stats.rules import collapse_limit, decide
 from seedband.bands.stats.variance import Prior
 
 BASELINE = Baseline((0.871, 0.884, 0.879, 0.892))
