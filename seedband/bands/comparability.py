@@ -265,9 +265,14 @@ def stated(signature: Mapping[str, Any], key: str) -> Any:
 def in_words(key: str, ours: Any, theirs: Any, other: str = "candidate") -> str:
     """What differs, on one line."""
     if key == "padding":
-        old = "band" if ours < theirs else other
+        old = "band" if _version(ours) < _version(theirs) else other
         return f"{old} was made with wrong padding: sweep again, or rescore its checkpoints"
     return f"{NAMES.get(key, key)}: band has {_brief(ours)}, {other} has {_brief(theirs)}"
+
+
+def _version(value: Any) -> int:
+    """A version as a record of unknown origin has it; one that is no number is older than all."""
+    return value if isinstance(value, int) else 0
 
 
 def _brief(value: Any) -> str:

@@ -76,6 +76,12 @@ def test_a_missing_record_forbids_only_where_it_must_match(key):
         assert [difference.key for difference in found] == ([key] if key in NEEDED and key not in IMPLIED else [])
 
 
+@pytest.mark.parametrize("edited", ["", None, [2], {"padding": 2}])
+def test_a_version_of_padding_that_is_no_number_is_told_as_one_of_old(edited):
+    assert in_words("padding", 1, edited) == in_words("padding", 2, 1)
+    assert in_words("padding", edited, 1) == in_words("padding", 1, 2)
+
+
 def test_without_a_version_of_padding_it_is_the_first():
     old, new = changed("padding", None), changed("padding", 2)
     [band], [candidate] = differences(old, new), differences(new, old)

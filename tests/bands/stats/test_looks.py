@@ -208,8 +208,8 @@ def test_candidates_given_together_cost_a_known_rate(n, k, alpha, prior_df):
     assert together.rate.value >= alpha
     assert together.rate.value == alpha or k > 10
     assert rate.value > alpha
-    # Two seeds that happen to agree make candidates look worse than they are, and more so at a small alpha.
-    assert rate.value <= together.rate.value + (2 * alpha if n > 3 else 0.05)
+    # Few seeds that happen to agree make candidates look worse than they are, and more so at a small alpha.
+    assert rate.value <= together.rate.value + (4 * alpha if n > 3 else 0.05)
     assert together.detectable_drop > 0.5
 
 
