@@ -17,7 +17,7 @@ from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build,
 from seedband.events import Emit
 from seedband.jobs.item_table_writer import write_table
 from seedband.jobs.spec import ScoreTarget
-from seedband.models import encoded
+from seedband.models import encoded, kinds
 from seedband.models.bases import config_sha256
 from seedband.models.checkpoints import (
     check_fits,
@@ -27,7 +27,7 @@ from seedband.models.checkpoints import (
     own_parameters,
 )
 from seedband.models.loading import Network
-from seedband.models.model_folders import CheckpointFiles, read_head
+from seedband.models.model_folders import CheckpointFiles
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Scoring
 from seedband.runs.layout import ITEMS
@@ -143,15 +143,16 @@ class Scorer:
         scoring = self._scoring
         network = open_checkpoint(files, scoring.base, scoring.labels, self._task, self._opened)
         own_rows.check_ids(files, network, self._items, self._lesson, self._task)
-        if files.kind == "model":
+        kind, folder = kinds.find(files.kind), Path(files.path)
+        if kind.whole:
             take_ids(network.module, scoring.base.path)
         self._settle(files, network)
         rows = self._lesson
-        if files.kind != "head":
+        if not kind.keeps_base:
             rows = own_rows.read_alike(files, scoring, self._items, rows, self._task)
-        if files.kind == "head" and (end := self._end(network, read_head(Path(files.path)).pooling)):
+        if kind.keeps_base and (end := self._end(network, kind.reads(folder))):
             network, rows = end
-        if files.kind == "adapter" and self._task.outputs == "classes":
+        if not kind.whole and not kind.keeps_base and self._task.outputs == "classes":
             rows = self._above_the_base(files, network) or rows
         return self._task.predict(network, rows, scoring, self._device)
 
@@ -164,7 +165,7 @@ class Scorer:
         from seedband.models import padding
 
         reads, device = _reads(files), self._device
-        if files.kind != "head" and padding.is_unknown(self._lesson, self._ways.get(reads)):
+        if not kinds.find(files.kind).keeps_base and padding.is_unknown(self._lesson, self._ways.get(reads)):
             network = self._task.load(self._scoring.base.path, self._scoring.labels)
         network.module.to(device)
         with padding.drawn_alike(padding.new_parameters(network)):
@@ -209,7 +210,7 @@ class Scorer:
 
 def _reads(files: CheckpointFiles) -> str:
     """What of a base its outputs come from: "model", or a pooling."""
-    return read_head(Path(files.path)).pooling if files.kind == "head" else "model"
+    return kinds.find(files.kind).reads(Path(files.path))
 
 
 def evaluate(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import MinLen, Predicate
 
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.models import foreign_folders
+from seedband.models import foreign_folders, kinds
 from seedband.storage import atomic_files, file_hashes, json_files
+from seedband.storage.registry import CHECKPOINT_KINDS, Known
 from seedband.storage.validation import PathText, brief, checked, read_foreign, read_record
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class CheckpointFiles:
         name: As the user called it.
     """
 
-    kind: Literal["adapter", "head", "model"]
+    kind: Annotated[str, Known(CHECKPOINT_KINDS)]
     path: str
     name: str
 
@@ -145,16 +146,11 @@ def recognise(path: Path, name: str) -> CheckpointFiles:
         hint = f"a checkpoint is a folder: did you mean {path.parent}?" if path.is_file() else ""
         raise UsageError(f"{name}: " + ("is a file" if hint else "no such folder"), hint=hint)
     _check_links(path, name)
-    if (path / "adapter_config.json").is_file():
-        check_safe(path, weights=[ADAPTER_WEIGHTS])
-        return CheckpointFiles("adapter", str(path), name)
-    if (path / "head.json").is_file():
-        check_safe(path, weights=[HEAD_WEIGHTS])
-        return CheckpointFiles("head", str(path), name)
-    if (path / "config.json").is_file():
-        check_safe(path)
-        return CheckpointFiles("model", str(path), name)
-    expected = "expected adapter_config.json (PEFT), head.json (a head of ours) or config.json (a whole model)"
+    if (kind := kinds.detect(path)) is not None:
+        check_safe(path, weights=None if kind.whole else kind.weights(path))
+        return CheckpointFiles(kind.name, str(path), name)
+    *others, last = kinds.explained()
+    expected = f"expected {', '.join(others)} or {last}"
     told, mend = foreign_folders.told_of(path, name)
     raise UsageError(f"{name}: no checkpoint in this folder{told}", hint=mend or expected)
 

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import prod
-from pathlib import Path
 
 from seedband.counts import counted
 from seedband.errors import Problem, Refused
-from seedband.models.model_folders import ADAPTER_WEIGHTS, HEAD_WEIGHTS, CheckpointFiles, header, tensor_names
 from seedband.storage.validation import MAX_PROBLEMS, brief
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -116,22 +114,6 @@ def with_rows(base: Shapes, vocabulary: int | None, rows: int | None) -> Shapes:
     if rows is None:
         return base
     return {name: (rows, *shape[1:]) if shape[:1] == (vocabulary,) else shape for name, shape in base.items()}
-
-
-def checkpoint_shapes(files: CheckpointFiles) -> Shapes:
-    """Names and shapes of a checkpoint's tensors; those of an adapter as PEFT names them.
-
-    Raises:
-        Refused: A weight file has no header that fits it.
-        WorkFailed: It cannot be read.
-    """
-    single = {"adapter": ADAPTER_WEIGHTS, "head": HEAD_WEIGHTS}.get(files.kind)
-    folder = Path(files.path)
-    shapes = header(folder / single) if single else tensor_names(folder)
-    if files.kind != "adapter":
-        return shapes
-    names = canonical_names(shapes, files.name)
-    return {names[name]: shape for name, shape in shapes.items()}
 
 
 def in_base(name: str, base: Shapes) -> tuple[int, ...] | None:

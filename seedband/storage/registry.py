@@ -145,6 +145,15 @@ METHODS = Registry(
         "command": "seedband.trainers.command:Command",
     },
 )
+CHECKPOINT_KINDS = Registry(
+    "checkpoint kind",
+    "seedband.checkpoints",
+    {
+        "adapter": "seedband.models.kinds.adapter:Adapter",
+        "head": "seedband.models.kinds.head:Head",
+        "model": "seedband.models.kinds.whole_model:WholeModel",
+    },
+)
 #: Of a band that names none.
 DEFAULT_RULE = "retest"
 #: By which pairs are judged.

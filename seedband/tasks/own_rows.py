@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from seedband.counts import counted
 from seedband.data.dataset import Items
 from seedband.errors import Refused, UsageError
+from seedband.models import kinds
 from seedband.models.loading import load_tokenizer
 from seedband.models.model_folders import CheckpointFiles
 from seedband.models.readers import InputReader
@@ -85,7 +86,9 @@ def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: 
         Refused: With the first such row.
     """
     # A head leaves its base as it is.
-    rows = _embeddings(network.module) if files.kind != "head" and hasattr(lesson, "padding_id") else None
+    rows = (
+        _embeddings(network.module) if not kinds.find(files.kind).keeps_base and hasattr(lesson, "padding_id") else None
+    )
     if rows is None:
         return
     for row, name in enumerate(items.ids):

@@ -21,8 +21,9 @@ from seedband.counts import first_of
 from seedband.determinism.subprocesses import attend
 from seedband.determinism.witnesses import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
+from seedband.models import kinds
 from seedband.models.checkpoints import checkpoint_tensors
-from seedband.models.model_folders import PICKLES, CheckpointFiles, own_labels, recognise
+from seedband.models.model_folders import PICKLES, CheckpointFiles, recognise
 from seedband.recipe import printed_scores, train_command
 from seedband.recipe.sections import TrainSection
 from seedband.runs.layout import ITEMS, OUT, REPORTED, RUN, TRACE, TRAINED, TRAINING, trace_path
@@ -241,7 +242,8 @@ def _move(source: Path, target: Path) -> None:
 
 def _check_labels(files: CheckpointFiles, labels: Sequence[str]) -> None:
     """A whole model that names its labels names them in the order by which it will be scored."""
-    own = own_labels(Path(files.path)) if files.kind == "model" and labels else []
+    kind = kinds.find(files.kind)
+    own = kind.labels(Path(files.path)) if kind.whole and labels else []
     if own and own != list(labels):
         raise Refused(
             f"train.command: the model's labels are {own}, it would be scored by {list(labels)}",

@@ -14,9 +14,8 @@ from safetensors.torch import load_file, save_file
 from seedband.errors import Refused, UsageError
 from seedband.models.adapter_check import KEYS, check_adapter
 from seedband.models.bases import locate_base
-from seedband.models.checkpoints import open_checkpoint, own_parameters
+from seedband.models.checkpoints import checkpoint_shapes, open_checkpoint, own_parameters
 from seedband.models.model_folders import recognise, tensor_names
-from seedband.models.shape_check import checkpoint_shapes
 from seedband.storage.json_files import MAX_FOREIGN_BYTES
 from seedband.tasks import find
 from seedband.tasks.text_classification import load

@@ -15,7 +15,9 @@ from transformers import AutoModel, AutoModelForSequenceClassification, LlamaCon
 from seedband.errors import Refused, WorkFailed
 from seedband.jobs.score import Scorer
 from seedband.models.bases import locate_base
-from seedband.models.checkpoints import _grow, _misfits_refused, check_fits, checkpoint_settings, open_checkpoint
+from seedband.models.checkpoints import check_fits, checkpoint_settings, open_checkpoint
+from seedband.models.kinds.adapter import grow
+from seedband.models.misfits import misfits_refused
 from seedband.models.model_folders import CheckpointFiles, recognise
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.storage import json_files
@@ -214,7 +216,7 @@ def test_settings_of_a_whole_model_are_its_config(model):
     ids=["misfit", "long", "of a library", "of the system"],
 )
 def test_what_a_library_says_of_a_checkpoint_is_told_on_one_line(error, kind, told):
-    with pytest.raises(kind) as refused, _misfits_refused("x"):
+    with pytest.raises(kind) as refused, misfits_refused("x"):
         raise error
     assert told in refused.value.message
     assert kind is WorkFailed or refused.value.message == told
@@ -224,10 +226,10 @@ def test_tokens_beyond_the_bases_need_both_ends_of_the_model_saved():
     model = LlamaForCausalLM(LLAMA)
     files, ends = CheckpointFiles("adapter", "new", "new"), {"model.embed_tokens.weight", "lm_head.weight"}
     with pytest.raises(Refused, match=r"embeddings of 12 tokens, but not lm_head\.weight, so") as caught:
-        _grow(files, model, 12, {f"base_model.model.{name}" for name in ends - {"lm_head.weight"}})
+        grow(files, model, 12, {f"base_model.model.{name}" for name in ends - {"lm_head.weight"}})
     assert "save_embedding_layers" in caught.value.hint
     assert model.get_input_embeddings().weight.shape == (10, 8)
-    _grow(files, model, 12, {f"base_model.model.{name}" for name in ends})
+    grow(files, model, 12, {f"base_model.model.{name}" for name in ends})
     assert model.get_input_embeddings().weight.shape == model.get_output_embeddings().weight.shape == (12, 8)
 
 

@@ -12,9 +12,10 @@ from seedband.bands.comparability import Difference
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
 from seedband.jobs.executors import OnEvent
-from seedband.models import model_folders
+from seedband.models import kinds, model_folders
 from seedband.models.bases import locate_base
 from seedband.models.hub import HUB_NAME, from_hub
+from seedband.models.kinds.whole_model import WholeModel
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe import identity
 from seedband.recipe.scoring import Scoring
@@ -83,7 +84,7 @@ def _from_hub(text: str, *, offline: bool) -> Found:
 def _found_run(run: Run) -> Found:
     folder = run.folder
     if run.status == "failed" and not run.evaluations:
-        return Found(CheckpointFiles("model", str(folder), str(folder)), run.record)
+        return Found(CheckpointFiles(WholeModel.name, str(folder), str(folder)), run.record)
     return Found(model_folders.recognise(folder, str(folder)), run.record)
 
 
@@ -129,9 +130,9 @@ def check_record(
         raise Refused(f"{entry.files.name}: base weights: the band has {ours[:12]}…, the candidate's base {own[:12]}…")
     if entry.failure:
         return
-    if own is None and entry.files.kind == "adapter":
-        config = model_folders.read_adapter(Path(entry.files.path))
-        named, revision = config.get("base_model_name_or_path"), config.get("revision")
+    kind = kinds.find(entry.files.kind)
+    if own is None and (known := kind.base_named(Path(entry.files.path))) is not None:
+        named, revision = known
         other = revision is not None and expected["revision"] not in (None, revision)
         if named != expected["reference"] or other:
             raise Refused(
@@ -142,7 +143,7 @@ def check_record(
         text = f"{entry.files.name}: its base {named!r} has the name of the band's; its weights cannot be compared"
         on_event(Event("warning", content={"text": text}))
     _check_labels(entry.files, scoring)
-    if entry.files.kind == "model":
+    if kind.whole:
         text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
         on_event(Event("note", content={"text": text}))
     if entry.record is not None and entry.record.get("signature") is not None:
@@ -153,14 +154,14 @@ def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> 
     """SHA-256 of the base that a candidate was trained on, as far as it can be known."""
     if entry.record is not None:
         return str(entry.record["provenance"]["base"]["sha256"])
-    if entry.files.kind == "head":
-        return model_folders.read_head(Path(entry.files.path)).base_sha256
+    kind, path = kinds.find(entry.files.kind), Path(entry.files.path)
+    if (recorded := kind.base_sha256(path)) is not None:
+        return recorded
     if base is not None:
         return locate_base(base, None, Path(), offline=offline).sha256
-    if entry.files.kind == "model":
+    if (named := kind.base_named(path)) is None:
         return None
-    config = model_folders.read_adapter(Path(entry.files.path))
-    reference = str(config.get("base_model_name_or_path"))
+    reference = named[0]
     for folder in (Path(), start, Path(entry.files.path)) if a_path(reference) else ():
         if reference.startswith("package:") or (folder / reference).is_dir():
             return locate_base(reference, None, folder, offline=offline).sha256
@@ -171,9 +172,7 @@ def recorded_labels(files: CheckpointFiles, scoring: Scoring) -> tuple[str, ...]
     """Labels that a head or a whole model names itself, in the order of its outputs; empty where nobody asks."""
     if not scoring.labels:
         return ()
-    if files.kind == "head":
-        return tuple(model_folders.read_head(Path(files.path)).labels)
-    return tuple(model_folders.own_labels(Path(files.path))) if files.kind == "model" else ()
+    return tuple(kinds.find(files.kind).labels(Path(files.path)))
 
 
 def _check_labels(files: CheckpointFiles, scoring: Scoring) -> None:
