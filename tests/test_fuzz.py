@@ -37,7 +37,7 @@ from seedband.commands.sweep.prepare import prepare
 from seedband.commands.sweep.sweep import _check_band_path, _check_comparable, _history, _score, band_of, fit
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
-from seedband.jobs import run_jobs, worker
+from seedband.jobs import run_jobs, spec
 from seedband.models import bases, model_folders
 from seedband.models.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.models.model_folders import CheckpointFiles
@@ -377,9 +377,9 @@ def test_sealed_ledger(docs, data):
 def test_sealed_job(docs, data):
     docs.restore()
     path = docs.folder / "job.json"
-    worker.write_job(path, make_runs.train_jobs(docs.prepared, docs.sweep, [0])[0])
+    spec.write_job(path, make_runs.train_jobs(docs.prepared, docs.sweep, [0])[0])
     seal(path, "job", mutate(data, body(path)))
-    ask(worker.read_job, path, names=path)
+    ask(spec.read_job, path, names=path)
 
 
 @SOME
@@ -633,7 +633,7 @@ def reader_table(docs):
         "run.json": lambda path: folders.read_run(path.parent),
         "sweep.json": lambda path: (folders.read_sweep(path.parent), folders.band_path(path.parent)),
         "head.json": lambda path: model_folders.read_head(path.parent),
-        "job.json": worker.read_job,
+        "job.json": spec.read_job,
         "ledger.json": lambda path: ledger.opened(path).__enter__(),
         "adapter_config.json": lambda path: model_folders.read_adapter(path.parent),
         "config.json": lambda path: model_folders.read_config(path.parent),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs import executors, run_jobs
-from seedband.jobs.spec import ProbeJob
+from seedband.jobs.kinds.probe import ProbeJob
 
 if TYPE_CHECKING:
     from seedband.events import Event

@@ -14,7 +14,10 @@ from seedband.determinism.witnesses import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.events import Event
 from seedband.jobs.executors import Executor, OnEvent
-from seedband.jobs.spec import Outcome, ProbeJob, ScoreJob, TrainJob
+from seedband.jobs.kinds.probe import ProbeJob
+from seedband.jobs.kinds.score import ScoreJob
+from seedband.jobs.kinds.train import TrainJob
+from seedband.jobs.spec import Outcome
 from seedband.models.initializers import LORA
 from seedband.recipe.sections import Recipe
 from seedband.runs.layout import RUN

@@ -16,7 +16,7 @@ from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.events import Emit
 from seedband.jobs.item_table_writer import write_table
-from seedband.jobs.spec import ScoreTarget
+from seedband.jobs.kinds.score import ScoreTarget
 from seedband.models import encoded, kinds
 from seedband.models.bases import config_sha256
 from seedband.models.checkpoints import (

@@ -1,111 +1,45 @@
 """Jobs: what a process of its own is asked to do, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Protocol
 
 from seedband.determinism.settings import DeterminismSection
-from seedband.models.model_folders import CheckpointFiles
-from seedband.recipe.scoring import Scoring
-from seedband.recipe.sections import EvaluatorSection, Recipe, TrainSection
-from seedband.trainers import SeedRun
+from seedband.events import Emit
+from seedband.storage import json_files
+from seedband.storage.registry import JOB_KINDS, Known
+from seedband.storage.validation import checked, read_record
 
 
-@dataclass(frozen=True)
-class TrainJob:
-    """Train a group of one or more seeds of one recipe, then score their checkpoints."""
+class Job(Protocol):
+    """A record of what to do, and what does it; a dataclass."""
 
-    recipe: Recipe
-    scoring: Scoring
-    train_path: str
-    runs: tuple[SeedRun, ...]
-    provenance: Mapping[str, Any]
-    kind: Literal["train"] = "train"
+    __dataclass_fields__: ClassVar[Any]
+
+    @property
+    def kind(self) -> str:
+        """As its file says it."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """For people and log files."""
+        ...
 
     @property
     def determinism(self) -> DeterminismSection:
-        """What the job's process is pinned to."""
-        return self.recipe.determinism
+        """What its process is pinned to."""
+        ...
 
     @property
-    def name(self) -> str:
-        """For people and log files."""
-        return "seed " + ", ".join(str(run.seed) for run in self.runs)
+    def launched_on(self) -> str:
+        """The device of a launcher that may fork it; empty for one that has no use for a launcher."""
+        ...
 
-
-@dataclass(frozen=True)
-class ScoreTarget:
-    """One checkpoint to be scored.
-
-    Attributes:
-        checkpoint: The files.
-        out: Folder for its scores.
-        label_order: Label of each of its outputs, where that is not the band's order.
-    """
-
-    checkpoint: CheckpointFiles
-    out: str
-    label_order: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class ScoreJob:
-    """Score checkpoints, all in the same way."""
-
-    scoring: Scoring
-    targets: tuple[ScoreTarget, ...]
-    determinism: DeterminismSection
-    kind: Literal["score"] = "score"
-
-    @property
-    def name(self) -> str:
-        """For people and log files."""
-        return "score " + ", ".join(target.checkpoint.name for target in self.targets)
-
-
-@dataclass(frozen=True)
-class ProbeJob:
-    """Say what a job's process is pinned to, and what its numerics are."""
-
-    device: str
-    determinism: DeterminismSection
-    kind: Literal["probe"] = "probe"
-
-    @property
-    def name(self) -> str:
-        """For people and log files."""
-        return "probe"
-
-
-@dataclass(frozen=True)
-class ReportJob:
-    """Run a command under one seed, and put the scores that it reports on record.
-
-    Attributes:
-        train: The command, and where its scores are.
-        evaluate: The metrics.
-        determinism: What the job's process is pinned to.
-        run: Which seed, and where its record goes.
-        start: Folder in which the command starts.
-        files: Files that the command names → SHA-256 of their content.
-    """
-
-    train: TrainSection
-    evaluate: tuple[EvaluatorSection, ...]
-    determinism: DeterminismSection
-    run: SeedRun
-    start: str
-    files: Mapping[str, str]
-    kind: Literal["report"] = "report"
-
-    @property
-    def name(self) -> str:
-        """For people and log files."""
-        return f"seed {self.run.seed}"
-
-
-Job = TrainJob | ScoreJob | ProbeJob | ReportJob
+    def carry_out(self, emit: Emit) -> None:
+        """Do it, in a process whose environment is pinned."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -125,3 +59,25 @@ class Outcome:
     message: str
     log: Path
     error: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    kind: Annotated[str, Known(JOB_KINDS)]
+
+
+@dataclass(frozen=True)
+class _JobFile:
+    job: _Kind
+
+
+def write_job(path: Path, job: Job) -> None:
+    """Write a job for a child to read."""
+    json_files.write_json(path, "job", {"job": asdict(job)})
+
+
+def read_job(path: Path) -> Job:
+    """Read what `write_job` wrote."""
+    content = read_record(path, "job", _JobFile)[1]["job"]
+    job: Job = checked(content, JOB_KINDS.find(content["kind"]), f"{path}: not a job that holds together")
+    return job

@@ -30,5 +30,6 @@ def misfits_refused(what: str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
+    """What an error says, on one line and quoted."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return json.dumps(" ".join(lines)[:300])

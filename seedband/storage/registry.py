@@ -154,6 +154,16 @@ CHECKPOINT_KINDS = Registry(
         "model": "seedband.models.kinds.whole_model:WholeModel",
     },
 )
+JOB_KINDS = Registry(
+    "kind of job",
+    "seedband.jobs",
+    {
+        "train": "seedband.jobs.kinds.train:TrainJob",
+        "score": "seedband.jobs.kinds.score:ScoreJob",
+        "report": "seedband.jobs.kinds.report:ReportJob",
+        "probe": "seedband.jobs.kinds.probe:ProbeJob",
+    },
+)
 #: Of a band that names none.
 DEFAULT_RULE = "retest"
 #: By which pairs are judged.

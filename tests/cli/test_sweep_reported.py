@@ -19,8 +19,9 @@ from seedband.commands.sweep.reported import make_plan
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.jobs import report
-from seedband.jobs.spec import Outcome, ReportJob
+from seedband.jobs.kinds import report
+from seedband.jobs.kinds.report import ReportJob
+from seedband.jobs.spec import Outcome
 from seedband.recipe.parse import load_recipe
 from seedband.runs import reported_run
 from seedband.trainers import SeedRun
@@ -95,7 +96,7 @@ class Own(NamedTuple):
         plan = make_plan(loaded, seeds, out=self.folder / out)
         reported._record(plan, [])
         for seed in plan.missing:
-            report.run(self.job(seed, out), environment.versions(), lambda *_: None)
+            report.report(self.job(seed, out), environment.versions(), lambda *_: None)
         path = None if band is None else self.folder / band
         options = {"jobs": 1, "offline": False, "keep_going": False, "on_event": lambda _: None}
         reported.sweep(loaded, seeds, out=plan.folder, band=path, **options)
@@ -119,7 +120,7 @@ def test_scores_come_from_a_file_or_from_the_last_line_that_matches(own, source)
     for seed in (0, 1):
         draw = random.Random(seed)
         expected = {"accuracy": 0.8 + draw.random() / 10, "eval.loss": draw.random()}
-        assert report.run(own.job(seed), {}, lambda *_: None)["scores"] == pytest.approx(expected, abs=1e-3)
+        assert report.report(own.job(seed), {}, lambda *_: None)["scores"] == pytest.approx(expected, abs=1e-3)
         assert dict(reported_run.read(own.runs / f"seed-{seed}").scores) == pytest.approx(expected, abs=1e-3)
 
 
@@ -127,7 +128,7 @@ def test_one_expression_serves_one_metric(own):
     text = recipe('metrics = "eval_accuracy=([0-9.]+)"', command="train.py {seed} /dev/null")
     own.write(text[: text.rindex("[[evaluate]]")])
     own.edit("(out /", "0 and (out /")
-    assert list(report.run(own.job(), {}, lambda *_: None)["scores"]) == ["accuracy"]
+    assert list(report.report(own.job(), {}, lambda *_: None)["scores"]) == ["accuracy"]
 
 
 def test_a_command_that_reports_its_scores_gets_a_band(own):
@@ -209,7 +210,7 @@ def test_what_another_recipe_began_here_and_left_unfinished_is_no_part_of_this_o
 def test_a_score_file_that_is_not_what_the_seeds_have_on_record_is_refused(own, spoil):
     new, band = own.sweep(0, 1), own.folder / "band.json"
     assert check(new, band).status == "pass"
-    assert json.loads((new / "reported-sweep.json").read_text())["format"] == "seedband.jobs.report-sweep"
+    assert json.loads((new / "reported-sweep.json").read_text())["format"] == "seedband.reported-sweep"
     spoil(new / "scores.csv")
     with pytest.raises(Refused, match=r"scores.csv is missing or not what the seeds beside it have on record"):
         check(new, band)
@@ -312,7 +313,7 @@ def test_identical_scores_of_every_seed_are_refused_and_one_that_differs_is_enou
 def test_what_is_no_score_is_a_crash_of_its_seed(own, old, new, told):
     own.edit(old, new)
     with pytest.raises(WorkFailed) as error:
-        report.run(own.job(), {}, lambda *_: None)
+        report.report(own.job(), {}, lambda *_: None)
     assert told in str(error.value)
     assert not (own.runs / "seed-0" / "reported.json").exists()
 
@@ -328,7 +329,7 @@ def test_half_a_number_and_an_older_line_are_no_score(own, line, told):
     own.write(recipe(PRINTED))
     own.edit("(out /", f"print('{line}')\n(out /")
     with pytest.raises(WorkFailed) as error:
-        report.run(own.job(), {}, lambda *_: None)
+        report.report(own.job(), {}, lambda *_: None)
     assert told in str(error.value)
     assert r"as a group, (\S+) takes all of it" in str(error.value)
 
@@ -337,7 +338,7 @@ def test_no_line_that_matches_is_a_crash(own):
     own.write(recipe(PRINTED.replace("eval_accuracy=", "accurracy=")))
     told = r"^accuracy: no line that the command printed matches 'accurracy=\(\[0-9\.\]\+\)'$"
     with pytest.raises(WorkFailed, match=told):
-        report.run(own.job(), {}, lambda *_: None)
+        report.report(own.job(), {}, lambda *_: None)
 
 
 @pytest.mark.slow
@@ -409,7 +410,7 @@ def test_folders_and_bands_of_others_are_left_alone(own):
     (own.runs / "seed-0" / "out").mkdir(parents=True)
     (own.runs / "seed-0" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="holds out, and no run"):
-        report.run(own.job(), {}, lambda *_: None)
+        report.report(own.job(), {}, lambda *_: None)
     (own.runs / "sweep.json").touch()
     with pytest.raises(UsageError, match="holds a sweep whose checkpoints seedband scored"):
         make_plan(load_recipe(own.folder / "seedband.toml"), (0, 1), out=own.runs)

@@ -16,8 +16,8 @@ from seedband.commands.sweep.prepare import prepare
 from seedband.commands.sweep.sweep import sweep
 from seedband.determinism.pins import inherited, pinned_environment
 from seedband.errors import Refused
-from seedband.jobs import worker
-from seedband.jobs.spec import ScoreJob, ScoreTarget
+from seedband.jobs import spec
+from seedband.jobs.kinds.score import ScoreJob, ScoreTarget
 from seedband.models.base_watch import BaseWatch
 from seedband.models.bases import locate_base
 from seedband.models.model_folders import recognise
@@ -67,7 +67,7 @@ def put_back(base: Path) -> None:
 
 def run_swapping(tiny: Tiny, job) -> tuple[list, int]:
     """What a job tells, and its exit code, whose base is replaced before it loads it."""
-    worker.write_job(tiny.folder / "job.json", job)
+    spec.write_job(tiny.folder / "job.json", job)
     done = subprocess.run(
         [
             sys.executable,

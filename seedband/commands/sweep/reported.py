@@ -20,8 +20,9 @@ from seedband.errors import Refused, UsageError
 from seedband.events import Event
 from seedband.jobs import executors
 from seedband.jobs.executors import OnEvent
+from seedband.jobs.kinds.report import ReportJob
 from seedband.jobs.run_jobs import each_warning_once, raise_crashes, raise_told, told_of
-from seedband.jobs.spec import Outcome, ReportJob
+from seedband.jobs.spec import Outcome
 from seedband.recipe import locations, train_command
 from seedband.recipe.parse import LoadedRecipe, differing_keys
 from seedband.recipe.sections import Recipe

@@ -17,9 +17,8 @@ from seedband.determinism.subprocesses import killed_by
 from seedband.errors import WorkFailed
 from seedband.events import Event
 from seedband.jobs.executors import OnEvent
-from seedband.jobs.executors.processes import Forked, Launcher, Process, device_of, may_fork, spawn
-from seedband.jobs.spec import Job, Outcome
-from seedband.jobs.worker import write_job
+from seedband.jobs.executors.processes import Forked, Launcher, Process, may_fork, spawn
+from seedband.jobs.spec import Job, Outcome, write_job
 
 #: Seconds that a job gets to end after it was asked to.
 GRACE_S = 5.0
@@ -113,7 +112,7 @@ class LocalExecutor:
         pinned = tuple(sorted(environment.items()))
         if pinned not in self._launchers:
             self._launchers[pinned] = Launcher(environment, file.with_name("launcher.log"))
-        return self._launchers[pinned].start(file, device_of(job), log)
+        return self._launchers[pinned].start(file, job.launched_on, log)
 
 
 def _read(child: _Child, stream: IO[str], lines: "queue.Queue[tuple[_Child, str | None]]") -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from seedband.jobs.launcher import MAX_MESSAGE
-from seedband.jobs.spec import Job, ScoreJob, TrainJob
+from seedband.jobs.spec import Job
 
 #: Where a GPU is, there is one of these; elsewhere "auto" means the CPU.
 GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-ctrl")
@@ -61,19 +61,9 @@ def spawn(file: Path, environment: Mapping[str, str], log: IO[str]) -> "subproce
     )
 
 
-def device_of(job: Job) -> str:
-    """Where a job was asked to run; empty for one that has no use for a launcher.
-
-    A probe is alone, and asks what a process of its own is like; a job that reports scores imports next to nothing.
-    """
-    if isinstance(job, TrainJob):
-        return job.recipe.train.device
-    return job.scoring.device if isinstance(job, ScoreJob) else ""
-
-
 def may_fork(job: Job) -> bool:
     """Whether it is worth asking a launcher; what it finds out by itself would cost its imports in vain."""
-    device = device_of(job)
+    device = job.launched_on
     alone = device == "cpu" or (device == "auto" and not any(Path(path).exists() for path in GPUS))
     # With more threads than one, OpenBLAS starts them when numpy is imported.
     return sys.platform == "linux" and hasattr(os, "pidfd_open") and alone and job.determinism.threads == 1

@@ -44,7 +44,7 @@ class WholeModel(CheckpointKind):
     def open(
         self,
         files: CheckpointFiles,
-        base: Base,
+        base: Base,  # noqa: ARG002
         labels: Sequence[str],
         task: ModelTask,
         opened: dict[str, Network],  # noqa: ARG002

@@ -13,7 +13,7 @@ from seedband.determinism.pins import overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs.executors import local, make
 from seedband.jobs.executors.local import _Child, _message
-from seedband.jobs.worker import write_job
+from seedband.jobs.spec import write_job
 from seedband.recipe.parse import load_recipe
 
 

@@ -19,8 +19,9 @@ from seedband.determinism.pins import pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs.executors import local, make, processes
 from seedband.jobs.executors.processes import Launcher, may_fork
-from seedband.jobs.spec import ProbeJob, ScoreJob, ScoreTarget
-from seedband.jobs.worker import write_job
+from seedband.jobs.kinds.probe import ProbeJob
+from seedband.jobs.kinds.score import ScoreJob, ScoreTarget
+from seedband.jobs.spec import write_job
 from seedband.models.model_folders import recognise
 from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import read_run

@@ -226,7 +226,7 @@ def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Se
     tags = {
         "seedband.recipe": recipe.data.name,
         "seedband.version": str(first["versions"].get("seedband")),
-        "seedband.bands.comparability": json_files.digest(finished[0].record["signature"]),
+        "seedband.signature": json_files.digest(finished[0].record["signature"]),
         "seedband.band_sha256": str(record["band_sha256"] or ""),
         "seedband.crashed": _cut("; ".join(f"seed {seed}: {told}" for seed, told in crashed.items())),
         **_free(recipe.as_dict()),

@@ -1,30 +1,73 @@
-"""Scores that a training command reports itself: found in a file that it writes, or in what it prints.
-
-reported.json in a seed's folder is written last: its existence means that the seed is finished.
-"""
+"""Report: a command runs under one seed, and the scores that it reports go on record."""
 
 import csv
 import io
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seedband.bands.admission import MAX_SCORE
+from seedband.determinism import environment
+from seedband.determinism.pins import check_environment
+from seedband.determinism.settings import DeterminismSection
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.events import Emit
-from seedband.jobs.spec import ReportJob
 from seedband.recipe import train_command
+from seedband.recipe.sections import EvaluatorSection, TrainSection
 from seedband.runs.layout import OUT, REPORTED
 from seedband.storage import json_files
 from seedband.storage.validation import brief
+from seedband.trainers import SeedRun
 from seedband.trainers.command import Ear, run_script, write_course
+
+
+@dataclass(frozen=True)
+class ReportJob:
+    """Run a command under one seed, and put the scores that it reports on record.
+
+    Attributes:
+        train: The command, and where its scores are.
+        evaluate: The metrics.
+        determinism: What the job's process is pinned to.
+        run: Which seed, and where its record goes.
+        start: Folder in which the command starts.
+        files: Files that the command names → SHA-256 of their content.
+    """
+
+    train: TrainSection
+    evaluate: tuple[EvaluatorSection, ...]
+    determinism: DeterminismSection
+    run: SeedRun
+    start: str
+    files: Mapping[str, str]
+    kind: str = "report"
+
+    @property
+    def name(self) -> str:
+        """For people and log files."""
+        return f"seed {self.run.seed}"
+
+    @property
+    def launched_on(self) -> str:
+        """The device of a launcher that may fork it; empty for one that has no use for a launcher."""
+        return ""
+
+    def carry_out(self, emit: Emit) -> None:
+        """Run the command, and put the scores that it reports on record."""
+        check_environment(self.determinism)
+        train_command.check_unchanged(self.files, Path(self.start))
+        record = report(self, environment.versions(), emit)
+        evaluations = [{"metric": metric, "score": score} for metric, score in record["scores"].items()]
+        emit("finished", self.run.seed, {"status": "finished", "evaluations": evaluations})
+
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
-def run(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, Any]:
+def report(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, Any]:
     """Run the command under its seed, and record its scores.
 
     Raises:
