@@ -14,7 +14,7 @@ WITHOUT = Path(__file__).parent / "without"
 #: Module → attribute → the source that replaces it, run in the module's namespace.
 Patches = Mapping[str, Mapping[str, str]]
 
-ONE_BY_ONE = 'BUILT_IN = {**BUILT_IN, "head": Method("seedband.trainers.loop.heads", 1)}'
+ONE_BY_ONE = "Head.max_group = 1"
 NO_LINEAR_HEAD = "linear_head = lambda *_: None"
 NO_KNOWN_END = "Scorer._end = lambda *_: None"
 NO_STACK = "MAX_STACK = 1"
@@ -78,7 +78,7 @@ LEVERS: Mapping[str, Lever] = {
         patches={"seedband.trainers.loop.stacked_heads": {"MAX_STACK": NO_STACK}},
     ),
     "heads-in-one-job": Lever(
-        "a job trains up to 128 heads", "head-32", patches={"seedband.trainers": {"BUILT_IN": ONE_BY_ONE}}
+        "a job trains up to 128 heads", "head-32", patches={"seedband.trainers.head": {"Head": ONE_BY_ONE}}
     ),
     "imports-once": Lever(
         "jobs are forked from a process that has imported all",

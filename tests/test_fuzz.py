@@ -38,7 +38,7 @@ from seedband.commands.sweep.sweep import _check_band_path, _check_comparable, _
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.jobs import run_jobs, spec
-from seedband.models import bases, model_folders
+from seedband.models import bases, model_folders, recognise
 from seedband.models.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe import identity
@@ -338,7 +338,7 @@ def test_sealed_head(docs, data):
     files = CheckpointFiles("head", str(docs.run), "head")
     band = load_band(docs.band)
     ask_all(
-        lambda: model_folders.recognise(docs.run, "head"),
+        lambda: recognise.recognise(docs.run, "head"),
         lambda: json_files.digest(checkpoint_settings(files)),
         lambda: check_record(docs, band, candidates.Found(files, None)),
     )
@@ -435,7 +435,7 @@ def test_files_of_other_tools(docs, data):
     band = load_band(docs.band)
     adapter, model = (CheckpointFiles(kind, str(folder), "new") for kind in ("adapter", "model"))
     ask_all(
-        lambda: model_folders.recognise(folder, "new"),
+        lambda: recognise.recognise(folder, "new"),
         lambda: model_folders.check_safe(folder),
         lambda: model_folders.weights_sha256(folder),
         lambda: bases.files_sha256(folder),

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from seedband.evaluators import BUILT_IN, Evaluator, Predictions, Scored, build, find
+from seedband.evaluators import Evaluator, Predictions, Scored, build, find
+from seedband.storage.registry import EVALUATORS
 from seedband.testing import check_evaluator, make_items
 
 #: They need a model, an endpoint or a checkpoint: their own tests put them through the suite.
 WITH_RESOURCES = {"factual_consistency", "groundedness", "task_completion"}
 
 
-@pytest.mark.parametrize("name", sorted(BUILT_IN.keys() - WITH_RESOURCES))
+@pytest.mark.parametrize("name", sorted(EVALUATORS.built_in.keys() - WITH_RESOURCES))
 def test_every_built_in_evaluator_keeps_to_the_protocol(name):
     check_evaluator(build(name, {}))
 

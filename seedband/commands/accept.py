@@ -21,7 +21,7 @@ from seedband.commands.sweep.prepare import prepare
 from seedband.commands.sweep.sweep import fit
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
-from seedband.models.model_folders import recognise
+from seedband.models.recognise import recognise
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import differing_keys

@@ -15,9 +15,10 @@ from seedband.determinism.settings import DeterminismSection
 from seedband.errors import Refused, UsageError
 from seedband.jobs import executors, run_jobs
 from seedband.jobs.executors import Executor, OnEvent
-from seedband.jobs.kinds.score import ScoreJob, ScoreTarget
+from seedband.jobs.kinds.score import ScoreJob
 from seedband.jobs.kinds.train import TrainJob
-from seedband.models.model_folders import recognise
+from seedband.jobs.score import ScoreTarget
+from seedband.models.recognise import recognise
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe

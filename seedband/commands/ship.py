@@ -8,7 +8,7 @@ from seedband import tasks
 from seedband.bands.band import Band, load_band
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
-from seedband.models import checkpoints, model_folders
+from seedband.models import checkpoints, model_folders, recognise
 from seedband.models.bases import locate_base
 from seedband.runs import folders
 from seedband.runs.layout import ITEMS, OUT, RUN, TRACE
@@ -102,7 +102,7 @@ def _ship_head(run: Run, band: Band, to: Path) -> None:
         raise Refused(f"{base.path}: its weights are no longer those that the heads were trained on")
     head = model_folders.read_head(run.folder)
     if head.pooling == "model":
-        files = model_folders.recognise(run.folder, str(run.folder))
+        files = recognise.recognise(run.folder, str(run.folder))
         task = tasks.find(band.provenance["signature"]["task"])
         model: Any = checkpoints.open_checkpoint(files, base, head.labels, task).module
         model.save_pretrained(to)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, 
 from seedband.counts import counted
 from seedband.errors import UsageError
 from seedband.storage.optional import require
+from seedband.storage.registry import EVALUATORS
 from seedband.tasks.outputs import Checkpoint, Generations, Predictions
 
 if TYPE_CHECKING:
@@ -26,30 +27,10 @@ if TYPE_CHECKING:
     from seedband.data.dataset import Items
 
 __all__ = ["Checkpoint", "Evaluator", "Generations", "Predictions", "Reads", "Scored"]
-ENTRY_POINTS = "seedband.evaluators"
 #: More unscored items than this share, and more than one, and there is no score.
 MAX_UNSCORED_SHARE = 0.01
 #: What an evaluator can ask for: `Predictions`, `Generations`, the `Checkpoint` itself, or whatever there is.
 Reads = Literal["classes", "texts", "checkpoint", "any"]
-#: Name → where its class lives; imported when it is used.
-BUILT_IN: Mapping[str, str] = {
-    "accuracy": "seedband.evaluators.metrics.accuracy:Accuracy",
-    "balanced_accuracy": "seedband.evaluators.metrics.balanced_accuracy:BalancedAccuracy",
-    "bleu": "seedband.evaluators.metrics.bleu:Bleu",
-    "calibration_error": "seedband.evaluators.metrics.calibration_error:CalibrationError",
-    "chrf": "seedband.evaluators.metrics.chrf:Chrf",
-    "exact_match": "seedband.evaluators.metrics.exact_match:ExactMatch",
-    "f1_macro": "seedband.evaluators.metrics.f1_macro:F1Macro",
-    "f1_micro": "seedband.evaluators.metrics.f1_micro:F1Micro",
-    "factual_consistency": "seedband.evaluators.nli.factual_consistency:FactualConsistency",
-    "groundedness": "seedband.evaluators.nli.groundedness:Groundedness",
-    "log_loss": "seedband.evaluators.metrics.log_loss:LogLoss",
-    "mcc": "seedband.evaluators.metrics.mcc:Mcc",
-    "reference_nll": "seedband.evaluators.metrics.reference_nll:ReferenceNll",
-    "rouge_l": "seedband.evaluators.metrics.rouge_l:RougeL",
-    "task_completion": "seedband.evaluators.judge.task_completion:TaskCompletion",
-    "token_f1": "seedband.evaluators.metrics.token_f1:TokenF1",
-}
 
 
 class Prefix(NamedTuple):
@@ -218,19 +199,19 @@ class Listed(NamedTuple):
 
 def listing() -> list[Listed]:
     """Every evaluator that is installed, by name; one that cannot be imported says so."""
-    found = [_listed(name, BUILT_IN[name], "seedband") for name in sorted(BUILT_IN)]
+    found = [_listed(name, place, "seedband") for name, place in sorted(EVALUATORS.built_in.items())]
     found += [
         Listed(
             f"{prefix}:{entry.names}", entry.summary, entry.reads, "", "seedband", _missing(entry.library, entry.extra)
         )
         for prefix, entry in sorted(PREFIXES.items())
     ]
-    return found + [_listed(entry.name, entry.value, _package(entry)) for entry in entry_points(group=ENTRY_POINTS)]
+    return found + [_listed(name, entry.value, _package(entry)) for name, entry in EVALUATORS.installed().items()]
 
 
 def known() -> list[str]:
     """Names of all evaluators that are installed; behind a prefix stands what may follow it."""
-    return sorted({*BUILT_IN, *_plugins(), *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())})
+    return sorted({*EVALUATORS.names(), *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())})
 
 
 def build(name: str, args: Mapping[str, Any], folder: Path | None = None) -> Evaluator:
@@ -257,14 +238,9 @@ def find(name: str) -> type[Evaluator]:
     Raises:
         UsageError: Unknown name, or a name that two packages claim.
     """
-    plugins = _plugins()
-    if name in BUILT_IN and name in plugins:
-        raise UsageError(f"evaluator {name!r} is built in and also installed as {plugins[name]}")
-    reference = BUILT_IN.get(name) or plugins.get(name)
-    if reference is None:
+    if name not in EVALUATORS:
         raise UsageError(f"unknown evaluator {name!r}", hint=f"there are {', '.join(known())}")
-    module, _, attribute = reference.partition(":")
-    found: type[Evaluator] = getattr(import_module(module), attribute)
+    found: type[Evaluator] = EVALUATORS.find(name)
     return found
 
 
@@ -285,7 +261,7 @@ def bind(factory: Callable[..., Evaluator], args: Mapping[str, Any], name: str, 
 
 def built_in(name: str) -> type[Evaluator] | None:
     """The class of a built-in evaluator, or None; only its own file is imported."""
-    return find(name) if name in BUILT_IN else None
+    return find(name) if name in EVALUATORS.built_in else None
 
 
 def needs_trust(name: str) -> bool:
@@ -362,11 +338,3 @@ def _absolute(place: Any, folder: Path) -> Any:
     """A place as the recipe names it, from wherever one is; names of packages and of the hub stay what they are."""
     there = isinstance(place, str) and place and (folder / place).exists()
     return str((folder / place).absolute()) if there else place
-
-
-def _plugins() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for entry in entry_points(group=ENTRY_POINTS):
-        if found.setdefault(entry.name, entry.value) != entry.value:
-            raise UsageError(f"evaluator {entry.name!r} is claimed by {found[entry.name]} and {entry.value}")
-    return found

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.events import Emit
 from seedband.jobs.item_table_writer import write_table
-from seedband.jobs.kinds.score import ScoreTarget
 from seedband.models import encoded, kinds
 from seedband.models.bases import config_sha256
 from seedband.models.checkpoints import (
@@ -44,6 +43,21 @@ if TYPE_CHECKING:
     from seedband.models.padding import Ways
     from seedband.models.speedups.frozen_layers import Prefix
     from seedband.models.speedups.head_features import FeatureRows
+
+
+@dataclass(frozen=True)
+class ScoreTarget:
+    """One checkpoint to be scored.
+
+    Attributes:
+        checkpoint: The files.
+        out: Folder for its scores.
+        label_order: Label of each of its outputs, where that is not the band's order.
+    """
+
+    checkpoint: CheckpointFiles
+    out: str
+    label_order: tuple[str, ...] | None = None
 
 
 def checkpoint_sha256(files: CheckpointFiles, tensors: "Iterable[tuple[str, torch.Tensor]]") -> str:

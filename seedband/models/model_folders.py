@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import MinLen, Predicate
 
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.models import foreign_folders, kinds
+from seedband.models import foreign_folders
 from seedband.storage import atomic_files, file_hashes, json_files
 from seedband.storage.registry import CHECKPOINT_KINDS, Known
 from seedband.storage.validation import PathText, brief, checked, read_foreign, read_record
@@ -135,26 +135,6 @@ def weights_sha256(folder: Path) -> str:
     return json_files.digest({name: file_hashes.sha256_of(folder / name) for name in names})
 
 
-def recognise(path: Path, name: str) -> CheckpointFiles:
-    """What kind of checkpoint lies in a folder.
-
-    Raises:
-        UsageError: No such folder, or nothing in it that is a checkpoint.
-        Refused: Only pickled weights, code in the checkpoint, or a link that leads out of it.
-    """
-    if not path.is_dir():
-        hint = f"a checkpoint is a folder: did you mean {path.parent}?" if path.is_file() else ""
-        raise UsageError(f"{name}: " + ("is a file" if hint else "no such folder"), hint=hint)
-    _check_links(path, name)
-    if (kind := kinds.detect(path)) is not None:
-        check_safe(path, weights=None if kind.whole else kind.weights(path))
-        return CheckpointFiles(kind.name, str(path), name)
-    *others, last = kinds.explained()
-    expected = f"expected {', '.join(others)} or {last}"
-    told, mend = foreign_folders.told_of(path, name)
-    raise UsageError(f"{name}: no checkpoint in this folder{told}", hint=mend or expected)
-
-
 def check_safe(folder: Path, weights: Sequence[str] | None = None) -> None:
     """Refuse a checkpoint that could only be opened by running something in it.
 
@@ -221,7 +201,7 @@ def pickled(where: str, names: Sequence[str]) -> Refused:
     )
 
 
-def _check_links(folder: Path, name: str) -> None:
+def check_links(folder: Path, name: str) -> None:
     """No file of a checkpoint, however deep, may be one from elsewhere; a snapshot of the hub's links to its blobs."""
     home = folder.resolve()
     cache = home.parent.parent

@@ -1,6 +1,6 @@
 """Reports: what one call of `check` found, as a record, and the kinds of files that tell it.
 
-A kind is a module with `render(report) -> str`; files are written whole or not at all, and also where no verdict could
+A kind is one file; files are written whole or not at all, and also where no verdict could
 be given: a build that broke says why in the same place as one that failed. What an earlier call left there is removed
 first, so that a call that is killed leaves no report that passes.
 """
@@ -10,34 +10,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from seedband.bands.band import Band
 from seedband.bands.verdict import Verdict
 from seedband.errors import Problem, SeedbandError, UsageError
 from seedband.reports.wording import conclusion
 from seedband.storage import atomic_files, optional
+from seedband.storage.registry import REPORTS
 
-#: Kind → module; each is imported when it is asked for.
-KINDS: Mapping[str, str] = {
-    "json": "seedband.reports.json",
-    "junit": "seedband.reports.junit",
-    "github": "seedband.reports.github",
-    "markdown": "seedband.reports.markdown",
-    "html": "seedband.reports.html",
-}
-#: Kind → libraries of the extra `report` that it needs.
-NEEDED: Mapping[str, tuple[str, ...]] = {"html": ("jinja2", "matplotlib")}
-#: Kind → what a file of it begins with: only such a file is replaced.
-BEGINNINGS: Mapping[str, re.Pattern[bytes]] = {
-    "json": re.compile(rb'\s*\{\s*"format":\s*"seedband\.report"'),
-    "junit": re.compile(rb'<\?xml [^>]*>\s*<testsuites>\s*<testsuite name="seedband"'),
-    "github": re.compile(rb"<!-- seedband -->\n### seedband: "),
-    "markdown": re.compile(rb"### seedband: (PASS|FAIL|SUSPECT|REFUSED|ERROR)\n"),
-    "html": re.compile(rb'\s*<!DOCTYPE html>\s*<html[^>]*>\s*<head>\s*<meta name="generator" content="seedband">'),
-}
 #: Bytes of a file that hold any of them.
 BEGINNING_BYTES = 400
 #: Version of the JSON form.
@@ -97,12 +79,32 @@ class Report:
         }
 
 
-class Kind(Protocol):
-    """A module that tells a report; it may have `tell(report) -> list[str]` for what is told beside the file."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of report.
 
-    def render(self, report: Report) -> str:
-        """The whole file."""
-        ...
+    Attributes:
+        render: The whole file.
+        begins: What a file of it begins with: only such a file is replaced.
+        needs: Libraries of the extra `report` that it needs.
+        tell: What it says beside its file, as lines for standard error.
+    """
+
+    render: Callable[[Report], str]
+    begins: re.Pattern[bytes]
+    needs: tuple[str, ...] = ()
+    tell: Callable[[Report], list[str]] = lambda _: []
+
+
+def find(name: str) -> Kind:
+    """The kind of a name."""
+    kind: Kind = REPORTS.find(name)
+    return kind
+
+
+def names() -> list[str]:
+    """Names of all kinds: the built-in ones, and those that are installed."""
+    return [*REPORTS.built_in, *sorted(REPORTS.installed())]
 
 
 def of_error(error: SeedbandError, **call: Any) -> Report:
@@ -147,8 +149,8 @@ def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[st
 
 def _parsed(request: str, known: Sequence[tuple[str, Path]], inputs: Sequence[Path]) -> tuple[str, Path]:
     kind, _, file = request.partition("=")
-    if kind not in KINDS or not file:
-        raise UsageError(f"--report {request}: expected KIND=FILE", hint=f"KIND is {', '.join(KINDS)}")
+    if kind not in REPORTS or not file:
+        raise UsageError(f"--report {request}: expected KIND=FILE", hint=f"KIND is {', '.join(names())}")
     path = Path(file)
     if path.resolve() in [other.resolve() for _, other in known]:
         raise UsageError(f"--report {request}: {file} is asked for twice")
@@ -181,7 +183,7 @@ def check_target(kind: str, path: Path, inputs: Sequence[Path] = (), asked: str 
         begins = _beginning(path)
     except OSError as error:
         raise UsageError(f"{asked}{path} is no place for a file: {error.strerror}") from error
-    if begins and not BEGINNINGS[kind].match(begins):
+    if begins and not find(kind).begins.match(begins):
         expected = f"expected a new file, or an earlier {kind} report to replace"
         raise UsageError(f"{asked}{path} is no {kind} report of seedband; {expected}", hint="name another file")
 
@@ -200,7 +202,7 @@ def check_installed(kind: str) -> None:
     Raises:
         UsageError: With the extra that brings them.
     """
-    for library in NEEDED.get(kind, ()):
+    for library in find(kind).needs:
         optional.require(library, "report")
 
 
@@ -245,8 +247,7 @@ def write(
 
 def tell(report: Report, asked: Iterable[tuple[str, Path]]) -> list[str]:
     """What kinds have to say beside their file, as lines for standard error."""
-    modules = [import_module(KINDS[kind]) for kind, _ in asked]
-    return [line for module in modules if hasattr(module, "tell") for line in module.tell(report)]
+    return [line for kind, _ in asked for line in find(kind).tell(report)]
 
 
 def _write(
@@ -255,9 +256,7 @@ def _write(
     failures = []
     for kind, path in asked:
         try:
-            module: Any = import_module(KINDS[kind])
-            told: Kind = module
-            atomic_files.write_text(path, told.render(report))
+            atomic_files.write_text(path, find(kind).render(report))
         except Exception as error:  # noqa: BLE001  the other reports are written, and the call does not end green
             failures.append(as_error(error))
     return failures

@@ -6,9 +6,10 @@ line breaks.
 """
 
 import os
+import re
 from pathlib import Path
 
-from seedband.reports import Report
+from seedband.reports import Kind, Report
 from seedband.reports.markdown import blocks, fitted
 from seedband.reports.wording import clean
 
@@ -64,3 +65,6 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+KIND = Kind(render, re.compile(rb"<!-- seedband -->\n### seedband: "), tell=tell)

@@ -1,13 +1,14 @@
 """The report as JSON, for programs: the object that `check --json` prints."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from seedband.bands.verdict import Candidate, MetricVerdict, SliceVerdict
 from seedband.errors import Problem
-from seedband.reports import Report
+from seedband.reports import Kind, Report
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,6 @@ class ReportFile:
 def render(report: Report) -> str:
     """One JSON object."""
     return json.dumps(report.as_dict(), indent=2, allow_nan=False) + "\n"
+
+
+KIND = Kind(render, re.compile(rb'\s*\{\s*"format":\s*"seedband\.report"'))

@@ -5,12 +5,13 @@ is one case, `check`, with an error of type "refused" or "error". Metrics that a
 What XML forbids in a text is shown by its number, as on a terminal.
 """
 
+import re
 from xml.etree import ElementTree as ET
 
 from seedband.bands.band import Band
 from seedband.bands.stats.decision import Status
 from seedband.bands.verdict import MetricVerdict, Verdict
-from seedband.reports import Report
+from seedband.reports import Kind, Report
 from seedband.reports.wording import clean, slice_lines, verdict_line, verdict_sentences
 
 SUITE = "seedband"
@@ -82,3 +83,6 @@ def _case(suite: ET.Element, report: Report, name: str) -> ET.Element:
 
 def _add(case: ET.Element, tag: str, kind: str, message: str, lines: list[str]) -> None:
     ET.SubElement(case, tag, type=kind, message=clean(message)).text = "\n".join(map(clean, lines))
+
+
+KIND = Kind(render, re.compile(rb'<\?xml [^>]*>\s*<testsuites>\s*<testsuite name="seedband"'))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from seedband.bands.band import Band
 from seedband.bands.metric_band import MetricBand
 from seedband.bands.verdict import Candidate, MetricVerdict, Verdict
-from seedband.reports import Report
+from seedband.reports import Kind, Report
 from seedband.reports.wording import clean, score_format, slice_lines, verdict_sentences
 
 #: Rows and mistakes that are told one by one, and letters of one text; what is more, the JSON report has.
@@ -143,3 +143,6 @@ def _candidate(candidate: Candidate, band: Band) -> list[str]:
     notes += [] if candidate.baseline_seed is None else [f"is seed {candidate.baseline_seed} of the band"]
     seed = "unknown" if candidate.seed is None else str(candidate.seed)
     return [escaped(candidate.name), seed, *scores, escaped("; ".join(notes))]
+
+
+KIND = Kind(render, re.compile(rb"### seedband: (PASS|FAIL|SUSPECT|REFUSED|ERROR)\n"))

@@ -42,12 +42,10 @@ class Registry:
         """Entry points of packages, by name.
 
         Raises:
-            UsageError: A name that two packages claim, or that is built in.
+            UsageError: A name that two packages claim.
         """
         found: dict[str, EntryPoint] = {}
         for entry in _entries(self.group):
-            if entry.name in self.built_in:
-                raise UsageError(f"{self.kind} {entry.name!r} is built in and also installed as {entry.value}")
             if found.setdefault(entry.name, entry).value != entry.value:
                 raise UsageError(
                     f"{self.kind} {entry.name!r} is claimed by {found[entry.name].value} and {entry.value}"
@@ -58,9 +56,11 @@ class Registry:
         """Where an object lives, as `module:attribute`.
 
         Raises:
-            UsageError: Unknown name, or a name that two packages claim.
+            UsageError: Unknown name, or one that two packages claim, or another beside the built-in one.
         """
         installed = self.installed()
+        if name in self.built_in and name in installed:
+            raise UsageError(f"{self.kind} {name!r} is built in and also installed as {installed[name].value}")
         if name in self.built_in:
             return self.built_in[name]
         if name in installed:
@@ -176,5 +176,50 @@ RULES = Registry(
         "t": "seedband.bands.rules.t:T",
         "range": "seedband.bands.rules.range:Range",
         "paired": "seedband.bands.rules.paired:Paired",
+    },
+)
+EVALUATORS = Registry(
+    "evaluator",
+    "seedband.evaluators",
+    {
+        "accuracy": "seedband.evaluators.metrics.accuracy:Accuracy",
+        "balanced_accuracy": "seedband.evaluators.metrics.balanced_accuracy:BalancedAccuracy",
+        "bleu": "seedband.evaluators.metrics.bleu:Bleu",
+        "calibration_error": "seedband.evaluators.metrics.calibration_error:CalibrationError",
+        "chrf": "seedband.evaluators.metrics.chrf:Chrf",
+        "exact_match": "seedband.evaluators.metrics.exact_match:ExactMatch",
+        "f1_macro": "seedband.evaluators.metrics.f1_macro:F1Macro",
+        "f1_micro": "seedband.evaluators.metrics.f1_micro:F1Micro",
+        "factual_consistency": "seedband.evaluators.nli.factual_consistency:FactualConsistency",
+        "groundedness": "seedband.evaluators.nli.groundedness:Groundedness",
+        "log_loss": "seedband.evaluators.metrics.log_loss:LogLoss",
+        "mcc": "seedband.evaluators.metrics.mcc:Mcc",
+        "reference_nll": "seedband.evaluators.metrics.reference_nll:ReferenceNll",
+        "rouge_l": "seedband.evaluators.metrics.rouge_l:RougeL",
+        "task_completion": "seedband.evaluators.judge.task_completion:TaskCompletion",
+        "token_f1": "seedband.evaluators.metrics.token_f1:TokenF1",
+    },
+)
+REPORTS = Registry(
+    "kind of report",
+    "seedband.reports",
+    {
+        "json": "seedband.reports.json:KIND",
+        "junit": "seedband.reports.junit:KIND",
+        "github": "seedband.reports.github:KIND",
+        "markdown": "seedband.reports.markdown:KIND",
+        "html": "seedband.reports.html:KIND",
+    },
+)
+EXECUTORS = Registry("executor", "seedband.executors", {"local": "seedband.jobs.executors.local:LocalExecutor"})
+#: The first that recognises a file reads it; those of other packages are asked before, for they are the narrower ones.
+SCORE_FILES = Registry(
+    "format of score files",
+    "seedband.scorefiles",
+    {
+        "lm_eval": "seedband.scorefiles.lm_eval:LmEval",
+        "hf_trainer": "seedband.scorefiles.hf_trainer:HfTrainer",
+        "csv": "seedband.scorefiles.csv_tables:CsvTables",
+        "json": "seedband.scorefiles.json_shapes:JsonShapes",
     },
 )

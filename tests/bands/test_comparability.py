@@ -12,7 +12,6 @@ from seedband.bands.comparability import (
     COMPARED,
     IMPLIED,
     NAMES,
-    TEXTS,
     differences,
     forbidding,
     in_words,
@@ -152,7 +151,7 @@ def test_files_of_a_tokenizer_count_only_where_a_record_knows_no_more(older, for
 
 
 def test_files_of_a_tokenizer_count_where_it_also_makes_the_answers():
-    band = changed("task", TEXTS)
+    band = changed("task", "causal-lm")
     assert differences(band, changed("scoring.config_and_tokenizer", "ef" * 32, band))
 
 
@@ -262,7 +261,7 @@ def test_how_a_script_draws_and_pads_is_not_on_record():
 def test_what_answers_and_pixels_depend_on_is_on_record_for_their_tasks_alone():
     texts, images = (
         of_scoring(replace(SCORING, task=task), "cd" * 32, EVALUATORS, FACTS, {"ends": [2]}, {**READ, "also": ["x"]})
-        for task in (TEXTS, "image-classification")
+        for task in ("causal-lm", "image-classification")
     )
     assert texts["scoring"]["generation"] == {"max_new_tokens": 64, "ends": [2]}
     assert "generation" not in images["scoring"]

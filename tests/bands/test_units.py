@@ -13,13 +13,14 @@ from tiny import run_cli
 from seedband import Refused, evaluators, fit_band, load_band
 from seedband.bands import units
 from seedband.pytest_plugin import assert_within
+from seedband.storage.registry import EVALUATORS
 
 WORKED = [0.871, 0.884, 0.879, 0.892]
 PERCENT = [100 * score for score in WORKED]
 
 
 def test_bounds_are_those_of_the_evaluators():
-    own = {name: evaluators.built_in(name).bounds for name in evaluators.BUILT_IN}
+    own = {name: evaluators.built_in(name).bounds for name in EVALUATORS.built_in}
     assert {name: bounds for name, bounds in own.items() if bounds != (-math.inf, math.inf)} == units.BOUNDS
 
 

@@ -1,19 +1,20 @@
 """`seedband evaluators` through the real command line."""
 
 import json
-from importlib.metadata import EntryPoint
 
+from plugins import install
 from tiny import run_cli
 
 from seedband import evaluators
-from seedband.evaluators import BUILT_IN, PREFIXES, listing
+from seedband.evaluators import PREFIXES, listing
+from seedband.storage.registry import EVALUATORS
 
 
 def test_lists_every_evaluator_in_one_line_each(tmp_path):
     done = run_cli("evaluators", cwd=tmp_path)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    for name in [*BUILT_IN, *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())]:
+    for name in [*EVALUATORS.built_in, *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())]:
         assert sum(f" {name} " in line for line in lines) == 1, name
     told = next(line for line in lines if " log_loss " in line)
     assert "classes" in told
@@ -35,8 +36,7 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch):
 
 
 def test_a_broken_plugin_hides_no_other_evaluator(monkeypatch):
-    broken = EntryPoint("house", "no_such_module:House", evaluators.ENTRY_POINTS)
-    monkeypatch.setattr(evaluators, "entry_points", lambda *, group: [broken])
+    install(monkeypatch, EVALUATORS, ("house", "no_such_module:House"))
     listed = listing()
-    assert {entry.name for entry in listed} > {*BUILT_IN}
+    assert {entry.name for entry in listed} > {*EVALUATORS.built_in}
     assert listed[-1].summary == "cannot be used: ModuleNotFoundError: No module named 'no_such_module'"

@@ -1,20 +1,20 @@
 """Every evaluator: a pure function of the predictions, whatever the order of items."""
 
 import math
-from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from plugins import install
 from scipy.special import softmax
 from sklearn import metrics
 
-from seedband import evaluators
 from seedband.errors import UsageError
-from seedband.evaluators import BUILT_IN, Evaluator, Predictions, build, describe, known
+from seedband.evaluators import Evaluator, Predictions, build, describe, known
 from seedband.storage import json_files
+from seedband.storage.registry import EVALUATORS
 from seedband.testing import make_items
 
 
@@ -210,26 +210,23 @@ def test_refuses_arguments_that_it_does_not_take(name, args):
     assert caught.value.hint.startswith("it takes (")
 
 
-def install(monkeypatch, *plugins):
-    entries = [EntryPoint(name, value, evaluators.ENTRY_POINTS) for name, value in plugins]
-    monkeypatch.setattr(evaluators, "entry_points", lambda *, group: [e for e in entries if e.group == group])
-
-
 def test_builds_an_installed_plugin(monkeypatch):
-    install(monkeypatch, ("house", f"{BUILT_IN['mcc']}"), ("house", f"{BUILT_IN['mcc']}"))
-    assert {*known()} - {"house"} >= {*BUILT_IN}
+    install(
+        monkeypatch, EVALUATORS, ("house", f"{EVALUATORS.built_in['mcc']}"), ("house", f"{EVALUATORS.built_in['mcc']}")
+    )
+    assert {*known()} - {"house"} >= {*EVALUATORS.built_in}
     assert "house" in known()
     assert build("house", {}).score(ITEMS, WORKED).score == build("mcc", {}).score(ITEMS, WORKED).score
 
 
 def test_refuses_a_name_that_two_packages_claim(monkeypatch):
-    install(monkeypatch, ("house", "one:House"), ("house", "two:House"))
+    install(monkeypatch, EVALUATORS, ("house", "one:House"), ("house", "two:House"))
     with pytest.raises(UsageError, match="'house' is claimed by one:House and two:House"):
         build("accuracy", {})
 
 
 def test_refuses_a_plugin_with_the_name_of_a_built_in(monkeypatch):
-    install(monkeypatch, ("mcc", "one:Mcc"))
+    install(monkeypatch, EVALUATORS, ("mcc", "one:Mcc"))
     with pytest.raises(UsageError, match="'mcc' is built in and also installed as one:Mcc"):
         build("mcc", {})
     assert build("accuracy", {})

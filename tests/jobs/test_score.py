@@ -15,10 +15,11 @@ from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Generations, Predictions, Scored, build
 from seedband.jobs.score import Scorer, _told, evaluate
 from seedband.models.checkpoints import open_checkpoint
-from seedband.models.model_folders import CheckpointFiles, recognise
+from seedband.models.model_folders import CheckpointFiles
+from seedband.models.recognise import recognise
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Base
-from seedband.tasks import find, text_classification
+from seedband.tasks import find
 from seedband.testing import make_items
 from seedband.trainers import SeedRun
 from seedband.trainers.loop import adapters
@@ -239,9 +240,9 @@ def scorer_of(context):
 def logits_of(context, files):
     """What the whole network of a checkpoint says."""
     scoring = context.scoring
-    lesson = text_classification.encode(load_items(Path(scoring.eval_path), scoring.columns), scoring)
+    lesson = find("text-classification").encode(load_items(Path(scoring.eval_path), scoring.columns), scoring)
     network = open_checkpoint(files, scoring.base, scoring.labels, find(scoring.task))
-    return text_classification.predict(network, lesson, scoring, "cpu").logits
+    return find("text-classification").predict(network, lesson, scoring, "cpu").logits
 
 
 @pytest.mark.parametrize(("layer", "known"), [(1, True), (0, False)])

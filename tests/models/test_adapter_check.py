@@ -15,10 +15,10 @@ from seedband.errors import Refused, UsageError
 from seedband.models.adapter_check import KEYS, check_adapter
 from seedband.models.bases import locate_base
 from seedband.models.checkpoints import checkpoint_shapes, open_checkpoint, own_parameters
-from seedband.models.model_folders import recognise, tensor_names
+from seedband.models.model_folders import tensor_names
+from seedband.models.recognise import recognise
 from seedband.storage.json_files import MAX_FOREIGN_BYTES
 from seedband.tasks import find
-from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
 
@@ -251,7 +251,7 @@ def test_adapters_that_peft_saves_are_opened(base, tmp_path, kind):
         "no task": {"task_type": None, "modules_to_save": ["classifier"]},
     }[kind]
     config = LoraConfig(**{"task_type": "SEQ_CLS", "r": 4, "target_modules": ["query", "value"], **settings})
-    model = get_peft_model(load(base.path, LABELS).module, config)
+    model = get_peft_model(find("text-classification").load(base.path, LABELS).module, config)
     model.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
     files = recognise(tmp_path / "adapter", "adapter")
     network = open_checkpoint(files, base, LABELS, find("text-classification"))

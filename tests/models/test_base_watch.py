@@ -17,10 +17,11 @@ from seedband.commands.sweep.sweep import sweep
 from seedband.determinism.pins import inherited, pinned_environment
 from seedband.errors import Refused
 from seedband.jobs import spec
-from seedband.jobs.kinds.score import ScoreJob, ScoreTarget
+from seedband.jobs.kinds.score import ScoreJob
+from seedband.jobs.score import ScoreTarget
 from seedband.models.base_watch import BaseWatch
 from seedband.models.bases import locate_base
-from seedband.models.model_folders import recognise
+from seedband.models.recognise import recognise
 from seedband.recipe.parse import load_recipe
 from seedband.runs import layout
 from seedband.runs.folders import read_run

@@ -18,11 +18,11 @@ from seedband.models.bases import locate_base
 from seedband.models.checkpoints import check_fits, checkpoint_settings, open_checkpoint
 from seedband.models.kinds.adapter import grow
 from seedband.models.misfits import misfits_refused
-from seedband.models.model_folders import CheckpointFiles, recognise
+from seedband.models.model_folders import CheckpointFiles
+from seedband.models.recognise import recognise
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.storage import json_files
 from seedband.tasks import find
-from seedband.tasks.text_classification import load
 
 LABELS = ("fruit", "metal", "river")
 WIDTHS = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -37,7 +37,7 @@ def base(tiny_recipe):
 @pytest.fixture
 def model(base, tmp_path):
     """A whole classifier, saved as transformers saves it."""
-    load(base.path, LABELS).module.save_pretrained(tmp_path / "model")
+    find("text-classification").load(base.path, LABELS).module.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
 
 

@@ -7,7 +7,7 @@ from architectures import ENDED, MATRIX, PADDED, make
 from transformers import AutoConfig, AutoModelForSequenceClassification, T5Config, T5ForSequenceClassification
 
 from seedband.models.last_token import find_by_mask, looks_for_padding, take_ids
-from seedband.tasks import text_classification
+from seedband.tasks import find
 
 ROWS = [[5, 7, 9, 0], [5, 0], [8], [0, 0, 0], [4, 6, 256]]
 DECODER = next(row for row in MATRIX if row.key == "qwen2-text-classification")
@@ -103,7 +103,7 @@ def test_other_architectures_too(tmp_path, kind):
     config = AutoConfig.for_model(kind, **{"vocab_size": 300, "num_labels": 3, "pad_token_id": 0, **given})
     torch.manual_seed(0)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
-    network = text_classification.load(str(tmp_path), ("a", "b", "c"))
+    network = find("text-classification").load(str(tmp_path), ("a", "b", "c"))
     assert network.pad_id is not None
     model = network.module.eval()
     with torch.no_grad():

@@ -17,12 +17,12 @@ from seedband.models.model_folders import (
     has_chat_template,
     header,
     positions,
-    recognise,
     resolve_pooling,
     tensor_names,
     weight_files,
     weights_sha256,
 )
+from seedband.models.recognise import recognise
 
 
 def test_shards_are_hashed_and_may_not_lead_out(tmp_path, tiny_recipe):

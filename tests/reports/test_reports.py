@@ -12,6 +12,7 @@ from seedband import fit_band, reports
 from seedband.bands.verdict import SliceVerdict
 from seedband.errors import Problem, Refused, UsageError
 from seedband.reports.wording import after_fail
+from seedband.storage.registry import REPORTS
 
 BAND = fit_band({"accuracy": [0.871, 0.884, 0.879, 0.892]})
 CALL = {"band_path": "band.json", "candidates": ("new.csv",), "command": "seedband check --scores new.csv"}
@@ -22,7 +23,7 @@ def told(score, exit_code):
 
 
 def every_kind(folder):
-    return [(kind, folder / f"report.{kind}") for kind in reports.KINDS]
+    return [(kind, folder / f"report.{kind}") for kind in reports.names()]
 
 
 def test_every_kind_tells_every_outcome(tmp_path):
@@ -96,7 +97,8 @@ def test_reports_of_an_earlier_call_are_removed(tmp_path):
 
 
 def test_every_kind_is_a_module_of_its_name():
-    for kind, module in reports.KINDS.items():
+    for kind, place in REPORTS.built_in.items():
+        module = place.partition(":")[0]
         assert module.rpartition(".")[2] == kind
         assert import_module(module).__doc__
 

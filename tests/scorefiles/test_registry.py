@@ -1,10 +1,14 @@
 """The table of readers: other packages add theirs, and the page is written from it."""
 
-from importlib.metadata import EntryPoint
+import sys
+from types import SimpleNamespace
 
-from seedband.scorefiles import read_scores, registry
+from plugins import install
+
+from seedband.scorefiles import read_scores
 from seedband.scorefiles.reading import Cell, Reading
-from seedband.scorefiles.registry import READERS, load, readers
+from seedband.scorefiles.registry import readers
+from seedband.storage.registry import SCORE_FILES
 
 
 class Lines:
@@ -24,18 +28,16 @@ class Lines:
 
 
 def test_every_reader_says_what_it_reads():
-    assert [name for name, _ in readers()] == [*READERS]
-    for name in READERS:
-        reader = load(READERS[name])
+    assert [name for name, _ in readers()] == [*SCORE_FILES.built_in]
+    for _, reader in readers():
         assert reader.summary.endswith(".")
         assert reader.seeds
         assert all(any(pattern.endswith(ending) for ending in reader.endings) for pattern in reader.files)
 
 
 def test_a_reader_of_another_package_is_asked_first(tmp_path, monkeypatch):
-    point = EntryPoint("lines", f"{__name__}:Lines", registry.ENTRY_POINTS)
-    monkeypatch.setattr(EntryPoint, "load", lambda _: Lines)
-    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
+    install(monkeypatch, SCORE_FILES, ("lines", "own_lines:Lines"))
+    monkeypatch.setitem(sys.modules, "own_lines", SimpleNamespace(Lines=Lines))
     (tmp_path / "scores.txt").write_text(".8\n.9\n")
     file = read_scores(tmp_path)
     assert (file.scores, file.notes) == (

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from seedband.commands.sweep.prepare import prepare
 from seedband.jobs.score import Scorer
-from seedband.models.model_folders import recognise
+from seedband.models.recognise import recognise
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.parse import load_recipe
 

@@ -19,7 +19,7 @@ from seedband.errors import UsageError
 from seedband.models.encoded import Truncation
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
-from seedband.tasks import causal_lm
+from seedband.tasks import causal_lm, find
 
 COLUMNS = {"task": "causal-lm", "id": "id", "slices": []} | {
     name: name for name in ("prompt", "completion", "messages", "context")
@@ -48,7 +48,7 @@ def scoring(base: Path, max_length: int = 64, batch_size: int = 4) -> Scoring:
 
 
 def predict(model, items, given: Scoring):
-    return causal_lm.predict(model, causal_lm.encode(items, given), given, "cpu")
+    return find("causal-lm").predict(model, find("causal-lm").encode(items, given), given, "cpu")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def items(tmp_path):
 
 def test_losses_and_answers_are_those_of_each_row_alone(folder, items):
     base = folder / "plain"
-    said = predict(causal_lm.load(str(base), ()), items, scoring(base))
+    said = predict(find("causal-lm").load(str(base), ()), items, scoring(base))
     model, tokenizer = AutoModelForCausalLM.from_pretrained(base).eval(), AutoTokenizer.from_pretrained(base)
     for row, (prompt, completion) in enumerate(zip(items.inputs, items.targets, strict=True)):
         given = tokenizer(prompt)["input_ids"]
@@ -78,7 +78,7 @@ def test_a_model_without_torchs_attention_answers_with_its_own(folder, items, tm
     sizes = {"vocab_size": 400, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "head_dim": 16}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1}
     AutoModelForCausalLM.from_config(Gemma2Config(**sizes, **heads, eos_token_id=2)).save_pretrained(base)
-    model = causal_lm.load(str(base), ())
+    model = find("causal-lm").load(str(base), ())
     assert model.attention == "eager"
     said = predict(model, items, scoring(base))
     apart = predict(model, items, scoring(base, batch_size=1))
@@ -87,11 +87,11 @@ def test_a_model_without_torchs_attention_answers_with_its_own(folder, items, tm
 
 def test_only_the_completion_is_learnt(folder, items):
     base = folder / "plain"
-    lesson = causal_lm.encode(items, scoring(base))
+    lesson = find("causal-lm").encode(items, scoring(base))
     rows = [0, 2]
     assert lesson.units(rows) == sum(len(lesson.rows[row].completion) for row in rows)
     batch = lesson.batch(rows, torch.device("cpu"))
-    model = causal_lm.load(str(base), ())
+    model = find("causal-lm").load(str(base), ())
     model.module.requires_grad_(requires_grad=False)
     summed = lesson.loss(model.forward(batch), rows)
     each = [float(lesson.loss(model.forward(lesson.batch([row], torch.device("cpu"))), [row]).detach()) for row in rows]
@@ -138,7 +138,7 @@ def test_what_is_asked_does_not_depend_on_what_shall_be_said(folder, tmp_path):
     said = []
     for name, completion in (("short", " a"), ("long", " the apple and the pear and the plum and the iron")):
         path = write(tmp_path / f"{name}.jsonl", [{"prompt": prompt, "completion": completion}])
-        said.append(predict(causal_lm.load(str(base), ()), load_items(path, COLUMNS), scoring(base, 10)))
+        said.append(predict(find("causal-lm").load(str(base), ()), load_items(path, COLUMNS), scoring(base, 10)))
     short, long = said
     assert long.texts == short.texts
     assert long.truncated.tokens > short.truncated.tokens
@@ -153,11 +153,11 @@ def test_prompts_that_are_too_long_by_themselves_are_counted_apart(folder, items
     tokenizer = AutoTokenizer.from_pretrained(base)
     lengths = [len(tokenizer(prompt)["input_ids"]) for prompt in PROMPTS]
     room = sorted(lengths)[-2]
-    found = predict(causal_lm.load(str(base), ()), items, scoring(base, room)).truncated
+    found = predict(find("causal-lm").load(str(base), ()), items, scoring(base, room)).truncated
     assert found.questions == sum(length > room for length in lengths) == 1
     assert found.rows > found.questions
     assert "1 answered without the start of the prompt" in found.in_words("eval", 4, room)
-    assert causal_lm.encode(items, scoring(base, room)).truncated.questions == 0
+    assert find("causal-lm").encode(items, scoring(base, room)).truncated.questions == 0
 
 
 def with_marks(folder):
@@ -189,10 +189,10 @@ def test_a_prompt_does_not_end_its_text(folder, items):
 
 def test_answers_are_greedy_whatever_the_model_asks_for(folder, items, tmp_path):
     base = shutil.copytree(folder / "plain", tmp_path / "base")
-    plain = predict(causal_lm.load(str(base), ()), items, scoring(base))
+    plain = predict(find("causal-lm").load(str(base), ()), items, scoring(base))
     asked = {"do_sample": True, "temperature": 5.0, "top_k": 3, "repetition_penalty": 9.0, "no_repeat_ngram_size": 1}
     (base / "generation_config.json").write_text(json.dumps({**asked, "min_new_tokens": 6, "num_beams": 3}))
-    model = causal_lm.load(str(base), ())
+    model = find("causal-lm").load(str(base), ())
     assert model.module.generation_config.repetition_penalty == 9.0
     assert predict(model, items, scoring(base)).texts == plain.texts
 
@@ -204,7 +204,7 @@ def test_an_answer_ends_where_the_model_says_so(folder, items, tmp_path):
     alone = AutoModelForCausalLM.from_pretrained(base).generate(**given, do_sample=False, max_new_tokens=6)
     said = alone[0, given["input_ids"].shape[1] :].tolist()
     (base / "generation_config.json").write_text(json.dumps({"eos_token_id": [tokenizer.eos_token_id, said[2]]}))
-    shorter = predict(causal_lm.load(str(base), ()), items, scoring(base))
+    shorter = predict(find("causal-lm").load(str(base), ()), items, scoring(base))
     until = said[: said.index(said[2]) + 1]
     assert len(until) < len(said)
     assert shorter.texts[0] == tokenizer.decode(until, skip_special_tokens=True).strip()
@@ -214,9 +214,9 @@ def test_an_answer_ends_where_the_model_says_so(folder, items, tmp_path):
 def test_a_candidates_own_settings_do_not_say_where_its_answers_end(folder, items, tmp_path):
     base = folder / "plain"
     candidate = shutil.copytree(base, tmp_path / "candidate")
-    plain = predict(causal_lm.load(str(base), ()), items, scoring(base))
+    plain = predict(find("causal-lm").load(str(base), ()), items, scoring(base))
     (candidate / "generation_config.json").write_text(json.dumps({"eos_token_id": list(range(3, 300))}))
-    said = predict(causal_lm.load(str(candidate), ()), items, scoring(base))
+    said = predict(find("causal-lm").load(str(candidate), ()), items, scoring(base))
     assert said.texts == plain.texts
     assert any(" " in text for text in said.texts)
     assert said.settings == plain.settings
@@ -225,11 +225,13 @@ def test_a_candidates_own_settings_do_not_say_where_its_answers_end(folder, item
 
 def test_where_answers_end_and_what_was_asked_are_in_the_signature(folder, items):
     base = folder / "plain"
-    model = causal_lm.load(str(base), ())
+    model = find("causal-lm").load(str(base), ())
     facts = {"fingerprint": "f00", "device": "cpu", "versions": {}}
     lengths = (64, 6)
     settings = [predict(model, items, scoring(base, length)).settings for length in lengths]
-    digests = [causal_lm.encoded_sha256(causal_lm.encode(items, scoring(base, length))) for length in lengths]
+    digests = [
+        find("causal-lm").encoded_sha256(find("causal-lm").encode(items, scoring(base, length))) for length in lengths
+    ]
     long, short = (
         of_scoring(scoring(base), "ab", {}, facts, each, {"encoded": sha256, "config": "cd", "also": ()})
         for each, sha256 in zip(settings, digests, strict=True)
@@ -242,7 +244,7 @@ def test_where_answers_end_and_what_was_asked_are_in_the_signature(folder, items
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_answers_do_not_depend_on_their_company(folder, items, batch_size):
     base = folder / "plain"
-    model = causal_lm.load(str(base), ())
+    model = find("causal-lm").load(str(base), ())
     together = predict(model, items, scoring(base, batch_size=4))
     apart = predict(model, items, scoring(base, batch_size=batch_size))
     assert apart.texts == together.texts
@@ -251,7 +253,7 @@ def test_answers_do_not_depend_on_their_company(folder, items, batch_size):
 
 def test_no_more_logits_at_a_time_than_memory_is_meant_for(folder, items, monkeypatch):
     base = folder / "plain"
-    model = causal_lm.load(str(base), ())
+    model = find("causal-lm").load(str(base), ())
     together = predict(model, items, scoring(base))
     sizes = []
 
@@ -300,7 +302,7 @@ def test_a_chat_ends_with_the_mark_of_its_template(folder, tmp_path, after):
     base, items = chats(folder, tmp_path, eos_token="</s>", chat_template=template)
     tokenizer = AutoTokenizer.from_pretrained(base)
     end, eos = (tokenizer.convert_tokens_to_ids(mark) for mark in ("<|end|>", "</s>"))
-    model = causal_lm.load(str(base), ())
+    model = find("causal-lm").load(str(base), ())
     model.module.set_output_embeddings(biased(model.module.lm_head, end))
     lengths = []
     generate = model.module.generate

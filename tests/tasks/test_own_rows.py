@@ -11,7 +11,7 @@ from seedband.data.dataset import load_items
 from seedband.errors import Refused
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Base
-from seedband.tasks import causal_lm
+from seedband.tasks import find
 from seedband.tasks.own_rows import check_ids, read_alike
 
 COLUMNS = {
@@ -41,10 +41,10 @@ def chats(tmp_path):
 def ask(base, chats):
     """Reads the rows as a candidate does."""
     scoring = SimpleNamespace(base=Base("base", str(base), "", ""), task="causal-lm", max_length=48, labels=())
-    lesson = causal_lm.encode(chats, scoring)
+    lesson = find("causal-lm").encode(chats, scoring)
 
     def read(folder, kind="adapter"):
-        return read_alike(CheckpointFiles(kind, str(folder), "mine"), scoring, chats, lesson, causal_lm), lesson
+        return read_alike(CheckpointFiles(kind, str(folder), "mine"), scoring, chats, lesson, find("causal-lm")), lesson
 
     return read
 
@@ -127,12 +127,12 @@ def test_a_token_without_an_embedding_is_refused_and_the_row_named(ask, candidat
     found, _ = ask(candidate)
     most = max(max(*row.prompt, *row.completion) for row in found.rows)
     files = CheckpointFiles(kind, str(candidate), "mine")
-    check_ids(files, network(most + 1), chats, found, causal_lm)
+    check_ids(files, network(most + 1), chats, found, find("causal-lm"))
     with pytest.raises(Refused, match=r"has 9 embeddings, and row 1 of eval.jsonl \(id r0\)"):
-        check_ids(files, network(9), chats, found, causal_lm)
+        check_ids(files, network(9), chats, found, find("causal-lm"))
 
 
 @pytest.mark.parametrize(("kind", "embeddings"), [("head", 9), ("model", None)])
 def test_heads_and_models_that_have_no_table_of_tokens_lack_none(ask, candidate, chats, kind, embeddings):
     found, _ = ask(candidate)
-    check_ids(CheckpointFiles(kind, str(candidate), "mine"), network(embeddings), chats, found, causal_lm)
+    check_ids(CheckpointFiles(kind, str(candidate), "mine"), network(embeddings), chats, found, find("causal-lm"))

@@ -13,7 +13,7 @@ from seedband.recipe.sections import TrainSection
 from seedband.runs import layout
 from seedband.runs.layout import ITEMS, trace_path
 from seedband.trainers import SeedRun
-from seedband.trainers.command import OURS, train
+from seedband.trainers.command import OURS, Command
 
 #: Writes a whole model of one tensor.
 MODEL = """
@@ -42,7 +42,7 @@ def trainer(tmp_path):
         folder.mkdir(exist_ok=True)
         told = []
         one = SeedRun(seed, streams(seed, vary), str(folder))
-        (result,) = train(context, [one], lambda *event: told.append(event))
+        (result,) = Command().train(context, [one], lambda *event: told.append(event))
         return result, folder, told
 
     return run

@@ -24,9 +24,9 @@ from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models.checkpoints import open_checkpoint
 from seedband.models.loading import network, with_new_head
-from seedband.models.model_folders import recognise
+from seedband.models.recognise import recognise
 from seedband.recipe.identity import REPLACED
-from seedband.tasks import find, text_classification
+from seedband.tasks import find
 from seedband.trainers import SeedRun
 from seedband.trainers.loop import adapters, heads
 
@@ -86,7 +86,7 @@ def test_the_saved_adapter_gives_the_logits_of_plain_peft(tiny_recipe, tmp_path)
     ours = open_checkpoint(recognise(tmp_path / "0", "ours"), scoring.base, scoring.labels, find(scoring.task))
     plain = AutoModelForSequenceClassification.from_pretrained(scoring.base.path)
     plain = PeftModel.from_pretrained(plain, str(tmp_path / "0")).eval()
-    batch = text_classification.encode(context.items, scoring).batch(range(8), torch.device("cpu"))
+    batch = find("text-classification").encode(context.items, scoring).batch(range(8), torch.device("cpu"))
     with torch.no_grad():
         np.testing.assert_allclose(ours.forward(batch), plain(**batch).logits, atol=1e-5)
 

@@ -12,7 +12,7 @@ from seedband.bands.comparability import Difference
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
 from seedband.jobs.executors import OnEvent
-from seedband.models import kinds, model_folders
+from seedband.models import kinds, model_folders, recognise
 from seedband.models.bases import locate_base
 from seedband.models.hub import HUB_NAME, from_hub
 from seedband.models.kinds.whole_model import WholeModel
@@ -67,7 +67,7 @@ def resolve(path: Path, *, offline: bool = False) -> list[Found]:
         return [_found_run(folders.read_run(path))]
     if (path.parent / layout.SWEEP).is_file() and path.is_dir():
         raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
-    return [Found(model_folders.recognise(path, str(path)), None)]
+    return [Found(recognise.recognise(path, str(path)), None)]
 
 
 def _from_hub(text: str, *, offline: bool) -> Found:
@@ -78,14 +78,14 @@ def _from_hub(text: str, *, offline: bool) -> Found:
             hint="a branch or a tag can change under the verdict",
         )
     folder = from_hub(named["name"], named["commit"], offline=offline)
-    return Found(model_folders.recognise(folder, f"hf://{text}"), None)
+    return Found(recognise.recognise(folder, f"hf://{text}"), None)
 
 
 def _found_run(run: Run) -> Found:
     folder = run.folder
     if run.status == "failed" and not run.evaluations:
         return Found(CheckpointFiles(WholeModel.name, str(folder), str(folder)), run.record)
-    return Found(model_folders.recognise(folder, str(folder)), run.record)
+    return Found(recognise.recognise(folder, str(folder)), run.record)
 
 
 def in_order(found: Sequence[Found], own_looks: int) -> list[Found]:

@@ -18,7 +18,8 @@ from seedband.data.dataset import data_sha256, load_items
 from seedband.errors import Refused, UsageError
 from seedband.jobs import run_jobs
 from seedband.jobs.executors import Executor, OnEvent
-from seedband.jobs.kinds.score import ScoreJob, ScoreTarget
+from seedband.jobs.kinds.score import ScoreJob
+from seedband.jobs.score import ScoreTarget
 from seedband.models import bases
 from seedband.recipe import identity
 from seedband.recipe.locations import on_hub

@@ -16,11 +16,12 @@ from seedband.errors import Refused, UsageError
 from seedband.evaluators import Evaluator, describe
 from seedband.events import Event
 from seedband.jobs.executors import Executor
-from seedband.jobs.kinds.score import ScoreJob, ScoreTarget
+from seedband.jobs.kinds.score import ScoreJob
 from seedband.jobs.kinds.train import TrainJob
 from seedband.jobs.run_jobs import each_warning_once, raise_crashes, raise_told, score, told_of, train
+from seedband.jobs.score import ScoreTarget
 from seedband.jobs.spec import Outcome
-from seedband.models.model_folders import recognise
+from seedband.models.recognise import recognise
 from seedband.recipe import identity, locations
 from seedband.recipe.parse import differing_keys, dump_recipe
 from seedband.recipe.sections import Recipe

@@ -1,15 +1,14 @@
-"""Executors: where jobs go. One literal table; clusters come later."""
+"""Executors: where jobs go. An executor is one file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from seedband.events import Event
 from seedband.jobs.spec import Job, Outcome
+from seedband.storage.registry import EXECUTORS
 
-BUILT_IN: Mapping[str, str] = {"local": "seedband.jobs.executors.local:LocalExecutor"}
 OnEvent = Callable[[Event], None]
 
 
@@ -36,11 +35,10 @@ def make(name: str, *, slots: int, offline: bool) -> Executor:
     """An executor by name.
 
     Args:
-        name: Of the table.
+        name: A registered one.
         slots: Jobs that run at the same time.
         offline: Whether model hubs must not be asked.
     """
-    module, _, attribute = BUILT_IN[name].partition(":")
-    factory: Any = getattr(import_module(module), attribute)
+    factory: Any = EXECUTORS.find(name)
     executor: Executor = factory(slots=slots, offline=offline)
     return executor

@@ -8,27 +8,11 @@ from seedband.determinism.pins import pin, read_back
 from seedband.determinism.settings import DeterminismSection
 from seedband.events import Emit
 from seedband.jobs.process import feature_cache, resolve_device
-from seedband.jobs.score import Scorer
+from seedband.jobs.score import Scorer, ScoreTarget
 from seedband.models import base_watch
-from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Scoring
 from seedband.runs.layout import SCORES
 from seedband.storage import json_files
-
-
-@dataclass(frozen=True)
-class ScoreTarget:
-    """One checkpoint to be scored.
-
-    Attributes:
-        checkpoint: The files.
-        out: Folder for its scores.
-        label_order: Label of each of its outputs, where that is not the band's order.
-    """
-
-    checkpoint: CheckpointFiles
-    out: str
-    label_order: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,11 @@ from seedband.determinism.seeds import item_keys
 from seedband.determinism.settings import DeterminismSection
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.events import Emit
-from seedband.jobs.kinds.score import ScoreTarget
 from seedband.jobs.process import feature_cache, resolve_device
-from seedband.jobs.score import Scorer
+from seedband.jobs.score import Scorer, ScoreTarget
 from seedband.models import base_watch
 from seedband.models.base_watch import BaseWatch
-from seedband.models.model_folders import recognise
+from seedband.models.recognise import recognise
 from seedband.recipe import identity, locations, train_command
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import Recipe

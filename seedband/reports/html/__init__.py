@@ -19,7 +19,7 @@ from seedband.bands.metric_band import MetricBand
 from seedband.bands.verdict import MetricVerdict, Verdict
 from seedband.counts import counted, plural
 from seedband.errors import Problem
-from seedband.reports import Report, wording
+from seedband.reports import Kind, Report, wording
 from seedband.reports.html import figures, tables
 from seedband.reports.html.figures import Drawn, Shown
 from seedband.reports.html.tables import MAX_COLUMNS, MAX_ROWS
@@ -349,3 +349,10 @@ def _environment() -> "Environment":
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+KIND = Kind(
+    render,
+    re.compile(rb'\s*<!DOCTYPE html>\s*<html[^>]*>\s*<head>\s*<meta name="generator" content="seedband">'),
+    needs=("jinja2", "matplotlib"),
+)

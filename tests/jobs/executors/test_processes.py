@@ -20,9 +20,10 @@ from seedband.determinism.settings import DeterminismSection
 from seedband.jobs.executors import local, make, processes
 from seedband.jobs.executors.processes import Launcher, may_fork
 from seedband.jobs.kinds.probe import ProbeJob
-from seedband.jobs.kinds.score import ScoreJob, ScoreTarget
+from seedband.jobs.kinds.score import ScoreJob
+from seedband.jobs.score import ScoreTarget
 from seedband.jobs.spec import write_job
-from seedband.models.model_folders import recognise
+from seedband.models.recognise import recognise
 from seedband.recipe.parse import load_recipe
 from seedband.runs.folders import read_run
 from seedband.runs.layout import SCORES

@@ -18,9 +18,8 @@ from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models.checkpoints import open_checkpoint
 from seedband.models.encoded import Truncation
-from seedband.models.model_folders import recognise
-from seedband.tasks import causal_lm, find
-from seedband.tasks.text_classification import encode, predict
+from seedband.models.recognise import recognise
+from seedband.tasks import find
 from seedband.trainers import SeedRun
 from seedband.trainers.loop import adapters, forward
 from seedband.trainers.loop.dropout import KeyedDropout
@@ -56,7 +55,11 @@ def trained(context, folder, seed=0, monkeypatch=None):
             course = fit(context, trainable, run, report)
             trainable.module.eval()
             with torch.no_grad():
-                batch = encode(context.items, context.scoring).batch(range(8), torch.device("cpu"))
+                batch = (
+                    find("text-classification")
+                    .encode(context.items, context.scoring)
+                    .batch(range(8), torch.device("cpu"))
+                )
                 seen["logits"] = trainable.module(**batch).logits.double().numpy()
             return course
 
@@ -78,7 +81,13 @@ def test_saved_adapter_gives_the_logits_of_the_trained_model(context, tmp_path, 
     first = replace(
         context.items, ids=context.items.ids[:8], inputs=context.items.inputs[:8], targets=context.items.targets[:8]
     )
-    np.testing.assert_allclose(predict(network, encode(first, scoring), scoring, "cpu").logits, live, atol=2e-5)
+    np.testing.assert_allclose(
+        find("text-classification")
+        .predict(network, find("text-classification").encode(first, scoring), scoring, "cpu")
+        .logits,
+        live,
+        atol=2e-5,
+    )
 
 
 def test_checkpoint_opens_with_peft_alone(context, tmp_path):
@@ -192,7 +201,7 @@ def test_a_language_model_learns_what_it_is_shown(tiny_generation, tmp_path):
     scoring = context.scoring
     network = open_checkpoint(recognise(tmp_path / "run", "run"), scoring.base, (), find(scoring.task))
     evaluated = load_items(Path(scoring.eval_path), scoring.columns)
-    said = causal_lm.predict(network, causal_lm.encode(evaluated, scoring), scoring, "cpu")
+    said = find("causal-lm").predict(network, find("causal-lm").encode(evaluated, scoring), scoring, "cpu")
     right = [text == reference.strip() for text, reference in zip(said.texts, evaluated.targets, strict=True)]
     assert np.mean(right) > 0.5
 

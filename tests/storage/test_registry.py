@@ -1,0 +1,70 @@
+"""The registry: what is built in and what packages bring, by name; a name means one thing."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+from plugins import install
+from pydantic import TypeAdapter
+
+from seedband.errors import UsageError
+from seedband.storage import registry
+from seedband.storage.registry import Known, Registry
+
+EVERY = [value for value in vars(registry).values() if isinstance(value, Registry)]
+HOUSE = Registry("thing", "house.things", {"door": "seedband.errors:UsageError"})
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.group)
+def test_everything_that_is_built_in_is_there(kind):
+    assert all(kind.find(name) for name in kind.built_in)
+
+
+def test_no_two_kinds_share_a_group():
+    assert len({kind.group for kind in EVERY}) == len({kind.kind for kind in EVERY}) == len(EVERY)
+
+
+def test_a_package_adds_a_name(monkeypatch):
+    install(monkeypatch, HOUSE, ("window", "house_of_mine:Window"))
+    monkeypatch.setitem(sys.modules, "house_of_mine", SimpleNamespace(Window=3))
+    assert HOUSE.names() == ["door", "window"]
+    assert HOUSE.find("window") == 3
+    assert "window" in HOUSE
+
+
+def test_an_entry_point_may_be_a_module(monkeypatch):
+    install(monkeypatch, HOUSE, ("window", "house_of_mine"))
+    monkeypatch.setitem(sys.modules, "house_of_mine", 3)
+    assert HOUSE.find("window") == 3
+
+
+def test_a_name_that_is_not_known_names_those_that_are():
+    with pytest.raises(UsageError, match="unknown thing 'roof'") as caught:
+        HOUSE.find("roof")
+    assert caught.value.hint == "there are door"
+
+
+def test_a_name_that_two_packages_claim_is_refused(monkeypatch):
+    install(monkeypatch, HOUSE, ("window", "one:Window"), ("window", "two:Window"))
+    with pytest.raises(UsageError, match="thing 'window' is claimed by one:Window and two:Window"):
+        HOUSE.names()
+
+
+def test_a_built_in_name_that_a_package_claims_is_refused_and_no_other(monkeypatch):
+    install(monkeypatch, HOUSE, ("door", "one:Door"), ("window", "house_of_mine:Window"))
+    with pytest.raises(UsageError, match="thing 'door' is built in and also installed as one:Door"):
+        HOUSE.find("door")
+    assert HOUSE.place("window") == "house_of_mine:Window"
+
+
+def test_a_record_may_hold_known_names_and_its_schema_lists_the_built_in_ones(monkeypatch):
+    install(monkeypatch, HOUSE, ("window", "house_of_mine:Window"))
+    from typing import Annotated
+
+    adapter = TypeAdapter(Annotated[str, Known(HOUSE)])
+    assert adapter.validate_python("window") == "window"
+    assert adapter.json_schema() == {"type": "string", "enum": ["door"]}
+    with pytest.raises(ValueError, match="should be 'door' or 'window'"):
+        adapter.validate_python("roof")
+    with pytest.raises(ValueError, match="should be 'window'"):
+        TypeAdapter(Annotated[str, Known(HOUSE, without=("door",))]).validate_python("door")
