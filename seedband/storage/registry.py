@@ -97,8 +97,8 @@ class Known:
 
         def check(name: str) -> str:
             if name not in self.registry or name in self.without:
-                known = [*self._built_in(), *sorted(self.registry.installed())]
-                listed = " or ".join([", ".join(map(repr, known[:-1])), repr(known[-1])])
+                *others, last = map(repr, [*self._built_in(), *sorted(self.registry.installed())])
+                listed = f"{', '.join(others)} or {last}" if others else last
                 raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": listed})
             return name
 

@@ -30,7 +30,8 @@ from seedband.storage import file_hashes
 #: A worker whose base is replaced by the folder beside it once it was hashed, before anything of it is loaded.
 SWAPPING = """
 import pathlib, sys
-from seedband import networks, worker
+from seedband.jobs import worker
+from seedband.models import loading as networks
 
 load = networks._from_folder
 
@@ -151,8 +152,8 @@ def test_a_candidate_whose_base_is_replaced_before_it_is_loaded_has_no_scores(tm
 
 def test_an_untouched_base_is_hashed_once_and_a_touched_one_again(tiny, monkeypatch):
     hashed = []
-    whole = file_hashes.store.file_sha256
-    monkeypatch.setattr(file_hashes.store, "file_sha256", lambda path: hashed.append(path.name) or whole(path))
+    whole = file_hashes.file_sha256
+    monkeypatch.setattr(file_hashes, "file_sha256", lambda path: hashed.append(path.name) or whole(path))
     monkeypatch.setattr(file_hashes, "_known", {})
     monkeypatch.setattr(file_hashes, "_file_system", lambda _: "ext4")
     weights = tiny.folder / "base" / "model.safetensors"

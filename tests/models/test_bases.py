@@ -8,6 +8,7 @@ import pytest
 from seedband.errors import UsageError, WorkFailed
 from seedband.models.bases import check_reads, files_sha256, locate_base
 from seedband.models.hub import HUB_FILE
+from seedband.models.readers import TOKENIZER
 from seedband.storage.file_hashes import file_sha256
 
 
@@ -90,7 +91,7 @@ def test_a_sentencepiece_model_alone_is_a_tokenizer(tiny_recipe, tmp_path):
         if path.name.startswith(("tokenizer", "vocab", "special")):
             path.unlink()
     with pytest.raises(UsageError, match="has no tokenizer"):
-        check_reads(base, images=False)
+        check_reads(base, TOKENIZER)
     pieces = {"pad_piece": "[PAD]", "bos_piece": "[CLS]", "eos_piece": "[SEP]", "unk_piece": "[UNK]"}
     ids = {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3}
     with (base / "spm.model").open("wb") as file:
@@ -104,9 +105,9 @@ def test_a_sentencepiece_model_alone_is_a_tokenizer(tiny_recipe, tmp_path):
             **pieces,
         )
     (base / "tokenizer_config.json").write_text('{"tokenizer_class": "DebertaV2Tokenizer"}')
-    check_reads(base, images=False)
+    check_reads(base, TOKENIZER)
     read = AutoTokenizer.from_pretrained(base)("the nile")["input_ids"]
     assert (read[0], read[-1]) == (1, 2)
     (base / "spm.model").write_bytes(b"x")
     with pytest.raises(UsageError, match="transformers cannot open"):
-        check_reads(base, images=False)
+        check_reads(base, TOKENIZER)

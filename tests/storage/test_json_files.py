@@ -202,7 +202,8 @@ def test_tells_a_second_holder_who_has_the_folder(tmp_path):
     with locks.locked(folder):
         with pytest.raises(UsageError, match=f"is in use by process {os.getpid()}") as caught, locks.locked(folder):
             pytest.fail("held twice")
-        code = f"from pathlib import Path; from seedband import store\nwith store.locked(Path({str(folder)!r})): pass"
+        code = "from pathlib import Path; from seedband.storage.locks import locked\n"
+        code += f"with locked(Path({str(folder)!r})): pass"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
     assert caught.value.hint
     assert f"is in use by process {os.getpid()}" in other.stderr

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,14 +10,17 @@ import transformers
 from tiny import Tiny, generation_text, run_cli
 from training import context_of
 
+from seedband import trainers
 from seedband.determinism.seeds import streams
 from seedband.errors import UsageError
 from seedband.models.loading import Network
 from seedband.recipe.parse import load_recipe
 from seedband.recipe.scoring import Base
-from seedband.tasks.base_check import architecture_problems, check_causal, check_complete
+from seedband.tasks import find
+from seedband.tasks.base_check import architecture_problems, check_causal
 from seedband.trainers import SeedRun
 from seedband.trainers.loop import adapters
+from seedband.trainers.lora import Lora
 
 SMALL = {
     "vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -33,9 +35,9 @@ def problems(tiny, folder, config, **changes):
     recipe = load_recipe(tiny.config).recipe
     model = replace(recipe.model, **({"task": changes["task"]} if "task" in changes else {}))
     train = replace(recipe.train, method=changes.get("method", "lora"))
-    return architecture_problems(
-        replace(recipe, model=model, train=train), Base("base", str(folder), "0" * 64, "0" * 64)
-    )
+    changed, base = replace(recipe, model=model, train=train), Base("base", str(folder), "0" * 64, "0" * 64)
+    any_body = trainers.find(train.method).takes_any_body(changed, base)
+    return architecture_problems(changed, base, find(model.task), any_body=any_body)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,8 @@ def test_a_body_without_a_classifier_needs_a_head_of_ours(tiny_recipe, tmp_path)
 def test_all_linear_needs_linear_layers(tiny_recipe, tmp_path):
     config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic")
     transformers.ResNetForImageClassification(config).save_pretrained(tmp_path)
-    (problem,) = problems(tiny_recipe, tmp_path, config.to_dict(), task="image-classification")
+    recipe, base = load_recipe(tiny_recipe.config).recipe, Base("base", str(tmp_path), "0" * 64, "0" * 64)
+    (problem,) = Lora().base_problems(recipe, base, find("image-classification"))
     assert problem.where == "lora.target_modules"
     assert "a model of type resnet has no linear layers" in problem.found
     assert "convolution" in problem.expected
@@ -95,10 +98,9 @@ def network(model):
     return Network(model.eval(), lambda batch: model(**batch).logits, (), 0.02, "")
 
 
-def lesson():
+def rows():
     draw = torch.Generator().manual_seed(0)
-    rows = [torch.randint(3, 64, (9,), generator=draw).tolist() for _ in range(4)]
-    return SimpleNamespace(rows=[SimpleNamespace(prompt=row[:5], completion=row[5:]) for row in rows])
+    return [torch.randint(3, 64, (9,), generator=draw).tolist() for _ in range(4)]
 
 
 def built(name, settings, attention="sdpa"):
@@ -121,13 +123,13 @@ def built(name, settings, attention="sdpa"):
 )
 def test_logits_that_know_later_tokens_are_found(name, settings, attention):
     with pytest.raises(UsageError, match=r"model of type [\w-]+ whose logits depend on later tokens"):
-        check_causal(network(built(name, settings, attention)), lesson(), "causal-lm")
+        check_causal(network(built(name, settings, attention)), rows(), find("causal-lm"))
 
 
 def test_a_model_that_counts_places_otherwise_than_it_is_made_to_is_found():
     model = built("Roberta", {**ENCODER, "is_decoder": True, "pad_token_id": 1})
     with pytest.raises(UsageError, match="model of type roberta whose places of tokens do not begin at 0"):
-        check_causal(network(model), lesson(), "causal-lm")
+        check_causal(network(model), rows(), find("causal-lm"))
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
@@ -142,7 +144,7 @@ def test_a_model_that_counts_places_otherwise_than_it_is_made_to_is_found():
 )
 def test_a_causal_models_logits_are_none_to_complain_of(name, settings, attention):
     model = built(name, settings, attention).train()
-    check_causal(network(model), lesson(), "causal-lm")
+    check_causal(network(model), rows(), find("causal-lm"))
 
 
 def test_a_language_model_without_its_output_layer_is_refused_before_training(tiny_generation, tmp_path):
@@ -159,7 +161,7 @@ def test_a_language_model_without_its_output_layer_is_refused_before_training(ti
 
 
 def test_classifiers_may_draw_their_heads():
-    check_complete(replace(network(built("Llama", SMALL)), new=("score.weight",)), "text-classification")
+    find("text-classification").check_loaded(replace(network(built("Llama", SMALL)), new=("score.weight",)))
 
 
 def test_an_encoder_with_a_decoder_ends_even_a_dry_run_in_one_line(tiny_generation, tmp_path):

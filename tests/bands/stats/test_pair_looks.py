@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seedband.bands.stats import looks, pair_looks, power
 from seedband.bands.stats.paired import decide_paired
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 #: Nominal levels at alpha .05 (400,000 draws), by first look and seeds of the band: published with the rule.
 PUBLISHED = {
     (2, 3): 0.0292,

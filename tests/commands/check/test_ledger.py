@@ -268,7 +268,7 @@ def test_calls_at_the_same_time_lose_nothing(path):
     code = f"""
 import sys, time
 from pathlib import Path
-from seedband import ledger
+from seedband.commands.check import ledger
 from seedband.commands.check.ledger import opened
 ledger.PATIENCE_S = {PATIENCE_S}
 from seedband.recipe.sections import Candidate

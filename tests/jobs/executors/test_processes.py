@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked
 LAUNCHER = """
 import os, sys
 from pathlib import Path
-from seedband import launcher
+from seedband.jobs import launcher
 
 def work(arguments):
     exec(Path(arguments[0]).read_text(), {"parent": int(arguments[1])})

@@ -16,6 +16,7 @@ from signatures import SCORING
 
 from seedband.models.speedups import feature_cache
 from seedband.models.speedups.feature_cache import FeatureCache, distrust, is_near, make_folder, trim
+from seedband.tasks import cache_key
 from seedband.tasks.cache_key import rows_key
 
 KEY = ["base", "rows"]
@@ -226,7 +227,7 @@ def test_the_folder_is_of_this_user_alone_and_where_there_are_no_owners_it_is_be
 def test_the_release_that_decides_pixels_is_a_key_of_images_alone(monkeypatch):
     items, keys = SimpleNamespace(contents=["a"], targets=[0], chat=None), []
     for installed in ("1", "2"):
-        monkeypatch.setattr(feature_cache, "version", {"pillow": installed}.__getitem__)
+        monkeypatch.setattr(cache_key, "version", {"pillow": installed}.__getitem__)
         keys += [rows_key(replace(SCORING, task=task), items) for task in (SCORING.task, "image-classification")]
     text, image, text_later, image_later = keys
     assert text == text_later
