@@ -18,7 +18,8 @@ from typer.cli import get_docs_for_click
 
 from seedband.cli import app
 from seedband.recipe import key_docs, parse
-from seedband.scorefiles.registry import ENTRY_POINTS, READERS, load
+from seedband.scorefiles.registry import readers
+from seedband.storage import registry
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 #: Bounds in a JSON Schema, as they are told.
@@ -117,11 +118,10 @@ def command_page() -> str:
 def score_files_page() -> str:
     """A row a format, as the registry has them."""
     rows = []
-    for name, place in READERS.items():
-        reader = load(place)
+    for name, reader in readers():
         files = ", ".join(f"`{pattern}`" for pattern in reader.files)
         rows.append(f"| {name} | {reader.summary} | {reader.seeds} | {files} |")
-    return SCORE_FILES.format(rows="\n".join(rows), entry_points=ENTRY_POINTS)
+    return SCORE_FILES.format(rows="\n".join(rows), entry_points=registry.SCORE_FILES.group)
 
 
 def config_page(schema: Mapping[str, Any]) -> str:

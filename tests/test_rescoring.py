@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband import load_band
-from seedband.commands.sweep import make_runs, sweep
+from seedband import load_band, sweep
+from seedband.commands.sweep import make_runs
 from seedband.commands.sweep.make_runs import ANEW, make_plan
 from seedband.commands.sweep.prepare import prepare
 from seedband.errors import Refused, UsageError, WorkFailed

@@ -11,6 +11,7 @@ from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_e
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs import executors, run_jobs
 from seedband.jobs.kinds.probe import ProbeJob
+from seedband.storage.registry import DEFAULT_EXECUTOR
 
 if TYPE_CHECKING:
     from seedband.events import Event
@@ -67,7 +68,7 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     events: list[Event] = []
     with (
         tempfile.TemporaryDirectory(prefix="seedband-doctor-") as logs,
-        executors.make("local", slots=1, offline=True) as executor,
+        executors.make(DEFAULT_EXECUTOR, slots=1, offline=True) as executor,
     ):
         run_jobs.probe(ProbeJob(device, section), executor, Path(logs), events.append)
     probed = next(event.content for event in events if event.kind == "probed")

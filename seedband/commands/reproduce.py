@@ -131,7 +131,7 @@ def reproduce(
     run = _run(folder, seed)
     prepared = _prepared(run, config, offline=offline)
     with run_jobs.workspace("reproduce") as work, locks.locked(folder):
-        with executors.make("local", slots=1, offline=offline) as executor:
+        with executors.make(prepared.recipe.run.executor, slots=1, offline=offline) as executor:
             rescored = _score_again(run, prepared, work, executor, on_event)
             again = _train_again(run, prepared, work, executor, on_event)
         result = _compare(folder, run, again, rescored)

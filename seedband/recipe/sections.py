@@ -13,7 +13,16 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
 from seedband.determinism.seeds import Stream
 from seedband.determinism.settings import DeterminismSection
-from seedband.storage.registry import DEFAULT_RULE, DEFAULT_TASK, PAIRS_RULE, RULES, TASKS, Known
+from seedband.storage.registry import (
+    DEFAULT_EXECUTOR,
+    DEFAULT_RULE,
+    DEFAULT_TASK,
+    EXECUTORS,
+    PAIRS_RULE,
+    RULES,
+    TASKS,
+    Known,
+)
 from seedband.storage.validation import PathText
 
 Text = Annotated[str, MinLen(1)]
@@ -237,6 +246,14 @@ class LogSection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunSection:
+    """`[run]`: where jobs go. It changes no number, and is no part of what makes a recipe the one it is."""
+
+    executor: Annotated[str, Known(EXECUTORS)] = DEFAULT_EXECUTOR
+    """What runs the jobs: local, on this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """All that is held fixed in a sweep: seedband.toml, validated."""
 
@@ -253,10 +270,11 @@ class Recipe:
     evaluate: Annotated[tuple[EvaluatorSection, ...], MinLen(1)]
     gate: GateSection = GateSection()
     log: LogSection = LogSection()
+    run: RunSection = RunSection()
 
     def as_dict(self) -> dict[str, Any]:
-        """Nested plain dict, as seedband.toml would spell it."""
-        return asdict(self)
+        """Nested plain dict, as seedband.toml would spell it, without where its jobs go."""
+        return {name: section for name, section in asdict(self).items() if name != "run"}
 
     @property
     def primary(self) -> str:

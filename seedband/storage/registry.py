@@ -211,6 +211,7 @@ REPORTS = Registry(
         "html": "seedband.reports.html:KIND",
     },
 )
+DEFAULT_EXECUTOR = "local"
 EXECUTORS = Registry("executor", "seedband.executors", {"local": "seedband.jobs.executors.local:LocalExecutor"})
 #: The first that recognises a file reads it; those of other packages are asked before, for they are the narrower ones.
 SCORE_FILES = Registry(

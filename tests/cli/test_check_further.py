@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from tiny import LABELS, Tiny, recipe_text, run_cli
 
-from seedband import fit_band, load_band
-from seedband.commands.check import check
+from seedband import check, fit_band, load_band
 from seedband.jobs.executors import local, processes
 from seedband.storage import json_files
 

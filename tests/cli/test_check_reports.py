@@ -112,7 +112,7 @@ def test_what_nobody_expects_is_reported_too(folder, monkeypatch, capsys, raised
     assert told.strip() in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["seedband.reports.junit.render", "seedband.cli.console.print_verdict"])
+@pytest.mark.parametrize("place", ["seedband.reports.junit._add_properties", "seedband.cli.console.print_verdict"])
 def test_a_bug_in_telling_it_leaves_no_report_that_passes(folder, check, monkeypatch, place):
     def broken(*_, **__):
         raise ZeroDivisionError("half")

@@ -236,7 +236,7 @@ def test_killed_at_any_moment_a_whole_band_is_there_and_the_same_command_ends_it
                 raise KeyboardInterrupt
         return replacing(path)
 
-    monkeypatch.setattr(json_files, "replacing", killed)
+    monkeypatch.setattr(atomic_files, "replacing", killed)
     with pytest.raises(KeyboardInterrupt):
         taken(candidate)
     monkeypatch.undo()

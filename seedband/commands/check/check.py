@@ -25,9 +25,10 @@ from seedband.events import Event
 from seedband.jobs import executors
 from seedband.jobs.executors import OnEvent
 from seedband.recipe import identity
+from seedband.recipe.parse import load_recipe
 from seedband.runs import reported_folder, slices
 from seedband.storage import json_files
-from seedband.storage.registry import PAIRS_RULE
+from seedband.storage.registry import DEFAULT_EXECUTOR, PAIRS_RULE
 from seedband.storage.validation import brief
 
 
@@ -129,7 +130,7 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
     found = [entry for path in listed for entry in resolve(Path(path), offline=offline)]
     looks = valid_looks(looks, known, len(found))
     # One for all of them: the seeds that a suspect verdict asks for are trained and scored one by one.
-    with executors.make("local", slots=jobs, offline=offline) as executor:
+    with executors.make(_executor(recipe), slots=jobs, offline=offline) as executor:
         rescorer = Rescorer(band, scoring, order, base, strict, executor, offline, on_event)
         trainer = None
         if recipe or more_seeds or n_pairs or ledger_path:
@@ -140,6 +141,11 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
         # Pairs are found by their seeds, so that their order says nothing.
         ordered = found if known.on_pairs else in_order(found, looks)
         return gate.settle(ordered, rescorer, more_seeds, looks)
+
+
+def _executor(recipe: str | Path | None) -> str:
+    """Where jobs go: as the recipe says that the user names."""
+    return DEFAULT_EXECUTOR if recipe is None else load_recipe(Path(recipe)).recipe.run.executor
 
 
 def _rule(band: Band, rule: str | None, n_pairs: int) -> Rule:

@@ -171,7 +171,7 @@ def _carry_out(plan: Plan, *, slots: int, offline: bool, on_event: OnEvent) -> l
         run = SeedRun(seed, streams(seed, section.seeds.vary), str(place))
         start = str(plan.start.absolute())
         jobs.append(ReportJob(section.train, section.evaluate, section.determinism, run, start, plan.files))
-    with executors.make("local", slots=slots, offline=offline) as executor:
+    with executors.make(section.run.executor, slots=slots, offline=offline) as executor:
         failed = [outcome for outcome in executor.run(jobs, logs, on_event) if outcome.exit_code != 0]
     _record(plan, [outcome for outcome in failed if told_of(outcome) is None])
     return failed

@@ -61,7 +61,7 @@ def sweep(
         return reported.sweep(loaded, listed, out=out, band=band, **options)
     plan = make_plan(loaded, listed, out=out, band=band, jobs=jobs, offline=offline)
     with locks.locked(plan.folder):
-        with executors.make("local", slots=jobs, offline=offline) as executor:
+        with executors.make(loaded.recipe.run.executor, slots=jobs, offline=offline) as executor:
             finished = make_runs.carry_out(plan, executor, on_event=on_event, keep_going=keep_going)
         try:
             done = _finish(plan, finished, None if band is None else Path(band))

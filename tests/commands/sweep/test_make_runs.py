@@ -6,9 +6,8 @@ import shutil
 import pytest
 from tiny import Tiny, recipe_text
 
-from seedband import load_band
+from seedband import load_band, sweep
 from seedband.commands.check.candidates import resolve
-from seedband.commands.sweep import sweep
 from seedband.commands.sweep.make_runs import carry_out, make_plan, train_jobs
 from seedband.commands.sweep.prepare import prepare
 from seedband.commands.sweep.sweep import fit

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, recipe_text, run_cli
 
-from seedband.commands.sweep import sweep as sweep_function
+from seedband import sweep as sweep_function
 from seedband.commands.sweep import tracking
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.recipe import identity

@@ -55,7 +55,7 @@ def test_loading_names_what_it_trusts():
 
 
 #: When something was accepted or judged is a date for people; no duration is taken from it.
-DATED = [ROOT / "seedband" / "accept.py", ROOT / "seedband" / "reports" / "__init__.py"]
+DATED = [ROOT / "seedband" / "commands" / "accept.py", ROOT / "seedband" / "reports" / "__init__.py"]
 
 
 @pytest.mark.parametrize(
