@@ -16,7 +16,7 @@ from seedband.errors import Refused, WorkFailed
 from seedband.jobs.score import Scorer
 from seedband.models.bases import locate_base
 from seedband.models.checkpoints import check_fits, checkpoint_settings, open_checkpoint
-from seedband.models.kinds.adapter import grow
+from seedband.models.kinds.adapter import TOKENS, _is_tied, grow
 from seedband.models.misfits import misfits_refused
 from seedband.models.model_folders import CheckpointFiles
 from seedband.models.recognise import recognise
@@ -241,3 +241,17 @@ def test_a_language_model_without_its_output_layer_is_to_be_saved_whole(tmp_path
     with pytest.raises(Refused, match=r"lm_head\.weight.* would be random") as caught:
         open_checkpoint(recognise(tmp_path / "body", "body"), base, (), find("causal-lm"))
     assert caught.value.hint.endswith("of the whole language model, its output layer included")
+
+
+def test_a_model_without_an_output_layer_grows_at_its_one_end():
+    model, files = LlamaForCausalLM(LLAMA).model, CheckpointFiles("adapter", "new", "new")
+    grow(files, model, 12, {"base_model.model.embed_tokens.weight"})
+    assert model.get_input_embeddings().weight.shape == (12, 8)
+
+
+def test_trained_tokens_are_tied_to_others_that_equal_them():
+    first, other = torch.ones(2, 3), torch.zeros(2, 3)
+    names = [f"{name}{TOKENS}" for name in ("embed", "head", "third")]
+    assert _is_tied(names[0], dict(zip(names, (first, first.clone(), other), strict=True)))
+    assert not _is_tied(names[0], dict(zip(names, (first, other, other), strict=True)))
+    assert not _is_tied(names[0], {names[0]: first, "head.weight": first})
