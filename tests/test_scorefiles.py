@@ -530,14 +530,14 @@ def test_flag_that_says_what_a_built_in_says_is_fine(write):
 
 def test_failed_seeds_are_counted_and_kept_out_of_the_band(write):
     text = ITEMS + "accuracy,7,0,a\naccuracy,7,nan,b\n"
-    band, _ = band_from_scores(write(text), primary="accuracy", higher_is_better=["bleu"], failed=[7, 7])
+    band, _ = band_from_scores(write(text), primary="accuracy", higher_is_better=["bleu"], failed_seeds=[7, 7])
     assert {metric.failed_seeds for metric in band.metrics.values()} == {(7,)}
     assert band.metrics["accuracy"].seeds == (0, 1)
 
 
 def test_one_healthy_seed_is_refused(write):
     with pytest.raises(Refused, match="1 healthy seed;"):
-        band_from_scores(write(WIDE), failed=[0, 1, 2])
+        band_from_scores(write(WIDE), failed_seeds=[0, 1, 2])
 
 
 def test_items_set_the_floor_of_means_only(write):
@@ -569,7 +569,7 @@ def test_probable_failed_seed_is_noted_and_stays(write, metric, outlier, side):
     told = f"seed 3 ({metric} {outlier}) lies more than 6 MADs {side} the median: probably failed to train; "
     assert notes == (told + "exclude it with --failed 3",)
     assert band.metrics[metric].n == 8
-    healthy, notes = band_from_scores(path, failed=[3])
+    healthy, notes = band_from_scores(path, failed_seeds=[3])
     assert (healthy.metrics[metric].n, notes) == (7, ())
 
 

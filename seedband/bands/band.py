@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from seedband.bands import rules, units
 from seedband.bands.admission import (
@@ -29,6 +29,7 @@ from seedband.bands.admission import (
 from seedband.bands.band_file import check_band
 from seedband.bands.history import Past, Source, check_distinct, is_proven, prior_of
 from seedband.bands.metric_band import MetricBand, judged
+from seedband.bands.options import Fitting, FittingKeys, Judging, JudgingKeys
 from seedband.bands.rules import Candidates
 from seedband.bands.stats.decision import Status
 from seedband.bands.stats.items import item_floor, resolution
@@ -74,40 +75,13 @@ class Band:
         """Root seeds that failed to train."""
         return self.metrics[self.primary].failed_seeds
 
-    def judge(  # noqa: PLR0913  the public door of the gate: every keyword is one thing that a user may say
-        self,
-        scores: Mapping[str, float | Sequence[float]],
-        *,
-        rule: str | None = None,
-        alpha: float | None = None,
-        looks: int = 0,
-        failure: str = "",
-        seeds: Sequence[int] = (),
-        tolerance: float | None = None,
-        pair_floors: Mapping[str, float] | None = None,
-        same_evaluators: bool = False,
-        final: bool = False,
-        first_pairs: int | None = None,
-    ) -> Verdict:
+    def judge(self, scores: Mapping[str, float | Sequence[float]], **options: Unpack[JudgingKeys]) -> Verdict:
         """Judge the candidate seeds of one recipe.
 
         Args:
             scores: For every metric of the band, one score per candidate seed in the order trained. Metrics that the
                 band lacks are left out.
-            rule: Another rule than the band's.
-            alpha: Another level than the band's, from .001 to .2.
-            looks: For rule `retest`, how many of the candidates, the first ones, were looked at before the others were
-                there: each further one then is a look of its own. Without, all of them are one look.
-            failure: Why a candidate failed to train, if one did: a fail, whatever the scores.
-            seeds: For rule `paired`, the root seeds of the candidates: at least 2, all of them seeds of the band.
-            tolerance: For rule `paired`, the drop of the primary metric that nobody minds, in its unit and >= 0; one
-                standard deviation of the band unless said, as for every other metric.
-            pair_floors: For rule `paired`, the smallest standard deviation of a difference that the items allow.
-            same_evaluators: The band's own evaluators made the scores, so that their unit is known to be the band's.
-            final: For rule `paired`, whether this is the only look: there was none at fewer of these pairs, and
-                whatever it says, none at more will follow.
-            first_pairs: For rule `paired` without `final`, how many pairs there were at the first look; 2 unless said:
-                where looks are not on record, every number of pairs from 2 to all seeds of the band counts as one.
+            **options: See `options.Judging`.
 
         Raises:
             Refused: A metric of the band without scores, different counts of scores, NaN or infinity, percent beside
@@ -123,28 +97,29 @@ class Band:
             >>> band.judge({"accuracy": [0.869, 0.868]}, looks=1).status
             'suspect'
         """
-        known = rules.find(self.rule if rule is None else rule)
-        alpha = self.alpha if alpha is None else valid_alpha(alpha)
-        tolerance = valid_tolerance(tolerance, known)
+        asked = Judging(**options)
+        rule = rules.find(self.rule if asked.rule is None else asked.rule)
+        alpha = self.alpha if asked.alpha is None else valid_alpha(asked.alpha)
+        tolerance = valid_tolerance(asked.tolerance, rule)
         level = level_of(alpha, self.gates)
         candidates = candidate_scores(scores, self.metrics.keys())
         k = len(candidates[self.primary])
-        looks = valid_looks(looks, known, k)
-        if known.on_pairs:
-            check_pairs(self.seeds, self.failed_seeds, seeds, k)
-        first = first_look(known, k, first_pairs, final=final)
+        looks = valid_looks(asked.looks, rule, k)
+        if rule.on_pairs:
+            check_pairs(self.seeds, self.failed_seeds, asked.seeds, k)
+        first = first_look(rule, k, asked.first_pairs, final=asked.final)
         verdicts = {}
         for name, band in self.metrics.items():
             own, gates = candidates[name], name in self.gates
-            if not same_evaluators:
+            if not asked.same_evaluators:
                 units.check_candidates(name, band.scores, own, higher_is_better=band.higher_is_better)
-            floor = (pair_floors or {}).get(name, band.resolution)
+            floor = (asked.pair_floors or {}).get(name, band.resolution)
             allowed = tolerance if name == self.primary else None
-            given = Candidates(own, looks, seeds, allowed, floor, first)
-            verdicts[name] = judged(band, known, given, level if gates else alpha, gates=gates)
+            given = Candidates(own, looks, asked.seeds, allowed, floor, first)
+            verdicts[name] = judged(band, rule, given, level if gates else alpha, gates=gates)
         rate = self.metrics[self.primary].failure_rate.share
-        if failure:
-            return Verdict("fail", verdicts, self.primary, failure, rate)
+        if asked.failure:
+            return Verdict("fail", verdicts, self.primary, asked.failure, rate)
         worst = max(self.gates, key=lambda name: (WORST_LAST.index(verdicts[name].status), name == self.primary))
         reason = verdicts[worst].reason if worst == self.primary else f"{worst}: {verdicts[worst].reason}"
         return Verdict(verdicts[worst].status, verdicts, self.primary, reason, rate)
@@ -182,35 +157,12 @@ class Band:
         return json_files.sealed_text("band", content)
 
 
-def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a band is made of
-    scores: Mapping[str, Sequence[float]],
-    *,
-    alpha: float = DEFAULT_ALPHA,
-    rule: str = DEFAULT_RULE,
-    primary: str | None = None,
-    gates: Collection[str] = (),
-    lower_is_better: Collection[str] = (),
-    items: Mapping[str, Sequence[Sequence[float]]] | None = None,
-    seeds: Sequence[int] | None = None,
-    failed_seeds: Sequence[int] = (),
-    history: Sequence["Band"] = (),
-    provenance: Mapping[str, Any] | None = None,
-) -> Band:
+def fit_band(scores: Mapping[str, Sequence[float]], **options: Unpack[FittingKeys]) -> Band:
     """Fit the noise band of a recipe to the scores of its seeds.
 
     Args:
         scores: For every metric, one score per healthy seed, shape (n,), n >= 2, the same n for all.
-        alpha: False-alarm rate of the rule, from .001 to .2.
-        rule: "retest", "t" or "range".
-        primary: The metric that gates; not needed when there is one metric.
-        gates: Several metrics that gate, the primary among them, each at alpha / K; the primary alone unless said.
-        lower_is_better: Metrics whose lower scores are better.
-        items: For some metrics, the score of every item, shape (n, n_items), rows as in `scores`: they set a floor
-            under the standard deviation.
-        seeds: The root seeds; 0 .. n-1 unless said.
-        failed_seeds: Root seeds that failed to train, which have no scores here.
-        history: At least 2 earlier bands of the same evaluators on the same eval set, whose variances are pooled.
-        provenance: Where the scores come from; see `Band`.
+        **options: See `options.Fitting`.
 
     Raises:
         Refused: Fewer than 2 seeds, no metric, different n, NaN or infinity, percent beside fractions, a history that
@@ -234,48 +186,56 @@ def fit_band(  # noqa: PLR0913  the public door of the gate: everything that a b
     """
     if not scores:
         raise Refused("no metric: a band needs the scores of at least one")
-    primary = primary_of(scores, primary)
-    gates = gates_of(gates, primary, scores)
-    lower_is_better = [lower_is_better] if isinstance(lower_is_better, str) else lower_is_better
-    for name in [*lower_is_better, *(items or {})]:
+    made_of = Fitting(**options)
+    primary = primary_of(scores, made_of.primary)
+    gates = gates_of(made_of.gates, primary, scores)
+    lower, items = made_of.lower_is_better, made_of.items or {}
+    lower = [lower] if isinstance(lower, str) else lower
+    for name in [*lower, *items]:
         if name not in scores:
             raise UsageError(f"metric {name!r} has no scores; there are {', '.join(scores)}")
-    alpha, rule = valid_alpha(alpha), rule_of_band(rule).name
+    alpha, rule = valid_alpha(made_of.alpha), rule_of_band(made_of.rule).name
     level = level_of(alpha, gates)
-    seeds = seeds_of(scores, primary, seeds, failed_seeds)
+    seeds = seeds_of(scores, primary, made_of.seeds, made_of.failed_seeds)
     metrics = {
         name: MetricBand(
             name=name,
             scores=baseline_scores(name, values, seeds),
             seeds=seeds,
-            failed_seeds=tuple(failed_seeds),
-            higher_is_better=name not in lower_is_better,
+            failed_seeds=tuple(made_of.failed_seeds),
+            higher_is_better=name not in lower,
             alpha=level if name in gates else alpha,
-            floor=_floor(name, items[name], len(seeds)) if items and name in items else 0.0,
-            resolution=resolution(items[name]) if items and name in items else 0.0,
+            floor=_floor(name, items[name], len(seeds)) if name in items else 0.0,
+            resolution=resolution(items[name]) if name in items else 0.0,
         )
         for name, values in scores.items()
     }
-    provenance = dict(provenance or {})
+    provenance = dict(made_of.provenance or {})
     for band in metrics.values() if "signature" not in provenance else ():
         units.check_baseline(band.name, band.scores, band.seeds, higher_is_better=band.higher_is_better)
-    if history:
-        _check_metrics(metrics, history)
-        for name, band in metrics.items() if "signature" not in provenance else ():
-            earlier = [past.metrics[name].scores for past in history]
-            units.check_history(name, band.scores, earlier, higher_is_better=band.higher_is_better)
-        sources = [_source(metrics, seeds, provenance), *(_source(b.metrics, b.seeds, b.provenance) for b in history)]
-        check_distinct(sources[0], sources[1:])
-        metrics = {name: _moderated(band, history, provenance) for name, band in metrics.items()}
-        proven = is_proven([provenance, *(band.provenance for band in history)])
-        provenance["history"] = {
-            "bands": len(history),
-            "comparability": "on record" if proven else "vouched for",
-            "scores_sha256": [
-                json_files.digest({name: m.scores for name, m in band.metrics.items()}) for band in history
-            ],
-        }
+    if made_of.history:
+        metrics, provenance = _with_history(metrics, seeds, provenance, made_of.history)
     return Band(metrics, primary, gates, rule, alpha, provenance)
+
+
+def _with_history(
+    metrics: dict[str, MetricBand], seeds: tuple[int, ...], provenance: dict[str, Any], history: Sequence[Band]
+) -> tuple[dict[str, MetricBand], dict[str, Any]]:
+    """Metrics whose variances are pooled with those of earlier bands, and the record of it."""
+    _check_metrics(metrics, history)
+    for name, band in metrics.items() if "signature" not in provenance else ():
+        earlier = [past.metrics[name].scores for past in history]
+        units.check_history(name, band.scores, earlier, higher_is_better=band.higher_is_better)
+    sources = [_source(metrics, seeds, provenance), *(_source(b.metrics, b.seeds, b.provenance) for b in history)]
+    check_distinct(sources[0], sources[1:])
+    pooled = {name: _moderated(band, history, provenance) for name, band in metrics.items()}
+    proven = is_proven([provenance, *(band.provenance for band in history)])
+    known = {
+        "bands": len(history),
+        "comparability": "on record" if proven else "vouched for",
+        "scores_sha256": [json_files.digest({name: m.scores for name, m in band.metrics.items()}) for band in history],
+    }
+    return pooled, {**provenance, "history": known}
 
 
 def load_band(path: str | Path) -> Band:

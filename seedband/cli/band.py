@@ -63,7 +63,7 @@ def band(
         higher_is_better=higher_is_better or (),
         primary=primary,
         gates=gate or (),
-        failed=failed or (),
+        failed_seeds=failed or (),
         rule=rule,
         alpha=alpha,
         history=[load_band(path) for path in history or ()],

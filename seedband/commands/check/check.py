@@ -12,6 +12,7 @@ from typing import Any
 from seedband.bands import rules
 from seedband.bands.admission import check_pairs, refuse_final, valid_alpha, valid_looks, valid_tolerance
 from seedband.bands.band import Band, load_band
+from seedband.bands.options import JudgingKeys
 from seedband.bands.rules import Rule
 from seedband.bands.verdict import Candidate, Verdict
 from seedband.commands.check import ledger, pair_record, pairs, reported
@@ -106,17 +107,8 @@ def check(  # noqa: PLR0913  the public door of the gate: every keyword is one f
                 f"{listed[0]}: its command reported its scores: of the options for checkpoints it takes --strict alone",
                 hint="sweep it under another seed to have more of them; --rule, --alpha, --tolerance and --looks apply",
             )
-        return reported.check(
-            Path(listed[0]),
-            band,
-            rule=known.name,
-            alpha=alpha,
-            tolerance=tolerance,
-            looks=looks,
-            final=final,
-            strict=strict,
-            on_event=on_event,
-        )
+        asked = JudgingKeys(rule=known.name, alpha=alpha, tolerance=tolerance, looks=looks, final=final)
+        return reported.check(Path(listed[0]), band, strict=strict, on_event=on_event, **asked)
     if "recipe" not in band.provenance:
         raise Refused(
             "this band was made from bare scores: it does not say how to score a checkpoint",

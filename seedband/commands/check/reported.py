@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Unpack
 
 from seedband.bands import comparability
 from seedband.bands.band import Band
+from seedband.bands.options import JudgingKeys
 from seedband.bands.verdict import Verdict
 from seedband.commands.scores.from_file import check_scores
 from seedband.errors import Refused
@@ -19,18 +21,7 @@ from seedband.runs.reported_run import Reported
 from seedband.storage.validation import brief
 
 
-def check(  # noqa: PLR0913  every keyword is one flag of the command
-    folder: Path,
-    band: Band,
-    *,
-    rule: str | None,
-    alpha: float | None,
-    tolerance: float | None,
-    looks: int = 0,
-    final: bool = False,
-    strict: bool,
-    on_event: OnEvent,
-) -> Verdict:
+def check(folder: Path, band: Band, *, strict: bool, on_event: OnEvent, **options: Unpack[JudgingKeys]) -> Verdict:
     """Judge the scores of such a sweep by a band, as those of a score file.
 
     Raises:
@@ -47,17 +38,8 @@ def check(  # noqa: PLR0913  every keyword is one flag of the command
     _tell_environment(folder, found, band, strict=strict, on_event=on_event)
     check_distinct(folder, found)
     check_scores_file(folder / SCORES_FILE, found)
-    return check_scores(
-        folder / SCORES_FILE,
-        band,
-        rule=rule,
-        alpha=alpha,
-        tolerance=tolerance,
-        looks=looks,
-        trained=record.seeds if looks else (),
-        final=final,
-        on_event=on_event,
-    )
+    trained = record.seeds if options.get("looks") else ()
+    return check_scores(folder / SCORES_FILE, band, trained=trained, on_event=on_event, **options)
 
 
 def _check_same_measure(folder: Path, record: ReportedSweep, band: Band) -> None:

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from seedband import evaluators
 from seedband.bands import rules
-from seedband.bands.admission import DEFAULT_ALPHA
 from seedband.bands.band import Band, fit_band, load_band
+from seedband.bands.options import Fitting, FittingKeys, Judging, JudgingKeys
 from seedband.bands.stats.failed import probable_failed
 from seedband.bands.stats.limits import mean
 from seedband.bands.stats.pair_looks import FEWEST
@@ -20,7 +20,6 @@ from seedband.errors import Problem, Refused, SeedbandError, UsageError
 from seedband.events import Event
 from seedband.recipe import locations
 from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
-from seedband.storage.registry import DEFAULT_RULE
 
 #: How far a score may lie from the mean of its items and still count as that mean, rounded.
 ROUNDING = 0.01
@@ -30,38 +29,27 @@ ROUNDING = 0.01
 ALL = "all"
 
 
-def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user may say
+def band_from_scores(
     path: Path | Sequence[Path],
     *,
     band_path: Path = Path("band.json"),
-    seeds: Collection[int] | None = None,
-    lower_is_better: Collection[str] = (),
+    of_seeds: Collection[int] | None = None,
     higher_is_better: Collection[str] = (),
-    primary: str | None = None,
-    gates: Collection[str] = (),
-    failed: Collection[int] = (),
-    rule: str = DEFAULT_RULE,
-    alpha: float = DEFAULT_ALPHA,
-    history: Sequence[Band] = (),
     wanted: Wanted | None = None,
     on_read: Callable[[str], None] = lambda _: None,
+    **options: Unpack[FittingKeys],
 ) -> tuple[Band, tuple[str, ...]]:
     """Fit a band to score files.
 
     Args:
         path: The score file, several of them, or a folder of them.
         band_path: Where the band will lie: its record of the score file is relative to that folder.
-        seeds: Root seeds that the band is of; all of the file unless said.
-        lower_is_better: Metrics that are no built-in evaluator and whose lower scores are better; or "all".
-        higher_is_better: Metrics that are no built-in evaluator and whose higher scores are better.
-        primary: The metric that gates; unless said, the first of which higher is better, else the first.
-        gates: Several metrics that gate, the primary among them; the primary alone unless said.
-        failed: Root seeds that failed to train; they are counted and kept out of the band.
-        rule: "retest", "t" or "range".
-        alpha: False-alarm rate of the rule, from .001 to .2.
-        history: Earlier bands of the same evaluators on the same eval set.
-        wanted: What else was said of the files.
+        of_seeds: Root seeds that the band is of; all of the file by default.
+        higher_is_better: Metrics that are no built-in evaluator and whose higher scores are better; or "all".
+        wanted: What else the user says of the files.
         on_read: Called with what was read and left, and with what was taken for granted.
+        **options: See `bands.options.Fitting`. Without a primary metric, the first gates of which higher is better,
+            else the first; `lower_is_better` names metrics that are no built-in evaluator, or "all".
 
     Returns:
         The band, and notes for the user: seeds that probably failed to train, items that were of no use.
@@ -70,10 +58,13 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
         UsageError: A malformed file, a metric without a direction, a flag that does not fit the file.
         Refused: Scores that are no evidence, or fewer than two healthy seeds.
     """
+    fitting = Fitting(**options)
+    lower_is_better, primary, gates = fitting.lower_is_better, fitting.primary, fitting.gates
+    failed = fitting.failed_seeds
     flags = {*lower_is_better, *higher_is_better, *gates, *([] if primary is None else [primary])}
     asked = replace(wanted or Wanted(), named=frozenset(flags - {ALL}))
     whole = read_scores(path, failed, asked)
-    file = whole if seeds is None else whole.of(seeds)
+    file = whole if of_seeds is None else whole.of(of_seeds)
     what = label([source.path for source in file.sources])
     mistakes = [*_direction_mistakes(file, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
     if mistakes:
@@ -92,52 +83,44 @@ def band_from_scores(  # noqa: PLR0913  one keyword for each thing that a user m
     with _about(what):
         band = fit_band(
             file.scores,
-            alpha=alpha,
-            rule=rule,
+            alpha=fitting.alpha,
+            rule=fitting.rule,
             primary=chosen,
             gates=gates,
             lower_is_better=[name for name, higher in ways.items() if not higher],
             items=means,
             seeds=file.seeds,
             failed_seeds=file.failed_seeds,
-            history=history,
+            history=fitting.history,
             provenance=_provenance(file, band_path, asked),
         )
     return band, (*_failure_notes(band), *_floor_notes(file, means))
 
 
-def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may say
+def check_scores(
     scores: Path | Sequence[Path],
     band: Band,
     *,
-    rule: str | None = None,
-    alpha: float | None = None,
-    tolerance: float | None = None,
-    looks: int = 0,
     trained: Sequence[int] = (),
     wanted: Wanted | None = None,
-    final: bool = False,
     on_event: Callable[[Event], None] = lambda _: None,
+    **options: Unpack[JudgingKeys],
 ) -> Verdict:
     """Judge the candidate seeds of a score file, one score of every metric per seed.
 
     Args:
         scores: The score file, several of them, or a folder of them.
         band: To judge by.
-        rule: Another rule than the band's.
-        alpha: Another level than the band's.
-        tolerance: Of rule `paired`.
-        looks: How many of the seeds, the first ones, were looked at before the others were there; see `Band.judge`.
         trained: Its seeds in the order trained, where that is on record; else the order of the file is it.
-        wanted: What else was said of the files; percent is read as for the band.
-        final: For rule `paired`, whether this is the only look.
+        wanted: What else the user says of the files; percent is read as for the band.
         on_event: Called with what is noted.
+        **options: See `bands.options.Judging`: rule, alpha, tolerance, looks and final.
 
     Raises:
         UsageError: No such file, a malformed one, or more looks than seeds.
         Refused: Other metrics or items than the band's, NaN, duplicates, gaps.
     """
-    asked = wanted or Wanted()
+    judging, asked = Judging(**options), wanted or Wanted()
     percent = asked.percent or bool(_sources(band).get("percent"))
     file = read_scores(scores, (), replace(asked, only=frozenset(band.metrics), needs_seeds=False, percent=percent))
     what = label([source.path for source in file.sources])
@@ -152,7 +135,7 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
     if "signature" in band.provenance:
         text = f"nothing on record says that {what} was scored as the band was: its evaluators and data are yours"
         on_event(Event("note", content={"text": text}))
-    chosen = rules.find(band.rule if rule is None else rule)
+    chosen = rules.find(band.rule if judging.rule is None else judging.rule)
     if chosen.on_pairs:
         if not file.names_seeds:
             kind = "JSON" if file.path.suffix.lower() == ".json" else "it"
@@ -161,7 +144,7 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
             )
         text = f"that the seeds of {what} share their draws with the band's is vouched for by whoever trained them"
         on_event(Event("note", content={"text": text}))
-        if not final and len(band.seeds) > FEWEST:
+        if not judging.final and len(band.seeds) > FEWEST:
             text = "no record says which looks were taken, so every number of pairs from 2 on counts as one"
             on_event(Event("note", content={"text": f"{text}; --final says that this is the only one"}))
     # Where looks were taken, their order counts, and no score file of a sweep keeps it.
@@ -170,11 +153,11 @@ def check_scores(  # noqa: PLR0913  one keyword for each thing that a user may s
         return band.judge(
             {name: [own[row] for row in order] for name, own in file.scores.items()},
             rule=chosen.name,
-            alpha=alpha,
+            alpha=judging.alpha,
             seeds=[file.seeds[row] for row in order],
-            tolerance=tolerance,
-            looks=looks,
-            final=final,
+            tolerance=judging.tolerance,
+            looks=judging.looks,
+            final=judging.final,
         )
 
 

@@ -236,7 +236,7 @@ def _fit(plan: Plan, path: Path, on_event: OnEvent) -> Band:
     band, notes = band_from_scores(
         plan.folder / SCORES_FILE,
         band_path=path,
-        seeds=baseline,
+        of_seeds=baseline,
         lower_is_better=[name for name, told in facts.items() if not told["higher_is_better"]],
         higher_is_better=[name for name, told in facts.items() if told["higher_is_better"]],
         primary=recipe.primary,
