@@ -456,8 +456,8 @@ def test_built_in_evaluators_have_their_own_direction(write):
         ({"higher_is_better": ["meteor"], "lower_is_better": ["ter", "accuracy"]}, ["--lower-is-better accuracy"]),
         ({"higher_is_better": ["meteor", "log_loss"], "lower_is_better": ["ter"]}, ["--higher-is-better log_loss"]),
         ({"higher_is_better": ["meteor", "comet"], "lower_is_better": ["ter"]}, ["--higher-is-better comet"]),
-        ({"higher_is_better": ["meteor"], "lower_is_better": ["ter"], "failed": [9, 1]}, ["--failed 9"]),
-        ({"primary": None, "failed": [9]}, ["meteor", "ter", "--failed 9"]),
+        ({"higher_is_better": ["meteor"], "lower_is_better": ["ter"], "failed_seeds": [9, 1]}, ["--failed 9"]),
+        ({"primary": None, "failed_seeds": [9]}, ["meteor", "ter", "--failed 9"]),
     ],
 )
 def test_flags_that_do_not_fit_the_file_are_all_named(write, options, where):
