@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from seedband.bands import comparability
 from seedband.bands.band import fit_band, load_band
+from seedband.bands.rules import find
 from seedband.cli import app, console
 from seedband.commands.check import candidates, ledger, pairs
 from seedband.commands.check.check import _Gate, read_labels
@@ -361,7 +362,7 @@ def test_sealed_ledger(docs, data):
     docs.restore()
     path = docs.folder / "ledger.json"
     seal(path, "ledger", mutate(data, BOOK))
-    gate = _Gate(fit_band({"accuracy": [0.1, 0.2, 0.4]}), "retest", 0.05, None, path, None)
+    gate = _Gate(fit_band({"accuracy": [0.1, 0.2, 0.4]}), find("retest"), 0.05, None, path, None)
 
     def use():
         with ledger.opened(path) as book:

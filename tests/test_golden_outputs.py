@@ -90,7 +90,7 @@ def reports(folder: Path) -> list[str]:
 
 def same_call(name: str, folder: Path, *arguments: str | Path, code: int = 0, exact: bool = True) -> None:
     """Compare what a command says, and its JSON."""
-    done = run_cli(*arguments, cwd=folder)
+    done = run_cli(*arguments, cwd=folder, env={"COLUMNS": "80"})
     assert done.code == code, done.err
     text = as_text(masked(json.loads(done.out), folder)) if "--json" in arguments else placeless(done.out, folder)
     ending = "json" if "--json" in arguments else "txt"

@@ -105,7 +105,7 @@ class Scribe:
 def scribe(monkeypatch):
     made = Scribe()
     monkeypatch.setattr(executors, "make", lambda *_, **__: made)
-    monkeypatch.setattr(make_runs.folders, "scores_table", lambda _: pd.DataFrame())
+    monkeypatch.setattr(make_runs.score_table, "scores_table", lambda _: pd.DataFrame())
     return made
 
 
@@ -115,7 +115,7 @@ def plan_of(heads, seeds=range(3)):
 
 def carry(heads, seeds=range(3), **options):
     with executors.make("local", slots=1, offline=True) as executor:
-        return make_runs(plan_of(heads, seeds), executor, on_event=lambda _: None, **options)
+        return make_runs.carry_out(plan_of(heads, seeds), executor, on_event=lambda _: None, **options)
 
 
 def without_log_loss():

@@ -7,6 +7,7 @@ last digit where libraries and numerics are those of the golden files, and has t
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def masked(document: Any, folder: Path, key: str = "") -> Any:
 
 def placeless(text: str, folder: Path) -> str:
     """A text without the folder it was made in, times, durations and versions."""
-    text = text.replace(str(folder.resolve()), "<folder>").replace(str(folder), "<folder>")
+    for place, name in ((folder.resolve(), "<folder>"), (folder, "<folder>"), (Path(sys.executable).parent, "<bin>")):
+        text = text.replace(str(place), name)
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( ?UTC|Z|[+-]\d\d:?\d\d)?", "<time>", text)
     text = re.sub(r"\b\d+(\.\d+)? (s|ms|min)\b", "<duration>", text)
     return re.sub(r"seedband \d+\.\d+\.\d+\S*", "seedband <version>", text)

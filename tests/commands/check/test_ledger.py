@@ -274,7 +274,7 @@ from pathlib import Path
 from seedband.commands.check import ledger
 from seedband.commands.check.ledger import opened
 ledger.PATIENCE_S = {PATIENCE_S}
-from seedband.recipe.sections import Candidate
+from seedband.bands.verdict import Candidate
 path = Path({str(path)!r})
 path.with_name(f"{{sys.argv[1]}} is at the door").touch()
 with opened(path) as book:

@@ -74,7 +74,7 @@ def kill_at_the_band(heads, monkeypatch, *, written):
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(json_files, "write_text", cut)
+        patched.setattr(atomic_files, "write_text", cut)
         with pytest.raises(KilledError):
             sweep(heads.config, 3, out=heads.runs, band=heads.band, offline=True)
 
