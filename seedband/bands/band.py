@@ -129,7 +129,7 @@ class Band:
         atomic_files.write_text(Path(path), self.as_text())
 
     def as_text(self) -> str:
-        """What `save` writes."""
+        """The text of band.json, sealed."""
         metrics = {
             name: {
                 "higher_is_better": band.higher_is_better,

@@ -194,12 +194,12 @@ def _aligned(band: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[st
 
 
 def _adapts(method: str) -> bool:
-    """Whether a method draws adapters beside new heads."""
+    """Tell a method that draws adapters beside new heads."""
     return method in METHODS and bool(getattr(METHODS.find(method), "adapts", False))
 
 
 def _spells(task: Any) -> bool:
-    """Whether files of the tokenizer decide scores beside the rows that it encodes."""
+    """Tell a task whose tokenizer decides scores beside the rows that it encodes."""
     return task not in TASKS or TASKS.find(task).spells
 
 

@@ -130,7 +130,7 @@ class MetricBand:
 
 
 def judged(band: MetricBand, rule: Rule, candidates: Candidates, alpha: float, *, gates: bool) -> MetricVerdict:
-    """What a rule says, in the metric's own unit and direction."""
+    """Judge candidates by a rule, and give its answer in the metric's own unit and direction."""
     judgement = rule.judge(band, candidates, alpha)
     said = judgement.decision
     return MetricVerdict(

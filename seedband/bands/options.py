@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judging:
-    """How candidates are judged.
+    """Options of a judgement.
 
     Attributes:
         rule: Another rule than the band's.
@@ -61,7 +61,7 @@ class JudgingKeys(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a band is made of, beside scores.
+    """Options of a new band, beside its scores.
 
     Attributes:
         alpha: False-alarm rate of the rule, from .001 to .2.

@@ -1,4 +1,4 @@
-"""One job in one pinned child process: train a group of seeds, or score a checkpoint.
+"""Worker: one job in one pinned child process.
 
     python -m seedband.jobs.worker JOB.json PARENT_PID
 

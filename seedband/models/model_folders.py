@@ -1,4 +1,4 @@
-"""Models on disk: recognised, found safe to load, and what their own files say of them.
+"""Folders of models: whether they are safe to load, and what their own files say of them.
 
 Weights come from safetensors only, and code never comes from a checkpoint.
 """

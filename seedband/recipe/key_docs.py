@@ -1,4 +1,4 @@
-"""The keys of seedband.toml with their documentation: the text below each key in `records`, said once for all."""
+"""The keys of seedband.toml with their documentation: the text below each key in `sections`, said once for all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -145,7 +145,7 @@ def _tool_table(pyproject: Path) -> dict[str, Any] | None:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema of seedband.toml; the text below each key in `records` is its description."""
+    """JSON Schema of seedband.toml; the text below each key in `sections` is its description."""
     schema = _adapter().json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "seedband.toml"}
 

@@ -1,7 +1,6 @@
-"""Plain data that passes between the layers: the recipe, jobs, runs, evaluations, sweeps.
+"""The recipe as plain data: its sections are those of seedband.toml, key for key.
 
-The sections of `Recipe` are the sections of seedband.toml, key for key; the bounds beside each type are what
-`recipe` validates, and the text below each key is its documentation.
+The bounds beside each type are what `recipe.parse` checks, and the text below each key is its documentation.
 """
 
 import math

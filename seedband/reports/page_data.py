@@ -1,4 +1,4 @@
-"""overview: everything at hand about a band, gathered for a page: losses, slices, noise by source, what is on record.
+"""Page data: everything at hand about a band, gathered for a page: losses, slices, noise by source, what is on record.
 
 What is not at hand is said in `lacking`, with what to run, and never guessed: a band that was committed without its
 runs, runs that were trained anew since, a sweep of which no seed was ever reproduced.

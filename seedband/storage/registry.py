@@ -71,11 +71,19 @@ class Registry:
         """The object of a name, imported.
 
         Raises:
-            UsageError: Unknown name, or a name that two packages claim.
+            UsageError: Unknown name, a name that two packages claim, or a package whose object cannot be imported.
         """
-        module, _, attribute = self.place(name).partition(":")
-        found: Any = import_module(module)
-        return getattr(found, attribute) if attribute else found
+        module, _, attribute = (place := self.place(name)).partition(":")
+        try:
+            found: Any = import_module(module)
+            return getattr(found, attribute) if attribute else found
+        except Exception as error:
+            if name in self.built_in:
+                raise
+            raise UsageError(
+                f"{self.kind} {name!r} is installed as {place}, which cannot be imported: {error}",
+                hint="update the package that brings it, or uninstall it",
+            ) from error
 
 
 @cache

@@ -12,7 +12,6 @@ from seedband.models.loading import Network
 from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
-from seedband.storage.registry import TASKS
 from seedband.tasks import Task
 
 if TYPE_CHECKING:
@@ -93,29 +92,27 @@ def _type_of(network: Network) -> str:
     return str(model.config.model_type)
 
 
+@cache
 def _types(table: str) -> Mapping[str, Any]:
-    return _tables().get(table, {})
-
-
-def _listed() -> set[str]:
-    """The tables that tasks name."""
-    return {TASKS.find(name).architectures[0] for name in TASKS.names()}
+    """A table of model types of transformers; empty where transformers keeps it in another way."""
+    return next(
+        (
+            dict(ast.literal_eval(statement.value.args[0]))
+            for statement in _statements()
+            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call) and statement.value.args
+            for target in statement.targets
+            if isinstance(target, ast.Name) and target.id == table
+        ),
+        {},
+    )
 
 
 @cache
-def _tables() -> Mapping[str, Mapping[str, Any]]:
-    """Every table of model types that transformers has; none where it keeps them in another way."""
+def _statements() -> Sequence[ast.stmt]:
+    """The file in which transformers keeps its tables; none where it has no such file."""
     found = find_spec("transformers")
     file = Path(found.origin).parent / TABLES if found is not None and found.origin else None
-    if file is None or not file.is_file():
-        return {}
-    return {
-        target.id: dict(ast.literal_eval(statement.value.args[0]))
-        for statement in ast.parse(file.read_text(encoding="utf-8")).body
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call) and statement.value.args
-        for target in statement.targets
-        if isinstance(target, ast.Name) and target.id in {MASKED, *_listed()}
-    }
+    return ast.parse(file.read_text(encoding="utf-8")).body if file is not None and file.is_file() else ()
 
 
 def _unfit(kind: str, why: str, expected: str, hint: str = "") -> Problem:

@@ -10,7 +10,6 @@ import numpy as np
 from seedband.data.dataset import Items
 from seedband.data.rows import Reading, labelled
 from seedband.models.encoded import Truncation
-from seedband.models.last_token import find_by_mask, looks_for_padding
 from seedband.models.loading import Network, from_folder, load_tokenizer, network
 from seedband.recipe.scoring import Scoring
 from seedband.tasks.classification import Classification, classes, in_batches, loss, targets_of
@@ -87,6 +86,8 @@ class TextClassification(Classification):
         """A sequence classifier; what the base lacks is drawn by chance and listed in `new`."""
         from transformers import AutoModelForSequenceClassification
 
+        from seedband.models.last_token import find_by_mask
+
         model, info = from_folder(AutoModelForSequenceClassification, path, **classes(labels))
         return replace(network(model, info), pad_id=find_by_mask(model))
 
@@ -115,6 +116,8 @@ class TextClassification(Classification):
 
 def _finds_by_padding(config: Any) -> bool:
     from transformers import AutoModelForSequenceClassification
+
+    from seedband.models.last_token import looks_for_padding
 
     known = AutoModelForSequenceClassification._model_mapping  # noqa: SLF001  transformers has no public way to ask
     return type(config) in known and looks_for_padding(known[type(config)])

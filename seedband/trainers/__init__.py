@@ -1,7 +1,4 @@
-"""Trainers: the table of methods, and the protocol that each module follows.
-
-Modules in this folder are imported by jobs only, so they import torch at their top.
-"""
+"""Methods: how a recipe is trained. A method is one file, and light; `loop/` imports torch and is imported by jobs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence

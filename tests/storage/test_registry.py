@@ -4,12 +4,14 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from installed import loaded_by
 from plugins import install
 from pydantic import TypeAdapter
 
+from seedband import trainers
 from seedband.errors import UsageError
 from seedband.storage import registry
-from seedband.storage.registry import Known, Registry
+from seedband.storage.registry import METHODS, Known, Registry
 
 EVERY = [value for value in vars(registry).values() if isinstance(value, Registry)]
 HOUSE = Registry("thing", "house.things", {"door": "seedband.errors:UsageError"})
@@ -36,6 +38,31 @@ def test_an_entry_point_may_be_a_module(monkeypatch):
     install(monkeypatch, HOUSE, ("window", "house_of_mine"))
     monkeypatch.setitem(sys.modules, "house_of_mine", 3)
     assert HOUSE.find("window") == 3
+
+
+@pytest.mark.parametrize("place", ["no_such_package:Window", "house_of_mine:Door"])
+def test_what_a_package_brings_and_cannot_be_imported_is_told_with_its_place(monkeypatch, place):
+    install(monkeypatch, HOUSE, ("window", place))
+    monkeypatch.setitem(sys.modules, "house_of_mine", SimpleNamespace(Window=3))
+    with pytest.raises(UsageError, match=f"thing 'window' is installed as {place}, which cannot be imported") as caught:
+        HOUSE.find("window")
+    assert "uninstall it" in caught.value.hint
+
+
+def test_kinds_are_light():
+    light = "TASKS, METHODS, RULES, CHECKPOINT_KINDS, JOB_KINDS, REPORTS, EXECUTORS, SCORE_FILES"
+    code = f"from seedband.storage.registry import {light}; "
+    code += f"[kind.find(name) for kind in ({light}) for name in kind.built_in]"
+    assert not loaded_by("-c", code) & {"torch", "transformers", "peft", "sklearn"}
+
+
+def test_a_method_of_a_package_may_be_a_module_that_trains(monkeypatch):
+    install(monkeypatch, METHODS, ("mine", "trainer_of_mine"))
+    module = SimpleNamespace(train=lambda context, runs, report: iter([(context, *runs)]))
+    monkeypatch.setitem(sys.modules, "trainer_of_mine", module)
+    method = trainers.find("mine")
+    assert (method.name, method.max_group, method.adapts) == ("mine", 1, False)
+    assert list(method.train("context", [7], None)) == [("context", 7)]
 
 
 def test_a_name_that_is_not_known_names_those_that_are():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a rule is given of the candidate seeds of one recipe, for one metric.
+    """The candidate seeds of one recipe, for one metric, as a rule is given them.
 
     Attributes:
         scores: One per candidate seed in the order trained, in the metric's own unit and direction.
@@ -40,7 +40,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a rule says of one metric, and what it says beside its decision.
+    """The decision of a rule on one metric, with its details.
 
     Attributes:
         decision: The decision.

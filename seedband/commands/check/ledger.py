@@ -104,7 +104,7 @@ def key_of(band: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
 
     Args:
         band: What makes the gate the one it is: the band's scores, the rule and its level.
-        recipe: What makes the recipe the one it is; see `signature.identity`.
+        recipe: What makes the recipe the one it is; see `recipe.identity.identity`.
     """
     return json_files.digest([band, recipe])
 
