@@ -30,7 +30,7 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not minilm and not gpu"
 
 test-full: check browser
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal --hypothesis-profile search
 
 docs: install
 	$(BIN)/python scripts/write_reference.py

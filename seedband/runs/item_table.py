@@ -44,6 +44,7 @@ def read_table(path: Path, *, without: Container[str] = ()) -> "pd.DataFrame":
                 found = brief(strange or sorted(names))
                 raise Refused(f"{path}: found columns {found}, expected those of items as scoring writes them")
         table = _read_bounded(path, [field for field in fields if field.name not in without])
+        table.validate(full=True)  # bytes that are no UTF-8 are read as text without a word
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(f"{path}: cannot be read as Parquet: {error}") from error
     names = table.column_names

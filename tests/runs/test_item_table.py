@@ -1,4 +1,4 @@
-"""items.parquet: what is left out when it is read."""
+"""items.parquet: what is read, left out and refused."""
 
 import pyarrow as pa
 import pytest
@@ -35,3 +35,14 @@ def test_a_column_that_is_left_out_must_be_there_all_the_same(path):
     parquet.write_table(pa.table(COLUMNS).drop_columns(["label"]), path)
     with pytest.raises(Refused, match="expected those of items as scoring writes them"):
         read_table(path, without={"label"})
+
+
+@pytest.mark.parametrize("column", ["item", "label", "prediction"])
+def test_a_text_that_is_no_utf_8_is_refused(path, column):
+    texts = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"x\x80")]
+    )
+    table = pa.table(COLUMNS)
+    parquet.write_table(table.set_column(table.column_names.index(column), column, texts), path)
+    with pytest.raises(Refused, match="cannot be read as Parquet"):
+        read_table(path)
