@@ -20,7 +20,7 @@ from seedband.bands.admission import MAX_SCORE
 from seedband.bands.rules import names
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.reports.json import ReportFile
-from seedband.runs import folders
+from seedband.runs import run_file, sweep_file
 from seedband.storage import validation
 from seedband.storage.json_files import VERSIONS
 
@@ -109,8 +109,8 @@ def schemas() -> dict[str, str]:
     found = {
         "report": {"title": "Report of seedband check", **described(ReportFile)},
         "band": {"title": "band.json", **sealed("band", band())},
-        "run": {"title": "run.json", **sealed("run", described(folders.RunFile))},
-        "sweep": {"title": "sweep.json", **sealed("sweep", described(folders.SweepFile))},
+        "run": {"title": "run.json", **sealed("run", described(run_file.RunFile))},
+        "sweep": {"title": "sweep.json", **sealed("sweep", described(sweep_file.SweepFile))},
     }
     return {
         name: json.dumps({"$schema": DIALECT, **content}, indent=2, ensure_ascii=False) + "\n"

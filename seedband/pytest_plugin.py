@@ -102,7 +102,7 @@ class Gate:
             from seedband.bands.band import load_band
             from seedband.commands.check.check import check
             from seedband.reports.wording import Asked
-            from seedband.runs.reported_folder import is_reported
+            from seedband.runs.reported_folder import reported_among
 
             _refuse_unknown(options, check)
             band = load_band(self.path)
@@ -118,7 +118,7 @@ class Gate:
             given = {"rule": rule, "alpha": alpha, "data": data, "offline": offline, **options}
             asked = Asked(
                 _typed(names, self.name, given),
-                sweep=next((name for name in names if is_reported(_located(name))), ""),
+                sweep=next((name for name in names if reported_among([_located(name)])), ""),
                 recipe=bool(options.get("recipe")),
                 ledger=bool(options.get("ledger_path")),
                 more_seeds=options.get("more_seeds", 0),

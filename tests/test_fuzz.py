@@ -26,16 +26,20 @@ from seedband.bands.band import fit_band, load_band
 from seedband.bands.rules import find
 from seedband.cli import app, console
 from seedband.commands.check import candidates, ledger, pairs
-from seedband.commands.check.check import _Gate, read_labels
+from seedband.commands.check.check import read_labels
+from seedband.commands.check.gate import Gate
 from seedband.commands.check.score_candidates import scoring_of
 from seedband.commands.plan import plan
 from seedband.commands.reproduce import _compare, _predictions, _run
 from seedband.commands.scores.from_file import _made_from, check_scores
 from seedband.commands.ship import model_card, ship
-from seedband.commands.sweep import make_runs
-from seedband.commands.sweep.make_runs import Plan
+from seedband.commands.sweep import plan as sweep_plan
+from seedband.commands.sweep import sweep_record
+from seedband.commands.sweep.fit import _check_comparable, _score, fit, history
+from seedband.commands.sweep.plan import Plan
 from seedband.commands.sweep.prepare import prepare
-from seedband.commands.sweep.sweep import _check_band_path, _check_comparable, _history, _score, band_of, fit
+from seedband.commands.sweep.sources.checkpoints import _check_band_path
+from seedband.commands.sweep.sweep import band_of
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.jobs import run_jobs, spec
@@ -45,7 +49,7 @@ from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe import identity
 from seedband.recipe import parse as recipes
 from seedband.recipe.locations import recorded_recipe
-from seedband.runs import cohorts, eval_rows, folders, score_table
+from seedband.runs import cohorts, eval_rows, folders, run_file, score_table, sweep_file
 from seedband.runs import item_table as items
 from seedband.runs.layout import TRAINING, trace_path
 from seedband.runs.run import Sweep
@@ -215,8 +219,8 @@ def test_sealed_run(docs, data):
     docs.restore()
     path = docs.run / "run.json"
     seal(path, "run", mutate(data, body_of(docs, path)))
-    run = ask(folders.read_run, docs.run, names=path)
-    other = folders.read_run(docs.sweep / "seed-1")
+    run = ask(run_file.read_run, docs.run, names=path)
+    other = run_file.read_run(docs.sweep / "seed-1")
     docs_band = load_band(docs.band)
     ask(folders.finished_runs, docs.sweep)
     found = ask(candidates.resolve, docs.run)
@@ -225,16 +229,16 @@ def test_sealed_run(docs, data):
     healthy = [entry for entry in (other, run) if entry.status == "finished"]
     two = [*found, *candidates.resolve(other.folder)]
     ask_all(
-        lambda: identity.changed_keys(other.record, run.record),
-        lambda: comparability.differences(other.record["signature"], run.record["signature"]),
+        lambda: identity.changed_keys(other.recorded, run.recorded),
+        lambda: comparability.differences(other.signature, run.signature or {}),
         lambda: _check_comparable(healthy),
         lambda: _score(run, "accuracy"),
         lambda: fit(docs.prepared, healthy, docs.band),
         lambda: run_jobs.check_distinct([other, run], docs.prepared.recipe, ["init", "order", "dropout"]),
-        lambda: make_runs._check_same_recipe(docs.prepared, docs.sweep, [run]),
-        lambda: make_runs._check_same_versions([run]),
-        lambda: Plan(docs.prepared, docs.sweep, (0,), (run, other), ()).as_dict(),
-        lambda: prepare(recorded_recipe(run.record, run.folder), offline=True),
+        lambda: sweep_plan._check_same_recipe(docs.prepared, docs.sweep, [run], None),
+        lambda: sweep_plan._check_same_versions([run]),
+        lambda: Plan(docs.prepared, docs.sweep, (0,), record_of(docs), (run, other), ()).as_dict(),
+        lambda: prepare(recorded_recipe(run.recorded, run.folder), offline=True),
         lambda: score_table.scores_table([run, other]),
         lambda: candidates.check_one_recipe(two),
         lambda: check_record(docs, docs_band, found[0]),
@@ -248,6 +252,10 @@ def test_sealed_run(docs, data):
     )
 
 
+def record_of(docs, known=None):
+    return sweep_record.SweepRecord(docs.prepared, docs.sweep, known)
+
+
 def check_record(docs, band, entry, base=None):
     candidates.check_record(band, entry, docs.prepared.scoring, base, strict=False, offline=True, on_event=str)
 
@@ -258,18 +266,18 @@ def test_sealed_sweep(docs, data):
     docs.restore()
     path = docs.sweep / "sweep.json"
     seal(path, "sweep", mutate(data, body_of(docs, path)))
-    ask(folders.read_sweep, docs.sweep, names=path)
+    ask(sweep_file.read_sweep, docs.sweep, names=path)
     before = path.read_bytes()
     ask_all(
-        lambda: folders.band_path(docs.sweep),
+        lambda: sweep_file.band_path(docs.sweep),
         lambda: candidates.resolve(docs.sweep),
         lambda: band_of(docs.sweep),
-        lambda: _check_band_path(docs.band, docs.sweep),
+        lambda: _check_band_path(docs.band, sweep_plan.make_plan(docs.prepared, [0], docs.sweep)),
         lambda: cohorts.split(docs.sweep, "channel"),
         lambda: _run(docs.sweep, None),
-        lambda: make_runs.stamp(docs.sweep, 0, {"status": "equal"}),
+        lambda: sweep_record.stamp(docs.sweep, 0, {"status": "equal"}),
         lambda: path.write_bytes(before),
-        lambda: make_runs.record(Plan(docs.prepared, docs.sweep, (0, 1), (), ())),
+        lambda: record_of(docs, sweep_file.read_sweep(docs.sweep)).ask((0, 1)),
         lambda: path.write_bytes(before),
         lambda: shipped(docs),
     )
@@ -310,13 +318,13 @@ def test_sealed_band(docs, data):
         ),
         lambda: fit_band({name: [0.1, 0.2, 0.3] for name in band.metrics}, primary=band.primary, history=[band, wide]),
         lambda: _made_from(docs.band),
-        lambda: folders.sweep_folder(docs.band),
+        lambda: sweep_file.sweep_folder(docs.band),
         lambda: eval_rows.of_band(band),
         lambda: band.save(docs.folder / "again.json"),
     )
     assert "recipe" not in band.provenance or load_band(docs.band) == band
     if "recipe" in band.provenance:
-        run = folders.read_run(docs.run)
+        run = run_file.read_run(docs.run)
         ask_all(
             lambda: scoring_of(band, None, offline=True),
             lambda: check_record(docs, band, entries[0]),
@@ -362,7 +370,7 @@ def test_sealed_ledger(docs, data):
     docs.restore()
     path = docs.folder / "ledger.json"
     seal(path, "ledger", mutate(data, BOOK))
-    gate = _Gate(fit_band({"accuracy": [0.1, 0.2, 0.4]}), find("retest"), 0.05, None, path, None)
+    gate = Gate(fit_band({"accuracy": [0.1, 0.2, 0.4]}), find("retest"), 0.05, None, path, None)
 
     def use():
         with ledger.opened(path) as book:
@@ -378,7 +386,7 @@ def test_sealed_ledger(docs, data):
 def test_sealed_job(docs, data):
     docs.restore()
     path = docs.folder / "job.json"
-    spec.write_job(path, make_runs.train_jobs(docs.prepared, docs.sweep, [0])[0])
+    spec.write_job(path, sweep_plan.train_jobs(docs.prepared, docs.sweep, [0])[0])
     seal(path, "job", mutate(data, body(path)))
     ask(spec.read_job, path, names=path)
 
@@ -465,9 +473,9 @@ def test_recipe(docs, data):
     if loaded is not None:
         ask_all(
             lambda: recipes.parse_recipe(recipes.tomllib.loads(recipes.dump_recipe(loaded.recipe)), "there"),
-            lambda: Plan(prepare(loaded, offline=True), docs.sweep, (0,), (), ()).as_dict(),
-            lambda: make_runs.make_plan(replace_recipe(docs, loaded), [0]),
-            lambda: _history(replace_recipe(docs, loaded)),
+            lambda: Plan(prepare(loaded, offline=True), docs.sweep, (0,), record_of(docs), (), ()).as_dict(),
+            lambda: sweep_plan.make_plan(replace_recipe(docs, loaded), [0]),
+            lambda: history(replace_recipe(docs, loaded)),
         )
 
 
@@ -590,7 +598,7 @@ def test_safetensors(docs, data):
 @given(st.data())
 def test_items(docs, data):
     docs.restore()
-    run, path = folders.read_run(docs.run), docs.run / "items.parquet"
+    run, path = run_file.read_run(docs.run), docs.run / "items.parquet"
     kept = docs.kept[path]
     table = parquet.read_table(pa.BufferReader(kept))
     kind = data.draw(st.sampled_from(["bytes", "drop", "retype", "twice", "shorter", "metadata"]))
@@ -610,15 +618,15 @@ def test_items(docs, data):
     parquet.write_table(table, path)
     if kind == "bytes":
         path.write_bytes(damaged(data, kept))
-    run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
-    other = folders.read_run(docs.sweep / "seed-1")
+    run = replace(run, items_sha256=file_hashes.file_sha256(path))
+    other = run_file.read_run(docs.sweep / "seed-1")
     ask_all(
         lambda: score_table.read_items(run),
         lambda: score_table.item_scores([run, other], "accuracy"),
         lambda: score_table.scores_table([run, other]),
         lambda: _predictions(run),
     )
-    record = {**run.record, "sha256": 0}
+    record = {**run.record, "items_sha256": run.items_sha256, "sha256": 0}
     seal(docs.run / "run.json", "run", {key: value for key, value in record.items() if key != "sha256"})
     ask_all(lambda: cohorts.split(docs.sweep, "seed"), lambda: cohorts.split(docs.sweep, "channel"))
     ask(eval_rows.of_folder, docs.run)
@@ -631,8 +639,8 @@ def reader_table(docs):
     files = CheckpointFiles("head", str(folder), "new")
     return {
         "band.json": load_band,
-        "run.json": lambda path: folders.read_run(path.parent),
-        "sweep.json": lambda path: (folders.read_sweep(path.parent), folders.band_path(path.parent)),
+        "run.json": lambda path: run_file.read_run(path.parent),
+        "sweep.json": lambda path: (sweep_file.read_sweep(path.parent), sweep_file.band_path(path.parent)),
         "head.json": lambda path: model_folders.read_head(path.parent),
         "job.json": spec.read_job,
         "ledger.json": lambda path: ledger.opened(path).__enter__(),
@@ -700,11 +708,11 @@ def test_a_gigantic_file_is_refused_unread(docs, name, monkeypatch):
 
 
 def test_a_parquet_bomb_is_refused_by_what_it_claims(docs, monkeypatch):
-    path, run = docs.run / "items.parquet", folders.read_run(docs.run)
+    path, run = docs.run / "items.parquet", run_file.read_run(docs.run)
     rows_ = 3_000_000
     parquet.write_table(pa.table({"label": pa.array(["x" * 50] * rows_)}), path, use_dictionary=False)
     assert path.stat().st_size < 10**7
-    run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
+    run = replace(run, items_sha256=file_hashes.file_sha256(path))
     monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):
         score_table.read_items(run)
@@ -712,14 +720,14 @@ def test_a_parquet_bomb_is_refused_by_what_it_claims(docs, monkeypatch):
 
 @pytest.mark.parametrize("column", ["label", "logits"])
 def test_a_parquet_bomb_of_repeated_values_is_refused_while_it_is_read(docs, monkeypatch, column):
-    path, run = docs.run / "items.parquet", folders.read_run(docs.run)
+    path, run = docs.run / "items.parquet", run_file.read_run(docs.run)
     rows_ = 100_000
     columns = {name: pa.array(["x"] * rows_) for name in ("item", "label", "prediction")}
     columns["logits"] = pa.array([[0.5]] * rows_)
     longer = {"label": lambda: pa.array(["x" * 10_000] * rows_), "logits": lambda: pa.array([[0.5] * 400] * rows_)}
     parquet.write_table(pa.table({**columns, column: longer[column]()}), path)
     assert path.stat().st_size < 10**6
-    run = replace(run, record={**run.record, "items_sha256": file_hashes.file_sha256(path)})
+    run = replace(run, items_sha256=file_hashes.file_sha256(path))
     monkeypatch.setattr(items, "MAX_ITEMS_BYTES", 10**8)
     before = pa.total_allocated_bytes()
     with pytest.raises(Refused, match=r"bytes unpacked, more than the 100000000"):

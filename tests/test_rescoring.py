@@ -11,16 +11,18 @@ import pytest
 from tiny import Tiny, recipe_text, run_cli
 
 from seedband import load_band, sweep
-from seedband.commands.sweep import make_runs
-from seedband.commands.sweep.make_runs import ANEW, make_plan
+from seedband.commands.sweep import carry_out
+from seedband.commands.sweep.plan import make_plan
 from seedband.commands.sweep.prepare import prepare
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.events import Event
 from seedband.jobs import executors
 from seedband.jobs.spec import Outcome
 from seedband.recipe.parse import load_recipe
-from seedband.runs.folders import finished_runs, read_run, read_sweep
-from seedband.runs.layout import SCORES, TRAINED
+from seedband.runs.folders import finished_runs
+from seedband.runs.layout import ANEW, SCORES, TRAINED
+from seedband.runs.run_file import read_run
+from seedband.runs.sweep_file import read_sweep
 from seedband.storage import file_hashes, json_files
 from seedband.trainers import SeedRun
 from seedband.trainers.loop.unscored import _Trained, hashes_of_files, take_over
@@ -105,7 +107,7 @@ class Scribe:
 def scribe(monkeypatch):
     made = Scribe()
     monkeypatch.setattr(executors, "make", lambda *_, **__: made)
-    monkeypatch.setattr(make_runs.score_table, "scores_table", lambda _: pd.DataFrame())
+    monkeypatch.setattr(carry_out.score_table, "scores_table", lambda _: pd.DataFrame())
     return made
 
 
@@ -115,7 +117,7 @@ def plan_of(heads, seeds=range(3)):
 
 def carry(heads, seeds=range(3), **options):
     with executors.make("local", slots=1, offline=True) as executor:
-        return make_runs.carry_out(plan_of(heads, seeds), executor, on_event=lambda _: None, **options)
+        return carry_out.carry_out(plan_of(heads, seeds), executor, on_event=lambda _: None, **options)
 
 
 def without_log_loss():
@@ -352,4 +354,4 @@ def test_a_checkpoint_that_waits_to_be_scored_is_not_lost_to_another_recipe(head
     heads.config.write_text(recipe_text(**{**HEADS, "train_epochs": "11"}))
     with pytest.raises(UsageError, match=r"another recipe: train\.epochs changed"):
         plan_of(heads)
-    assert read_sweep(heads.runs)["seeds"] == [0, 1, 2]
+    assert read_sweep(heads.runs).seeds == (0, 1, 2)

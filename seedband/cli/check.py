@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,11 @@ from seedband.cli.errors import as_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from seedband.bands.band import Band
+    from seedband.bands.verdict import Verdict
+    from seedband.commands.check.options import CheckOptions
+    from seedband.jobs.executors import OnEvent
 
 EXIT_CODES = {"pass": 0, "fail": 1, "suspect": 4}
 
@@ -65,100 +71,184 @@ def check(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="More progress, and where the logs are.")] = False,
 ) -> int:
     """Pass new checkpoints or stop them: exit 0 pass, 1 fail, 4 suspect, 3 refused."""
+    from seedband.commands.check.options import CheckOptions
+
+    options = CheckOptions(
+        rule=rule,
+        alpha=alpha,
+        tolerance=tolerance,
+        looks=looks,
+        final=final,
+        data=data,
+        base=base,
+        recipe=recipe,
+        more_seeds=more_seeds,
+        n_pairs=pairs,
+        out=out,
+        ledger_path=ledger,
+        jobs=jobs,
+        strict=strict,
+        offline=offline,
+    )
+    call = _Call(
+        band,
+        candidates or [],
+        scores or [],
+        options,
+        labels,
+        {"seed_column": seed_column, "where": where, "percent": percent},
+        {"quiet": quiet, "verbose": verbose},
+    )
+    return _report(call, on_suspect, report or [], as_json=as_json, quiet=quiet)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What one call of the command judges, and how.
+
+    Attributes:
+        band: The band to judge by.
+        candidates: Checkpoints; beside `scores` whatever a shell's glob names after the first file.
+        scores: Score files; none where checkpoints are judged.
+        options: How candidates are judged.
+        labels: File of the candidates' own label order.
+        of_files: What the user says of the score files.
+        talk: How much progress is printed.
+    """
+
+    band: Path
+    candidates: "Sequence[Path]"
+    scores: "Sequence[Path]"
+    options: "CheckOptions"
+    labels: Path | None
+    of_files: "Mapping[str, Any]"
+    talk: "Mapping[str, bool]"
+
+    @property
+    def judged(self) -> "list[Path]":
+        """Everything that is judged, in the order given."""
+        return [*self.scores, *self.candidates]
+
+    @property
+    def inputs(self) -> "list[Path]":
+        """Every file that the call reads: no report may overwrite it."""
+        given = (self.band, self.options.recipe, self.options.data, self.labels, self.options.ledger_path)
+        return [*self.judged, *(Path(path) for path in given if path is not None)]
+
+    def judge(self, band: "Band") -> "Verdict":
+        """The verdict on score files, or on checkpoints."""
+        from seedband.cli import console
+
+        with console.Reporter(**self.talk) as on_event:
+            return self._judge_scores(band, on_event) if self.scores else self._judge_checkpoints(band, on_event)
+
+    def _judge_scores(self, band: "Band", on_event: "OnEvent") -> "Verdict":
+        from seedband.commands.check.options import OF_CHECKPOINTS
+        from seedband.commands.scores.from_file import check_scores
+        from seedband.errors import UsageError
+        from seedband.scorefiles import said
+
+        options = self.options
+        # What a shell's glob names after the first file stands among the candidates.
+        others = [path for path in self.candidates if not path.is_file()]
+        if (
+            others
+            or self.labels
+            or options.n_pairs
+            or options.strict
+            or any(getattr(options, n) for n in OF_CHECKPOINTS)
+        ):
+            raise UsageError(
+                "--scores judges what was scored already: of the options for checkpoints it takes none",
+                hint="a further seed is a further row of the file; --rule, --alpha, --tolerance, --looks and --final "
+                "apply",
+            )
+        return check_scores(
+            self.judged,
+            band,
+            rule=options.rule,
+            alpha=options.alpha,
+            tolerance=options.tolerance,
+            looks=options.looks,
+            wanted=said(None, **self.of_files),
+            final=options.final,
+            on_event=on_event,
+        )
+
+    def _judge_checkpoints(self, band: "Band", on_event: "OnEvent") -> "Verdict":
+        from seedband.errors import UsageError
+
+        if any(self.of_files.values()):
+            raise UsageError(
+                "--seed-column, --where and --percent are about score files", hint="name them: --scores FILE"
+            )
+        from seedband.commands.check.check import check_candidates, read_labels
+
+        labels = None if self.labels is None else read_labels(self.labels)
+        return check_candidates(self.candidates, band, replace(self.options, labels=labels), on_event)
+
+    def next_step(self, verdict: "Verdict", band: "Band") -> str:
+        """What to do about a verdict; empty where it passes."""
+        from seedband.reports.wording import Asked, after_fail, after_suspect
+
+        if verdict.status == "fail":
+            return after_fail(verdict, band, str(self.band))
+        if verdict.status != "suspect":
+            return ""
+        options = self.options
+        asked = Asked(
+            _command,
+            scores=_place(self.judged) if self.scores else "",
+            sweep="" if self.scores else _swept(self.candidates),
+            recipe=options.recipe is not None,
+            ledger=options.ledger_path is not None,
+            more_seeds=options.more_seeds,
+            pairs=options.n_pairs,
+            final=options.final,
+        )
+        return after_suspect(verdict, asked)
+
+
+def _report(call: _Call, on_suspect: str, wanted: "Sequence[str]", *, as_json: bool, quiet: bool) -> int:
+    """Judge, and tell the verdict, or what went wrong, on the terminal and in every report.
+
+    Returns:
+        The exit code.
+    """
     from seedband import reports
     from seedband.bands.band import load_band
     from seedband.cli import console
-    from seedband.reports.wording import Asked, after_fail, after_suspect
 
-    judged = [*(scores or []), *(candidates or [])]
-    inputs = [*judged, *(path for path in (band, recipe, data, labels, ledger) if path is not None)]
-    wanted = reports.parse(report or [], inputs)
-    reports.clear(wanted)
-    hint, failure, fitted = "", None, None
-    call: dict[str, Any] = {
-        "band_path": str(band),
-        "candidates": tuple(map(str, judged)),
+    files = reports.parse(wanted, call.inputs)
+    reports.clear(files)
+    hint, failure, band = "", None, None
+    facts: dict[str, Any] = {
+        "band_path": str(call.band),
+        "candidates": tuple(map(str, call.judged)),
         "command": shlex.join(["seedband", *sys.argv[1:]]),
     }
     try:
         exit_codes = _exit_codes(on_suspect)
-        fitted = load_band(band)
-        with console.Reporter(quiet=quiet, verbose=verbose) as on_event:
-            if scores:
-                from seedband.commands.scores.from_file import check_scores
-                from seedband.scorefiles import said
-
-                # What a shell's glob names after the first file stands among the candidates.
-                folders = [path for path in candidates or [] if not path.is_file()]
-                _refuse_beside_scores(folders, more_seeds, pairs, ledger, recipe, out, data, labels, base, strict)
-                verdict = check_scores(
-                    judged,
-                    fitted,
-                    rule=rule,
-                    alpha=alpha,
-                    tolerance=tolerance,
-                    looks=looks,
-                    wanted=said(None, seed_column, where, percent=percent),
-                    final=final,
-                    on_event=on_event,
-                )
-            else:
-                _refuse_without_scores(seed_column, where, percent)
-                from seedband.commands.check.check import check as run_check
-                from seedband.commands.check.check import read_labels
-
-                verdict = run_check(
-                    candidates or [],
-                    fitted,
-                    rule=rule,
-                    alpha=alpha,
-                    tolerance=tolerance,
-                    looks=looks,
-                    final=final,
-                    data=data,
-                    labels=None if labels is None else read_labels(labels),
-                    base=base,
-                    recipe=recipe,
-                    more_seeds=more_seeds,
-                    n_pairs=pairs,
-                    out=out,
-                    ledger_path=ledger,
-                    jobs=jobs,
-                    strict=strict,
-                    offline=offline,
-                    on_event=on_event,
-                )
-        if verdict.status == "suspect":
-            asked = Asked(
-                _command,
-                scores=_place(judged) if scores else "",
-                sweep="" if scores else _swept(candidates or []),
-                recipe=recipe is not None,
-                ledger=ledger is not None,
-                more_seeds=more_seeds,
-                pairs=pairs,
-                final=final,
-            )
-            hint = after_suspect(verdict, asked)
-        elif verdict.status == "fail":
-            hint = after_fail(verdict, fitted, str(band))
-        told = reports.of_verdict(verdict, fitted, exit_codes[verdict.status], hint, **call)
+        band = load_band(call.band)
+        verdict = call.judge(band)
+        hint = call.next_step(verdict, band)
+        report = reports.of_verdict(verdict, band, exit_codes[verdict.status], hint, **facts)
         if not as_json:
-            console.print_verdict(verdict, fitted, quiet=quiet)
+            console.print_verdict(verdict, band, quiet=quiet)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  whatever ended it, reports say so
         failure = as_error(error)
-        told = reports.of_error(failure, band=fitted, **call)
-    told, unwritten = reports.write(told, wanted, as_error)
+        report = reports.of_error(failure, band=band, **facts)
+    report, unwritten = reports.write(report, files, as_error)
     if as_json:
-        console.print_json(told.as_dict())
+        console.print_json(report.as_dict())
     if hint and not quiet:
         console.print_hint(hint)
     for missing in unwritten:
         console.print_error(missing)
-    console.print_report_notes(reports.tell(told, wanted))
+    console.print_report_notes(reports.tell(report, files))
     if failure is not None:
         raise failure
-    return told.exit_code
+    return report.exit_code
 
 
 def _exit_codes(on_suspect: str) -> dict[str, int]:
@@ -167,23 +257,6 @@ def _exit_codes(on_suspect: str) -> dict[str, int]:
     if on_suspect not in ("stop", "pass"):
         raise UsageError(f"--on-suspect {on_suspect}: expected stop or pass")
     return {**EXIT_CODES, "suspect": 0} if on_suspect == "pass" else EXIT_CODES
-
-
-def _refuse_beside_scores(*others: object) -> None:
-    from seedband.errors import UsageError
-
-    if any(others):
-        raise UsageError(
-            "--scores judges what was scored already: of the options for checkpoints it takes none",
-            hint="a further seed is a further row of the file; --rule, --alpha, --tolerance, --looks and --final apply",
-        )
-
-
-def _refuse_without_scores(*others: object) -> None:
-    from seedband.errors import UsageError
-
-    if any(others):
-        raise UsageError("--seed-column, --where and --percent are about score files", hint="name them: --scores FILE")
 
 
 def _place(paths: "Sequence[Path]") -> str:
@@ -196,9 +269,9 @@ def _place(paths: "Sequence[Path]") -> str:
 
 def _swept(candidates: "Sequence[Path]") -> str:
     """The candidate that is a sweep whose command reports its own scores; empty where there is none."""
-    from seedband.runs.reported_folder import is_reported
+    from seedband.runs.reported_folder import reported_among
 
-    return next((str(path) for path in candidates if is_reported(path)), "")
+    return str(reported_among(candidates) or "")
 
 
 def _command(options: "Mapping[str, str]") -> str:

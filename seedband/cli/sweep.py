@@ -23,7 +23,6 @@ def sweep(
     """Train a recipe under several seeds and write its noise band."""
     from seedband.bands.band import load_band
     from seedband.cli import console
-    from seedband.commands.sweep import reported
     from seedband.commands.sweep.sweep import make_plan
     from seedband.commands.sweep.sweep import sweep as run_sweep
     from seedband.determinism.seeds import parse_seeds
@@ -33,11 +32,7 @@ def sweep(
     listed = parse_seeds(seeds)
     target = None if no_band else band
     if dry_run:
-        plan = (
-            reported.make_plan(loaded, listed, out=out, band=target)
-            if loaded.recipe.reports
-            else make_plan(loaded, listed, out=out, band=target, jobs=jobs, offline=offline)
-        )
+        plan = make_plan(loaded, listed, out=out, band=target, jobs=jobs, offline=offline)
         console.print_sweep_plan(plan.as_dict(), as_json=as_json)
         return 0
     with console.Reporter(quiet=quiet, verbose=verbose) as report:

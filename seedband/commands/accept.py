@@ -7,27 +7,26 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from seedband.bands import comparability
 from seedband.bands.band import Band, load_band
-from seedband.commands.sweep import make_runs
-from seedband.commands.sweep.make_runs import Plan
+from seedband.commands.sweep.fit import fit
+from seedband.commands.sweep.plan import Plan, make_plan
 from seedband.commands.sweep.prepare import prepare
-from seedband.commands.sweep.sweep import fit
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.models.recognise import recognise
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import differing_keys
-from seedband.runs import folders, reported_folder
+from seedband.runs import reported_folder, sweep_file
 from seedband.runs.layout import RUN
 from seedband.runs.run import Run
+from seedband.runs.sweep_file import RecordedSweep
 from seedband.storage import atomic_files, file_hashes, json_files, locks
 from seedband.storage.validation import brief
 
@@ -94,7 +93,7 @@ def accept(
     if unknown := sorted({*allow} - {*MEASURE}):
         raise UsageError(f"--allow {unknown[0]}: nothing of that name can differ", hint=f"one of {', '.join(MEASURE)}")
     _refuse_reported(folder, path)
-    record = folders.read_sweep(folder)
+    record = sweep_file.read_sweep(folder)
     old = load_band(path)
     if "recipe" not in old.provenance:
         told = f"{path}: was made from scores alone, so nothing tells in what the two bands differ"
@@ -132,26 +131,27 @@ def _by_hand(band: Path, written: str) -> str:
     return f"by hand: {written} --band {new}, look at both, then: mv {band} {old} && mv {new} {band}"
 
 
-def _plan(folder: Path, record: Mapping[str, Any], *, offline: bool) -> Plan:
+def _plan(folder: Path, record: RecordedSweep, *, offline: bool) -> Plan:
     """The sweep as its recipe has it: every run that it asked for is there, and scored as asked.
 
     Raises:
         Refused: It is not.
     """
-    prepared = prepare(recorded_recipe(record, folder), offline=offline)
-    if changed := identity.changed_keys(record, prepared.as_record()):
+    prepared = prepare(recorded_recipe(record.recorded, folder), offline=offline)
+    if changed := identity.changed_keys(record.recorded, prepared.recorded):
         raise Refused(
             f"{folder}: what it was trained on is no longer there: {', '.join(changed)} changed",
             hint="restore the data and the base, or sweep again",
         )
     try:
-        plan = make_runs.make_plan(prepared, record["band_seeds"] or record["seeds"], folder)
+        plan = make_plan(prepared, record.band_seeds or record.seeds, folder)
     except UsageError as error:
         raise Refused(error.message, hint="its runs are not those of its recipe: sweep again") from error
-    crashed, has_band = record.get("crashed", {}), record["band"] is not None
-    missing = [run.seed for job in plan.jobs for run in job.runs if not (has_band and str(run.seed) in crashed)]
+    has_band = record.band is not None
+    missing = [run.seed for job in plan.jobs for run in job.runs if not (has_band and str(run.seed) in record.crashed)]
     if missing:
-        why = crashed.get(str(missing[0]), {}).get("message", "its run is not finished")
+        crash = record.crashed.get(str(missing[0]))
+        why = "its run is not finished" if crash is None else crash.message
         raise Refused(f"{folder} is no full sweep: seed {missing[0]}: {why}", hint="sweep again to finish it")
     if plan.stale:
         told = f"seed {plan.stale[0].seed} is not scored as its recipe asks"
@@ -165,12 +165,12 @@ def _plan(folder: Path, record: Mapping[str, Any], *, offline: bool) -> Plan:
     return plan
 
 
-def _fitted(plan: Plan, record: Mapping[str, Any], path: Path) -> Band:
+def _fitted(plan: Plan, record: RecordedSweep, path: Path) -> Band:
     """The band of the sweep's runs, which are those on record to the last bit."""
     ours = [run for run in plan.finished if run.seed in plan.seeds]
     for run in ours:
         _check_weights(run)
-    crashed = {seed: told["message"] for seed, told in record.get("crashed", {}).items() if int(seed) in plan.seeds}
+    crashed = {seed: crash.message for seed, crash in record.crashed.items() if int(seed) in plan.seeds}
     return fit(plan.prepared, ours, path, crashed=crashed)
 
 
@@ -178,7 +178,7 @@ def _check_weights(run: Run) -> None:
     from seedband.jobs.score import checkpoint_sha256
     from seedband.models.checkpoints import checkpoint_tensors
 
-    recorded = run.record["checkpoint_sha256"]
+    recorded = run.checkpoint_sha256
     if recorded is None:  # nothing was left that could be scored
         return
     files = recognise(run.folder, str(run.folder))
@@ -196,15 +196,11 @@ def _is_same(old: Band, new: Band) -> bool:
     )
 
 
-def _take_over(path: Path, plan: Plan, new: Band, record: Mapping[str, Any]) -> None:
+def _take_over(path: Path, plan: Plan, new: Band, record: RecordedSweep) -> None:
     """A band of these very runs needs no reason; where an `accept` was killed, its sweep learns of it now."""
     sha256 = file_hashes.file_sha256(path)
-    if (
-        record["band"] is None
-        or (plan.folder / record["band"]).resolve() != path.resolve()
-        or sha256 != record["band_sha256"]
-    ):
-        _record(path, plan, new, sha256)
+    if record.band is None or (plan.folder / record.band).resolve() != path.resolve() or sha256 != record.band_sha256:
+        plan.record.name_band(plan.seeds, path, new, sha256)
     raise UsageError(f"{path} is the band of {plan.folder} already: there is nothing to accept")
 
 
@@ -264,13 +260,8 @@ def _put(accepted: Accepted, before: bytes, plan: Plan) -> Accepted:
         raise Refused(f"{path} was replaced while its sweep was looked at", hint="accept again")
     text = new.as_text()
     atomic_files.write_text(path, text)
-    _record(path, plan, new, hashlib.sha256(text.encode()).hexdigest())
+    plan.record.name_band(plan.seeds, path, new, hashlib.sha256(text.encode()).hexdigest())
     return replace(accepted, band=new)
-
-
-def _record(path: Path, plan: Plan, band: Band, sha256: str) -> None:
-    median_seed = band.metrics[band.primary].median_seed
-    make_runs.record(plan, band=path, band_sha256=sha256, median_seed=median_seed)
 
 
 def _author(folder: Path) -> dict[str, str | None]:

@@ -13,7 +13,7 @@ from seedband.data.dataset import load_items
 from seedband.data.row_diff import Fingerprints, RowChanges
 from seedband.errors import Refused, UsageError
 from seedband.recipe.parse import find_config, load_recipe, parse_recipe
-from seedband.runs import eval_rows, folders, layout
+from seedband.runs import eval_rows, layout, run_file, sweep_file
 from seedband.runs.layout import RUN
 
 
@@ -35,10 +35,11 @@ class _Side:
         """How the data were read that its runs were scored on; None for a data file."""
         if self.folder is not None:
             single = (self.folder / RUN).is_file()
-            record = folders.read_run(self.folder).record if single else folders.read_sweep(self.folder)
+            read = run_file.read_run if single else sweep_file.read_sweep
+            recipe = read(self.folder).recorded.recipe
         else:
-            record = {} if self.band is None else self.band.provenance
-        return columns_of(parse_recipe(record["recipe"], f"the recipe of {self.name}")) if "recipe" in record else None
+            recipe = {} if self.band is None else self.band.provenance.get("recipe", {})
+        return columns_of(parse_recipe(recipe, f"the recipe of {self.name}")) if recipe else None
 
 
 def diff_data(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seedband.bands.stats.limits import sample_sd
-from seedband.commands.sweep import make_runs
+from seedband.commands.sweep import sweep_record
 from seedband.commands.sweep.prepare import Prepared, prepare
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.seeds import SEEDING_VERSION
@@ -22,7 +22,7 @@ from seedband.models.recognise import recognise
 from seedband.recipe import identity
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe
-from seedband.runs import folders, layout, score_table
+from seedband.runs import folders, layout, run_file, score_table, sweep_file
 from seedband.runs.item_table import predictions_sha256
 from seedband.runs.layout import RUN, SCORES, trace_path
 from seedband.runs.run import Run
@@ -138,19 +138,19 @@ def reproduce(
         proof = {
             "status": result.status,
             "final": run.witnesses.get("final"),
-            "fingerprint": again.record["environment"]["fingerprint"],
+            "fingerprint": again.environment.fingerprint,
             "different": [comparison.what for comparison in result.comparisons if not comparison.equal],
             "environment": list(result.environment),
             "first_step": result.first_step,
             "noise": [asdict(noise) for noise in result.noise],
         }
-        make_runs.stamp(folder, run.seed, proof)
+        sweep_record.stamp(folder, run.seed, proof)
     return result
 
 
 def _run(folder: Path, seed: int | None) -> Run:
     """The run of the sweep that is to be trained again."""
-    chosen = folders.read_sweep(folder)["median_seed"] if seed is None else seed
+    chosen = sweep_file.read_sweep(folder).median_seed if seed is None else seed
     finished = {run.seed: run for run in folders.finished_runs(folder)}
     if not finished:
         raise UsageError(f"{folder}: no run of this sweep is finished")
@@ -162,9 +162,9 @@ def _run(folder: Path, seed: int | None) -> Run:
 
 
 def _prepared(run: Run, config: str | Path | None, *, offline: bool) -> Prepared:
-    loaded = recorded_recipe(run.record, run.folder) if config is None else load_recipe(Path(config))
+    loaded = recorded_recipe(run.recorded, run.folder) if config is None else load_recipe(Path(config))
     prepared = prepare(loaded, offline=offline)
-    changed = identity.changed_keys(run.record, prepared.as_record())
+    changed = identity.changed_keys(run.recorded, prepared.recorded)
     other = [key for key in changed if not key.startswith("determinism.")]
     if other and config is not None:
         raise UsageError(f"{config} is not the recipe of {run.folder}: {', '.join(other)} changed")
@@ -173,19 +173,19 @@ def _prepared(run: Run, config: str | Path | None, *, offline: bool) -> Prepared
             f"{run.folder}: what it was trained on is no longer there: {', '.join(other)} changed",
             hint="restore the data and the base, or sweep again",
         )
-    version = (run.record["signature"] or {}).get("seeding_version", SEEDING_VERSION)
+    version = (run.signature or {}).get("seeding_version", SEEDING_VERSION)
     if version != SEEDING_VERSION:
         raise Refused(f"{run.folder}: its draws are of seeding version {version}, this release has {SEEDING_VERSION}")
     return prepared
 
 
 def _train_again(run: Run, prepared: Prepared, work: Path, executor: Executor, on_event: OnEvent) -> Run:
-    target = SeedRun(run.seed, run.record["streams"], str(layout.seed_folder(work, run.seed)))
+    target = SeedRun(run.seed, run.streams, str(layout.seed_folder(work, run.seed)))
     path, provenance = str(prepared.train_items.path), prepared.provenance
     job = TrainJob(prepared.recipe, prepared.scoring, path, (target,), provenance)
     crashed = run_jobs.train([job], executor, work, [], prepared.recipe.seeds.vary, on_event)
     run_jobs.raise_failed(crashed, "reproduce again")
-    return folders.read_run(Path(target.folder))
+    return run_file.read_run(Path(target.folder))
 
 
 def _score_again(
@@ -195,10 +195,10 @@ def _score_again(
     if not run.evaluations:
         return None
     target = ScoreTarget(recognise(run.folder, str(run.folder)), str(work / "rescored"))
-    pinned_to = recorded_recipe(run.record, run.folder).recipe.determinism
+    pinned_to = recorded_recipe(run.recorded, run.folder).recipe.determinism
     run_jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, work, on_event)
     found = json_files.read_json(work / "rescored" / SCORES, "scores")
-    if found["checkpoint_sha256"] != run.record["checkpoint_sha256"]:
+    if found["checkpoint_sha256"] != run.checkpoint_sha256:
         raise Refused(
             f"{run.folder}: its weights are not those that its {RUN} records",
             hint="restore the run's folder, or sweep again",
@@ -213,7 +213,7 @@ def _compare(folder: Path, run: Run, again: Run, rescored: Mapping[str, Any] | N
     if rescored is not None:
         comparisons += _rescored(run, rescored)
     equal = all(comparison.equal for comparison in comparisons)
-    environment = tuple(_environment(run.record, again.record, equal=equal))
+    environment = tuple(_environment(run, again, equal=equal))
     status: Status = "not comparable" if environment else "equal" if equal else "different"
     return Reproduction(
         folder,
@@ -227,20 +227,20 @@ def _compare(folder: Path, run: Run, again: Run, rescored: Mapping[str, Any] | N
     )
 
 
-def _environment(recorded: Mapping[str, Any], again: Mapping[str, Any], *, equal: bool) -> list[str]:
+def _environment(run: Run, again: Run, *, equal: bool) -> list[str]:
     """What of the environment differs, in words; where numbers differ, another processor counts, too."""
     found = []
-    ours, theirs = recorded["environment"], again["environment"]
-    if ours["fingerprint"] != theirs["fingerprint"]:
-        found.append(f"numerics fingerprint: {ours['fingerprint'][:12]}, now {theirs['fingerprint'][:12]}")
-    hardware = ours["hardware"].keys() | theirs["hardware"].keys()
+    ours, theirs = run.environment, again.environment
+    if ours.fingerprint != theirs.fingerprint:
+        found.append(f"numerics fingerprint: {ours.fingerprint[:12]}, now {theirs.fingerprint[:12]}")
+    hardware = ours.hardware.keys() | theirs.hardware.keys()
     kernels = KERNELS if equal else sorted(hardware - {"gpu_memory_bytes"})
     for first, second, names in (
-        ({"device": ours["device"]}, {"device": theirs["device"]}, ["device"]),
-        (ours["versions"], theirs["versions"], sorted(ours["versions"].keys() | theirs["versions"].keys())),
-        (recorded["pins"], again["pins"], ["threads"]),
-        (recorded["pins"]["environment"], again["pins"]["environment"], sorted(PINNED)),
-        (ours["hardware"], theirs["hardware"], kernels),
+        ({"device": ours.device}, {"device": theirs.device}, ["device"]),
+        (ours.versions, theirs.versions, sorted(ours.versions.keys() | theirs.versions.keys())),
+        ({"threads": run.pins.threads}, {"threads": again.pins.threads}, ["threads"]),
+        (run.pins.environment, again.pins.environment, sorted(PINNED)),
+        (ours.hardware, theirs.hardware, kernels),
     ):
         found += [f"{n}: {first.get(n)}, now {second.get(n)}" for n in names if first.get(n) != second.get(n)]
     return found

@@ -10,7 +10,7 @@ from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.models import checkpoints, model_folders, recognise
 from seedband.models.bases import locate_base
-from seedband.runs import folders
+from seedband.runs import run_file, sweep_file
 from seedband.runs.layout import ITEMS, OUT, RUN, TRACE
 from seedband.runs.run import Run
 from seedband.storage import atomic_files
@@ -39,13 +39,13 @@ def ship(folder: str | Path, to: str | Path) -> Run:
         Refused: The sweep's files do not hold together.
     """
     folder, to = Path(folder), Path(to)
-    path = folders.band_path(folder)
+    path = sweep_file.band_path(folder)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UsageError(f"{to} exists and is not empty")
     band = load_band(path)
     if "recipe" not in band.provenance:
         raise Refused(f"{path}: was made from bare scores, there is no run to ship")
-    run = folders.read_seed(folder, band.metrics[band.primary].median_seed)
+    run = run_file.read_seed(folder, band.metrics[band.primary].median_seed)
     if (run.folder / "head.json").is_file():
         _ship_head(run, band, to)
     else:
@@ -67,8 +67,7 @@ def model_card(band: Band, run: Run) -> str:
     seeds = counted(primary.n, "seed")
     failed = f", {len(primary.failed_seeds)} more failed to train" if primary.failed_seeds else ""
     initializers = "\n".join(
-        f"| {entry['name']} | {' × '.join(str(size) for size in entry['shape'])} | {entry['distribution']} |"
-        for entry in run.record["initializers"]
+        f"| {entry.name} | {' × '.join(map(str, entry.shape))} | {entry.distribution} |" for entry in run.initializers
     )
     drawn = f"| tensor | shape | distribution |\n|---|---|---|\n{initializers}" if initializers else BY_SCRIPT
     return f"""---

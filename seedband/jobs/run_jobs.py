@@ -254,11 +254,11 @@ class _StepZeroGuard:
 
 def _check_same_numerics(run: Run, content: Mapping[str, Any]) -> None:
     """A job tells what its numerics are before it trains: what could join no band is ended there."""
-    known = run.record["environment"]
-    if (known["fingerprint"], known["device"]) != (content["fingerprint"], content["device"]):
+    known = run.environment
+    if (known.fingerprint, known.device) != (content["fingerprint"], content["device"]):
         raise Refused(
-            f"{run.folder} was trained in another environment: numerics fingerprint {known['fingerprint'][:12]}… on "
-            f"{known['device']}, here {content['fingerprint'][:12]}… on {content['device']}",
+            f"{run.folder} was trained in another environment: numerics fingerprint {known.fingerprint[:12]}… on "
+            f"{known.device}, here {content['fingerprint'][:12]}… on {content['device']}",
             hint="go on where it was trained, or give another --out; seedband doctor says what differs",
         )
 

@@ -2,10 +2,39 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from seedband.recipe.parse import differing_keys
 from seedband.storage import json_files
+
+
+@dataclass(frozen=True)
+class RecordedRecipe:
+    """A recipe as run.json and sweep.json hold it: as it was written, for another release may know other keys.
+
+    Attributes:
+        recipe: Its sections.
+        provenance: Where its base and data come from, by content.
+    """
+
+    recipe: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """Slice columns of its data."""
+        return tuple(self.recipe["data"]["slices"])
+
+    @property
+    def base_sha256(self) -> str:
+        """Of its base's weights."""
+        return str(self.provenance["base"]["sha256"])
+
+    @property
+    def by_command(self) -> bool:
+        """Tell a recipe whose training command is the user's own."""
+        return self.recipe["train"].get("command") is not None
 
 
 def same_rows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
@@ -27,17 +56,13 @@ FREE_KEYS = (
 SCORED_BY = ("evaluate", "score", "generation")
 
 
-def identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a recipe the one it is: all but where things lie and how they are judged, base and rows by content.
-
-    Args:
-        record: A table with a `recipe` and its `provenance`: run.json, sweep.json, or a prepared recipe's.
-    """
-    recipe = without_free_keys(record["recipe"])
+def identity(recorded: RecordedRecipe) -> dict[str, Any]:
+    """What makes a recipe the one it is: all but where things lie and how they are judged, base and rows by content."""
+    recipe = without_free_keys(recorded.recipe)
     for section in ("train", "data"):  # a key that is not set was no key of earlier releases
         recipe[section] = {key: value for key, value in recipe[section].items() if value is not None}
-    base, data = record["provenance"]["base"], record["provenance"]["data"]
-    files = record["provenance"].get("command", {})
+    base, data = recorded.provenance["base"], recorded.provenance["data"]
+    files = recorded.provenance.get("command", {})
     return {
         **recipe,
         **{f"train.command (other {name})": sha256 for name, sha256 in files.items()},
@@ -57,26 +82,26 @@ def without_free_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def training_identity(record: Mapping[str, Any]) -> dict[str, Any]:
+def training_identity(recorded: RecordedRecipe) -> dict[str, Any]:
     """What of a recipe's identity weights come from: all of it but how they are scored."""
-    return {key: value for key, value in identity(record).items() if key not in SCORED_BY}
+    return {key: value for key, value in identity(recorded).items() if key not in SCORED_BY}
 
 
-def changed_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+def changed_keys(first: RecordedRecipe, second: RecordedRecipe) -> list[str]:
     """What differs between two records' recipes, their bases and rows compared by content."""
     return _changed(first, second, identity(first), identity(second))
 
 
-def changed_training(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+def changed_training(first: RecordedRecipe, second: RecordedRecipe) -> list[str]:
     """What of that gives other weights."""
     return _changed(first, second, training_identity(first), training_identity(second))
 
 
 def _changed(
-    first: Mapping[str, Any], second: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]
+    first: RecordedRecipe, second: RecordedRecipe, ours: Mapping[str, Any], theirs: Mapping[str, Any]
 ) -> list[str]:
     """What differs between two identities, and in what of base and rows their records say more than those."""
-    sources = [record["provenance"] for record in (first, second)]
+    sources = [recorded.provenance for recorded in (first, second)]
     alike = {
         f"data.{part} (other rows)": ours[f"data.{part} (other rows)"]
         for part in ("train", "eval")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seedband.recipe.identity import RecordedRecipe
 from seedband.recipe.parse import LoadedRecipe, parse_recipe
 
 
@@ -40,9 +41,9 @@ def relative_path(target: str | Path, folder: Path) -> str:
         return physical.as_posix()
 
 
-def recorded_recipe(record: Mapping[str, Any], folder: Path) -> LoadedRecipe:
+def recorded_recipe(recorded: RecordedRecipe, folder: Path) -> LoadedRecipe:
     """The recipe that a record in `folder` holds, and where its data and base lie as seen from there."""
-    facts = record["provenance"]
+    facts = recorded.provenance
     places = {part: facts["data"][part]["path"] for part in ("train", "eval")} | {"base": facts["base"]["reference"]}
     places["folder"] = facts.get("folder", ".")
-    return LoadedRecipe(parse_recipe(record["recipe"], "the recipe on record"), folder, places)
+    return LoadedRecipe(parse_recipe(recorded.recipe, "the recipe on record"), folder, places)

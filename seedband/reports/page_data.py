@@ -15,7 +15,7 @@ from seedband.bands.metric_band import MetricBand
 from seedband.bands.stats.variance import NO_PRIOR
 from seedband.bands.verdict import Candidate, SliceVerdict, Verdict
 from seedband.errors import Refused, SeedbandError
-from seedband.runs import folders, layout
+from seedband.runs import layout, run_file, sweep_file
 from seedband.runs.cohorts import Cohort, Split, split
 from seedband.runs.layout import RUN, trace_path
 from seedband.runs.run import Run
@@ -156,7 +156,7 @@ def overview(path: str | Path) -> Overview:
         Refused: Records that do not hold together.
     """
     path = Path(path)
-    place = folders.band_path(path) if path.is_dir() else path
+    place = sweep_file.band_path(path) if path.is_dir() else path
     return replace(of_band(load_band(place), folder=path if path.is_dir() else None), path=str(place))
 
 
@@ -219,9 +219,9 @@ def _runs(band: Band, folder: Path | None) -> tuple[Path | None, list[Run]]:
     folder = band.folder / facts["runs"] if folder is None else folder
     if not (folder / layout.SWEEP).is_file():
         raise Refused(f"the runs of this band are not at hand: {folder} is no sweep here")
-    runs = [folders.read_seed(folder, seed) for seed in band.seeds]
+    runs = [run_file.read_seed(folder, seed) for seed in band.seeds]
     for run in runs:
-        if run.record["checkpoint_sha256"] != facts.get("checkpoints", {}).get(str(run.seed)):
+        if run.checkpoint_sha256 != facts.get("checkpoints", {}).get(str(run.seed)):
             raise Refused(f"{run.folder} is not the run that this band was made of: it was trained anew since")
     return folder, runs
 
@@ -232,7 +232,7 @@ def _tables(band: Band, folder: Path | None) -> list[SliceTable]:
     Raises:
         Refused: There are none.
     """
-    columns = [] if folder is None else folders.read_sweep(folder)["recipe"]["data"]["slices"]
+    columns = [] if folder is None else sweep_file.read_sweep(folder).recorded.slices
     tables = [_of_split(part) for column in columns if folder for part in split(folder, column)]
     tables = tables or _of_record(band)
     if not tables:
@@ -246,7 +246,7 @@ def _same_seed(folder: Path, runs: Sequence[Run]) -> list[SameSeed]:
     Raises:
         Refused: It was edited.
     """
-    proofs = folders.read_sweep(folder).get("reproduced", {})
+    proofs = sweep_file.read_sweep(folder).reproduced
     found: list[SameSeed] = []
     for run in runs:
         if str(run.seed) not in proofs:
@@ -323,8 +323,8 @@ def _curves_of(candidates: Iterable[Candidate]) -> list[Curve]:
         folder = Path(candidate.name)
         if not (folder / RUN).is_file():
             continue
-        run = folders.read_run(folder)
-        same = run.record["checkpoint_sha256"] == candidate.checkpoint_sha256
+        run = run_file.read_run(folder)
+        same = run.checkpoint_sha256 == candidate.checkpoint_sha256
         curve = _curve(folder, f"candidate {number}", is_candidate=True) if same else None
         found += [] if curve is None else [curve]
     return found
@@ -351,6 +351,6 @@ def _curve(folder: Path, name: str, *, is_candidate: bool = False) -> Curve | No
 def _initializers(runs: Sequence[Run]) -> dict[str, int]:
     """How the tensors of one run were drawn: all runs of a band are drawn alike."""
     found: dict[str, int] = {}
-    for entry in runs[0].record["initializers"] if runs else ():
-        found[entry["distribution"]] = found.get(entry["distribution"], 0) + 1
+    for entry in runs[0].initializers if runs else ():
+        found[entry.distribution] = found.get(entry.distribution, 0) + 1
     return found

@@ -15,7 +15,7 @@ from seedband.bands.band import Band, load_band
 from seedband.bands.comparability import at
 from seedband.counts import counted
 from seedband.errors import Refused, SeedbandError, UsageError
-from seedband.runs import folders
+from seedband.runs import sweep_file
 from seedband.storage import json_files
 from seedband.storage.validation import Number, checked
 
@@ -129,7 +129,7 @@ def timeline(folder: str | Path) -> Timeline:
             if kind == "report":
                 entries[path.resolve()] = _verdict(path)
             else:
-                place = folders.band_path(path.parent) if kind == "sweep" else path
+                place = sweep_file.band_path(path.parent) if kind == "sweep" else path
                 entries.setdefault(place.resolve(), _band(load_band(place), path if kind == "sweep" else place, place))
         except SeedbandError as error:
             unread[path] = error.message

@@ -13,7 +13,7 @@ from seedband.bands.stats.items import Components, Table, churn, components, is_
 from seedband.bands.stats.limits import sample_sd
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
-from seedband.runs import folders, score_table
+from seedband.runs import folders, score_table, sweep_file
 from seedband.runs.run import Run
 
 #: Fewer clusters than this say next to nothing about how clusters differ.
@@ -83,7 +83,7 @@ def split(path: str | Path, by: str) -> list[Split]:
         UsageError: No sweep, or no such column.
         Refused: Fewer than two healthy seeds, no metric with items, or items that are not those on record.
     """
-    folder = folders.sweep_folder(Path(path))
+    folder = sweep_file.sweep_folder(Path(path))
     runs = [run for run in folders.finished_runs(folder) if run.status == "finished"]
     if len(runs) < 2:  # noqa: PLR2004
         raise Refused(f"{folder}: {counted(len(runs), 'healthy seed')}; a split over seeds needs at least 2")
@@ -97,7 +97,7 @@ def split(path: str | Path, by: str) -> list[Split]:
 
 def _slices(folder: Path, run: Run, by: str) -> list[str]:
     """The slice of every item."""
-    known = folders.read_sweep(folder)["recipe"]["data"]["slices"]
+    known = sweep_file.read_sweep(folder).recorded.slices
     if by not in known:
         raise UsageError(
             f"--by {by}: no such slice; there are {', '.join(['seed', *known])}",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from seedband.bands.band import Band
 from seedband.data.row_diff import Fingerprints, of_rows, unpacked
 from seedband.errors import Refused
-from seedband.runs import folders, layout, score_table
+from seedband.runs import folders, layout, run_file, score_table
 from seedband.runs.item_table import ROW, read_table
 from seedband.runs.layout import ITEMS, RUN
 from seedband.runs.run import Run
@@ -41,7 +41,7 @@ def of_folder(path: Path) -> Fingerprints:
     Raises:
         Refused: No run there was scored, or it was by a release that wrote no fingerprints.
     """
-    runs = [folders.read_run(path)] if (path / RUN).is_file() else folders.finished_runs(path)
+    runs = [run_file.read_run(path)] if (path / RUN).is_file() else folders.finished_runs(path)
     for run in runs:
         rows = _of_run(run)
         if rows is not None:

@@ -9,6 +9,8 @@ A training command that reports its own scores leaves reported-sweep.json, score
 
 from pathlib import Path
 
+from seedband.recipe.sections import Recipe
+
 SWEEP = "sweep.json"
 #: In its place where a training command reports its own scores.
 REPORTED_SWEEP = "reported-sweep.json"
@@ -30,8 +32,15 @@ ITEMS = "items.parquet"
 TRACE = "trace.jsonl"
 #: Where a training script of the user's own writes, in its run's folder.
 OUT = "out"
+#: Folder in a run's, in which the run is scored once more.
+ANEW = "anew"
 #: What scoring a checkpoint outside a sweep leaves.
 SCORES = "scores.json"
+
+
+def default_folder(recipe: Recipe) -> Path:
+    """The folder of a recipe's sweep, where nobody names another."""
+    return Path("runs") / f"{recipe.data.name}-{recipe.train.method}"
 
 
 def seed_folder(folder: Path, seed: int) -> Path:

@@ -17,7 +17,7 @@ LEAKING = frozenset({"canine", "convbert", "fnet", "nystromformer", "recurrent_g
 
 def unversioned(runs: Sequence[Run]) -> list[Run]:
     """Runs that were scored before padding had a version."""
-    return [run for run in runs if run.record["signature"] and at(run.record["signature"], "padding") is None]
+    return [run for run in runs if run.signature and at(run.signature, "padding") is None]
 
 
 def went_wrong_in(scoring: Scoring) -> Literal["", "scoring", "training"]:

@@ -2,23 +2,26 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import MinLen
 
 from seedband.errors import Refused
+from seedband.recipe.parse import differing_keys
 from seedband.runs import layout, reported_run
 from seedband.runs.layout import REPORTED, REPORTED_SWEEP, SCORES_FILE, seed_folders
 from seedband.runs.reported_run import Reported
-from seedband.storage import atomic_files
+from seedband.runs.sweep_file import merged
+from seedband.storage import atomic_files, json_files
 from seedband.storage.validation import read_record
 
 
 @dataclass(frozen=True)
-class _Data:
+class ReportedData:
     """What the recipe calls the data of which the scores are; nothing else is known of it."""
 
     name: str
@@ -31,25 +34,79 @@ class ReportedSweep:
 
     seeds: Annotated[tuple[int, ...], MinLen(1)]
     identity: Mapping[str, Any]
-    data: _Data
+    data: ReportedData
     metrics: Mapping[str, Any]
     band_seeds: tuple[int, ...] = ()
     crashed: Mapping[str, str] = field(default_factory=dict)
 
+    def asked(self, seeds: Sequence[int], *, band: bool) -> "ReportedSweep":
+        """The record once these seeds are asked for, with a band or without; see `RecordedSweep.asked`."""
+        baseline = [*self.band_seeds, *(seeds if band else ())]
+        return replace(self, seeds=merged(self.seeds, seeds), band_seeds=merged(baseline, ()))
 
-def read(folder: Path) -> tuple[ReportedSweep, dict[str, Any]]:
-    """reported-sweep.json of such a sweep, and all that it holds.
+
+def read(folder: Path) -> ReportedSweep:
+    """reported-sweep.json of such a sweep.
 
     Raises:
         UsageError: It is not there.
         Refused: It was edited, or does not hold together.
     """
-    return read_record(folder / REPORTED_SWEEP, "reported-sweep", ReportedSweep)
+    return read_record(folder / REPORTED_SWEEP, "reported-sweep", ReportedSweep)[0]
 
 
 def is_reported(path: Path) -> bool:
     """Whether a folder is a sweep of a command that reports its own scores."""
     return (path / REPORTED_SWEEP).is_file()
+
+
+class ReportedRecord:
+    """reported-sweep.json of one sweep while its lock is held: read once, and written at every step.
+
+    Args:
+        folder: Of the sweep.
+        new: The record of a sweep of which no seed was asked for yet.
+        known: What is on record there; None for a folder without a record.
+    """
+
+    def __init__(self, folder: Path, new: ReportedSweep, known: ReportedSweep | None) -> None:
+        if known is not None and differing_keys(known.identity, new.identity):
+            known = None  # another recipe was begun here, and left nothing
+        self._folder = folder
+        self._content = new if known is None else replace(known, identity=new.identity, metrics=new.metrics)
+
+    @property
+    def content(self) -> ReportedSweep:
+        """The record as it is."""
+        return self._content
+
+    def ask(self, seeds: Sequence[int], *, band: bool = False) -> None:
+        """Put seeds on record that are asked for now, with a band or without."""
+        self._write(self._content.asked(seeds, band=band))
+
+    def crash(self, crashed: Mapping[int, str]) -> None:
+        """Put on record why seeds crashed, until they are finished."""
+        told = {str(seed): message for seed, message in crashed.items()}
+        self._write(replace(self._content, crashed={**self._content.crashed, **told}))
+
+    def _write(self, content: ReportedSweep) -> None:
+        place = partial(layout.seed_folder, self._folder)
+        left = {seed: told for seed, told in content.crashed.items() if not (place(int(seed)) / REPORTED).is_file()}
+        self._content = replace(content, crashed=left)
+        table = {
+            "seeds": list(content.seeds),
+            "band_seeds": list(content.band_seeds),
+            "identity": content.identity,
+            "data": asdict(content.data),
+            "metrics": content.metrics,
+            "crashed": left,
+        }
+        json_files.write_json(self._folder / REPORTED_SWEEP, "reported-sweep", table)
+
+
+def reported_among(paths: Iterable[Path]) -> Path | None:
+    """The first of these that is such a sweep: further scores of it are swept into its folder."""
+    return next((path for path in paths if is_reported(path)), None)
 
 
 def refuse_parts(paths: Sequence[Path]) -> None:

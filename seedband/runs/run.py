@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from seedband.recipe.identity import RecordedRecipe
 from seedband.storage.validation import Number
 
 
@@ -36,8 +37,35 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One finished run: run.json, which is written last.
+class EnvironmentRecord:
+    """Where a run was trained."""
+
+    versions: Mapping[str, str]
+    device: str
+    hardware: Mapping[str, Any]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What the process of a run was pinned to."""
+
+    threads: int
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """How a new tensor was drawn."""
+
+    name: str
+    shape: tuple[int, ...]
+    distribution: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedResult:
+    """What a seed of a sweep came to.
 
     Attributes:
         seed: Root seed.
@@ -45,16 +73,43 @@ class Run:
         status: "finished", or "failed" when it failed to train (a result, not a crash).
         failure: Why it failed to train; empty otherwise.
         evaluations: One per metric; empty when its weights could not be scored.
-        witnesses: What proves its draws and its course, as hashes.
-        record: The whole run.json.
     """
 
     seed: int
     folder: Path
-    status: Literal["finished", "failed"]
-    failure: str
-    evaluations: tuple[Evaluation, ...]
-    witnesses: Mapping[str, Any]
+    status: Literal["finished", "failed"] = "finished"
+    failure: str = ""
+    evaluations: tuple[Evaluation, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(SeedResult):
+    """One finished run: run.json, which is written last.
+
+    Attributes:
+        witnesses: What proves its draws and its course, as hashes.
+        streams: Stream → its seed.
+        signature: What its scores depend on; None when its weights could not be scored.
+        checkpoint_sha256: Of its weights; None where it left none.
+        items_sha256: Of its items.parquet; None when it was not scored.
+        initializers: How its new tensors were drawn.
+        recorded: Its recipe.
+        environment: Where it was trained.
+        pins: What its process was pinned to.
+        train_seconds: How long its training took.
+        record: The whole run.json.
+    """
+
+    witnesses: Mapping[str, str | None]
+    streams: Mapping[str, int]
+    signature: Mapping[str, Any] | None
+    checkpoint_sha256: str | None
+    items_sha256: str | None
+    initializers: tuple[Initializer, ...]
+    recorded: RecordedRecipe
+    environment: EnvironmentRecord
+    pins: Pins
+    train_seconds: float
     record: Mapping[str, Any]
 
 
@@ -70,16 +125,6 @@ class Sweep:
     """
 
     folder: Path
-    runs: tuple[Run, ...]
+    runs: tuple[SeedResult, ...]
     median_seed: int | None
     band_path: Path | None
-
-
-@dataclass(frozen=True)
-class EnvironmentRecord:
-    """Where a run was trained."""
-
-    versions: Mapping[str, str]
-    device: str
-    hardware: Mapping[str, Any]
-    fingerprint: str

@@ -55,7 +55,7 @@ def read_items(run: Run, *, without: Container[str] = ()) -> "pd.DataFrame":
         Refused: It is not there, is another one, or holds no items as scoring writes them.
     """
     path = run.folder / ITEMS
-    if not path.is_file() or file_hashes.file_sha256(path) != run.record.get("items_sha256"):
+    if not path.is_file() or file_hashes.file_sha256(path) != run.items_sha256:
         raise Refused(f"{path} is missing or not the one that {RUN} records", hint=f"remove {run.folder}, sweep again")
     return read_table(path, without=without)
 

@@ -1,7 +1,7 @@
 """Locks: one process at a time in a folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +12,35 @@ from seedband.storage.atomic_files import write_text
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+LOCK = ".lock"
+
+
+def refuse_file(folder: Path) -> None:
+    """Turn away a file where a folder is wanted.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file, not a folder")
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; a second holder is told at once who has it."""
+    """Hold the folder's lock; a second holder is told at once who has it.
+
+    A folder that was made for the lock, and in which nothing was written, goes with it.
+    """
     from filelock import FileLock, Timeout
 
+    refuse_file(folder)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WorkFailed.from_os(error, f"make {folder}") from error
     holder = folder / ".lock-holder"
-    lock: BaseFileLock = FileLock(folder / ".lock", timeout=0)
+    lock: BaseFileLock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
@@ -36,4 +53,16 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         holder.unlink(missing_ok=True)
+        if made and [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
         lock.release()
+        _remove_empty(made)
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove these folders, inner ones first, up to one that holds something."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:  # somebody wrote there, or it is gone
+            return

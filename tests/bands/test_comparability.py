@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import replace
 
 import pytest
-from signatures import EVALUATORS, FACTS, FULL, READ, SCORED, SCORING, changed, run_record
+from signatures import EVALUATORS, FACTS, FULL, READ, SCORED, SCORING, changed, recorded
 from tiny import recipe_text
 
 from seedband.bands.comparability import (
@@ -172,15 +172,15 @@ def test_a_file_whose_lines_end_otherwise_holds_the_same_rows(known):
 
 
 def test_a_recipe_is_the_same_while_its_rows_are_and_its_tokenizer():
-    first, second = run_record(0), run_record(0)
-    second["provenance"]["data"]["train"] = {"path": "x", "sha256": "ef" * 32, "also": ["cd" * 32]}
+    first, second = recorded(), recorded()
+    second.provenance["data"]["train"] = {"path": "x", "sha256": "ef" * 32, "also": ["cd" * 32]}
     assert changed_keys(first, second) == changed_keys(second, first) == []
-    second["provenance"]["data"]["eval"] = {"path": "x", "sha256": "ef" * 32, "also": []}
+    second.provenance["data"]["eval"] = {"path": "x", "sha256": "ef" * 32, "also": []}
     assert changed_keys(first, second) == ["data.eval (other rows)"]
-    third = run_record(0)
-    third["provenance"]["base"]["further_sha256"] = "ef" * 32
+    third = recorded()
+    third.provenance["base"]["further_sha256"] = "ef" * 32
     assert changed_keys(first, third) == ["model.base (other tokenizer)"]
-    del first["provenance"]["base"]["further_sha256"]
+    del first.provenance["base"]["further_sha256"]
     assert changed_keys(first, third) == []
 
 
@@ -204,23 +204,23 @@ def test_a_recipe_is_the_same_while_its_rows_are_and_its_tokenizer():
     ],
 )
 def test_where_things_lie_and_how_they_are_judged_may_change_within_a_sweep(section, key, value):
-    first, second = run_record(0), run_record(0)
-    second["recipe"].setdefault(section, {})[key] = value
+    first, second = recorded(), recorded()
+    second.recipe.setdefault(section, {})[key] = value
     assert changed_keys(first, second) == []
-    second["recipe"]["train"]["epochs"] = 77
+    second.recipe["train"]["epochs"] = 77
     assert changed_keys(first, second) == ["train.epochs"]
 
 
 def test_what_only_scores_read_gives_no_other_weights():
-    first, second = run_record(0), run_record(0)
-    second["recipe"]["score"]["batch_size"] = 1
-    second["recipe"]["generation"]["max_new_tokens"] = 1
-    second["recipe"]["evaluate"] = []
+    first, second = recorded(), recorded()
+    second.recipe["score"]["batch_size"] = 1
+    second.recipe["generation"]["max_new_tokens"] = 1
+    second.recipe["evaluate"] = []
     assert changed_training(first, second) == []
     assert {key.partition(".")[0] for key in changed_keys(first, second)} == {"score", "generation", "evaluate"}
-    second["provenance"]["base"]["files_sha256"] = "99" * 32
+    second.provenance["base"]["files_sha256"] = "99" * 32
     assert changed_training(first, second) == ["model.base (other config or tokenizer)"]
-    second["provenance"]["base"] |= {"files_sha256": "cd" * 32, "sha256": "99" * 32}
+    second.provenance["base"] |= {"files_sha256": "cd" * 32, "sha256": "99" * 32}
     assert changed_training(first, second) == ["model.base (other weights)"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from tiny import NO_NETWORK, ROOT, run_cli
 from tiny_decoder import make_tiny_decoder
 
-from seedband.runs.folders import read_run
+from seedband.runs.run_file import read_run
 from seedband.storage import json_files
 
 pytestmark = pytest.mark.slow

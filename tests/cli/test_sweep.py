@@ -10,7 +10,7 @@ import torch
 from tiny import recipe_text, run_cli
 
 from seedband import load_band
-from seedband.runs.folders import read_run
+from seedband.runs.run_file import read_run
 
 WITNESSES = ("init", "order", "dropout", "losses", "final")
 

@@ -14,14 +14,12 @@ from tiny import ROOT, Result, gone, run_cli
 
 from seedband.bands.band import fit_band
 from seedband.commands.check.check import check
-from seedband.commands.sweep import reported
-from seedband.commands.sweep.reported import make_plan
+from seedband.commands.sweep.sweep import make_plan, sweep
 from seedband.determinism import environment
 from seedband.determinism.seeds import streams
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.jobs.kinds import report
 from seedband.jobs.kinds.report import ReportJob
-from seedband.jobs.spec import Outcome
 from seedband.recipe.parse import load_recipe
 from seedband.runs import reported_run
 from seedband.trainers import SeedRun
@@ -94,12 +92,11 @@ class Own(NamedTuple):
         """A sweep whose jobs run in this process."""
         loaded = load_recipe(self.folder / "seedband.toml")
         plan = make_plan(loaded, seeds, out=self.folder / out)
-        reported._record(plan, [])
+        plan.record.ask(seeds)
         for seed in plan.missing:
             report.report(self.job(seed, out), environment.versions(), lambda *_: None)
         path = None if band is None else self.folder / band
-        options = {"jobs": 1, "offline": False, "keep_going": False, "on_event": lambda _: None}
-        reported.sweep(loaded, seeds, out=plan.folder, band=path, **options)
+        sweep(loaded, seeds, out=plan.folder, band=path)
         return plan.folder
 
     def band(self) -> dict:
@@ -192,7 +189,8 @@ def test_crashes_of_candidates_are_no_part_of_a_band_and_those_of_its_seeds_stay
     loaded = load_recipe(own.folder / "seedband.toml")
     for seed, band in ((2, True), (9, False)):
         plan = make_plan(loaded, (seed,), out=own.runs)
-        reported._record(plan, [Outcome(own.job(seed), 5, "no room", own.runs / "log")], band=band)
+        plan.record.ask((seed,), band=band)
+        plan.record.crash({seed: "no room"})
     own.sweep(3)
     assert own.band()["seeds"] == [0, 1, 3]
     assert own.band()["provenance"]["crashed"] == {"2": "no room"}
@@ -200,7 +198,7 @@ def test_crashes_of_candidates_are_no_part_of_a_band_and_those_of_its_seeds_stay
 
 def test_what_another_recipe_began_here_and_left_unfinished_is_no_part_of_this_one(own):
     loaded = load_recipe(own.folder / "seedband.toml")
-    reported._record(make_plan(loaded, (0, 1, 2), out=own.runs), [], band=True)
+    make_plan(loaded, (0, 1, 2), out=own.runs).record.ask((0, 1, 2), band=True)
     own.write(recipe().replace('"mine"', '"other"'))
     own.sweep(0, 1)
     assert check(own.runs, own.folder / "band.json").status == "pass"

@@ -12,7 +12,7 @@ from tiny import Tiny, recipe_text, run_cli
 from seedband import Refused, UsageError, WorkFailed, load_band
 from seedband.commands.accept import accept
 from seedband.commands.sweep.sweep import sweep
-from seedband.runs import folders
+from seedband.runs import sweep_file
 from seedband.storage import atomic_files, file_hashes, json_files
 
 
@@ -29,7 +29,7 @@ def old_band(band, **changes):
 
 
 def edit_sweep(tiny, **changes):
-    record = folders.read_sweep(tiny.runs)
+    record = json_files.read_json(tiny.runs / "sweep.json", "sweep")
     content = {key: value for key, value in record.items() if key not in ("format", "version")}
     json_files.write_json(tiny.runs / "sweep.json", "sweep", {**content, **changes})
 
@@ -60,7 +60,7 @@ def test_the_new_band_says_what_it_replaced_and_why_and_the_old_one_stays_as_it_
     assert done.kept.read_bytes() == before
     assert done.kept.parent == candidate.band.parent
     assert load_band(done.kept).metrics["accuracy"].scores[0] == pytest.approx(new.metrics["accuracy"].scores[0] - 0.02)
-    assert folders.band_path(candidate.runs).resolve() == candidate.band.resolve()
+    assert sweep_file.band_path(candidate.runs).resolve() == candidate.band.resolve()
 
 
 def test_a_second_acceptance_and_a_later_sweep_keep_the_first(candidate):
@@ -252,7 +252,7 @@ def test_killed_at_any_moment_a_whole_band_is_there_and_the_same_command_ends_it
     else:
         taken(candidate)
     assert len(load_band(candidate.band).provenance["accepted"]) == 1
-    assert folders.band_path(candidate.runs).resolve() == candidate.band.resolve()
+    assert sweep_file.band_path(candidate.runs).resolve() == candidate.band.resolve()
 
 
 def test_a_band_that_is_replaced_meanwhile_stays(candidate, monkeypatch):
@@ -274,7 +274,7 @@ def test_where_the_old_band_cannot_be_kept_nothing_is_replaced(candidate):
     with pytest.raises(WorkFailed, match="cannot write"):
         taken(candidate)
     assert candidate.band.read_bytes() == before
-    assert folders.read_sweep(candidate.runs)["band"] is None
+    assert sweep_file.read_sweep(candidate.runs).band is None
 
 
 @pytest.mark.parametrize("entries", ["once", [{"reason": "no date"}], [{"when": 1, "reason": "x", "changed": []}]])

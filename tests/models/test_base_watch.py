@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from tiny import Tiny, recipe_text, run_cli
 
-from seedband.commands.sweep import make_runs
+from seedband.commands.sweep import plan
 from seedband.commands.sweep.prepare import prepare
 from seedband.commands.sweep.sweep import sweep
 from seedband.determinism.pins import inherited, pinned_environment
@@ -24,7 +24,7 @@ from seedband.models.bases import locate_base
 from seedband.models.recognise import recognise
 from seedband.recipe.parse import load_recipe
 from seedband.runs import layout
-from seedband.runs.folders import read_run
+from seedband.runs.run_file import read_run
 from seedband.storage import file_hashes
 
 #: A worker whose base is replaced by the folder beside it once it was hashed, before anything of it is loaded.
@@ -100,7 +100,7 @@ def test_a_base_that_is_replaced_before_it_is_loaded_leaves_nothing(tiny, method
     make_other(base)
     prepared = prepare(load_recipe(tiny.config), offline=True)
     old, new = prepared.scoring.base.sha256, locate_base("other", None, tiny.folder, offline=True).sha256
-    (job,) = make_runs.train_jobs(prepared, tiny.runs, [0])
+    (job,) = plan.train_jobs(prepared, tiny.runs, [0])
     Path(job.runs[0].folder).mkdir(parents=True)
     told, code = run_swapping(tiny, job)
     assert (code, told[-1]["kind"]) == (3, "error")

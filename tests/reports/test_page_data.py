@@ -7,10 +7,10 @@ import pytest
 
 from seedband import load_band
 from seedband.bands.verdict import Candidate, Verdict
-from seedband.commands.sweep import make_runs
+from seedband.commands.sweep import sweep_record
 from seedband.reports import html
 from seedband.reports.page_data import of_band, overview
-from seedband.runs import folders
+from seedband.runs import run_file
 from seedband.runs.cohorts import split
 from seedband.runs.slices import judge
 from seedband.storage import json_files
@@ -81,9 +81,9 @@ def proof(run, **changes):
 
 
 def test_same_seed_noise_is_what_reproduce_put_on_record(swept):
-    run = folders.read_seed(swept.runs, 0)
+    run = run_file.read_seed(swept.runs, 0)
     assert overview(swept.band).same_seed == ()
-    make_runs.stamp(swept.runs, 0, proof(run))
+    sweep_record.stamp(swept.runs, 0, proof(run))
     (found,) = overview(swept.band).same_seed
     assert (found.metric, found.seed, found.status, found.distance) == ("accuracy", 0, "different", 0.0125)
     page = html.render_overview(overview(swept.band))
@@ -100,7 +100,7 @@ def test_a_sweep_that_was_never_reproduced_says_what_to_run(tiny_swept):
     ("changes", "lacks"), [({"final": "of another run"}, False), ({"noise": [{"metric": 3}]}, True)]
 )
 def test_a_proof_of_other_weights_or_of_another_form_counts_for_nothing(swept, changes, lacks):
-    make_runs.stamp(swept.runs, 0, proof(folders.read_seed(swept.runs, 0), **changes))
+    sweep_record.stamp(swept.runs, 0, proof(run_file.read_seed(swept.runs, 0), **changes))
     found = overview(swept.band)
     assert found.same_seed == ()
     assert ("same_seed" in found.lacking) == lacks
@@ -125,7 +125,7 @@ def test_losses_that_are_not_finite_are_left_out(swept):
 
 def test_a_candidates_losses_are_drawn_where_its_run_is_the_one_that_was_scored(tiny_swept):
     band = load_band(tiny_swept.band)
-    run = folders.read_seed(tiny_swept.runs, 1)
+    run = run_file.read_seed(tiny_swept.runs, 1)
     for sha256, names in ((run.record["checkpoint_sha256"], ["candidate 1"]), ("0" * 64, [])):
         candidate = Candidate(str(run.folder), {}, sha256)
         found = of_band(band, Verdict("pass", {}, "accuracy", "", 0.0, (candidate,)))

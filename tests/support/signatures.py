@@ -3,6 +3,7 @@
 import copy
 import tomllib
 from dataclasses import asdict
+from pathlib import Path
 
 from tiny import recipe_text
 
@@ -11,6 +12,8 @@ from seedband.evaluators import build, describe
 from seedband.recipe.parse import parse_recipe
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
+from seedband.runs import run_file
+from seedband.runs.run import EnvironmentRecord, Evaluation, Pins, Run
 
 SCORING = Scoring(
     base=Base("org/base", "/models/base", "ab" * 32, "cd" * 32),
@@ -71,3 +74,24 @@ def run_record(seed, **changes):
         "train_seconds": 1.0,
         **changes,
     }
+
+
+def recorded(**changes):
+    """The recipe of a run's record."""
+    return run_file.recorded_in(run_record(0, **changes))
+
+
+def a_run(seed, **changes):
+    """A run as commands read it."""
+    record = run_record(seed)
+    facts = {
+        "folder": Path("new") / f"seed-{seed}",
+        "evaluations": (Evaluation("accuracy", 0.5, 1, 0, None),),
+        "initializers": (),
+        "recorded": run_file.recorded_in(record),
+        "environment": EnvironmentRecord({}, "cpu", {}, ""),
+        "pins": Pins(1, {}),
+        "record": record,
+    }
+    same = ("witnesses", "streams", "signature", "checkpoint_sha256", "items_sha256", "train_seconds")
+    return Run(**{**{key: record.get(key) for key in same}, "seed": seed, **facts, **changes})

@@ -19,7 +19,7 @@ from seedband.models.kinds.whole_model import WholeModel
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe import identity
 from seedband.recipe.scoring import Scoring
-from seedband.runs import folders, layout
+from seedband.runs import layout, run_file, sweep_file
 from seedband.runs.layout import RUN
 from seedband.runs.run import Run
 from seedband.storage.validation import a_path
@@ -33,16 +33,21 @@ class Found:
 
     Attributes:
         files: Its checkpoint.
-        record: Its run.json, if it has one.
+        run: Its run record, if it has one.
     """
 
     files: CheckpointFiles
-    record: Mapping[str, Any] | None
+    run: Run | None
 
     @property
     def failure(self) -> str:
         """Why a run failed to train without leaving weights worth scoring; empty otherwise."""
-        return str(self.record["failure"]) if self.record is not None and not self.record["evaluations"] else ""
+        return self.run.failure if self.run is not None and not self.run.evaluations else ""
+
+    @property
+    def seed(self) -> int | None:
+        """Its root seed, if that is on record."""
+        return None if self.run is None else self.run.seed
 
 
 def resolve(path: Path, *, offline: bool = False) -> list[Found]:
@@ -55,16 +60,16 @@ def resolve(path: Path, *, offline: bool = False) -> list[Found]:
     """
     if path.parts[:1] == ("hf:",):
         return [_from_hub("/".join(path.parts[1:]), offline=offline)]
-    folders.refuse_reported(path)
-    folders.refuse_reported(path.parent)
+    sweep_file.refuse_reported(path)
+    sweep_file.refuse_reported(path.parent)
     if (path / layout.SWEEP).is_file():
-        seeds = folders.read_sweep(path)["seeds"]
+        seeds = sweep_file.read_sweep(path).seeds
         missing = [seed for seed in seeds if not (layout.seed_folder(path, seed) / RUN).is_file()]
         if missing:
             raise Refused(f"{path}: seed {missing[0]} of this sweep is not finished", hint="sweep again to finish it")
-        return [_found_run(folders.read_seed(path, seed)) for seed in seeds]
+        return [_found_run(run_file.read_seed(path, seed)) for seed in seeds]
     if (path / RUN).is_file():
-        return [_found_run(folders.read_run(path))]
+        return [_found_run(run_file.read_run(path))]
     if (path.parent / layout.SWEEP).is_file() and path.is_dir():
         raise Refused(f"{path}: the run is not finished (no {RUN})", hint="sweep again to finish it")
     return [Found(recognise.recognise(path, str(path)), None)]
@@ -84,8 +89,8 @@ def _from_hub(text: str, *, offline: bool) -> Found:
 def _found_run(run: Run) -> Found:
     folder = run.folder
     if run.status == "failed" and not run.evaluations:
-        return Found(CheckpointFiles(WholeModel.name, str(folder), str(folder)), run.record)
-    return Found(recognise.recognise(folder, str(folder)), run.record)
+        return Found(CheckpointFiles(WholeModel.name, str(folder), str(folder)), run)
+    return Found(recognise.recognise(folder, str(folder)), run)
 
 
 def in_order(found: Sequence[Found], own_looks: int) -> list[Found]:
@@ -94,20 +99,20 @@ def in_order(found: Sequence[Found], own_looks: int) -> list[Found]:
     Those that had looks of their own, the first ones, keep their place.
     """
     kept, together = found[:own_looks], found[own_looks:]
-    recorded = [(int(entry.record["seed"]), entry) for entry in together if entry.record is not None]
+    recorded = [(entry.seed, entry) for entry in together if entry.seed is not None]
     by_seed = iter(entry for _, entry in sorted(recorded, key=lambda pair: pair[0]))
-    return [*kept, *(entry if entry.record is None else next(by_seed) for entry in together)]
+    return [*kept, *(entry if entry.seed is None else next(by_seed) for entry in together)]
 
 
 def check_one_recipe(found: Sequence[Found]) -> None:
     """Several candidates are several seeds of one recipe, as far as their records tell."""
-    recorded = [entry for entry in found if entry.record is not None]
-    for entry in recorded[1:]:
-        first = recorded[0]
-        changed = identity.changed_training(first.record or {}, entry.record or {})
+    recorded = [(entry.files.name, entry.run) for entry in found if entry.run is not None]
+    for name, run in recorded[1:]:
+        first_name, first = recorded[0]
+        changed = identity.changed_training(first.recorded, run.recorded)
         if changed:
             raise Refused(
-                f"{entry.files.name} comes from another recipe than {first.files.name}: {', '.join(changed)}",
+                f"{name} comes from another recipe than {first_name}: {', '.join(changed)}",
                 hint="candidates are seeds of one recipe: judge two recipes in two calls",
             )
 
@@ -146,14 +151,14 @@ def check_record(
     if kind.whole:
         text = f"{entry.files.name} is a whole model: its weights replace the base, which cannot be compared"
         on_event(Event("note", content={"text": text}))
-    if entry.record is not None and entry.record.get("signature") is not None:
-        compare(band, entry.files.name, entry.record["signature"], strict=strict, on_event=on_event, only_record=True)
+    if entry.run is not None and entry.run.signature is not None:
+        compare(band, entry.files.name, entry.run.signature, strict=strict, on_event=on_event, only_record=True)
 
 
 def _own_base(entry: Found, base: str | None, start: Path, *, offline: bool) -> str | None:
     """SHA-256 of the base that a candidate was trained on, as far as it can be known."""
-    if entry.record is not None:
-        return str(entry.record["provenance"]["base"]["sha256"])
+    if entry.run is not None:
+        return entry.run.recorded.base_sha256
     kind, path = kinds.find(entry.files.kind), Path(entry.files.path)
     if (recorded := kind.base_sha256(path)) is not None:
         return recorded

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedband.commands.check.candidates import Found, resolve
-from seedband.commands.sweep import make_runs
+from seedband.commands.sweep.carry_out import carry_out
+from seedband.commands.sweep.plan import make_plan
 from seedband.commands.sweep.prepare import Prepared, prepare
 from seedband.errors import Refused, UsageError
 from seedband.jobs.executors import Executor, OnEvent
@@ -34,10 +35,10 @@ class Trainer:
 
     def train(self, seeds: Sequence[int]) -> list[Found]:
         """The runs of these seeds, trained where they are not there yet."""
-        plan = make_runs.make_plan(self.prepared, seeds, self.folder)
         with locks.locked(self.folder):
+            plan = make_plan(self.prepared, seeds, self.folder)
             # On record only when they are finished: a sweep that waits for a seed is no candidate.
-            make_runs.carry_out(plan, self.executor, on_event=self.on_event, announce=False)
+            carry_out(plan, self.executor, on_event=self.on_event, announce=False)
         return [entry for seed in seeds for entry in resolve(layout.seed_folder(self.folder, seed))]
 
 
@@ -56,16 +57,17 @@ def trainer_of(
         UsageError: Neither is there, or the recipe has mistakes.
         Refused: The recipe named is another, or what the candidates were trained on has changed.
     """
-    record, folder = next(
-        ((entry.record, Path(entry.files.path)) for entry in found if entry.record is not None), (None, Path())
-    )
-    if recipe is None and record is None:
+    run = next((entry.run for entry in found if entry.run is not None), None)
+    if recipe is not None:
+        loaded = load_recipe(Path(recipe))
+    elif run is not None:
+        loaded = recorded_recipe(run.recorded, run.folder)
+    else:
         raise UsageError(
             "the candidate has no run record, so its recipe is unknown", hint="name it with --recipe candidate.toml"
         )
-    loaded = load_recipe(Path(recipe)) if recipe is not None else recorded_recipe(record or {}, folder)
     prepared = prepare(loaded, offline=offline)
-    changed = [] if record is None else identity.changed_keys(record, prepared.as_record())
+    changed = [] if run is None else identity.changed_keys(run.recorded, prepared.recorded)
     if changed:
         raise Refused(
             f"the candidate was trained by another recipe than the one at hand: {', '.join(changed)} changed",
@@ -80,7 +82,7 @@ def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) 
         return Path(out)
     for entry in found:
         parent = Path(entry.files.path).parent
-        if entry.record is not None and (parent / layout.SWEEP).is_file():
+        if entry.run is not None and (parent / layout.SWEEP).is_file():
             return parent
-    digest = json_files.digest(identity.identity(prepared.as_record()))[:8]
+    digest = json_files.digest(identity.identity(prepared.recorded))[:8]
     return Path("runs") / f"{prepared.recipe.data.name}-{prepared.recipe.train.method}-{digest}"

@@ -4,11 +4,11 @@ Adding pairs until the verdict settles is optional stopping unless every look is
 pairs it was taken, and a verdict that settled stays.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seedband.bands.band import Band
 from seedband.bands.stats.pair_looks import FEWEST
@@ -21,6 +21,7 @@ from seedband.errors import Refused, SeedbandError
 from seedband.events import Event
 from seedband.jobs.executors import OnEvent
 from seedband.recipe import identity
+from seedband.recipe.identity import RecordedRecipe
 from seedband.runs import layout
 from seedband.storage.registry import PAIRS_RULE
 
@@ -106,7 +107,7 @@ class Books:
         return list(dict.fromkeys(look for entry in self.known for look in entry.pair_looks))
 
 
-def key_of(band: Band, recipe: Mapping[str, Any]) -> str:
+def key_of(band: Band, recipe: RecordedRecipe) -> str:
     """The key of a recipe's pairs against a band, whatever the level and the tolerance: each look says its own."""
     own = {name: list(metric.scores) for name, metric in band.metrics.items()}
     gate = {"scores": own, "seeds": list(band.seeds), "gates": list(band.gates), "rule": PAIRS_RULE}
@@ -116,7 +117,7 @@ def key_of(band: Band, recipe: Mapping[str, Any]) -> str:
 @contextmanager
 def opened(key: str, entries: Sequence[Found], named: Path | None, on_event: OnEvent) -> Iterator[Books]:
     """The records of a recipe's looks: those of the sweep folders that the candidates come from, and the one named."""
-    parents = dict.fromkeys(Path(entry.files.path).parent for entry in entries if entry.record is not None)
+    parents = dict.fromkeys(Path(entry.files.path).parent for entry in entries if entry.run is not None)
     sweeps = [parent for parent in parents if (parent / layout.SWEEP).is_file()]
     books = Books(key)
     if named is not None and not named.exists():

@@ -1,14 +1,13 @@
 """Pairs: candidates that were trained under the band's own seeds, for rule `paired`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from seedband.bands import comparability
 from seedband.bands.band import Band
 from seedband.bands.stats.items import MIN_SEEDS, item_floor
 from seedband.commands.check.candidates import Found
 from seedband.errors import Refused
-from seedband.runs import folders, layout, score_table
+from seedband.runs import layout, run_file, score_table
 from seedband.runs.layout import ITEMS
 from seedband.runs.run import Run
 from seedband.storage import file_hashes
@@ -22,17 +21,17 @@ def shared_seeds(band: Band, found: Sequence[Found]) -> list[int]:
     """
     seeds = []
     for entry in found:
-        record = entry.record
-        if record is None or (record.get("signature") is None and not entry.failure):
+        run = entry.run
+        if run is None or (run.signature is None and not entry.failure):
             raise Refused(
                 f"{entry.files.name}: no run record says under which seed it was trained, so it has no pair",
                 hint="--pairs K --recipe FILE trains the pairs",
             )
         if not entry.failure:
-            different = comparability.unpaired(band.provenance["signature"], record["signature"])
+            different = comparability.unpaired(band.provenance["signature"], run.signature or {})
             if different:
                 raise Refused(f"{entry.files.name} has no pair: {different[0]}")
-        seeds.append(int(record["seed"]))
+        seeds.append(run.seed)
     return seeds
 
 
@@ -43,7 +42,7 @@ def item_floors(band: Band, found: Sequence[Found]) -> dict[str, float]:
     band, or a candidate's own eval set was another, the smallest step of each score is the floor.
     """
     floors = {name: metric.resolution for name, metric in band.metrics.items()}
-    candidates = [folders.read_run(Path(entry.files.path)) for entry in found]
+    candidates = [entry.run for entry in found if entry.run is not None]
     baseline = [_baseline_run(band, run.seed) for run in candidates]
     here = [run for run in baseline if run is not None]
     if len(here) < len(candidates) or len(candidates) < MIN_SEEDS:
@@ -63,7 +62,7 @@ def item_floors(band: Band, found: Sequence[Found]) -> dict[str, float]:
 def _scored_alike(band: Band, run: Run, metric: str) -> bool:
     """Whether the items that a run has on record are those of the band, scored by the same evaluator."""
     keys = ("eval_data.sha256", f"evaluators.{metric}")
-    ours, theirs = band.provenance["signature"], run.record["signature"]
+    ours, theirs = band.provenance["signature"], run.signature or {}
     return all(comparability.at(ours, key) == comparability.at(theirs, key) for key in keys)
 
 
@@ -74,4 +73,4 @@ def _baseline_run(band: Band, seed: int) -> Run | None:
     known = band.provenance["items"].get(str(seed))
     if known is None or not items.is_file() or file_hashes.file_sha256(items) != known:
         return None
-    return folders.read_seed(folder.parent, seed)
+    return run_file.read_seed(folder.parent, seed)

@@ -29,7 +29,7 @@ def check(folder: Path, band: Band, *, strict: bool, on_event: OnEvent, **option
         Refused: A seed that is not finished, other data, metrics that are defined otherwise, scores that are no
             evidence, a score file that is not what the seeds have on record; other versions where `strict`.
     """
-    record = read(folder)[0]
+    record = read(folder)
     found = finished_seeds(folder)
     lacking = [seed for seed in record.seeds if seed not in {entry.seed for entry in found}]
     if lacking:

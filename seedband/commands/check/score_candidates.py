@@ -7,9 +7,9 @@ from typing import Any
 
 from seedband import tasks
 from seedband.bands.band import Band
-from seedband.bands.stats import relabelling
 from seedband.bands.verdict import Candidate
 from seedband.commands.check.candidates import Found, check_record, compare, recorded_labels
+from seedband.commands.check.label_order import refuse_permuted
 from seedband.commands.sweep.prepare import columns_of, scoring_for
 from seedband.commands.sweep.trust import trusted_folder
 from seedband.data import row_diff
@@ -30,13 +30,6 @@ from seedband.runs.item_table import read_table
 from seedband.runs.layout import ITEMS, RUN, SCORES
 from seedband.runs.run import Evaluation
 from seedband.storage import json_files
-
-#: Labels look permuted when, of the items whose label a permutation moves, so large a share is right under it …
-PERMUTED_SHARE = 0.5
-#: … and so many times what is right as things stand.
-PERMUTED_RATIO = 2.0
-#: … and so rarely as much is gained by chance.
-PERMUTED_LEVEL = 0.001
 
 
 @dataclass(frozen=True)
@@ -95,12 +88,12 @@ class Rescorer:
 
     def _candidate(self, entry: Found, out: Path) -> Candidate:
         """The scores of a candidate, compared once more by what the scoring itself put on record."""
-        name, seed = entry.files.name, None if entry.record is None else int(entry.record["seed"])
+        name, seed = entry.files.name, entry.seed
         if entry.failure:
             return Candidate(name, {}, None, entry.failure, seed=seed)
         result = json_files.read_json(out / SCORES, "scores")
         sha256 = result["checkpoint_sha256"]
-        if entry.record is not None and entry.record["checkpoint_sha256"] != sha256:
+        if entry.run is not None and entry.run.checkpoint_sha256 != sha256:
             raise Refused(f"{name}: its weights are not those that its {RUN} records", hint="restore the run's folder")
         if result["signature"] is None:
             return Candidate(name, {}, sha256, result["failure"], seed=seed)
@@ -111,12 +104,12 @@ class Rescorer:
         scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
         for evaluation in evaluations:
             run_jobs.raise_unscored(name, evaluation, "check again")
-        labels = self.band.provenance["signature"]["labels"]
+        labels, items = self.band.provenance["signature"]["labels"], read_table(out / ITEMS)
         if self.labels is None and labels and not _on_record(entry, self.scoring):
-            _check_permuted(name, out / ITEMS, labels)
+            refuse_permuted(name, items, labels)
         seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
         baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
-        by_slice = slices.of_candidate(read_table(out / ITEMS), self.band)
+        by_slice = slices.of_candidate(items, self.band)
         return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed, by_slice)
 
 
@@ -200,37 +193,4 @@ def _on_record(entry: Found, scoring: Scoring) -> bool:
     """
     if recorded_labels(entry.files, scoring):
         return True
-    return entry.record is not None and entry.record["recipe"]["train"].get("command") is None
-
-
-def _check_permuted(name: str, path: Path, labels: Sequence[str]) -> None:
-    """Refuse predictions that fit a permutation of the labels far better than the order assumed.
-
-    Only labels that the best permutation moves count, so that one pair of labels swapped among many is seen, too, and
-    most items of each must be predicted as its partner: a model that says one label for everything fits no permutation.
-    Of few items some permutation fits any weak model, so it must do better than chance lets it.
-    """
-    import numpy as np
-    import pandas as pd
-
-    items = pd.read_parquet(path, columns=["label", "prediction"])
-    position = {label: index for index, label in enumerate(labels)}
-    own, said = (items[column].map(position).to_numpy().astype(np.int64) for column in ("label", "prediction"))
-    counts = relabelling.confusion(own, said, len(labels))
-    columns, _ = relabelling.best_relabelling(counts)
-    rows = np.flatnonzero(columns != np.arange(len(labels)))
-    partners, total = columns[rows], counts[rows].sum()
-    if not total:
-        return
-    right, as_is = counts[rows, partners].sum() / total, counts.diagonal()[rows].sum() / total
-    each = bool((counts.argmax(axis=1)[rows] == partners).all())
-    far = each and right >= PERMUTED_SHARE and right >= PERMUTED_RATIO * as_is
-    if far and relabelling.is_significant(own, said, PERMUTED_LEVEL):
-        pairs = [
-            f"{labels[row]} → {labels[partner]}" for row, partner in zip(rows.tolist(), partners.tolist(), strict=True)
-        ]
-        raise Refused(
-            f"{name}: labels look permuted: {right:.0%} of the items of {len(pairs)} labels are predicted as another "
-            f"one ({', '.join(pairs[:4])}), {as_is:.0%} as their own",
-            hint="give the candidate's own label order with --labels FILE, one label a line",
-        )
+    return entry.run is not None and not entry.run.recorded.by_command

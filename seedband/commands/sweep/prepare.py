@@ -20,6 +20,7 @@ from seedband.models.bases import check_reads, locate_base
 from seedband.models.initializers import HEAD, LORA
 from seedband.models.model_folders import has_chat_template
 from seedband.recipe import train_command
+from seedband.recipe.identity import RecordedRecipe
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import LoadedRecipe
 from seedband.recipe.scoring import Base, Scoring
@@ -120,9 +121,10 @@ class Prepared:
         path = reference if on_hub(reference) else str(items.path)
         return {"path": path, "sha256": items.sha256, "also": list(items.also)}
 
-    def as_record(self) -> dict[str, Any]:
+    @property
+    def recorded(self) -> RecordedRecipe:
         """The recipe and where it comes from, as run.json and sweep.json record them."""
-        return {"recipe": self.recipe.as_dict(), "provenance": self.provenance}
+        return RecordedRecipe(self.recipe.as_dict(), self.provenance)
 
 
 def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:

@@ -70,7 +70,7 @@ class TrainJob:
             raise WorkFailed(f"{self.train_path} has changed since the sweep began", hint="sweep again")
         train_command.check_unchanged(self.provenance.get("command", {}), Path(self.scoring.folder))
         base = base_watch.watch(self.scoring)
-        facts, known = environment.describe(device), {"recipe": recipe.as_dict(), "provenance": self.provenance}
+        facts, known = environment.describe(device), identity.RecordedRecipe(recipe.as_dict(), self.provenance)
         context = TrainContext(
             recipe=recipe,
             scoring=self.scoring,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from seedband.bands.stats import relabelling
-from seedband.commands.check.score_candidates import _check_permuted
+from seedband.commands.check.label_order import refuse_permuted
 from seedband.errors import Refused
 
 
@@ -18,12 +18,11 @@ def drawn(rng, n_items, n_classes, accuracy):
     return labels, np.where(rng.random(n_items) < accuracy, labels, guessed)
 
 
-def refused(tmp_path, labels, predicted, n_classes):
+def refused(labels, predicted, n_classes):
     names = [f"class {index}" for index in range(n_classes)]
     table = {"label": [names[index] for index in labels], "prediction": [names[index] for index in predicted]}
-    pd.DataFrame(table).to_parquet(tmp_path / "items.parquet")
     try:
-        _check_permuted("candidate", tmp_path / "items.parquet", names)
+        refuse_permuted("candidate", pd.DataFrame(table), names)
     except Refused as error:
         assert "labels look permuted" in error.message  # noqa: PT017
         return True
@@ -31,35 +30,33 @@ def refused(tmp_path, labels, predicted, n_classes):
 
 
 @pytest.mark.parametrize(("n_items", "n_classes"), [(12, 3), (20, 10), (30, 3), (30, 20), (60, 40)])
-def test_healthy_weak_models_are_not_refused(tmp_path, n_items, n_classes):
+def test_healthy_weak_models_are_not_refused(n_items, n_classes):
     rng = np.random.default_rng(1)
     found = [
-        refused(tmp_path, *drawn(rng, n_items, n_classes, accuracy), n_classes)
-        for accuracy in (0.0, 0.1, 0.3)
-        for _ in range(20)
+        refused(*drawn(rng, n_items, n_classes, accuracy), n_classes) for accuracy in (0.0, 0.1, 0.3) for _ in range(20)
     ]
     assert sum(found) == 0
 
 
-def test_the_thresholds_alone_refused_weak_models(tmp_path, monkeypatch):
+def test_the_thresholds_alone_refused_weak_models(monkeypatch):
     monkeypatch.setattr(relabelling, "is_significant", lambda *_: True)
     rng = np.random.default_rng(1)
-    assert any(refused(tmp_path, *drawn(rng, 12, 3, 0.1), 3) for _ in range(60))
+    assert any(refused(*drawn(rng, 12, 3, 0.1), 3) for _ in range(60))
 
 
 @pytest.mark.parametrize(("n_items", "n_classes", "accuracy"), [(60, 3, 0.8), (100, 5, 0.7), (200, 20, 0.8)])
-def test_permuted_labels_are_found(tmp_path, n_items, n_classes, accuracy):
+def test_permuted_labels_are_found(n_items, n_classes, accuracy):
     rng = np.random.default_rng(2)
     for _ in range(10):
         labels, predicted = drawn(rng, n_items, n_classes, accuracy)
-        assert refused(tmp_path, labels, (predicted + 1) % n_classes, n_classes)
-        assert not refused(tmp_path, labels, predicted, n_classes)
+        assert refused(labels, (predicted + 1) % n_classes, n_classes)
+        assert not refused(labels, predicted, n_classes)
 
 
-def test_one_pair_swapped_among_many_is_found(tmp_path):
+def test_one_pair_swapped_among_many_is_found():
     labels, predicted = drawn(np.random.default_rng(3), 300, 10, 0.8)
     swapped = np.array([1, 0, *range(2, 10)])[predicted]
-    assert refused(tmp_path, labels, swapped, 10)
+    assert refused(labels, swapped, 10)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 4])

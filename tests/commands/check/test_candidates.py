@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from hub import COMMIT, Hub, environment, serving
+from signatures import a_run
 from tiny import run_cli
 
 from seedband.commands.check.candidates import Found, in_order
@@ -94,7 +95,7 @@ def test_a_cached_checkpoint_is_judged_while_the_hub_cannot_be_reached(hub, swep
 
 
 def found(name, seed=None):
-    return Found(CheckpointFiles("head", name, name), None if seed is None else {"seed": seed})
+    return Found(CheckpointFiles("head", name, name), None if seed is None else a_run(seed))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from seedband import Refused, UsageError, WorkFailed, fit_band
 from seedband.bands.rules import find
 from seedband.bands.verdict import Candidate
 from seedband.commands.check import ledger
-from seedband.commands.check.check import _Gate
+from seedband.commands.check.gate import Gate
 from seedband.commands.check.ledger import Entry, key_of, opened
 from seedband.commands.check.more_seeds import Trainer
 from seedband.commands.sweep.prepare import prepare
@@ -59,7 +59,7 @@ def call(prepared, path):
     def judge(*candidates, band=None, recipe=prepared, to=path):
         band = fit_band({"accuracy": WORKED}) if band is None else band
         trainer = Trainer(recipe, Path(), make("local", slots=1, offline=True))
-        verdict = _Gate(band, find(band.rule), band.alpha, None, to, trainer).judge([], list(candidates))
+        verdict = Gate(band, find(band.rule), band.alpha, None, to, trainer).judge([], list(candidates))
         return verdict.status, verdict.metrics["accuracy"].scores, verdict
 
     return judge
@@ -176,9 +176,7 @@ def test_a_ledger_that_does_not_say_how_looks_were_taken_took_them_one_by_one(ca
 @settings(max_examples=60)
 def test_no_order_of_calls_gives_a_recipe_more_chances_than_one_call(prepared, tmp_path_factory, series):
     path, band = tmp_path_factory.mktemp("calls") / "ledger.json", fit_band({"accuracy": WORKED})
-    gate = _Gate(
-        band, find("retest"), 0.05, None, path, Trainer(prepared, Path(), make("local", slots=1, offline=True))
-    )
+    gate = Gate(band, find("retest"), 0.05, None, path, Trainer(prepared, Path(), make("local", slots=1, offline=True)))
     since_pass, failed = [], False
     for number, score in enumerate(series):
         told = gate.judge([], [candidate(score, number)]).status

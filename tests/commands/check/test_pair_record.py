@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from signatures import a_run, recorded
 
 from seedband import Refused, fit_band
 from seedband.bands.verdict import Candidate
@@ -112,7 +113,9 @@ def test_the_same_look_is_on_record_once():
 def sweep(tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "sweep.json").write_text("{}")
-    return [Found(CheckpointFiles("head", str(tmp_path / "new" / f"seed-{seed}"), "new"), {}) for seed in (0, 1)]
+    return [
+        Found(CheckpointFiles("head", str(tmp_path / "new" / f"seed-{seed}"), "new"), a_run(seed)) for seed in (0, 1)
+    ]
 
 
 def taken(entries, named, k):
@@ -166,13 +169,7 @@ def test_a_damaged_record_is_refused(sweep, tmp_path):
 
 
 def test_another_band_has_a_key_of_its_own_and_another_level_has_not():
-    recipe = {
-        "recipe": {"train": {}, "data": {}, "model": {}},
-        "provenance": {
-            "base": {"sha256": "a", "files_sha256": "b"},
-            "data": {"train": {"sha256": "c"}, "eval": {"sha256": "d"}},
-        },
-    }
+    recipe = recorded()
     band = fit_band({"accuracy": [0.8, 0.81, 0.82]})
     assert key_of(band, recipe) == key_of(replace(band, alpha=0.1, folder=Path("elsewhere")), recipe)
     assert key_of(band, recipe) != key_of(fit_band({"accuracy": [0.8, 0.81, 0.83]}), recipe)

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from signatures import changed, run_record
+from signatures import a_run, changed, run_record
 
 from seedband import Refused, fit_band, load_band
 from seedband.bands.comparability import unpaired
 from seedband.commands.check.candidates import Found
 from seedband.commands.check.pairs import item_floors, shared_seeds
 from seedband.models.model_folders import CheckpointFiles
+from seedband.runs import run_file
 from seedband.storage import file_hashes, json_files
 
 SIGNATURE = {
@@ -28,9 +29,13 @@ M = 40
 tables = arrays.arrays(float, (3, M), elements=st.sampled_from([0.0, 1.0]))
 
 
-def found(seed, signature=SIGNATURE, path="new", **changes):
-    record = {"seed": seed, "signature": signature, "failure": "", "evaluations": [{"metric": "accuracy"}], **changes}
-    return Found(CheckpointFiles("head", str(path), f"new/seed-{seed}"), record)
+def found(seed, signature=SIGNATURE, **changes):
+    run = a_run(seed, signature=signature, **changes)
+    return Found(CheckpointFiles("head", "new", f"new/seed-{seed}"), run)
+
+
+def on_disk(path):
+    return Found(CheckpointFiles("head", str(path), path.name), run_file.read_run(path))
 
 
 def write_run(folder, seed, scores, signature=SIGNATURE):
@@ -65,7 +70,7 @@ def make(folder, baseline, candidate, signature=SIGNATURE):
     for seed in order:
         scores = {name: table[seed] for name, table in candidate.items()}
         write_run(folder / "new" / f"seed-{seed}", seed, scores, signature)
-    entries = [found(seed, signature, folder / "new" / f"seed-{seed}") for seed in order]
+    entries = [on_disk(folder / "new" / f"seed-{seed}") for seed in order]
     return load_band(folder / "band.json"), entries
 
 
@@ -123,7 +128,7 @@ def test_refuses_a_candidate_without_a_record(band):
 
 
 def test_a_run_that_left_nothing_to_score_keeps_its_seed(band):
-    diverged = found(1, signature=None, failure="loss is not finite", evaluations=[])
+    diverged = found(1, signature=None, failure="loss is not finite", evaluations=())
     assert shared_seeds(band, [found(0), diverged]) == [0, 1]
 
 
@@ -178,4 +183,4 @@ def test_one_pair_or_a_seed_beyond_the_band_is_left_to_the_rule(tmp_path):
     band, entries = make(tmp_path, draw(), draw(1))
     assert item_floors(band, entries[:1]) == STEPS
     write_run(tmp_path / "new" / "seed-7", 7, {"accuracy": draw(2)["accuracy"][0]})
-    assert item_floors(band, [*entries, found(7, path=tmp_path / "new" / "seed-7")]) == STEPS
+    assert item_floors(band, [*entries, on_disk(tmp_path / "new" / "seed-7")]) == STEPS

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from tiny import Tiny, generation_text, recipe_text
@@ -156,8 +157,8 @@ def test_columns_of_text_that_are_not_read_are_told(tiny_recipe, tmp_path):
 
 
 def test_keys_that_are_not_set_are_no_part_of_a_recipes_identity(tiny_recipe):
-    record = prepare(load_recipe(tiny_recipe.config), offline=True).as_record()
-    before = {**record, "recipe": {**record["recipe"], "data": dict(record["recipe"]["data"])}}
+    record = prepare(load_recipe(tiny_recipe.config), offline=True).recorded
+    before = replace(record, recipe={**record.recipe, "data": dict(record.recipe["data"])})
     for key in ("text_pair", "input"):
-        del before["recipe"]["data"][key]
+        del before.recipe["data"][key]
     assert identity.identity(before) == identity.identity(record)

@@ -21,7 +21,7 @@ from seedband.commands.sweep import tracking
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.recipe import identity
 from seedband.recipe.parse import load_recipe, parse_recipe
-from seedband.runs import folders
+from seedband.runs import run_file, sweep_file
 from seedband.storage.json_files import canonical
 
 #: Only the loopback is there; whoever asks for more is told, and written down.
@@ -144,10 +144,11 @@ def test_an_experiment_without_a_tracker_is_a_mistake():
 
 
 def test_whom_to_tell_makes_no_other_recipe(tiny_swept):
-    record = folders.read_sweep(tiny_swept.runs)
-    known = {key: value for key, value in record["recipe"].items() if key != "log"}
+    recorded = sweep_file.read_sweep(tiny_swept.runs).recorded
+    known = {key: value for key, value in recorded.recipe.items() if key != "log"}
     first, other = (
-        {**record, "recipe": recipe} for recipe in (known, {**known, "log": {"mlflow": "http://h", "x": 1}})
+        dataclasses.replace(recorded, recipe=recipe)
+        for recipe in (known, {**known, "log": {"mlflow": "http://h", "x": 1}})
     )
     assert identity.changed_keys(first, other) == []
     assert canonical(identity.identity(first)) == canonical(identity.identity(other))
@@ -219,7 +220,7 @@ def test_a_sweep_is_told_with_its_recipe_its_band_and_its_runs(tiny_swept):
     assert sweep.metrics["accuracy.spread"] == pytest.approx(max(band["scores"]) - min(band["scores"]))
     assert {Path(path).name for path in sweep.artifacts} == {"band.json", "sweep.json", "recipe.toml", "scores.parquet"}
     assert [run.name for run in runs] == ["seed 0", "seed 1", "seed 2", "seed 3"]
-    record = folders.read_seed(tiny_swept.runs, 2)
+    record = run_file.read_seed(tiny_swept.runs, 2)
     assert runs[2].metrics["accuracy"] == record.evaluations[0].score
     assert runs[2].params == {
         "seed": "2",
@@ -247,7 +248,7 @@ def test_a_run_is_known_by_what_came_out_wherever_it_lies(tiny_swept, tmp_path):
 
 
 def test_a_failed_run_is_told_as_failed_and_long_texts_are_cut(tiny_swept):
-    run = dataclasses.replace(folders.read_seed(tiny_swept.runs, 0), status="failed", failure="loss " * 1000)
+    run = dataclasses.replace(run_file.read_seed(tiny_swept.runs, 0), status="failed", failure="loss " * 1000)
     entry = tracking._run_entry(run, checkpoints=False)
     assert entry.status == "FAILED"
     assert len(entry.tags["seedband.failure"]) == 500
@@ -326,7 +327,7 @@ def test_a_server_is_told_of_a_sweep_once_and_of_what_changed(server, swept, gua
     assert bytes.fromhex(parent["files"]["band.json"]) == swept.band.read_bytes()
     assert set(parent["files"]) == {"band.json", "sweep.json", "recipe.toml", "scores.parquet"}
     [second] = [run for run in runs if run["name"] == "seed 1"]
-    record = folders.read_seed(swept.runs, 1)
+    record = run_file.read_seed(swept.runs, 1)
     assert second["metrics"]["accuracy"] == record.evaluations[0].score
     trace = [json.loads(line) for line in (record.folder / "trace.jsonl").read_text().splitlines()]
     assert second["history"]["train.loss"] == [[step["step"], step["loss"]] for step in trace]
@@ -358,7 +359,7 @@ def test_a_sweep_that_is_logged_is_the_sweep_that_it_is_without(tiny, tiny_swept
     done = run_cli("sweep", "--seeds", "2", "--out", "runs", "--offline", cwd=tiny.folder)
     assert done.code == 0, done.err
     for seed in (0, 1):
-        ours, without = (folders.read_seed(place.runs, seed) for place in (tiny, tiny_swept))
+        ours, without = (run_file.read_seed(place.runs, seed) for place in (tiny, tiny_swept))
         assert ours.witnesses == without.witnesses
         assert ours.record["checkpoint_sha256"] == without.record["checkpoint_sha256"]
         assert ours.evaluations == without.evaluations

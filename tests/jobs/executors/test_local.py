@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seedband.commands.sweep.make_runs import train_jobs
+from seedband.commands.sweep.plan import train_jobs
 from seedband.commands.sweep.prepare import prepare
 from seedband.determinism.pins import overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny import PATIENCE_S, ROOT, Tiny, gone, recipe_text
 
-from seedband.commands.sweep.make_runs import train_jobs
+from seedband.commands.sweep.plan import train_jobs
 from seedband.commands.sweep.prepare import prepare
 from seedband.determinism.pins import pinned_environment
 from seedband.determinism.settings import DeterminismSection
@@ -25,8 +25,8 @@ from seedband.jobs.score import ScoreTarget
 from seedband.jobs.spec import write_job
 from seedband.models.recognise import recognise
 from seedband.recipe.parse import load_recipe
-from seedband.runs.folders import read_run
 from seedband.runs.layout import SCORES
+from seedband.runs.run_file import read_run
 from seedband.storage import json_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux only")

@@ -13,7 +13,7 @@ from transformers.models.bert.modeling_bert import BertLayer
 
 from seedband import load_band
 from seedband.determinism.seeds import streams
-from seedband.runs.folders import read_run
+from seedband.runs.run_file import read_run
 from seedband.trainers import SeedRun
 from seedband.trainers.loop import forward, heads, stacked_heads
 

@@ -27,7 +27,7 @@ from seedband.models.model_folders import CHECKPOINT
 from seedband.recipe import identity
 from seedband.recipe.parse import SQLITE
 from seedband.recipe.sections import Recipe
-from seedband.runs import folders, layout
+from seedband.runs import folders, layout, sweep_file
 from seedband.runs.layout import ITEMS, RUN, trace_path
 from seedband.runs.run import Run
 from seedband.storage import json_files
@@ -192,7 +192,7 @@ def _run_entry(run: Run, *, checkpoints: bool) -> Entry:
     names = [RUN, ITEMS, *(CHECKPOINT if checkpoints else ())]
     files = {name: run.folder / name for name in names if (run.folder / name).is_file()}
     known = [
-        run.status, run.failure, metrics, dict(run.witnesses), run.record["checkpoint_sha256"], sorted(files),
+        run.status, run.failure, metrics, dict(run.witnesses), run.checkpoint_sha256, sorted(files),
     ]  # fmt: skip
     trace = trace_path(run.folder)
     ended = _milliseconds(run.folder / RUN)
@@ -202,11 +202,11 @@ def _run_entry(run: Run, *, checkpoints: bool) -> Entry:
         key=str(run.seed),
         digest=json_files.digest(known),
         status="FAILED" if run.status == "failed" else "FINISHED",
-        started=traced - round(1000 * run.record["train_seconds"]),
+        started=traced - round(1000 * run.train_seconds),
         traced=traced,
         ended=ended,
         tags={"seedband.failure": _cut(run.failure)} if run.failure else {},
-        params={"seed": str(run.seed), **{f"{name}_seed": str(value) for name, value in run.record["streams"].items()}},
+        params={"seed": str(run.seed), **{f"{name}_seed": str(value) for name, value in run.streams.items()}},
         metrics=metrics,
         series=tuple(_series(trace)) if trace.is_file() else (),
         artifacts={str(path.absolute()): "checkpoint" if name in CHECKPOINT else "" for name, path in files.items()},
@@ -215,19 +215,17 @@ def _run_entry(run: Run, *, checkpoints: bool) -> Entry:
 
 def _sweep_entry(recipe: Recipe, folder: Path, finished: Sequence[Run], runs: Sequence[Entry]) -> Entry:
     """The sweep itself: its recipe, and its band where it has one."""
-    record = folders.read_sweep(folder)
-    first = finished[0].record["environment"]
-    key = json_files.digest(
-        [identity.identity(record), *(first[name] for name in ("fingerprint", "device", "versions"))]
-    )
-    path = folders.band_path(folder) if record["band"] is not None else None
+    record = sweep_file.read_sweep(folder)
+    first = finished[0].environment
+    key = json_files.digest([identity.identity(record.recorded), first.fingerprint, first.device, first.versions])
+    path = sweep_file.band_path(folder) if record.band is not None else None
     files = [folder / name for name in (layout.SWEEP, layout.RECIPE, layout.SCORES_TABLE)]
-    crashed = {seed: told["message"] for seed, told in record.get("crashed", {}).items()}
+    crashed = {seed: crash.message for seed, crash in record.crashed.items()}
     tags = {
         "seedband.recipe": recipe.data.name,
-        "seedband.version": str(first["versions"].get("seedband")),
-        "seedband.signature": json_files.digest(finished[0].record["signature"]),
-        "seedband.band_sha256": str(record["band_sha256"] or ""),
+        "seedband.version": str(first.versions.get("seedband")),
+        "seedband.signature": json_files.digest(finished[0].signature),
+        "seedband.band_sha256": str(record.band_sha256 or ""),
         "seedband.crashed": _cut("; ".join(f"seed {seed}: {told}" for seed, told in crashed.items())),
         **_free(recipe.as_dict()),
     }

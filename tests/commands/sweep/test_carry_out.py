@@ -8,9 +8,10 @@ from tiny import Tiny, recipe_text
 
 from seedband import load_band, sweep
 from seedband.commands.check.candidates import resolve
-from seedband.commands.sweep.make_runs import carry_out, make_plan, train_jobs
+from seedband.commands.sweep.carry_out import carry_out
+from seedband.commands.sweep.fit import fit
+from seedband.commands.sweep.plan import make_plan, train_jobs
 from seedband.commands.sweep.prepare import prepare
-from seedband.commands.sweep.sweep import fit
 from seedband.commands.sweep.sweep import make_plan as plan_sweep
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.events import Event
@@ -19,8 +20,10 @@ from seedband.jobs.run_jobs import each_warning_once, train
 from seedband.jobs.spec import Outcome
 from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe
-from seedband.runs.folders import finished_runs, read_run, read_sweep
+from seedband.runs.folders import finished_runs
 from seedband.runs.layout import TRAINING
+from seedband.runs.run_file import read_run
+from seedband.runs.sweep_file import read_sweep
 from seedband.storage import atomic_files, json_files
 
 
@@ -51,11 +54,11 @@ def test_an_interrupted_further_seed_leaves_the_sweep_a_candidate(heads):
     plan = make_plan(prepare(load_recipe(heads.config), offline=True), [9], heads.runs)
     with make("local", slots=1, offline=True) as executor, pytest.raises(KeyboardInterrupt):
         carry_out(plan, executor, on_event=interrupt, announce=False)
-    assert read_sweep(heads.runs)["seeds"] == [0, 1, 2]
-    assert [entry.record["seed"] for entry in resolve(heads.runs)] == [0, 1, 2]
+    assert read_sweep(heads.runs).seeds == (0, 1, 2)
+    assert [entry.seed for entry in resolve(heads.runs)] == [0, 1, 2]
     with make("local", slots=1, offline=True) as executor, pytest.raises(KeyboardInterrupt):
         carry_out(plan, executor, on_event=interrupt)
-    assert read_sweep(heads.runs)["seeds"] == [0, 1, 2, 9]
+    assert read_sweep(heads.runs).seeds == (0, 1, 2, 9)
 
 
 class KilledError(BaseException):
@@ -269,7 +272,7 @@ def test_data_are_found_from_a_sweep_behind_a_link(heads, tmp_path):
     heads.runs.symlink_to(tmp_path / "scratch" / "runs")
     sweep(heads.config, [5], out=heads.runs, band=None, offline=True)
     run = read_run(heads.runs / "seed-5")
-    again = prepare(recorded_recipe(run.record, run.folder), offline=True)
+    again = prepare(recorded_recipe(run.recorded, run.folder), offline=True)
     assert again.train_items.path.samefile(heads.folder / "train.jsonl")
     assert again.recipe.data.train == "train.jsonl"
     assert again.scoring.base.reference == "base"
