@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 from seedband.bands import rules, units
 from seedband.bands.admission import (
@@ -38,6 +38,7 @@ from seedband.bands.verdict import Verdict
 from seedband.counts import counted
 from seedband.errors import Refused, UsageError
 from seedband.storage import atomic_files, json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import DEFAULT_RULE
 
 WORST_LAST: tuple[Status, ...] = ("pass", "suspect", "fail")
@@ -62,7 +63,7 @@ class Band:
     gates: tuple[str, ...]
     rule: str = DEFAULT_RULE
     alpha: float = DEFAULT_ALPHA
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: JsonObject = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False)
 
     @property
@@ -210,7 +211,7 @@ def fit_band(scores: Mapping[str, Sequence[float]], **options: Unpack[FittingKey
         )
         for name, values in scores.items()
     }
-    provenance = dict(made_of.provenance or {})
+    provenance: JsonObject = dict(made_of.provenance or {})
     for band in metrics.values() if "signature" not in provenance else ():
         units.check_baseline(band.name, band.scores, band.seeds, higher_is_better=band.higher_is_better)
     if made_of.history:
@@ -219,8 +220,8 @@ def fit_band(scores: Mapping[str, Sequence[float]], **options: Unpack[FittingKey
 
 
 def _with_history(
-    metrics: dict[str, MetricBand], seeds: tuple[int, ...], provenance: dict[str, Any], history: Sequence[Band]
-) -> tuple[dict[str, MetricBand], dict[str, Any]]:
+    metrics: dict[str, MetricBand], seeds: tuple[int, ...], provenance: JsonObject, history: Sequence[Band]
+) -> tuple[dict[str, MetricBand], JsonObject]:
     """Metrics whose variances are pooled with those of earlier bands, and the record of it."""
     _check_metrics(metrics, history)
     for name, band in metrics.items() if "signature" not in provenance else ():
@@ -253,7 +254,7 @@ def load_band(path: str | Path) -> Band:
         raise Refused(f"{path}: not a band that holds together: {error.message}", hint=error.hint) from error
 
 
-def _band(content: Mapping[str, Any], folder: Path) -> Band:
+def _band(content: JsonObject, folder: Path) -> Band:
     """A band from what band.json holds, which has its form."""
     alpha, primary = valid_alpha(content["alpha"]), content["primary"]
     gates = gates_of(content["gates"], primary, content["metrics"])
@@ -284,11 +285,11 @@ def _check_metrics(metrics: Collection[str], history: Sequence[Band]) -> None:
             raise Refused(f"history, band {lacking[0]}: has no {name}", hint="name bands of the same metrics")
 
 
-def _source(metrics: Mapping[str, MetricBand], seeds: Sequence[int], provenance: Mapping[str, Any]) -> Source:
+def _source(metrics: Mapping[str, MetricBand], seeds: Sequence[int], provenance: JsonObject) -> Source:
     return Source({name: metric.scores for name, metric in metrics.items()}, seeds, provenance)
 
 
-def _moderated(band: MetricBand, history: Sequence[Band], provenance: Mapping[str, Any]) -> MetricBand:
+def _moderated(band: MetricBand, history: Sequence[Band], provenance: JsonObject) -> MetricBand:
     """The band with what its history says about its variance."""
     past = [
         Past(earlier.sd, earlier.n, earlier.higher_is_better, other.provenance)

@@ -10,6 +10,7 @@ from typing import Any
 from seedband.bands.admission import MAX_SCORE
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Refused
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import a_path, brief
 
 Form = Mapping[str, Callable[[object], bool]]
@@ -182,7 +183,7 @@ HISTORY: Form = {
 }
 
 
-def check_band(content: Mapping[str, Any]) -> None:
+def check_band(content: JsonObject) -> None:
     """Refuse a band.json of another form than `Band.save` writes; keys beside those are left alone.
 
     Raises:
@@ -203,7 +204,7 @@ def check_band(content: Mapping[str, Any]) -> None:
     check(facts, HISTORY, "provenance.", required=moderated)
 
 
-def check(table: Mapping[str, Any], form: Form, where: str = "", *, required: bool = True) -> None:
+def check(table: JsonObject, form: Form, where: str = "", *, required: bool = True) -> None:
     """Refuse a table whose values are not as their key paths ask; what is not `required` may be absent."""
     for path, is_right in form.items():
         value = _at(table, path.split("."))

@@ -4,20 +4,23 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.determinism.seeds import SEEDING_VERSION
 from seedband.recipe.identity import REPLACED, same_rows
 from seedband.recipe.scoring import Scoring
 from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
-from seedband.storage.json_files import VERSIONS
+from seedband.storage.json_files import VERSIONS, JsonObject
 from seedband.storage.registry import METHODS, TASKS
 
 MISSING = object()
 Need = Literal["must", "recorded", "shown"]
 
 
+#: What a score depends on, as JSON: compared key path by key path, for other releases may know other keys.
+Signature: TypeAlias = JsonObject
 #: Key path in a signature → whether it must match, must match where both have a record, or is only shown.
 #: A parent's need holds for everything below it.
 COMPARED: Mapping[str, Need] = {
@@ -39,7 +42,7 @@ COMPARED: Mapping[str, Need] = {
     "encoded.sha256": "recorded",
 }
 #: What a signature has without saying so.
-IMPLIED: Mapping[str, Any] = {"padding": 1}
+IMPLIED: Signature = {"padding": 1}
 
 #: What each key is called in a message.
 NAMES: Mapping[str, str] = {
@@ -60,6 +63,20 @@ NAMES: Mapping[str, str] = {
     "base.config_sha256": "base config",
     "encoded.sha256": "eval rows as the model reads them",
 }
+
+
+class ReadRows(NamedTuple):
+    """What rows and base are to the model, whatever files say so.
+
+    Attributes:
+        encoded_sha256: Of the eval rows as tokens or pixels.
+        config_sha256: Of the base's config.
+        also: Other hashes that the eval file is known by.
+    """
+
+    encoded_sha256: str
+    config_sha256: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,12 +102,12 @@ class Difference:
 def of_scoring(
     scoring: Scoring,
     eval_sha256: str,
-    evaluators: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    read: Mapping[str, Any],
+    evaluators: JsonObject,
+    environment: EnvironmentRecord,
+    settings: JsonObject,
+    read: ReadRows,
     padding: int = 1,
-) -> dict[str, Any]:
+) -> Signature:
     """What every scored checkpoint has on record.
 
     Args:
@@ -99,8 +116,7 @@ def of_scoring(
         evaluators: Metric → what describes its evaluator.
         environment: Facts about the job's process.
         settings: What the predictions add: for language models, where answers end.
-        read: What rows and base are to the model, whatever files say so: `encoded`, the hash of the eval rows as tokens
-            or pixels; `config`, that of the base's config; `also`, other hashes that the eval file is known by.
+        read: What rows and base are to the model, whatever files say so.
         padding: Version of how rows were padded; see `padding.version`.
     """
     task = TASKS.find(scoring.task)
@@ -108,11 +124,11 @@ def of_scoring(
         "base": {
             "reference": scoring.base.reference,
             "sha256": scoring.base.sha256,
-            "config_sha256": read["config"],
+            "config_sha256": read.config_sha256,
         },
         "task": scoring.task,
-        "eval_data": {"sha256": eval_sha256, "also": list(read["also"])},
-        "encoded": {"sha256": read["encoded"]},
+        "eval_data": {"sha256": eval_sha256, "also": list(read.also)},
+        "encoded": {"sha256": read.encoded_sha256},
         "evaluators": dict(evaluators),
         "scoring": {
             "batch_size": scoring.batch_size,
@@ -125,16 +141,16 @@ def of_scoring(
         "file_version": VERSIONS["run"],
         "padding": padding,
         "environment": {
-            "fingerprint": environment["fingerprint"],
-            "device": environment["device"],
-            **{name: environment["versions"].get(name) for name in ("torch", "transformers", "peft")},
+            "fingerprint": environment.fingerprint,
+            "device": environment.device,
+            **{name: environment.versions.get(name) for name in ("torch", "transformers", "peft")},
             # What decodes and scales images decides pixels; where there are none, its version says nothing.
             **{package: version(package) for package in task.decoders},
         },
     }
 
 
-def of_training(recipe: Recipe, padding: int = 1, drawn: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def of_training(recipe: Recipe, padding: int = 1, drawn: Iterable[JsonObject] = ()) -> Signature:
     """What a checkpoint that seedband trained has on record beside it.
 
     Args:
@@ -158,7 +174,7 @@ def of_training(recipe: Recipe, padding: int = 1, drawn: Iterable[Mapping[str, A
     }
 
 
-def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
+def differences(band: Signature, other: Signature) -> list[Difference]:
     """Everything in which `other` differs from the band's signature, the forbidding ones first.
 
     A key that must match differs when either side lacks it; the other keys only where both have a record.
@@ -176,7 +192,7 @@ def differences(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Diffe
     return found
 
 
-def _aligned(band: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _aligned(band: Signature, other: Signature) -> tuple[Signature, Signature]:
     """Two signatures without what says in other words what both have in common.
 
     Where both know the eval rows as a classifier reads them, and the base's config, no file of a tokenizer matters.
@@ -211,7 +227,7 @@ def _encoded(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-def unpaired(band: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
+def unpaired(band: Signature, other: Signature) -> list[Difference]:
     """Why two runs of one root seed do not share their draws; a record that is missing is a reason."""
     keys = ("seeding_version", "vary", "initializers")
     return [
@@ -246,7 +262,7 @@ def _apart(ours: Any, theirs: Any) -> Any:
     return {key: _apart(ours.get(key), theirs.get(key)) for key in keys}
 
 
-def at(signature: Mapping[str, Any], path: str) -> Any:
+def at(signature: JsonObject, path: str) -> Any:
     """What stands at a key path; None where nothing does."""
     value: Any = signature
     for part in path.split("."):
@@ -256,7 +272,7 @@ def at(signature: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def stated(signature: Mapping[str, Any], key: str) -> Any:
+def stated(signature: Signature, key: str) -> Any:
     """What a signature has at a key path, or what it means without it."""
     value = at(signature, key)
     return IMPLIED.get(key) if value is None else value

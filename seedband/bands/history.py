@@ -5,12 +5,13 @@ worth next to nothing, and a mixture of evaluators is worth less than that.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seedband.bands.comparability import in_words, stated
 from seedband.bands.stats.variance import MIN_BANDS, Prior, fit_prior
 from seedband.counts import counted
 from seedband.errors import Refused
+from seedband.storage.json_files import JsonObject
 
 #: What must be equal for two variances to be of one kind, by key path in a signature.
 SAME = ("task", "eval_data.sha256", "labels", "vary", "padding")
@@ -29,7 +30,7 @@ class Past(NamedTuple):
     sd: float
     n: int
     higher_is_better: bool
-    provenance: Mapping[str, Any]
+    provenance: JsonObject
 
 
 class Source(NamedTuple):
@@ -43,7 +44,7 @@ class Source(NamedTuple):
 
     scores: Mapping[str, tuple[float, ...]]
     seeds: Sequence[int]
-    provenance: Mapping[str, Any]
+    provenance: JsonObject
 
 
 def prior_of(metric: str, own: Past, history: Sequence[Past]) -> Prior:
@@ -93,7 +94,7 @@ def check_distinct(own: Source, history: Sequence[Source]) -> None:
                 )
 
 
-def is_proven(provenances: Sequence[Mapping[str, Any]]) -> bool:
+def is_proven(provenances: Sequence[JsonObject]) -> bool:
     """Whether evaluator and eval set are on record, rather than vouched for by whoever named the bands."""
     return all("signature" in provenance for provenance in provenances)
 

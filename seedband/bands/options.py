@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from seedband.bands.admission import DEFAULT_ALPHA
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import DEFAULT_RULE
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Fitting:
     seeds: Sequence[int] | None = None
     failed_seeds: Sequence[int] = ()
     history: "Sequence[Band]" = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: JsonObject = field(default_factory=dict)
 
 
 class FittingKeys(TypedDict, total=False):
@@ -101,4 +102,4 @@ class FittingKeys(TypedDict, total=False):
     seeds: Sequence[int] | None
     failed_seeds: Sequence[int]
     history: "Sequence[Band]"
-    provenance: Mapping[str, Any]
+    provenance: JsonObject

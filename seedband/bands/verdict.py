@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 from seedband.bands.stats.decision import Status
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import RULES, Known
 from seedband.storage.validation import Number
 
@@ -131,7 +132,7 @@ class Verdict:
     candidates: tuple[Candidate, ...] = field(default=())
     slices: tuple[SliceVerdict, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """Plain data, with what follows from the metrics that gate."""
         rates = ("false_alarm_rate", "candidates_needed", "candidates_at_most")
         return {**asdict(self), **{name: getattr(self, name) for name in rates}}

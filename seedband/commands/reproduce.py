@@ -1,10 +1,10 @@
 """reproduce: train a seed of a sweep again in a new process, and compare it witness by witness."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from seedband.bands.stats.limits import sample_sd
 from seedband.commands.sweep import sweep_record
@@ -24,8 +24,8 @@ from seedband.recipe.locations import recorded_recipe
 from seedband.recipe.parse import load_recipe
 from seedband.runs import folders, layout, run_file, score_table, sweep_file
 from seedband.runs.item_table import predictions_sha256
-from seedband.runs.layout import RUN, SCORES, trace_path
-from seedband.runs.run import Run
+from seedband.runs.layout import RUN, trace_path
+from seedband.runs.run import Run, Scored, read_scored
 from seedband.storage import json_files, locks
 from seedband.trainers import SeedRun
 
@@ -188,17 +188,15 @@ def _train_again(run: Run, prepared: Prepared, work: Path, executor: Executor, o
     return run_file.read_run(Path(target.folder))
 
 
-def _score_again(
-    run: Run, prepared: Prepared, work: Path, executor: Executor, on_event: OnEvent
-) -> Mapping[str, Any] | None:
+def _score_again(run: Run, prepared: Prepared, work: Path, executor: Executor, on_event: OnEvent) -> Scored | None:
     """The stored checkpoint scored once more; None where training left none."""
     if not run.evaluations:
         return None
     target = ScoreTarget(recognise(run.folder, str(run.folder)), str(work / "rescored"))
     pinned_to = recorded_recipe(run.recorded, run.folder).recipe.determinism
     run_jobs.score(ScoreJob(prepared.scoring, (target,), pinned_to), executor, work, on_event)
-    found = json_files.read_json(work / "rescored" / SCORES, "scores")
-    if found["checkpoint_sha256"] != run.checkpoint_sha256:
+    found = read_scored(work / "rescored")
+    if found.checkpoint_sha256 != run.checkpoint_sha256:
         raise Refused(
             f"{run.folder}: its weights are not those that its {RUN} records",
             hint="restore the run's folder, or sweep again",
@@ -206,7 +204,7 @@ def _score_again(
     return found
 
 
-def _compare(folder: Path, run: Run, again: Run, rescored: Mapping[str, Any] | None) -> Reproduction:
+def _compare(folder: Path, run: Run, again: Run, rescored: Scored | None) -> Reproduction:
     comparisons = [Comparison(name, run.witnesses.get(name), again.witnesses.get(name)) for name in WITNESSES]
     comparisons.append(Comparison("predictions", _predictions(run), _predictions(again)))
     comparisons += _scores(run, again)
@@ -260,9 +258,9 @@ def _scores(run: Run, again: Run) -> Iterator[Comparison]:
         yield Comparison(f"score {entry.metric}", repr(entry.score), anew.get(entry.metric))
 
 
-def _rescored(run: Run, rescored: Mapping[str, Any]) -> Iterator[Comparison]:
+def _rescored(run: Run, rescored: Scored) -> Iterator[Comparison]:
     """Every metric's score of the stored checkpoint, scored once more."""
-    anew = {entry["metric"]: repr(entry["score"]) for entry in rescored["evaluations"]}
+    anew = {entry.metric: repr(entry.score) for entry in rescored.evaluations}
     for entry in run.evaluations:
         yield Comparison(f"rescored {entry.metric}", repr(entry.score), anew.get(entry.metric))
 
@@ -285,10 +283,10 @@ def _cause(comparisons: Sequence[Comparison], environment: Sequence[str]) -> str
     return CAUSES.get(re.split("[_ ]", first)[0], "") if first else ""
 
 
-def _noise(folder: Path, run: Run, again: Run, rescored: Mapping[str, Any] | None) -> Iterator[Noise]:
+def _noise(folder: Path, run: Run, again: Run, rescored: Scored | None) -> Iterator[Noise]:
     """Same-seed noise and scoring noise beside seed noise, metric by metric."""
     others = [other for other in folders.finished_runs(folder) if other.status == "finished"]
-    anew = {entry["metric"]: entry["score"] for entry in (rescored or {}).get("evaluations", ())}
+    anew = {entry.metric: entry.score for entry in (() if rescored is None else rescored.evaluations)}
     second = {entry.metric: entry.score for entry in again.evaluations}
     for entry in run.evaluations:
         scores = [e.score for other in others for e in other.evaluations if e.metric == entry.metric]

@@ -5,7 +5,9 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from seedband.determinism.environment_record import EnvironmentRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,18 +28,13 @@ PACKAGES = (
 )
 
 
-def describe(device: str) -> dict[str, Any]:
+def describe(device: str) -> EnvironmentRecord:
     """Everything about this process's environment that numbers can depend on.
 
     Args:
         device: "cpu" or "cuda".
     """
-    return {
-        "versions": versions(),
-        "device": device,
-        "hardware": hardware(device),
-        "fingerprint": fingerprint(device),
-    }
+    return EnvironmentRecord(versions(), device, hardware(device), fingerprint(device))
 
 
 def versions() -> dict[str, str]:
@@ -51,11 +48,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware(device: str) -> dict[str, Any]:
+def hardware(device: str) -> dict[str, object]:
     """Processor, instruction set and, on CUDA, the GPU with what cuBLAS's guarantee depends on."""
     import torch
 
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "machine": platform.machine(),
         "system": platform.system(),
         "cpu": _cpu_model(),

@@ -104,7 +104,7 @@ def check_environment(section: DeterminismSection) -> None:
         raise WorkFailed(f"the job's environment is not pinned: {wrong}", hint="start jobs through seedband")
 
 
-def read_back() -> dict[str, Any]:
+def read_back() -> dict[str, object]:
     """Every pin as it stands now, read from torch and the environment: libraries flip flags."""
     import torch
 
@@ -141,6 +141,6 @@ def without_secrets(text: str, environment: Mapping[str, str]) -> str:
     return text
 
 
-def flipped(start: Mapping[str, Any], end: Mapping[str, Any]) -> list[str]:
+def flipped(start: Mapping[str, object], end: Mapping[str, object]) -> list[str]:
     """Pins that changed while a job ran."""
     return [name for name, value in start.items() if end.get(name) != value]

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.determinism.pins import PORTABLE
 from seedband.errors import UsageError
 from seedband.events import Emit
@@ -12,7 +12,7 @@ from seedband.models.speedups.feature_cache import FOLDER, FeatureCache, distrus
 from seedband.storage import atomic_files, json_files
 
 
-def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], base: BaseWatch, emit: Emit) -> FeatureCache:
+def feature_cache(facts: EnvironmentRecord, pins: Mapping[str, object], base: BaseWatch, emit: Emit) -> FeatureCache:
     """Where features of a frozen backbone are kept, apart for every class of numerics."""
     folder = atomic_files.cache_folder() / FOLDER
     if why := distrust(folder):
@@ -20,7 +20,7 @@ def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], base: BaseW
         emit("warning", None, {"text": f"{folder} {why}: nothing is kept there, nor read ({hint})"})
         return FeatureCache()
     trim(folder)
-    apart = [facts[name] for name in ("fingerprint", "versions", "hardware", "device")]
+    apart = [facts.fingerprint, facts.versions, facts.hardware, facts.device]
     instructions = [os.environ.get(name) for name in PORTABLE]
     return FeatureCache(folder, json_files.digest([*apart, pins["threads"], instructions]), base.glance)
 

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from seedband.determinism.witnesses import equal_witnesses
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
@@ -22,6 +21,7 @@ from seedband.models.initializers import LORA
 from seedband.recipe.sections import Recipe
 from seedband.runs.layout import RUN
 from seedband.runs.run import Evaluation, Run
+from seedband.storage.json_files import JsonObject
 
 #: Names of temporary folders begin with it.
 WORKSPACE = "seedband-work-"
@@ -213,9 +213,9 @@ class _StepZeroGuard:
 
     recipe: Recipe
     vary: Sequence[str]
-    seen: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    seen: dict[int, Mapping[str, str | None]] = field(default_factory=dict)
 
-    def admit(self, seed: int, witnesses: Mapping[str, Any]) -> None:
+    def admit(self, seed: int, witnesses: Mapping[str, str | None]) -> None:
         if self.recipe.train.command is not None:
             self._admit_of_script(seed, witnesses)
             return
@@ -233,7 +233,7 @@ class _StepZeroGuard:
                 )
         self.seen[seed] = dict(witnesses)
 
-    def _admit_of_script(self, seed: int, witnesses: Mapping[str, Any]) -> None:
+    def _admit_of_script(self, seed: int, witnesses: Mapping[str, str | None]) -> None:
         for other, known in self.seen.items():
             for name in equal_witnesses(known, witnesses, OF_SCRIPTS if other != seed else ()):
                 raise Refused(
@@ -252,7 +252,7 @@ class _StepZeroGuard:
         return "every seed must change what seeds.vary names: is a trainer of yours ignoring its streams?"
 
 
-def _check_same_numerics(run: Run, content: Mapping[str, Any]) -> None:
+def _check_same_numerics(run: Run, content: JsonObject) -> None:
     """A job tells what its numerics are before it trains: what could join no band is ended there."""
     known = run.environment
     if (known.fingerprint, known.device) != (content["fingerprint"], content["device"]):

@@ -12,6 +12,7 @@ from seedband.bands import comparability
 from seedband.counts import counted, first_of, plural
 from seedband.data.dataset import Items, load_items
 from seedband.determinism import witnesses
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.errors import SeedbandError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
 from seedband.events import Emit
@@ -30,7 +31,7 @@ from seedband.models.model_folders import CheckpointFiles
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Scoring
 from seedband.runs.layout import ITEMS
-from seedband.runs.run import Evaluation
+from seedband.runs.run import Evaluation, Scored
 from seedband.storage import file_hashes, json_files
 from seedband.tasks import own_rows
 from seedband.tasks.cache_key import rows_key
@@ -81,7 +82,7 @@ class Scorer:
         self,
         scoring: Scoring,
         device: str,
-        facts: Mapping[str, Any],
+        facts: EnvironmentRecord,
         cache: FeatureCache,
         emit: Emit,
         ways: "Ways | None" = None,
@@ -101,12 +102,12 @@ class Scorer:
         return self._task.encode(self._items, self._scoring)
 
     @cached_property
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> comparability.ReadRows:
         """What rows and base are to the model, as signatures have it."""
         encoded = self._task.encoded_sha256(self._lesson)
-        return {"encoded": encoded, "config": config_sha256(Path(self._scoring.base.path)), "also": self._items.also}
+        return comparability.ReadRows(encoded, config_sha256(Path(self._scoring.base.path)), self._items.also)
 
-    def score(self, target: ScoreTarget) -> dict[str, Any]:
+    def score(self, target: ScoreTarget) -> Scored:
         """Predictions of a checkpoint from disk, every evaluator's score, and both by item in items.parquet."""
         scoring, files = self._scoring, target.checkpoint
         check_fits(files, scoring.base, scoring.labels, self._task)
@@ -115,7 +116,7 @@ class Scorer:
         broken = sorted(name for name, tensor in tensors if not bool(tensor.isfinite().all()))
         if broken:
             failure = f"weights are not finite: {first_of(broken, 'tensor')}"
-            return {"evaluations": [], "signature": None, "checkpoint_sha256": sha256, "failure": failure}
+            return Scored(checkpoint_sha256=sha256, failure=failure)
         items = self._items
         self._emit("start", None, {"what": f"scoring {files.name} on {counted(len(items), 'item')}"})
         predictions = self._predict(files)
@@ -133,9 +134,9 @@ class Scorer:
                 self._emit(kind, None, {"text": f"{files.name}: {evaluation.metric}: {text}"})
         write_table(Path(target.out) / ITEMS, items, predictions, scoring.labels, columns)
         described = {entry.metric: describe(evaluators[entry.metric], entry.backend) for entry in evaluations}
-        return {
-            "evaluations": [asdict(evaluation) for evaluation in evaluations],
-            "signature": comparability.of_scoring(
+        return Scored(
+            evaluations=tuple(evaluations),
+            signature=comparability.of_scoring(
                 scoring,
                 items.sha256,
                 described,
@@ -144,11 +145,11 @@ class Scorer:
                 self._read,
                 self._padding(files),
             ),
-            "checkpoint_sha256": sha256,
-            "items_sha256": file_hashes.file_sha256(Path(target.out) / ITEMS),
-            "truncated": asdict(predictions.truncated),
-            "failure": _no_better_than_trivial(evaluators, scoring.primary, evaluations),
-        }
+            checkpoint_sha256=sha256,
+            items_sha256=file_hashes.file_sha256(Path(target.out) / ITEMS),
+            truncated=asdict(predictions.truncated),
+            failure=_no_better_than_trivial(evaluators, scoring.primary, evaluations),
+        )
 
     def _predict(self, files: CheckpointFiles) -> Any:
         """What a checkpoint says; an adapter or a model is let go with this call: an evaluator may need the memory."""

@@ -15,6 +15,7 @@ from annotated_types import MinLen, Predicate
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.models import foreign_folders
 from seedband.storage import atomic_files, file_hashes, json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import CHECKPOINT_KINDS, Known
 from seedband.storage.validation import PathText, brief, checked, read_foreign, read_record
 
@@ -370,7 +371,7 @@ def has_chat_template(folder: Path) -> bool:
     return (bool(told) and "default" in named) or (folder / "chat_template.jinja").is_file()
 
 
-def read_adapter(folder: Path) -> dict[str, Any]:
+def read_adapter(folder: Path) -> JsonObject:
     """adapter_config.json of an adapter.
 
     Raises:

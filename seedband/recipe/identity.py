@@ -1,12 +1,12 @@
 """Identity: what makes two recipes one, as they stand on record."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from seedband.recipe.parse import differing_keys
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class RecordedRecipe:
         provenance: Where its base and data come from, by content.
     """
 
-    recipe: Mapping[str, Any]
-    provenance: Mapping[str, Any]
+    recipe: JsonObject
+    provenance: JsonObject
 
     @property
     def slices(self) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ class RecordedRecipe:
         return self.recipe["train"].get("command") is not None
 
 
-def same_rows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+def same_rows(ours: JsonObject, theirs: JsonObject) -> bool:
     """Whether two data files on record hold the same rows, whatever their lines end in."""
     first, second = ours.get("sha256"), theirs.get("sha256")
     return first == second or first in theirs.get("also", ()) or second in ours.get("also", ())
@@ -56,7 +56,7 @@ FREE_KEYS = (
 SCORED_BY = ("evaluate", "score", "generation")
 
 
-def identity(recorded: RecordedRecipe) -> dict[str, Any]:
+def identity(recorded: RecordedRecipe) -> JsonObject:
     """What makes a recipe the one it is: all but where things lie and how they are judged, base and rows by content."""
     recipe = without_free_keys(recorded.recipe)
     for section in ("train", "data"):  # a key that is not set was no key of earlier releases
@@ -73,7 +73,7 @@ def identity(recorded: RecordedRecipe) -> dict[str, Any]:
     }
 
 
-def without_free_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def without_free_keys(recipe: JsonObject) -> dict[str, Any]:
     """A recipe, as a plain dict, without what may change within a sweep."""
     kept: dict[str, Any] = json.loads(json_files.canonical(recipe))
     for path in FREE_KEYS:
@@ -82,7 +82,7 @@ def without_free_keys(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def training_identity(recorded: RecordedRecipe) -> dict[str, Any]:
+def training_identity(recorded: RecordedRecipe) -> JsonObject:
     """What of a recipe's identity weights come from: all of it but how they are scored."""
     return {key: value for key, value in identity(recorded).items() if key not in SCORED_BY}
 
@@ -97,9 +97,7 @@ def changed_training(first: RecordedRecipe, second: RecordedRecipe) -> list[str]
     return _changed(first, second, training_identity(first), training_identity(second))
 
 
-def _changed(
-    first: RecordedRecipe, second: RecordedRecipe, ours: Mapping[str, Any], theirs: Mapping[str, Any]
-) -> list[str]:
+def _changed(first: RecordedRecipe, second: RecordedRecipe, ours: JsonObject, theirs: JsonObject) -> list[str]:
     """What differs between two identities, and in what of base and rows their records say more than those."""
     sources = [recorded.provenance for recorded in (first, second)]
     alike = {

@@ -1,15 +1,14 @@
 """Where base and data of a record lie: relative to the record's own folder, so that the two can move together."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from seedband.recipe.identity import RecordedRecipe
 from seedband.recipe.parse import LoadedRecipe, parse_recipe
+from seedband.storage.json_files import JsonObject
 
 
-def relative(facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def relative(facts: JsonObject, folder: Path) -> JsonObject:
     """A prepared recipe's provenance as a file in `folder` holds it.
 
     Args:

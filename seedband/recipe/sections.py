@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
 from seedband.determinism.seeds import Stream
 from seedband.determinism.settings import DeterminismSection
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import (
     DEFAULT_EXECUTOR,
     DEFAULT_RULE,
@@ -271,7 +272,7 @@ class Recipe:
     log: LogSection = LogSection()
     run: RunSection = RunSection()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """Nested plain dict, as seedband.toml would spell it, without where its jobs go."""
         return {name: section for name, section in asdict(self).items() if name != "run"}
 

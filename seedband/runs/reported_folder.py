@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import MinLen
 
@@ -17,6 +17,7 @@ from seedband.runs.layout import REPORTED, REPORTED_SWEEP, SCORES_FILE, seed_fol
 from seedband.runs.reported_run import Reported
 from seedband.runs.sweep_file import merged
 from seedband.storage import atomic_files, json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import read_record
 
 
@@ -33,9 +34,9 @@ class ReportedSweep:
     """reported-sweep.json of a sweep, as far as commands rely on it."""
 
     seeds: Annotated[tuple[int, ...], MinLen(1)]
-    identity: Mapping[str, Any]
+    identity: JsonObject
     data: ReportedData
-    metrics: Mapping[str, Any]
+    metrics: JsonObject
     band_seeds: tuple[int, ...] = ()
     crashed: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,12 +1,16 @@
 """Runs and sweeps, as they stand on record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from seedband.bands.comparability import Signature
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.recipe.identity import RecordedRecipe
-from seedband.storage.validation import Number
+from seedband.runs.layout import SCORES
+from seedband.storage.json_files import JsonObject
+from seedband.storage.validation import Number, read_record
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class EnvironmentRecord:
-    """Where a run was trained."""
-
-    versions: Mapping[str, str]
-    device: str
-    hardware: Mapping[str, Any]
-    fingerprint: str
-
-
-@dataclass(frozen=True)
 class Pins:
     """What the process of a run was pinned to."""
 
@@ -61,6 +55,36 @@ class Initializer:
     name: str
     shape: tuple[int, ...]
     distribution: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What scoring a checkpoint gives: scores.json.
+
+    Attributes:
+        evaluations: One per metric; none where its weights are not finite.
+        signature: What its scores depend on; None where there are none.
+        checkpoint_sha256: Of its weights.
+        items_sha256: Of its items.parquet; None where there is none.
+        truncated: How many eval rows were cut to the length that the model takes, and by how much.
+        failure: Why a checkpoint failed to train; empty otherwise.
+    """
+
+    evaluations: tuple[Evaluation, ...] = ()
+    signature: Signature | None = None
+    checkpoint_sha256: str | None = None
+    items_sha256: str | None = None
+    truncated: JsonObject | None = None
+    failure: str = ""
+
+    def as_dict(self) -> JsonObject:
+        """The same as JSON."""
+        return {**asdict(self), "signature": self.signature, "truncated": self.truncated}
+
+
+def read_scored(folder: Path) -> Scored:
+    """What scoring left in a folder."""
+    return read_record(folder / SCORES, "scores", Scored)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +126,7 @@ class Run(SeedResult):
 
     witnesses: Mapping[str, str | None]
     streams: Mapping[str, int]
-    signature: Mapping[str, Any] | None
+    signature: Signature | None
     checkpoint_sha256: str | None
     items_sha256: str | None
     initializers: tuple[Initializer, ...]
@@ -110,7 +134,7 @@ class Run(SeedResult):
     environment: EnvironmentRecord
     pins: Pins
     train_seconds: float
-    record: Mapping[str, Any]
+    record: JsonObject
 
 
 @dataclass(frozen=True)

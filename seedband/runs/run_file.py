@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
+from seedband.bands.comparability import Signature
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.determinism.seeds import MAX_ROOT_SEED
 from seedband.errors import Refused
 from seedband.recipe.identity import RecordedRecipe
 from seedband.runs.layout import RUN, seed_folder
-from seedband.runs.run import EnvironmentRecord, Evaluation, Initializer, Pins, Run
+from seedband.runs.run import Evaluation, Initializer, Pins, Run
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import Number, PathText, read_record
 
 RootSeed = Annotated[int, Ge(0), Le(MAX_ROOT_SEED)]
@@ -53,10 +56,10 @@ class _DataSection:
 class _Recipe:
     """As much of a recipe as is looked into without reading it as one: another release may know other keys."""
 
-    model: Mapping[str, Any]
+    model: JsonObject
     data: _DataSection
-    train: Mapping[str, Any]
-    gate: Mapping[str, Any]
+    train: JsonObject
+    gate: JsonObject
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class RunFile:
     status: Literal["finished", "failed"]
     failure: str
     evaluations: tuple[Evaluation, ...]
-    signature: Mapping[str, Any] | None
+    signature: Signature | None
     checkpoint_sha256: str | None
     witnesses: Mapping[str, str | None]
     initializers: tuple[Initializer, ...]
@@ -84,7 +87,7 @@ class RunFile:
 RAW = ("recipe", "provenance")
 
 
-def recorded_in(record: Mapping[str, Any]) -> RecordedRecipe:
+def recorded_in(record: JsonObject) -> RecordedRecipe:
     """The recipe of a record that was checked."""
     return RecordedRecipe(record["recipe"], record["provenance"])
 

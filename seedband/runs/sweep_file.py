@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import MinLen, Predicate
 
@@ -14,6 +14,7 @@ from seedband.recipe.identity import RecordedRecipe
 from seedband.runs.layout import REPORTED_SWEEP, SWEEP
 from seedband.runs.run_file import RAW, RootSeed, _Provenance, _Recipe, recorded_in
 from seedband.storage import file_hashes, json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import PathText, read_record
 
 
@@ -38,7 +39,7 @@ class SweepFile:
     band_before_sha256: str | None = None
     band_seeds: tuple[RootSeed, ...] = ()
     crashed: Mapping[Annotated[str, Predicate(a_root_seed_as_text)], Crash] = field(default_factory=dict)
-    reproduced: Mapping[str, Any] = field(default_factory=dict)
+    reproduced: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ class RecordedSweep:
     band_sha256: str | None = None
     band_before_sha256: str | None = None
     crashed: Mapping[str, Crash] = field(default_factory=dict)
-    reproduced: Mapping[str, Any] = field(default_factory=dict)
+    reproduced: JsonObject = field(default_factory=dict)
     recorded: RecordedRecipe
 
     def asked(self, seeds: Sequence[int], *, band: bool) -> "RecordedSweep":

@@ -6,7 +6,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.storage.atomic_files import write_text
@@ -35,6 +35,8 @@ MAX_DEPTH = 100
 POINTER, MAX_POINTER_BYTES = b"version https://git-lfs.github.com/spec/v1", 1024
 #: Letters of a damaged number that a message shows.
 MAX_SHOWN = 40
+#: A JSON object of which nothing is known yet, or nothing but that it is one: what is known of it is a record.
+JsonObject: TypeAlias = Mapping[str, Any]
 
 
 def canonical(value: Any) -> str:
@@ -47,18 +49,18 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def sealed_text(kind: str, content: Mapping[str, Any]) -> str:
+def sealed_text(kind: str, content: JsonObject) -> str:
     """The JSON text of `content` with format, version and its own sha256. NaN and infinity are refused."""
     body = {"format": f"seedband.{kind}", "version": VERSIONS[kind], **content}
     return json.dumps({**body, "sha256": digest(body)}, indent=1, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, kind: str, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, kind: str, content: JsonObject) -> None:
     """Write the `sealed_text` of `content`, atomically."""
     write_text(path, sealed_text(kind, content))
 
 
-def read_json(path: Path, kind: str) -> dict[str, Any]:
+def read_json(path: Path, kind: str) -> JsonObject:
     """Read what `write_json` wrote.
 
     Raises:
@@ -76,16 +78,16 @@ def read_json(path: Path, kind: str) -> dict[str, Any]:
             f"{path}: {found} is unknown, this release reads 1 to {VERSIONS[kind]}",
             hint="upgrade seedband, or make the file again",
         )
-    claimed = value.pop("sha256", None)
-    if claimed != digest(value):
+    kept = {key: entry for key, entry in value.items() if key != "sha256"}
+    if value.get("sha256") != digest(kept):
         raise Refused(
             f"{path}: the content does not fit its sha256, so it was edited or damaged",
             hint="restore the file, or make it again: its numbers are evidence, not settings",
         )
-    return value
+    return kept
 
 
-def parse_json(path: Path, limit: int | None = None) -> dict[str, Any]:
+def parse_json(path: Path, limit: int | None = None) -> JsonObject:
     """A JSON object from a file of at most `limit` bytes, MAX_JSON_BYTES unless said.
 
     Raises:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from seedband.errors import Problem, UsageError
 from seedband.models.model_folders import after_pooling, resolve_pooling
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
+from seedband.storage.json_files import JsonObject
 from seedband.tasks import Task
 from seedband.trainers import Method, Report, SeedRun, TrainContext, TrainedRun
 
@@ -56,7 +56,7 @@ class Head(Method):
             parts = ", ".join(left)
             yield f"head.pooling: after its pooling this embedding model has {parts}: the head reads what comes before"
 
-    def suggested(self, n_parameters: int) -> dict[str, dict[str, Any]]:  # noqa: ARG002
+    def suggested(self, n_parameters: int) -> dict[str, JsonObject]:  # noqa: ARG002
         """A high learning rate, for only the head is trained."""
         return {"train": {"learning_rate": RATE}, self.name: {"pooling": "auto"}}
 

@@ -260,7 +260,7 @@ def test_how_a_script_draws_and_pads_is_not_on_record():
 
 def test_what_answers_and_pixels_depend_on_is_on_record_for_their_tasks_alone():
     texts, images = (
-        of_scoring(replace(SCORING, task=task), "cd" * 32, EVALUATORS, FACTS, {"ends": [2]}, {**READ, "also": ["x"]})
+        of_scoring(replace(SCORING, task=task), "cd" * 32, EVALUATORS, FACTS, {"ends": [2]}, READ._replace(also=("x",)))
         for task in ("causal-lm", "image-classification")
     )
     assert texts["scoring"]["generation"] == {"max_new_tokens": 64, "ends": [2]}

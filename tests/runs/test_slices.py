@@ -1,7 +1,7 @@
 """Slices: where on the items a candidate is worse; advice with its error rate."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -44,36 +44,36 @@ def test_a_column_of_many_values_is_left_to_show():
     many = pd.DataFrame({"item": [str(k) for k in range(n)], "score:accuracy": np.ones(n)})
     many["slice:id"] = many["item"]
     assert slices.of_runs([many, many]) == []
-    assert [row["value"] for row in slices.of_runs([many[1:]] * 2)] == sorted(many["slice:id"][1:])
+    assert [row.value for row in slices.of_runs([many[1:]] * 2)] == sorted(many["slice:id"][1:])
 
 
 def test_a_band_keeps_scores_floor_and_count_of_every_slice():
     runs = [table(1, 0, 1, 1, 0, 1), table(1, 1, 1, 0, 0, np.nan)]
     chat, email, phone = slices.of_runs(runs)
-    assert (chat["column"], chat["value"], chat["n_items"]) == ("channel", "chat", 2)
-    assert chat["metrics"]["accuracy"] == {
+    assert (chat.column, chat.value, chat.n_items) == ("channel", "chat", 2)
+    assert asdict(chat.metrics["accuracy"]) == {
         "scores": [0.5, 1.0],
         "n_items": 2,
         "unscored": [],
         "floor": item_floor([[1, 0], [1, 1]]),
         "resolution": 0.5,
     }
-    assert email["metrics"]["accuracy"]["scores"] == pytest.approx([2 / 3, 1 / 3])
-    assert phone["metrics"] == {}  # one seed left it without a score
+    assert email.metrics["accuracy"].scores == pytest.approx([2 / 3, 1 / 3])
+    assert phone.metrics == {}  # one seed left it without a score
 
 
 def test_seeds_are_compared_on_the_items_that_all_of_them_scored():
     runs = [table(1, 0, np.nan, 1, 0, 1), table(1, 1, 0, 1, 0, np.nan)]
     _, email, phone = slices.of_runs(runs)
-    metric = email["metrics"]["accuracy"]
-    assert metric["scores"] == [0.5, 0.5]  # by its own items the second would have 1/3
-    assert (email["n_items"], metric["n_items"], metric["unscored"]) == (3, 2, ["i2"])
-    assert phone["metrics"] == {}
+    metric = email.metrics["accuracy"]
+    assert metric.scores == [0.5, 0.5]  # by its own items the second would have 1/3
+    assert (email.n_items, metric.n_items, metric.unscored) == (3, 2, ["i2"])
+    assert phone.metrics == {}
 
 
 def test_a_candidate_is_scored_on_the_items_that_count_in_the_band_or_not_at_all():
     runs = [table(1, 0, np.nan, 1, 0, 1), table(1, 1, 0, 1, 0, 1)]
-    band = band_of(slices.of_runs(runs))
+    band = band_of([asdict(row) for row in slices.of_runs(runs)])
     scored = {"chat": {"accuracy": 0.5}, "email": {"accuracy": 0.0}, "phone": {"accuracy": 1.0}}
     assert slices.of_candidate(table(1, 0, 1, 0, 0, 1), band) == {"channel": scored}
     assert slices.of_candidate(table(1, 0, np.nan, 0, 0, 1), band) == {"channel": scored}

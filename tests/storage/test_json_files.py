@@ -180,7 +180,7 @@ def test_full_disk_is_work_failed_and_leaves_the_old_file(sealed, monkeypatch):
 def test_writing_below_a_file_is_work_failed(sealed):
     with pytest.raises(WorkFailed, match="cannot write"):
         atomic_files.write_text(sealed / "below.json", "x")
-    with pytest.raises(WorkFailed, match="cannot make"), locks.locked(sealed):
+    with pytest.raises(WorkFailed, match="cannot make"), locks.locked(sealed / "below"):
         pass
 
 

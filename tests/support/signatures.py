@@ -7,13 +7,14 @@ from pathlib import Path
 
 from tiny import recipe_text
 
-from seedband.bands.comparability import of_scoring, of_training
+from seedband.bands.comparability import ReadRows, of_scoring, of_training
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.evaluators import build, describe
 from seedband.recipe.parse import parse_recipe
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
 from seedband.runs import run_file
-from seedband.runs.run import EnvironmentRecord, Evaluation, Pins, Run
+from seedband.runs.run import Evaluation, Pins, Run
 
 SCORING = Scoring(
     base=Base("org/base", "/models/base", "ab" * 32, "cd" * 32),
@@ -28,9 +29,9 @@ SCORING = Scoring(
     generation=GenerationSection(),
     folder="/recipes",
 )
-FACTS = {"fingerprint": "f00", "device": "cpu", "versions": {"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}}
+FACTS = EnvironmentRecord({"torch": "2.13.0", "peft": "0.21.0", "numpy": "2"}, "cpu", {}, "f00")
 EVALUATORS = {name: describe(build(name, {})) for name in ("accuracy", "f1_macro")}
-READ = {"encoded": "12" * 32, "config": "34" * 32, "also": ()}
+READ = ReadRows("12" * 32, "34" * 32)
 SCORED = of_scoring(SCORING, "cd" * 32, EVALUATORS, FACTS, {}, READ)
 FULL = {**SCORED, **of_training(parse_recipe(tomllib.loads(recipe_text()), "there"))}
 
@@ -69,7 +70,7 @@ def run_record(seed, **changes):
             "base": {**asdict(SCORING.base), "revision": None},
             "data": {"name": "tiny", "version": "", "train": rows, "eval": rows, "n_train": 2, "n_eval": 2},
         },
-        "environment": {**FACTS, "hardware": {}},
+        "environment": asdict(FACTS),
         "pins": {"threads": 1, "environment": {}},
         "train_seconds": 1.0,
         **changes,

@@ -13,8 +13,9 @@ from tokenizers.processors import TemplateProcessing
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
-from seedband.bands.comparability import of_scoring
+from seedband.bands.comparability import ReadRows, of_scoring
 from seedband.data.dataset import load_items
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.errors import UsageError
 from seedband.models.encoded import Truncation
 from seedband.recipe.scoring import Base, Scoring
@@ -226,14 +227,14 @@ def test_a_candidates_own_settings_do_not_say_where_its_answers_end(folder, item
 def test_where_answers_end_and_what_was_asked_are_in_the_signature(folder, items):
     base = folder / "plain"
     model = find("causal-lm").load(str(base), ())
-    facts = {"fingerprint": "f00", "device": "cpu", "versions": {}}
+    facts = EnvironmentRecord({}, "cpu", {}, "f00")
     lengths = (64, 6)
     settings = [predict(model, items, scoring(base, length)).settings for length in lengths]
     digests = [
         find("causal-lm").encoded_sha256(find("causal-lm").encode(items, scoring(base, length))) for length in lengths
     ]
     long, short = (
-        of_scoring(scoring(base), "ab", {}, facts, each, {"encoded": sha256, "config": "cd", "also": ()})
+        of_scoring(scoring(base), "ab", {}, facts, each, ReadRows(sha256, "cd"))
         for each, sha256 in zip(settings, digests, strict=True)
     )
     assert long["scoring"]["generation"] == {"max_new_tokens": 6, **settings[0]}

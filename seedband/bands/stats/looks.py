@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from math import exp, log, log1p
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
 
 from seedband.bands.stats.power import t_detectable_drop
+from seedband.storage.json_files import JsonObject
 
 #: Most looks that the rule ever takes.
 MAX_LOOKS = 3
@@ -243,7 +244,7 @@ def _between(grid: Sequence[float], values: Sequence[float], x: float, scale: Ca
 
 
 @lru_cache(maxsize=1)
-def _table() -> dict[str, Any]:
+def _table() -> JsonObject:
     text = (files("seedband.bands.stats") / "looks.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)
+    table: JsonObject = json.loads(text)
     return table

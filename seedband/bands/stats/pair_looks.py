@@ -8,9 +8,11 @@ import json
 from bisect import bisect_right
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from seedband.storage.json_files import JsonObject
 
 #: The fewest pairs that have a spread: where looks are not on record, the first may have been at so many.
 FEWEST = 2
@@ -62,6 +64,6 @@ def design(n: int, first: int, alpha: float) -> Design:
 
 
 @lru_cache(maxsize=1)
-def _table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((files("seedband.bands.stats") / "pairs.json").read_text(encoding="utf-8"))
+def _table() -> JsonObject:
+    table: JsonObject = json.loads((files("seedband.bands.stats") / "pairs.json").read_text(encoding="utf-8"))
     return table

@@ -1,7 +1,7 @@
 """A sweep for people: what it would do, what it did."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from seedband.cli.console.bands import band_json, print_band
 from seedband.cli.console.output import print_hint, print_json, print_lines
@@ -11,9 +11,10 @@ from seedband.runs.layout import seed_folder
 if TYPE_CHECKING:
     from seedband.bands.band import Band
     from seedband.runs.run import Sweep
+    from seedband.storage.json_files import JsonObject
 
 
-def print_sweep_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+def print_sweep_plan(plan: "JsonObject", *, as_json: bool) -> None:
     """What a sweep would do: jobs, steps, disk and a rough time."""
     if as_json:
         print_json(plan)
@@ -56,7 +57,7 @@ def print_runs(sweep: "Sweep", *, as_json: bool) -> None:
         print_lines([f"{run.folder}: {run.status} {scores}{' ' + run.failure if run.failure else ''}"])
 
 
-def _runs_json(sweep: "Sweep") -> dict[str, Any]:
+def _runs_json(sweep: "Sweep") -> "JsonObject":
     return {
         "folder": str(sweep.folder),
         "median_seed": sweep.median_seed,

@@ -1,14 +1,13 @@
 """Candidates: what a path given to `check` is, and whether what stands on record beside it fits the band."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seedband.bands import comparability
 from seedband.bands.band import Band
-from seedband.bands.comparability import Difference
+from seedband.bands.comparability import Difference, Signature
 from seedband.errors import Refused, UsageError
 from seedband.events import Event
 from seedband.jobs.executors import OnEvent
@@ -189,9 +188,7 @@ def _check_labels(files: CheckpointFiles, scoring: Scoring) -> None:
         )
 
 
-def compare(
-    band: Band, name: str, other: Mapping[str, Any], *, strict: bool, on_event: OnEvent, only_record: bool
-) -> None:
+def compare(band: Band, name: str, other: Signature, *, strict: bool, on_event: OnEvent, only_record: bool) -> None:
     """Refuse what is not comparable, tell what merely differs.
 
     With `only_record` the other signature was made when the candidate was trained: what scoring settles anew on this

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import MinLen
 
@@ -17,6 +17,7 @@ from seedband.bands.stats.decision import Status
 from seedband.bands.verdict import Candidate
 from seedband.errors import UsageError, WorkFailed
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import Number, read_record
 
 #: How long a call waits for another that holds the ledger, in seconds.
@@ -99,7 +100,7 @@ class Ledger:
         self.entries[key] = Entry(status, tuple(looks), own_looks)
 
 
-def key_of(band: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+def key_of(band: JsonObject, recipe: JsonObject) -> str:
     """The key of a candidate recipe against a band: another recipe or another band starts anew.
 
     Args:

@@ -27,9 +27,8 @@ from seedband.recipe.parse import parse_recipe
 from seedband.recipe.scoring import Base, Scoring
 from seedband.runs import eval_rows, slices
 from seedband.runs.item_table import read_table
-from seedband.runs.layout import ITEMS, RUN, SCORES
-from seedband.runs.run import Evaluation
-from seedband.storage import json_files
+from seedband.runs.layout import ITEMS, RUN
+from seedband.runs.run import read_scored
 
 
 @dataclass(frozen=True)
@@ -91,18 +90,19 @@ class Rescorer:
         name, seed = entry.files.name, entry.seed
         if entry.failure:
             return Candidate(name, {}, None, entry.failure, seed=seed)
-        result = json_files.read_json(out / SCORES, "scores")
-        sha256 = result["checkpoint_sha256"]
+        scored = read_scored(out)
+        sha256 = scored.checkpoint_sha256
         if entry.run is not None and entry.run.checkpoint_sha256 != sha256:
             raise Refused(f"{name}: its weights are not those that its {RUN} records", hint="restore the run's folder")
-        if result["signature"] is None:
-            return Candidate(name, {}, sha256, result["failure"], seed=seed)
-        evaluations = [Evaluation(**evaluation) for evaluation in result["evaluations"]]
-        for crashed in (evaluation for evaluation in evaluations if evaluation.crashed):
+        if scored.signature is None:
+            return Candidate(name, {}, sha256, scored.failure, seed=seed)
+        for crashed in (evaluation for evaluation in scored.evaluations if evaluation.crashed):
             run_jobs.raise_unscored(name, crashed, "check again")  # it could not say what it would have run
-        compare(self.band, name, result["signature"], strict=self.strict, on_event=self.on_event, only_record=False)
-        scores = {evaluation.metric: evaluation.score for evaluation in evaluations if evaluation.score is not None}
-        for evaluation in evaluations:
+        compare(self.band, name, scored.signature, strict=self.strict, on_event=self.on_event, only_record=False)
+        scores = {
+            evaluation.metric: evaluation.score for evaluation in scored.evaluations if evaluation.score is not None
+        }
+        for evaluation in scored.evaluations:
             run_jobs.raise_unscored(name, evaluation, "check again")
         labels, items = self.band.provenance["signature"]["labels"], read_table(out / ITEMS)
         if self.labels is None and labels and not _on_record(entry, self.scoring):
@@ -110,7 +110,7 @@ class Rescorer:
         seed_of = {known: int(seed) for seed, known in self.band.provenance["checkpoints"].items()}
         baseline_seed = seed_of.get(sha256) if self.labels in (None, tuple(labels)) else None
         by_slice = slices.of_candidate(items, self.band)
-        return Candidate(name, scores, sha256, result["failure"], baseline_seed, seed, by_slice)
+        return Candidate(name, scores, sha256, scored.failure, baseline_seed, seed, by_slice)
 
 
 def scoring_of(

@@ -20,6 +20,7 @@ from seedband.errors import Problem, Refused, SeedbandError, UsageError
 from seedband.events import Event
 from seedband.recipe import locations
 from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
+from seedband.storage.json_files import JsonObject
 
 #: How far a score may lie from the mean of its items and still count as that mean, rounded.
 ROUNDING = 0.01
@@ -194,7 +195,7 @@ def _made_from(band_path: Path) -> tuple[set[Path], dict[str, str]]:
     return {(band_path.parent.resolve() / path).resolve() for path in relative}, dict(facts.get("where", {}))
 
 
-def _sources(band: Band) -> Mapping[str, Any]:
+def _sources(band: Band) -> JsonObject:
     """What a band has on record of its score files."""
     facts = band.provenance.get("scores", {})
     return facts if isinstance(facts, Mapping) else {}
@@ -306,7 +307,7 @@ def _all_runs(path: Path) -> str:
     return f"give the files of all seeds: seedband band {others}"
 
 
-def _provenance(file: ScoreFile, band_path: Path, wanted: Wanted) -> dict[str, Any]:
+def _provenance(file: ScoreFile, band_path: Path, wanted: Wanted) -> JsonObject:
     """One file is on record as ever; several are by path; and what was said of them, where something was."""
     paths = {source: locations.relative_path(source.path, band_path.parent.resolve()) for source in file.sources}
     facts: dict[str, Any] = {"path": paths[file.sources[0]], "sha256": file.sha256}

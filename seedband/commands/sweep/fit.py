@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from seedband import evaluators
 from seedband.bands import comparability
@@ -17,6 +16,7 @@ from seedband.jobs.run_jobs import check_distinct, raise_unscored
 from seedband.recipe import locations
 from seedband.runs import score_table, slices
 from seedband.runs.run import Run
+from seedband.storage.json_files import JsonObject
 
 
 def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mapping[str, str] | None = None) -> Band:
@@ -77,7 +77,7 @@ def fit(prepared: Prepared, finished: Sequence[Run], path: Path, crashed: Mappin
     return replace(band, metrics=metrics)
 
 
-def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run], path: Path) -> dict[str, Any]:
+def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run], path: Path) -> JsonObject:
     folder = path.absolute().parent
     facts = locations.relative(prepared.provenance, folder)
     rows, first = row_diff.packed(row_diff.of_items(prepared.eval_items)), healthy[0]
@@ -92,11 +92,11 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
         "failures": {str(run.seed): run.failure for run in failed},
         "runs": locations.relative_path(first.folder.parent, folder),
         "items": {str(run.seed): run.items_sha256 for run in healthy},
-        "slices": slices.of_runs([score_table.read_items(run) for run in healthy]),
+        "slices": [asdict(row) for row in slices.of_runs([score_table.read_items(run) for run in healthy])],
     }
 
 
-def _accepted(path: Path) -> dict[str, Any]:
+def _accepted(path: Path) -> JsonObject:
     """What was accepted on the way to the band that lies there now: its successor keeps it."""
     entries = load_band(path).provenance.get("accepted") if path.is_file() else None
     return {"accepted": entries} if entries else {}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seedband import evaluators
 from seedband.bands import comparability
@@ -24,6 +24,7 @@ from seedband.runs.old_padding import unversioned, went_wrong_in
 from seedband.runs.run import Run
 from seedband.runs.sweep_file import RecordedSweep
 from seedband.storage import file_hashes, json_files, locks
+from seedband.storage.json_files import JsonObject
 from seedband.trainers import SeedRun, find
 
 
@@ -52,7 +53,7 @@ class Plan(NamedTuple):
     unscored: tuple[int, ...] = ()
     slots: int = 1
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The plan for people and scripts, with what it will take."""
         seeds = [run.seed for job in self.jobs for run in job.runs if run.seed not in self.unscored]
         cost = estimate(self.prepared, [run.train_seconds for run in self.finished])

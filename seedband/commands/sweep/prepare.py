@@ -27,6 +27,7 @@ from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, Recipe
 from seedband.runs.slices import MAX_VALUES
 from seedband.storage import file_hashes
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import METHODS, Registry
 from seedband.tasks import Task
 from seedband.tasks.base_check import architecture_problems
@@ -96,7 +97,7 @@ class Prepared:
         return (*told, *_data_warnings(self.recipe, self.train_items))
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> JsonObject:
         """Where runs come from: base and data, by content."""
         data = self.recipe.data
         return {
@@ -116,7 +117,7 @@ class Prepared:
         }
 
     @staticmethod
-    def _file(items: Items, reference: str) -> dict[str, Any]:
+    def _file(items: Items, reference: str) -> JsonObject:
         """Where a data file lies, what is in a hub as it is called there, and its content."""
         path = reference if on_hub(reference) else str(items.path)
         return {"path": path, "sha256": items.sha256, "also": list(items.also)}

@@ -1,15 +1,13 @@
 """Metrics that a training command reports: how each is read, and which direction of it is better."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from seedband.errors import Problem
 from seedband.evaluators import built_in
 from seedband.recipe import train_command
 from seedband.recipe.sections import Recipe
+from seedband.storage.json_files import JsonObject
 
 
-def definitions(recipe: Recipe) -> dict[str, Any]:
+def definitions(recipe: Recipe) -> JsonObject:
     """Metric → what it is: by which name or expression the command reports it, and which direction is better."""
     patterns = train_command.patterns_of(recipe.train, recipe.evaluate)
     return {
@@ -36,7 +34,7 @@ def direction_problems(recipe: Recipe) -> list[Problem]:
     return problems
 
 
-def _higher_is_better(args: Mapping[str, Any], key: str) -> bool | None:
+def _higher_is_better(args: JsonObject, key: str) -> bool | None:
     given = args.get("higher_is_better")
     return given if isinstance(given, bool) else _built_in_direction(key)
 

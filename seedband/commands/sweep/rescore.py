@@ -19,7 +19,7 @@ from seedband.recipe.parse import differing_keys
 from seedband.runs.item_table import predictions_sha256, read_table
 from seedband.runs.layout import ANEW, ITEMS, LOGS, RUN, SCORES
 from seedband.runs.old_padding import unversioned, went_wrong_in
-from seedband.runs.run import Run
+from seedband.runs.run import Run, read_scored
 from seedband.storage import atomic_files, json_files
 
 
@@ -49,29 +49,30 @@ def rescore(plan: Plan, stale: Sequence[Run], executor: Executor, on_event: OnEv
 def _take_over(run: Run, prepared: Prepared) -> None:
     """Put new scores in place of a run's old ones; killed at any moment, the next sweep scores it once more."""
     place = run.folder / ANEW
-    result = json_files.read_json(place / SCORES, "scores")
-    if result["checkpoint_sha256"] != run.checkpoint_sha256:
+    scored = read_scored(place)
+    if scored.checkpoint_sha256 != run.checkpoint_sha256:
         raise Refused(
             f"{run.folder}: its weights are not those that its {RUN} records", hint="restore the run's folder"
         )
     ours = comparability.at(run.signature or {}, "environment") or {}
-    changed = differing_keys(ours, result["signature"]["environment"])
+    changed = differing_keys(ours, comparability.at(scored.signature or {}, "environment") or {})
     if changed:
         raise Refused(
             f"{run.folder} was scored in another environment: {', '.join(changed)} changed",
             hint="have it scored anew where it was trained, or give another --out; seedband doctor says what differs",
         )
     kept = {key: value for key, value in run.record.items() if key not in ("format", "version")}
+    result = scored.as_dict()
     new = {key: result[key] for key in ("evaluations", "items_sha256", "failure")}
     new |= {
-        "status": "failed" if result["failure"] else "finished",
+        "status": "failed" if scored.failure else "finished",
         "signature": {
-            **result["signature"],
+            **(scored.signature or {}),
             **comparability.of_training(
                 prepared.recipe, run.record.get("padding", 1), run.record.get("initializers", ())
             ),
         },
-        "truncated": {**run.record.get("truncated", {}), "eval": result["truncated"]},
+        "truncated": {**run.record.get("truncated", {}), "eval": scored.truncated},
         # Its weights are the same, so this recipe differs in how they are scored, and where things lie.
         "recipe": prepared.recipe.as_dict(),
         "provenance": locations.relative(prepared.provenance, run.folder),

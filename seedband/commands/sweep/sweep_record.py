@@ -1,9 +1,8 @@
 """The record of a sweep while its lock is held: read once, and written at every step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from seedband.bands.band import Band
 from seedband.commands.sweep.prepare import Prepared
@@ -14,6 +13,7 @@ from seedband.runs import layout
 from seedband.runs.layout import RUN
 from seedband.runs.sweep_file import Crash, RecordedSweep, read_sweep
 from seedband.storage import file_hashes, json_files
+from seedband.storage.json_files import JsonObject
 
 
 class SweepRecord:
@@ -80,7 +80,7 @@ def _is_finished(folder: Path, seed: str) -> bool:
     return (layout.seed_folder(folder, int(seed)) / RUN).is_file()
 
 
-def _as_dict(content: RecordedSweep) -> dict[str, Any]:
+def _as_dict(content: RecordedSweep) -> JsonObject:
     return {
         "seeds": list(content.seeds),
         "band_seeds": list(content.band_seeds),
@@ -95,7 +95,7 @@ def _as_dict(content: RecordedSweep) -> dict[str, Any]:
     }
 
 
-def stamp(folder: Path, seed: int, proof: Mapping[str, Any]) -> None:
+def stamp(folder: Path, seed: int, proof: JsonObject) -> None:
     """Put into sweep.json what became of training a seed again; the folder's lock must be held."""
     content = read_sweep(folder)
     before = content.reproduced.get(str(seed), {})

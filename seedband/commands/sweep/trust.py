@@ -3,15 +3,14 @@
 A record may come from anywhere. Only a recipe of the user's own, which lies here and says the same, lets them run.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from seedband import evaluators
 from seedband.errors import Refused, UsageError
 from seedband.recipe.parse import find_config, load_recipe
 from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 
 def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> Path:
@@ -65,7 +64,7 @@ def trusted_start(recipe: Recipe) -> Path:
     return here.folder
 
 
-def _changed(recorded: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+def _changed(recorded: JsonObject, ours: JsonObject) -> str:
     """Arguments that stand otherwise on record than in the recipe here."""
     told = {
         key: [json_files.canonical(args[key]) if key in args else "not said" for args in (recorded, ours)]

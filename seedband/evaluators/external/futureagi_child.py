@@ -15,12 +15,13 @@ from seedband.determinism.subprocesses import answer
 from seedband.errors import WorkFailed
 from seedband.evaluators.nli.entailment import CrossEncoder, plain_labels
 from seedband.recipe.scoring import Base
+from seedband.storage.json_files import JsonObject
 
 #: Seconds between two lines of progress.
 TELL_S = 60.0
 
 
-def reply(request: Mapping[str, Any]) -> dict[str, Any]:
+def reply(request: JsonObject) -> JsonObject:
     """Scores of rows, each a prompt, a text and what it is held against; None where there is nothing to judge.
 
     Raises:

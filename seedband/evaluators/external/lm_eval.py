@@ -16,6 +16,7 @@ from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
 from seedband.errors import Refused, UsageError
 from seedband.evaluators import Checkpoint, Evaluator, Scored, bind
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import checked
 
 #: What the harness and what it builds on must not do: send reports, or start a process per CPU to estimate an error.
@@ -106,7 +107,7 @@ class HarnessTask(Evaluator):
         stderr = {} if answer["stderr"] is None else {"stderr": answer["stderr"]}
         return Scored(answer["score"], backend=answer["backend"], details=stderr, n_items=answer["n_items"])
 
-    def _ask(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    def _ask(self, checkpoint: Checkpoint | None) -> JsonObject:
         """What the harness says in a process of its own; without a checkpoint, of the task alone.
 
         Raises:

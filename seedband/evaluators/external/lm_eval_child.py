@@ -24,6 +24,7 @@ from seedband.models.loading import load_tokenizer
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Base
 from seedband.storage import file_hashes, json_files
+from seedband.storage.json_files import JsonObject
 
 #: Resamples for the standard error of what is no mean; the score does not depend on it.
 BOOTSTRAPS = 1000
@@ -33,7 +34,7 @@ PLACES = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
-def reply(request: Mapping[str, Any]) -> dict[str, Any]:
+def reply(request: JsonObject) -> JsonObject:
     """What the harness says of a task, or of a checkpoint by it.
 
     Raises:
@@ -46,7 +47,7 @@ def reply(request: Mapping[str, Any]) -> dict[str, Any]:
     return {} if checkpoint is None else ask(task, manager, checkpoint)
 
 
-def placed(request: Mapping[str, Any]) -> Checkpoint:
+def placed(request: JsonObject) -> Checkpoint:
     """A checkpoint of a request, its paths absolute: a task's own start elsewhere."""
     files, base = ({**request[part], "path": str(Path(request[part]["path"]).absolute())} for part in ("files", "base"))
     return Checkpoint(**{**request, "files": CheckpointFiles(**files), "base": Base(**base)})

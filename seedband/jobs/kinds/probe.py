@@ -1,6 +1,6 @@
 """Probe: what a pinned process is like."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from seedband.determinism import environment
 from seedband.determinism.pins import pin, read_back
@@ -31,4 +31,4 @@ class ProbeJob:
         """Pin, and say what this process is like: its pins as read back, its environment, its numerics."""
         pin(self.determinism)
         device = resolve_device(self.device)
-        emit("probed", None, {"environment": environment.describe(device), "pins": read_back()})
+        emit("probed", None, {"environment": asdict(environment.describe(device)), "pins": read_back()})

@@ -19,6 +19,7 @@ from seedband.recipe import train_command
 from seedband.recipe.sections import EvaluatorSection, TrainSection
 from seedband.runs.layout import OUT, REPORTED
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import brief
 from seedband.trainers import SeedRun
 from seedband.trainers.command import Ear, run_script, write_course
@@ -67,7 +68,7 @@ class ReportJob:
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
-def report(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> dict[str, Any]:
+def report(job: ReportJob, versions: Mapping[str, str], emit: Emit) -> JsonObject:
     """Run the command under its seed, and record its scores.
 
     Raises:

@@ -44,5 +44,7 @@ class ScoreJob:
         for target in self.targets:
             result = scorer.score(target)
             base.check()
-            json_files.write_json(Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result})
+            json_files.write_json(
+                Path(target.out) / SCORES, "scores", {"checkpoint": target.checkpoint.name, **result.as_dict()}
+            )
             emit("scored", None, {"checkpoint": target.checkpoint.name})

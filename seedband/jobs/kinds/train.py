@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seedband import trainers
 from seedband.bands import comparability
 from seedband.data.dataset import load_items
 from seedband.determinism import environment
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.determinism.pins import flipped, pin, read_back
 from seedband.determinism.seeds import item_keys
 from seedband.determinism.settings import DeterminismSection
@@ -25,9 +25,11 @@ from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import Recipe
 from seedband.runs.item_table import predictions_sha256, read_table
 from seedband.runs.layout import ITEMS, RUN, TRAINED
+from seedband.runs.run import Scored
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.trainers import SeedRun, TrainContext
-from seedband.trainers.loop.unscored import hashes_of_files, record_of, take_over
+from seedband.trainers.loop.unscored import Process, Unscored, hashes_of_files, record_of, take_over
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class TrainJob:
     scoring: Scoring
     train_path: str
     runs: tuple[SeedRun, ...]
-    provenance: Mapping[str, Any]
+    provenance: JsonObject
     kind: str = "train"
 
     @property
@@ -82,30 +84,30 @@ class TrainJob:
             check_base=base.glance,
         )
         scorer = Scorer(self.scoring, device, facts, context.features, emit, context.ways)
-        emit("environment", None, {"fingerprint": facts["fingerprint"], "device": device})
+        emit("environment", None, {"fingerprint": facts.fingerprint, "device": device})
         waiting = []
         for run in self.runs:
             known_of_run = take_over(run, context.identity, emit)
             if known_of_run is None:
                 waiting.append(run)
             else:
-                emit("witness", run.seed, known_of_run["witnesses"])
+                emit("witness", run.seed, known_of_run.witnesses)
                 _finish(self, run, known_of_run, pins, base, scorer, emit)
         if waiting:
-            _train(self, context, waiting, {"environment": facts, "pins": pins}, base, scorer, emit)
+            _train(self, context, waiting, Process(facts, pins), base, scorer, emit)
 
 
-def _apart(facts: Mapping[str, Any], device: str, base: Base) -> list[Any]:
+def _apart(facts: EnvironmentRecord, device: str, base: Base) -> list[object]:
     """What beside its recipe a killed run must have in common with the one that goes on from it."""
     further = [base.further_sha256] if base.further_sha256 else []
-    return [facts["fingerprint"], facts["versions"], device, *further]
+    return [facts.fingerprint, facts.versions, device, *further]
 
 
 def _train(
     job: TrainJob,
     context: TrainContext,
     runs: Sequence[SeedRun],
-    process: Mapping[str, Any],
+    process: Process,
     base: BaseWatch,
     scorer: Scorer,
     emit: Emit,
@@ -119,9 +121,14 @@ def _train(
         record = record_of(trained, process, round(seconds, 3))
         folder, run = Path(trained.run.folder), trained.run
         _check_base(base, runs)
-        content = {"seed": run.seed, "streams": dict(run.streams), "files": hashes_of_files(folder), "record": record}
+        content = {
+            "seed": run.seed,
+            "streams": dict(run.streams),
+            "files": hashes_of_files(folder),
+            "record": record.as_dict(),
+        }
         json_files.write_json(folder / TRAINED, "trained", {"identity": context.identity, **content})
-        _finish(job, run, record, process["pins"], base, scorer, emit)
+        _finish(job, run, record, process.pins, base, scorer, emit)
         started = time.monotonic()
 
 
@@ -140,8 +147,8 @@ def _check_base(base: BaseWatch, runs: Sequence[SeedRun]) -> None:
 def _finish(
     job: TrainJob,
     run: SeedRun,
-    known: Mapping[str, Any],
-    pins: Mapping[str, Any],
+    known: Unscored,
+    pins: Mapping[str, object],
     base: BaseWatch,
     scorer: Scorer,
     emit: Emit,
@@ -149,46 +156,42 @@ def _finish(
     """Score what training left, and make a finished run of it."""
     from seedband.trainers.loop import resume
 
-    record = _run_record(job, run, known, pins, scorer)
+    scored = _scored(run, known, scorer)
     base.check()
-    if record["pins_flipped"]:
-        text = f"seed {run.seed}: pins changed while it ran: {', '.join(record['pins_flipped'])}"
+    pins_flipped = sorted({*known.pins_flipped, *flipped(pins, read_back())})
+    if pins_flipped:
+        text = f"seed {run.seed}: pins changed while it ran: {', '.join(pins_flipped)}"
         emit("warning", run.seed, {"text": text})
-    folder = Path(run.folder)
-    if job.recipe.train.command is not None and record["items_sha256"] is not None:
+    folder, witnesses = Path(run.folder), dict(known.witnesses)
+    if job.recipe.train.command is not None and scored.items_sha256 is not None:
         # A script's draws are unknown, so what it made of them must tell two seeds apart.
-        predictions = predictions_sha256(read_table(folder / ITEMS))
-        record["witnesses"] = {**record["witnesses"], "predictions": predictions}
-        emit("witness", run.seed, record["witnesses"])
+        witnesses["predictions"] = predictions_sha256(read_table(folder / ITEMS))
+        emit("witness", run.seed, witnesses)
+    signature = scored.signature
+    if signature is not None:
+        signature = {**signature, **comparability.of_training(job.recipe, known.padding, known.initializers)}
+    result = scored.as_dict()
+    record = {
+        **known.as_dict(),
+        "seed": run.seed,
+        "streams": dict(run.streams),
+        "status": "failed" if scored.failure else "finished",
+        **result,
+        "signature": signature,
+        "witnesses": witnesses,
+        "truncated": {**known.truncated, "eval": scored.truncated},
+        "recipe": job.recipe.as_dict(),
+        "provenance": locations.relative(job.provenance, folder),
+        "pins_flipped": pins_flipped,
+    }
     json_files.write_json(folder / RUN, "run", record)
     (folder / TRAINED).unlink()
     resume.remove(folder)
-    emit("finished", run.seed, {"status": record["status"], "evaluations": record["evaluations"]})
+    emit("finished", run.seed, {"status": record["status"], "evaluations": result["evaluations"]})
 
 
-def _run_record(
-    job: TrainJob, run: SeedRun, known: Mapping[str, Any], pins: Mapping[str, Any], scorer: Scorer
-) -> dict[str, Any]:
-    scored: dict[str, Any] = {
-        "evaluations": [],
-        "signature": None,
-        "checkpoint_sha256": None,
-        "items_sha256": None,
-        "failure": known["failure"],
-    }
-    if not known["failure"]:
-        files = recognise(Path(run.folder), f"seed {run.seed}")
-        scored = scorer.score(ScoreTarget(files, run.folder))
-    if scored["signature"] is not None:
-        scored["signature"] |= comparability.of_training(job.recipe, known["padding"], known["initializers"])
-    return {
-        **known,
-        "seed": run.seed,
-        "streams": dict(run.streams),
-        "status": "failed" if scored["failure"] else "finished",
-        **scored,
-        "truncated": {**known["truncated"], "eval": scored.get("truncated")},
-        "recipe": job.recipe.as_dict(),
-        "provenance": locations.relative(job.provenance, Path(run.folder)),
-        "pins_flipped": sorted({*known["pins_flipped"], *flipped(pins, read_back())}),
-    }
+def _scored(run: SeedRun, known: Unscored, scorer: Scorer) -> Scored:
+    """The scores of what training left; none where it failed."""
+    if known.failure:
+        return Scored(failure=known.failure)
+    return scorer.score(ScoreTarget(recognise(Path(run.folder), f"seed {run.seed}"), run.folder))

@@ -21,6 +21,7 @@ from seedband.models.padding import drawn_alike, settle, version
 from seedband.models.speedups.head_features import FeatureRows, compute_features, on_features
 from seedband.models.speedups.linear_heads import LinearHead, linear_head
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.tasks.cache_key import rows_key
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.loop.fit import Trainable, fit
@@ -37,7 +38,7 @@ class _Trained(NamedTuple):
 
     run: SeedRun
     course: Course
-    initializers: list[dict[str, Any]]
+    initializers: Sequence[JsonObject]
     tensors: Mapping[str, torch.Tensor]
     seconds: float | None = None
 
@@ -138,7 +139,7 @@ class _Alone:
             yield _Trained(run, course, initializers, dict(self.new))
 
 
-def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> list[dict[str, Any]]:
+def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> Sequence[JsonObject]:
     init = context.recipe.init
     return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std, network.replaced))
 

@@ -10,13 +10,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 
 from seedband.determinism.seeds import derive
 from seedband.recipe.sections import TrainSection
+from seedband.storage.json_files import JsonObject
 from seedband.trainers import Report, SeedRun, TrainContext
 from seedband.trainers.loop.dropout import draw_kept, row_key
 from seedband.trainers.loop.journal import Course, Journal, Named
@@ -162,7 +163,7 @@ class _Seldom:
 
     report: Report
 
-    def __call__(self, kind: str, seed: int | None, content: Mapping[str, Any], /) -> None:
+    def __call__(self, kind: str, seed: int | None, content: JsonObject, /) -> None:
         if kind != "step" or content["step"] == content["steps"] or content["step"] % _often(content["steps"]) == 0:
             self.report(kind, seed, content)
 

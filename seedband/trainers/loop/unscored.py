@@ -7,32 +7,65 @@ is of this very run: same recipe, data, base, versions and machine, and every fi
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.determinism.pins import flipped, read_back
 from seedband.errors import SeedbandError
 from seedband.events import Emit
 from seedband.models.model_folders import CHECKPOINT
 from seedband.runs.layout import ITEMS, TRAINED, training_files
-from seedband.runs.run import EnvironmentRecord
 from seedband.storage import file_hashes
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import read_record
 from seedband.trainers import SeedRun, TrainedRun
 
 
+class Process(NamedTuple):
+    """The process that trains.
+
+    Attributes:
+        environment: Where its numbers are made.
+        pins: What it was pinned to when it began.
+    """
+
+    environment: EnvironmentRecord
+    pins: Mapping[str, object]
+
+
 @dataclass(frozen=True)
-class _Trained:
+class Unscored:
+    """What training gave, as run.json will have it.
+
+    Attributes:
+        failure: Why it failed to train; empty otherwise.
+        truncated: What was left out of the training rows.
+        witnesses: What proves its draws and its course, as hashes.
+        initializers: How every new tensor was drawn.
+        steps: Optimizer steps taken.
+        attention: The attention implementation in use.
+        environment: Where its numbers were made.
+        pins: What its process was pinned to.
+        pins_flipped: Pins that changed while it ran.
+        train_seconds: How long it took.
+        padding: Version of how its rows were padded.
+    """
+
     failure: str
-    truncated: Mapping[str, Any]
+    truncated: JsonObject
     witnesses: Mapping[str, str | None]
-    initializers: tuple[Mapping[str, Any], ...]
+    initializers: tuple[JsonObject, ...]
     steps: int
     attention: str
     environment: EnvironmentRecord
-    pins: Mapping[str, Any]
+    pins: Mapping[str, object]
     pins_flipped: tuple[str, ...]
     train_seconds: float
     padding: int = 1
+
+    def as_dict(self) -> JsonObject:
+        """The same as JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -43,33 +76,33 @@ class _TrainedFile:
     files: Mapping[str, str]
     seed: int
     streams: Mapping[str, int]
-    record: _Trained
+    record: Unscored
 
 
-def record_of(trained: TrainedRun, process: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """What training gave, as run.json will have it."""
-    return {
-        "failure": trained.failure,
-        "truncated": {"train": asdict(trained.truncated)},
-        "witnesses": dict(trained.witnesses),
-        "initializers": list(trained.initializers),
-        "steps": trained.steps,
-        "attention": trained.attention,
-        "environment": dict(process["environment"]),
-        "pins": dict(process["pins"]),
-        "pins_flipped": flipped(process["pins"], read_back()),
-        "train_seconds": seconds,
-        "padding": trained.padding,
-    }
+def record_of(trained: TrainedRun, process: Process, seconds: float) -> Unscored:
+    """What training gave."""
+    return Unscored(
+        failure=trained.failure,
+        truncated={"train": asdict(trained.truncated)},
+        witnesses=dict(trained.witnesses),
+        initializers=tuple(trained.initializers),
+        steps=trained.steps,
+        attention=trained.attention,
+        environment=process.environment,
+        pins=process.pins,
+        pins_flipped=tuple(flipped(process.pins, read_back())),
+        train_seconds=seconds,
+        padding=trained.padding,
+    )
 
 
-def take_over(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | None:
+def take_over(run: SeedRun, identity: str, emit: Emit) -> Unscored | None:
     """What a process that ended before it had scored left of this very run; anything else is removed."""
     folder = Path(run.folder)
     if not (folder / TRAINED).is_file():
         return None
     try:
-        left, content = read_record(folder / TRAINED, "trained", _TrainedFile)
+        left, _ = read_record(folder / TRAINED, "trained", _TrainedFile)
         same = (left.identity, left.seed, left.streams) == (identity, run.seed, run.streams)
         why = "" if same else "is of another recipe, data, base, version or machine"
         if same and hashes_of_files(folder) != left.files:
@@ -77,8 +110,7 @@ def take_over(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | No
     except SeedbandError as error:
         why = f"is damaged: {error}"
     if not why:
-        record: Mapping[str, Any] = content["record"]
-        return record
+        return left.record
     emit("warning", run.seed, {"text": f"seed {run.seed}: the checkpoint that waits to be scored {why}: trained anew"})
     for name in (TRAINED, *CHECKPOINT):
         (folder / name).unlink(missing_ok=True)

@@ -6,13 +6,14 @@ Either seedband scores the checkpoints that it trains, or the training command r
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from seedband.bands.band import Band
 from seedband.jobs.executors import Executor, OnEvent
 from seedband.recipe.parse import LoadedRecipe
 from seedband.runs import layout
 from seedband.runs.run import SeedResult
+from seedband.storage.json_files import JsonObject
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class SweepCall:
 class SweepPlan(Protocol):
     """What a sweep will do."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The plan for people and scripts, as `sweep --dry-run --json` prints it."""
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seedband.bands.band import Band, load_band
 from seedband.commands.scores.from_file import band_from_scores, check_target
@@ -40,6 +40,7 @@ from seedband.runs.reported_run import Reported
 from seedband.runs.run import Evaluation, SeedResult
 from seedband.runs.sweep_file import refuse_one_seed
 from seedband.storage import atomic_files, json_files, locks
+from seedband.storage.json_files import JsonObject
 from seedband.trainers import SeedRun
 
 #: Keys of [train] on which no score depends.
@@ -69,7 +70,7 @@ class Plan(NamedTuple):
     finished: tuple[Reported, ...]
     missing: tuple[int, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The plan for people and scripts; what a run takes is known to its command alone."""
         return {
             "folder": str(self.folder),
@@ -213,18 +214,18 @@ def _seed_of(outcome: Outcome) -> int:
     return outcome.job.run.seed
 
 
-def _identity(recipe: Recipe, files: Mapping[str, str]) -> dict[str, Any]:
+def _identity(recipe: Recipe, files: Mapping[str, str]) -> JsonObject:
     """What must be equal within a sweep: the command with its files, its data, seeds, pins and metrics."""
     table = recipe.as_dict()
     train = {key: value for key, value in table["train"].items() if key not in FREE_KEYS and value is not None}
     kept = {key: table[key] for key in ("seeds", "determinism")}
     named = {f"train.command (other {name})": sha256 for name, sha256 in files.items()}
     identity = {"train": train, "data": _data(recipe), **kept, "evaluate": definitions(recipe), **named}
-    plain: dict[str, Any] = json.loads(json_files.canonical(identity))
+    plain: JsonObject = json.loads(json_files.canonical(identity))
     return plain
 
 
-def _check_folder(folder: Path, known: ReportedSweep | None, identity: Mapping[str, Any]) -> None:
+def _check_folder(folder: Path, known: ReportedSweep | None, identity: JsonObject) -> None:
     """What lies in the folder must be of this very command and metrics."""
     hint = "give another --out, or remove the folder"
     if (folder / layout.SWEEP).is_file():

@@ -31,6 +31,7 @@ from seedband.runs import folders, layout, sweep_file
 from seedband.runs.layout import ITEMS, RUN, trace_path
 from seedband.runs.run import Run
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 CHILD = "seedband.commands.sweep.tracking.mlflow"
 #: Letters that MLflow takes in the name of a parameter or metric, and how many; longer texts are cut.
@@ -167,7 +168,7 @@ def _experiment(recipe: Recipe) -> str:
     return recipe.log.experiment or f"{recipe.data.name}-{recipe.train.method}"
 
 
-def _ask(address: str, request: Mapping[str, Any], log: Path | None = None) -> dict[str, Any]:
+def _ask(address: str, request: JsonObject, log: Path | None = None) -> JsonObject:
     """What the tracker's child answers.
 
     Raises:
@@ -264,14 +265,14 @@ def _series(trace: Path) -> Iterator[tuple[str, int, float]]:
                 yield from ((name, int(step["step"]), float(step[key])) for key, name in TRACED.items() if key in step)
 
 
-def _free(recipe: Mapping[str, Any]) -> dict[str, str]:
+def _free(recipe: JsonObject) -> dict[str, str]:
     """What may change within a sweep, but whom to tell, which whoever reads it knows."""
     paths = [path for path in identity.FREE_KEYS if "." in path]
     found = {path: comparability.at(recipe, path) for path in paths}
     return {f"seedband.{path}": _cut(_text(value)) for path, value in found.items() if value not in (None, "", ())}
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(table: JsonObject, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Key path and text of every value of nested tables; of tables in a list by their number."""
     for key, value in table.items():
         if isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from seedband.determinism import subprocesses
 from seedband.errors import UsageError, WorkFailed
+from seedband.storage.json_files import JsonObject
 
 T = TypeVar("T")
 #: Tags by which a run is found again, and by which it is known to be logged to its end.
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     return subprocesses.answer(arguments, reply)
 
 
-def reply(request: dict[str, Any]) -> dict[str, Any]:
+def reply(request: JsonObject) -> JsonObject:
     """Log what is not logged yet.
 
     Args:
@@ -64,7 +65,7 @@ def _unreachable(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _log(request: dict[str, Any]) -> list[str]:
+def _log(request: JsonObject) -> list[str]:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=request["address"])
@@ -87,7 +88,7 @@ def _log(request: dict[str, Any]) -> list[str]:
     return [*_complete(client, parent, sweep), *logged]  # the sweep last: it is logged once its runs are
 
 
-def _create(client: Any, request: dict[str, Any]) -> str:
+def _create(client: Any, request: JsonObject) -> str:
     number: str = client.create_experiment(request["experiment"], artifact_location=request["artifacts"])
     return number
 
@@ -104,12 +105,12 @@ def _found(client: Any, experiment: str, condition: str) -> dict[str, Any]:
             return runs
 
 
-def _begin(client: Any, experiment: str, entry: dict[str, Any], tags: dict[str, str]) -> Any:
+def _begin(client: Any, experiment: str, entry: JsonObject, tags: dict[str, str]) -> Any:
     known = {**tags, KEY: entry["key"], "mlflow.source.name": "seedband", **entry["tags"]}
     return client.create_run(experiment, start_time=entry["started"], tags=known, run_name=entry["name"])
 
 
-def _complete(client: Any, run: Any, entry: dict[str, Any]) -> list[str]:
+def _complete(client: Any, run: Any, entry: JsonObject) -> list[str]:
     """Log an entry, unless that was done to its end; done over after it broke off, it comes to the same."""
     if run.data.tags.get(LOGGED) == entry["digest"]:
         return []
