@@ -42,7 +42,7 @@ from seedband.commands.sweep.sources.checkpoints import _check_band_path
 from seedband.commands.sweep.sweep import band_of
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
-from seedband.jobs import run_jobs, spec
+from seedband.jobs import distinct_seeds, spec
 from seedband.models import bases, model_folders, recognise
 from seedband.models.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.models.model_folders import CheckpointFiles
@@ -234,7 +234,7 @@ def test_sealed_run(docs, data):
         lambda: _check_comparable(healthy),
         lambda: _score(run, "accuracy"),
         lambda: fit(docs.prepared, healthy, docs.band),
-        lambda: run_jobs.check_distinct([other, run], docs.prepared.recipe, ["init", "order", "dropout"]),
+        lambda: distinct_seeds.check_distinct([other, run], docs.prepared.recipe, ["init", "order", "dropout"]),
         lambda: sweep_plan._check_same_recipe(docs.prepared, docs.sweep, [run], None),
         lambda: sweep_plan._check_same_versions([run]),
         lambda: Plan(docs.prepared, docs.sweep, (0,), record_of(docs), (run, other), ()).as_dict(),

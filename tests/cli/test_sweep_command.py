@@ -14,7 +14,7 @@ from own_scripts import command_text, make_command_recipe
 from tiny import PATIENCE_S, Tiny, gone, run_cli
 
 from seedband.errors import Refused
-from seedband.jobs.run_jobs import check_distinct
+from seedband.jobs.distinct_seeds import check_distinct
 
 SWEEP = ("sweep", "--out", "runs", "--jobs", "2", "--seeds")
 

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
 
-from seedband import evaluators
 from seedband.bands import rules
 from seedband.bands.band import Band, fit_band, load_band
 from seedband.bands.options import Fitting, FittingKeys, Judging, JudgingKeys
@@ -16,18 +15,15 @@ from seedband.bands.stats.failed import probable_failed
 from seedband.bands.stats.limits import mean
 from seedband.bands.stats.pair_looks import FEWEST
 from seedband.bands.verdict import Verdict
+from seedband.commands.scores.directions import ALL, direction_mistakes, direction_of, taken_for_granted
 from seedband.errors import Problem, Refused, SeedbandError, UsageError
 from seedband.events import Event
 from seedband.recipe import locations
-from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, names, places, read_scores
+from seedband.scorefiles import MAX_LISTED, ScoreFile, Wanted, count, few, label, places, read_scores
 from seedband.storage.json_files import JsonObject
 
 #: How far a score may lie from the mean of its items and still count as that mean, rounded.
 ROUNDING = 0.01
-
-
-#: Stands for every metric that has no direction of its own.
-ALL = "all"
 
 
 def band_from_scores(
@@ -67,10 +63,10 @@ def band_from_scores(
     whole = read_scores(path, failed, asked)
     file = whole if of_seeds is None else whole.of(of_seeds)
     what = label([source.path for source in file.sources])
-    mistakes = [*_direction_mistakes(file, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
+    mistakes = [*direction_mistakes(file, lower_is_better, higher_is_better), *_failed_mistakes(file, failed)]
     if mistakes:
         raise UsageError(f"{what}: {count(mistakes, 'mistake')} in what was said of it", problems=mistakes[:MAX_LISTED])
-    ways = {name: _direction(file, name, lower_is_better, higher_is_better) for name in file.scores}
+    ways = {name: direction_of(file, name, lower_is_better, higher_is_better) for name in file.scores}
     chosen = primary
     if primary is None and len(file.scores) > 1:
         # Of those that gate, where some do.
@@ -78,7 +74,7 @@ def band_from_scores(
         chosen = next((name for name in choice if ways[name]), next(iter(choice), None))
     if file.one_run and len(file.seeds) == 1:
         raise Refused(f"{what}: is of one run, and one run has no spread", hint=_all_runs(file.path))
-    for text in (*file.notes, *_taken_for_granted(file, ways, flags, primary, chosen)):
+    for text in (*file.notes, *taken_for_granted(file, ways, flags, primary, chosen)):
         on_read(text)
     means = {name: table for name, table in file.items.items() if _are_means(file.scores[name], table)}
     with _about(what):
@@ -204,65 +200,6 @@ def _sources(band: Band) -> JsonObject:
 def _are_means(scores: Sequence[float], items: Sequence[Sequence[float]]) -> bool:
     """Whether every score is the mean of its items: only then do they say how far it moves by chance."""
     return all(math.isclose(score, mean(row), rel_tol=ROUNDING) for score, row in zip(scores, items, strict=True))
-
-
-def _direction_mistakes(
-    file: ScoreFile, lower_is_better: Collection[str], higher_is_better: Collection[str]
-) -> Iterator[Problem]:
-    metrics = file.scores
-    flags = {"--lower-is-better": lower_is_better, "--higher-is-better": higher_is_better}
-    for flag, listed in flags.items():
-        unknown = [name for name in listed if name not in metrics and name != ALL]
-        yield from (Problem(f"{flag} {name}", "no such metric", f"one of {', '.join(metrics)}") for name in unknown)
-    for name in metrics:
-        own, given = _built_in(name), [flag for flag, listed in flags.items() if name in listed]
-        given = given or [flag for flag, listed in flags.items() if ALL in listed and own is None]
-        if len(given) > 1:
-            yield Problem(name, " and ".join(given), "one of them")
-        elif own is None and not given and _told(file, name) is None:
-            hint = "" if len(metrics) == 1 else "--metric NAME reads that one alone"
-            yield Problem(name, "no direction", f"--lower-is-better {name} or --higher-is-better {name}", hint)
-        elif own is not None and given == ["--lower-is-better" if own else "--higher-is-better"]:
-            yield Problem(f"{given[0]} {name}", "the wrong direction", "none: a built-in evaluator has its own")
-
-
-def _direction(file: ScoreFile, name: str, lower_is_better: Collection[str], higher_is_better: Collection[str]) -> bool:
-    """Whether higher is better: as its evaluator has it, as the user says, else as its file or name does."""
-    if (own := _built_in(name)) is not None:
-        return own
-    if name in lower_is_better or name in higher_is_better:
-        return name in higher_is_better
-    if ALL in lower_is_better or ALL in higher_is_better:
-        return ALL in higher_is_better
-    return bool(_told(file, name))
-
-
-def _told(file: ScoreFile, name: str) -> bool | None:
-    """Direction that the file gives a metric, else its name."""
-    return file.directions.get(name, names.higher_is_better(name))
-
-
-def _built_in(metric: str) -> bool | None:
-    """Direction of a built-in evaluator; None for another metric."""
-    evaluator = evaluators.built_in(metric)
-    return None if evaluator is None else evaluator.higher_is_better
-
-
-def _taken_for_granted(
-    file: ScoreFile, ways: Mapping[str, bool], flags: Collection[str], primary: str | None, chosen: str | None
-) -> Iterator[str]:
-    """What nobody said: directions, and the metric that gates."""
-    given = {*file.directions, *flags} if ALL not in flags else {*ways}
-    guessed = [name for name in ways if _built_in(name) is None and name not in given]
-    told = {
-        "higher": [name for name in guessed if ways[name]],
-        "lower": [name for name in guessed if not ways[name]],
-    }
-    if guessed:
-        listed = "; ".join(f"{word} is better for {few(metrics)}" for word, metrics in told.items() if metrics)
-        yield f"by their names, {listed}: --lower-is-better and --higher-is-better say otherwise"
-    if chosen is not None and primary is None:
-        yield f"{chosen} gates, of {len(ways)} metrics: --primary names another"
 
 
 @contextmanager

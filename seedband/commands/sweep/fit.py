@@ -12,7 +12,8 @@ from seedband.commands.sweep.prepare import Prepared
 from seedband.counts import counted
 from seedband.data import row_diff
 from seedband.errors import Refused, WorkFailed
-from seedband.jobs.run_jobs import check_distinct, raise_unscored
+from seedband.jobs.distinct_seeds import check_distinct
+from seedband.jobs.run_jobs import raise_unscored
 from seedband.recipe import locations
 from seedband.runs import score_table, slices
 from seedband.runs.run import Run
