@@ -18,6 +18,7 @@ from seedband.storage.registry import (
     DEFAULT_RULE,
     DEFAULT_TASK,
     EXECUTORS,
+    METHODS,
     PAIRS_RULE,
     RULES,
     TASKS,
@@ -88,7 +89,8 @@ class DataSection:
 class TrainSection:
     """`[train]`: how one run is trained."""
 
-    method: Text
+    #: Checked when a recipe is prepared, with everything else that it names.
+    method: Annotated[Text, Known(METHODS, checked=False)]
     """`lora`, `head`, `command` (a training script of your own) or an installed trainer."""
     command: Text | Annotated[tuple[Text, ...], MinLen(1)] | None = None
     """Method `command`: what trains a seed, such as "python train.py --seed {seed} --out {out}"; no shell reads it."""

@@ -94,10 +94,12 @@ class Known:
     Attributes:
         registry: Which.
         without: Built-in names that do not count.
+        checked: Whether the name is checked where the record is read; if not, whoever uses it does.
     """
 
     registry: Registry
     without: tuple[str, ...] = ()
+    checked: bool = True
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """How pydantic checks it."""
@@ -110,6 +112,8 @@ class Known:
                 raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": listed})
             return name
 
+        if not self.checked:
+            return handler(source)
         return core_schema.no_info_after_validator_function(check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import sys
 from types import SimpleNamespace
+from typing import Annotated
 
 import pytest
 from installed import loaded_by
@@ -86,8 +87,6 @@ def test_a_built_in_name_that_a_package_claims_is_refused_and_no_other(monkeypat
 
 def test_a_record_may_hold_known_names_and_its_schema_lists_the_built_in_ones(monkeypatch):
     install(monkeypatch, HOUSE, ("window", "house_of_mine:Window"))
-    from typing import Annotated
-
     adapter = TypeAdapter(Annotated[str, Known(HOUSE)])
     assert adapter.validate_python("window") == "window"
     assert adapter.json_schema() == {"type": "string", "enum": ["door"]}
@@ -95,3 +94,9 @@ def test_a_record_may_hold_known_names_and_its_schema_lists_the_built_in_ones(mo
         adapter.validate_python("roof")
     with pytest.raises(ValueError, match="should be 'window'"):
         TypeAdapter(Annotated[str, Known(HOUSE, without=("door",))]).validate_python("door")
+
+
+def test_a_name_that_is_checked_later_is_listed_all_the_same():
+    later = TypeAdapter(Annotated[str, Known(HOUSE, checked=False)])
+    assert later.validate_python("cellar") == "cellar"
+    assert later.json_schema()["enum"] == TypeAdapter(Annotated[str, Known(HOUSE)]).json_schema()["enum"]
