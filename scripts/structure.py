@@ -9,7 +9,8 @@ import ast
 import statistics
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 #: Annotations that say nothing of what they hold.
@@ -31,6 +32,21 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def untyped(tree: ast.AST) -> int:
     """How many mappings from text to anything are annotated."""
     return sum(isinstance(node, ast.Subscript) and ast.unparse(node) in UNTYPED for node in ast.walk(tree))
+
+
+def aliases(trees: Iterable[ast.AST]) -> Counter[str]:
+    """How often each name of such a mapping is used: raw JSON, a row of the user's, keyword arguments."""
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    named = [node for node in nodes if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias"]
+    names = {ast.unparse(node.target) for node in named if node.value and ast.unparse(node.value) in UNTYPED}
+    names |= {ast.unparse(node.target) for node in named if node.value and ast.unparse(node.value) in names}
+    uses = Counter(node.id for node in nodes if isinstance(node, ast.Name) and node.id in names)
+    return Counter({name: count - 1 for name, count in uses.items()})  # its own definition is none
+
+
+def named_uses(trees: Iterable[ast.AST]) -> str:
+    found = aliases(trees)
+    return f"{found.total()}: {', '.join(f'{name} {count}' for name, count in found.most_common())}"
 
 
 def main(root: Path) -> None:
@@ -63,6 +79,7 @@ def main(root: Path) -> None:
     print(f"95 % of functions are at most   {statistics.quantiles(spans, n=20)[-1]:.0f} lines")
     print(f"more than {MANY_PARAMETERS} parameters          {len(wide)}: {', '.join(wide)}")
     print(f"untyped mappings                {sum(map(untyped, trees.values()))}")
+    print(f"  under a name of their own     {named_uses(trees.values())}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from seedband.evaluators import (
     describe,
 )
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 #: Two scores that differ by more are not the same.
 TOLERANCE = 1e-6
@@ -273,7 +274,7 @@ def _restored() -> Iterator[None]:
             torch.set_rng_state(torch_state)
 
 
-def _surroundings() -> dict[str, Any]:
+def _surroundings() -> JsonObject:
     """What other code would find changed; torch's state where it is imported."""
     numpy_state = [np.array(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
     torch = sys.modules.get("torch")

@@ -5,12 +5,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs import executors, run_jobs
 from seedband.jobs.kinds.probe import ProbeJob
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import DEFAULT_EXECUTOR
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     )
 
 
-def _findings(section: DeterminismSection, environment: Mapping[str, Any], pins: Mapping[str, Any]) -> list[Finding]:
+def _findings(section: DeterminismSection, environment: JsonObject, pins: JsonObject) -> list[Finding]:
     hardware = environment["hardware"]
     strict = pins["deterministic_algorithms"] and not pins["deterministic_warn_only"]
     variables = pins["environment"]
@@ -100,7 +101,7 @@ def _findings(section: DeterminismSection, environment: Mapping[str, Any], pins:
     ]
 
 
-def _threads(section: DeterminismSection, pins: Mapping[str, Any]) -> Finding:
+def _threads(section: DeterminismSection, pins: JsonObject) -> Finding:
     held = pins["threads"] == section.threads
     return Finding(
         "CPU threads",
@@ -110,7 +111,7 @@ def _threads(section: DeterminismSection, pins: Mapping[str, Any]) -> Finding:
     )
 
 
-def _instructions(section: DeterminismSection, hardware: Mapping[str, Any]) -> Finding:
+def _instructions(section: DeterminismSection, hardware: JsonObject) -> Finding:
     found = f"{hardware['cpu_capability']} ({hardware['cpu']})"
     if hardware["machine"] not in ("x86_64", "AMD64"):
         return Finding("instruction set", found, "open", f"nothing pins it on {hardware['machine']}")
@@ -127,7 +128,7 @@ def _instructions(section: DeterminismSection, hardware: Mapping[str, Any]) -> F
     )
 
 
-def _everywhere(pins: Mapping[str, Any], variables: Mapping[str, str]) -> list[Finding]:
+def _everywhere(pins: JsonObject, variables: Mapping[str, str]) -> list[Finding]:
     """What is pinned with or without a GPU."""
     kernels = [name for name in ("flash", "mem_efficient", "math", "cudnn") if pins[f"sdpa_{name}"]]
     workspace = f"CUBLAS_WORKSPACE_CONFIG={variables.get('CUBLAS_WORKSPACE_CONFIG')}"
@@ -140,7 +141,7 @@ def _everywhere(pins: Mapping[str, Any], variables: Mapping[str, str]) -> list[F
     ]
 
 
-def _gpu(environment: Mapping[str, Any]) -> list[Finding]:
+def _gpu(environment: JsonObject) -> list[Finding]:
     if environment["device"] != "cuda":
         return [Finding("GPU", "none in use", "absent")]
     hardware = environment["hardware"]

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from seedband.data.data_files import UserRow
 from seedband.errors import Problem
+from seedband.recipe.scoring import Columns
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import DEFAULT_TASK, TASKS
 
 ROLES = ("system", "user", "assistant")
@@ -62,7 +65,7 @@ class Reading(NamedTuple):
         return (*self.roles, *self.also, *self.named)
 
 
-def reading_of(columns: Mapping[str, Any]) -> Reading:
+def reading_of(columns: Columns) -> Reading:
     """What the task of some columns reads; records of the first releases name no task.
 
     Raises:
@@ -72,9 +75,7 @@ def reading_of(columns: Mapping[str, Any]) -> Reading:
     return found
 
 
-def read_row(
-    value: Mapping[str, Any], where: str, columns: Mapping[str, Any], number: int
-) -> tuple[Row | None, list[Problem]]:
+def read_row(value: UserRow, where: str, columns: Columns, number: int) -> tuple[Row | None, list[Problem]]:
     """The columns of a row that are used, and what is wrong with them.
 
     Args:
@@ -105,25 +106,21 @@ def read_row(
     return (None if problems else row), problems
 
 
-def _named(columns: Mapping[str, Any], slices: Sequence[str]) -> dict[str, str]:
+def _named(columns: Columns, slices: Sequence[str]) -> dict[str, str]:
     return {f"slice {name}": text for name, text in zip(columns["slices"], slices, strict=True)}
 
 
 def labelled(role: str) -> Callable[..., tuple[str, str, bool]]:
     """Reads an input of this role, and its label."""
 
-    def read(
-        value: Mapping[str, Any], where: str, columns: Mapping[str, Any], problems: list[Problem]
-    ) -> tuple[str, str, bool]:
+    def read(value: UserRow, where: str, columns: Columns, problems: list[Problem]) -> tuple[str, str, bool]:
         given = _text(value, where, str(columns[role]), role, problems)
         return given, _label(value, where, str(columns["label"]), problems), False
 
     return read
 
 
-def completed(
-    value: Mapping[str, Any], where: str, columns: Mapping[str, Any], problems: list[Problem]
-) -> tuple[str, str, bool]:
+def completed(value: UserRow, where: str, columns: Columns, problems: list[Problem]) -> tuple[str, str, bool]:
     """A prompt and its completion, or a chat whose last word is the assistant's."""
     if value.get(columns["messages"]) is None:
         prompt = _with_input(value, where, columns, problems)
@@ -142,7 +139,7 @@ def completed(
     return json_files.canonical(chat[:-1]), str(chat[-1]["content"]), True
 
 
-def _with_input(value: Mapping[str, Any], where: str, columns: Mapping[str, Any], problems: list[Problem]) -> str:
+def _with_input(value: UserRow, where: str, columns: Columns, problems: list[Problem]) -> str:
     """The prompt, and below it the text of the column `input`, where the recipe names one and the row has any."""
     prompt = _text(value, where, str(columns["prompt"]), "prompt", problems)
     column = columns.get("input")
@@ -151,7 +148,7 @@ def _with_input(value: Mapping[str, Any], where: str, columns: Mapping[str, Any]
     return f"{prompt}\n{_text(value, where, str(column), 'input', problems)}"
 
 
-def as_chat(messages: Any) -> list[dict[str, Any]] | None:
+def as_chat(messages: Any) -> list[JsonObject] | None:
     """A chat whose last message is the assistant's, as messages of text; None for anything else.
 
     Content in parts of text is joined, and ShareGPT's `from` and `value` are role and content.
@@ -165,7 +162,7 @@ def as_chat(messages: Any) -> list[dict[str, Any]] | None:
     return chat
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def _message(message: JsonObject) -> JsonObject:
     """A message with role and content; what else a plain one holds stays, for templates that read it."""
     if "from" in message and "role" not in message:
         role, content = SHAREGPT_ROLES.get(str(message["from"])), message.get("value")
@@ -182,7 +179,7 @@ def _joined(content: Any) -> Any:
     return "".join(map(str, texts)) if plain else content
 
 
-def _text(value: Mapping[str, Any], where: str, column: str, role: str, problems: list[Problem]) -> str:
+def _text(value: UserRow, where: str, column: str, role: str, problems: list[Problem]) -> str:
     content = value.get(column)
     if isinstance(content, str) and content.strip():
         return content
@@ -191,7 +188,7 @@ def _text(value: Mapping[str, Any], where: str, column: str, role: str, problems
     return ""
 
 
-def _label(value: Mapping[str, Any], where: str, column: str, problems: list[Problem]) -> str:
+def _label(value: UserRow, where: str, column: str, problems: list[Problem]) -> str:
     content = value.get(column)
     if isinstance(content, int) and not isinstance(content, bool):
         return str(content)

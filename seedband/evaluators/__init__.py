@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, 
 
 from seedband.counts import counted
 from seedband.errors import UsageError
+from seedband.storage.json_files import JsonObject
 from seedband.storage.optional import require
 from seedband.storage.registry import EVALUATORS
 from seedband.tasks.outputs import Checkpoint, Generations, Predictions
@@ -154,7 +155,7 @@ class Evaluator(Protocol):
         """What a predictor scores that has learnt nothing: no better is a run that failed to train; None: unknown."""
         return None
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> JsonObject:
         """What it was made with, defaults too, as JSON; places are left out, for `backend` tells their content."""
         args = asdict(self)  # type: ignore[call-overload]
         return {key: value for key, value in args.items() if key not in self.paths}
@@ -214,7 +215,7 @@ def known() -> list[str]:
     return sorted({*EVALUATORS.names(), *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())})
 
 
-def build(name: str, args: Mapping[str, Any], folder: Path | None = None) -> Evaluator:
+def build(name: str, args: JsonObject, folder: Path | None = None) -> Evaluator:
     """Make an evaluator by name.
 
     Args:
@@ -244,7 +245,7 @@ def find(name: str) -> type[Evaluator]:
     return found
 
 
-def bind(factory: Callable[..., Evaluator], args: Mapping[str, Any], name: str, folder: Path | None) -> Evaluator:
+def bind(factory: Callable[..., Evaluator], args: JsonObject, name: str, folder: Path | None) -> Evaluator:
     """An evaluator of a class, with relative paths among its arguments made absolute.
 
     Raises:
@@ -297,7 +298,7 @@ def as_scored(result: Any, n_items: int) -> Scored:
     return scored
 
 
-def describe(evaluator: Evaluator, backend: str = "") -> dict[str, Any]:
+def describe(evaluator: Evaluator, backend: str = "") -> JsonObject:
     """What two scores must share: version, direction, unit, backend and every argument, defaults too.
 
     Args:

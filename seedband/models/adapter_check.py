@@ -19,6 +19,7 @@ from seedband.errors import Problem, Refused
 from seedband.models.model_folders import CheckpointFiles, read_adapter
 from seedband.models.shape_check import PREFIX, Shapes, in_base
 from seedband.storage.expressions import a_bounded_expression, matched
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import MAX_PROBLEMS, Number, brief, checked
 
 CONFIG = "adapter_config.json"
@@ -104,7 +105,7 @@ class Lora:
 KEYS = {key.name for key in fields(Lora)}
 
 
-def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: str | None) -> dict[str, Any]:
+def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: str | None) -> JsonObject:
     """Refuse an adapter whose config asks for more than its tensors are, or for anything that is not known here.
 
     Args:
@@ -158,7 +159,7 @@ def check_supported(files: CheckpointFiles) -> None:
         raise Refused(f"{what}: it changed the base as no later opening does", hint=CONVERT)
 
 
-def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shapes) -> dict[str, Any]:
+def _without_expressions(config: JsonObject, factors: Factors, base: Shapes) -> JsonObject:
     """Resolve the expressions of a config to the names of modules."""
     found: dict[str, Any] = {}
     parameters = _parameters(config)
@@ -183,7 +184,7 @@ def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shap
     return found
 
 
-def _resolved(patterns: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def _resolved(patterns: JsonObject, names: Iterable[str]) -> JsonObject:
     """By the name of each module what its first pattern says, as an expression that matches it alone."""
     left, found = dict.fromkeys(names), dict[str, Any]()
     for pattern, value in patterns.items():
@@ -199,14 +200,14 @@ def _refuse(message: str, problems: Iterable[Problem]) -> None:
         raise Refused(message, problems=where)
 
 
-def _unknown(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _unknown(config: JsonObject) -> Iterator[Problem]:
     """A key that nobody knows here may ask for anything, unless it asks for nothing."""
     for key, value in config.items():
         if value and key not in KEYS | NOTES:
             yield Problem(brief(key), brief(value), "nothing: seedband does not know this key")
 
 
-def _task(config: Mapping[str, Any], task: str | None) -> Iterator[Problem]:
+def _task(config: JsonObject, task: str | None) -> Iterator[Problem]:
     if config.get("task_type") not in TASKS:
         yield Problem("task_type", brief(config["task_type"]), f"{task!r}, or nothing")
 
@@ -245,7 +246,7 @@ def _wrapped(module: str, base: Shapes, parameters: tuple[str, ...]) -> list[tup
     return [(name, shape) for name, shape in base.items() if name.rpartition(".")[0] == holder and len(shape) > 1]
 
 
-def _modules(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Iterator[Problem]:
+def _modules(config: JsonObject, factors: Factors, base: Shapes) -> Iterator[Problem]:
     """Every module with LoRA is one of the base, and A and B have its width and the rank that the config gives it."""
     # As PEFT reads them, where a dot stands for any character.
     patterns = [(re.compile(rf"(.*\.)?({key})$"), rank) for key, rank in config.get("rank_pattern", {}).items()]
@@ -265,12 +266,12 @@ def _modules(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Itera
             yield Problem(module, found, f"A and B of rank {rank} for a weight {list(weight)}")
 
 
-def _parameters(config: Mapping[str, Any]) -> tuple[str, ...]:
+def _parameters(config: JsonObject) -> tuple[str, ...]:
     """Ends of the names of tensors that a config adapts by themselves, a dot before each."""
     return tuple(f".{name}" for name in config.get("target_parameters") or ())
 
 
-def _without_factors(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Iterator[Problem]:
+def _without_factors(config: JsonObject, factors: Factors, base: Shapes) -> Iterator[Problem]:
     """PEFT allocates for every tensor that `target_parameters` names: each has LoRA in the file."""
     ends = _parameters(config)
     named = [name for name in base if ends and f".{name}".endswith(ends)]

@@ -15,6 +15,7 @@ from seedband.errors import Problem, Refused
 from seedband.models.model_folders import CheckpointFiles
 from seedband.models.shape_check import Shapes, in_base
 from seedband.recipe.scoring import Base
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import MAX_PROBLEMS, brief
 
 #: Keys of config.json that a fine-tuned model may have otherwise than its base: names, notes, what only training asks,
@@ -111,7 +112,7 @@ def _differences(base: Any, own: Any, where: str = "") -> Iterator[Problem]:
             yield _problem(f"{where}{key}", found.get(key), expected.get(key))
 
 
-def _is_lengthless(config: Mapping[str, Any]) -> bool:
+def _is_lengthless(config: JsonObject) -> bool:
     """Tell a config whose places are all rotary, of a kind that no number of places changes."""
     rope = config.get("rope_parameters") or {}
     tables = [rope] if "rope_type" in rope else list(rope.values())

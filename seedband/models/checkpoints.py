@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedband.errors import Refused, WorkFailed
 from seedband.models import kinds
@@ -17,6 +17,7 @@ from seedband.models.shape_check import (
     unwrapped,
 )
 from seedband.recipe.scoring import Base
+from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -98,6 +99,6 @@ def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Ten
             raise WorkFailed.from_os(error, f"read {folder / name}") from error
 
 
-def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
+def checkpoint_settings(files: CheckpointFiles) -> JsonObject:
     """What beside its tensors decides what a checkpoint computes."""
     return kinds.find(files.kind).settings(Path(files.path))

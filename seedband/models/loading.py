@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from seedband.errors import UsageError
 from seedband.models.model_folders import Pooling, tensor_names
+from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,7 @@ class Network:
     replaced: tuple[str, ...] = ()
 
 
-def loading() -> dict[str, Any]:
+def loading() -> JsonObject:
     """How transformers loads a model: from this machine, from safetensors, without code of its own, in fp32.
 
     What a model would give beside its logits is left out, whatever its config says.
@@ -74,7 +75,7 @@ def loading() -> dict[str, Any]:
     }
 
 
-def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, Any]]:
+def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, JsonObject]:
     """A model of transformers, loaded by one of its auto classes, with its account of the loading.
 
     Attention is torch's own, or the architecture's where it has no other.
@@ -89,7 +90,7 @@ def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, Mapping[str, A
         return _from_folder(auto, path, "eager", **given)
 
 
-def _from_folder(auto: Any, path: str, attention: str, **given: Any) -> tuple[Any, Mapping[str, Any]]:
+def _from_folder(auto: Any, path: str, attention: str, **given: Any) -> tuple[Any, JsonObject]:
     # Under its other name, so that it also takes the place of what a config says.
     given |= {"attn_implementation": attention, "_attn_implementation": attention}
     wrapped = wrapper(tensor_names(Path(path)))
@@ -149,7 +150,7 @@ def loaded_shapes(base: str, auto: str = "AutoModel") -> "Mapping[str, tuple[int
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def network(model: Any, info: Mapping[str, Any]) -> Network:
+def network(model: Any, info: JsonObject) -> Network:
     """A model of transformers, with its account of the loading, as a network."""
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
     new = tuple(sorted({*info["missing_keys"], *mismatched}))

@@ -273,7 +273,7 @@ def resolve_pooling(asked: str, base: Path) -> Pooling:
     return own[modes[0]]
 
 
-def _pooling_modes(settings: Mapping[str, Any]) -> list[str]:
+def _pooling_modes(settings: JsonObject) -> list[str]:
     """What sentence-transformers pools by: since 5.4 `pooling_mode`, one name or several; before, switches."""
     told = settings.get("pooling_mode")
     if told is None:
@@ -301,7 +301,7 @@ def after_pooling(base: Path) -> list[str]:
     return [name for name in later if name != "Normalize"]
 
 
-def read_config(folder: Path) -> Mapping[str, Any]:
+def read_config(folder: Path) -> JsonObject:
     """config.json of a model; empty where there is none."""
     config = folder / "config.json"
     return read_foreign(config, _Config)[1] if config.is_file() else {}
@@ -352,7 +352,7 @@ def vocabulary(folder: Path) -> int | None:
     return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool)), None)
 
 
-def _text_configs(folder: Path) -> list[Mapping[str, Any]]:
+def _text_configs(folder: Path) -> list[JsonObject]:
     """config.json, and what it says of texts apart where the model reads something else, too."""
     config = read_config(folder)
     inner = config.get("text_config")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -147,7 +147,7 @@ def _check_constant(network: Network, lesson: Lesson, device: torch.device) -> N
 
 
 def _alone(network: Network, lesson: Lesson, row: int, device: torch.device) -> torch.Tensor:
-    batch: Mapping[str, Any] = lesson.batch([row], device)
+    batch: Mapping[str, torch.Tensor] = lesson.batch([row], device)
     try:
         with torch.no_grad():
             return network.forward(batch)[0]

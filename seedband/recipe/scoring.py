@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
+
+#: Which columns of a data file are used: what a column is for → its name; the task, and the slice columns.
+Columns: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Scoring:
     device: str
     labels: tuple[str, ...]
     eval_path: str
-    columns: Mapping[str, Any]
+    columns: Columns
     evaluators: tuple[EvaluatorSection, ...]
     generation: GenerationSection
     #: Where relative paths and modules that evaluators name start.

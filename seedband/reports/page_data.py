@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from seedband.bands.band import Band, load_band
 from seedband.bands.metric_band import MetricBand
@@ -20,6 +20,7 @@ from seedband.runs.cohorts import Cohort, Split, split
 from seedband.runs.layout import RUN, trace_path
 from seedband.runs.run import Run
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import Number, checked
 
 T = TypeVar("T")
@@ -285,7 +286,7 @@ def _of_record(band: Band) -> list[SliceTable]:
     ]
 
 
-def _own_band(metric: MetricBand, known: Mapping[str, Any]) -> MetricBand:
+def _own_band(metric: MetricBand, known: JsonObject) -> MetricBand:
     noise = {"floor": known["floor"], "resolution": known["resolution"], "prior": NO_PRIOR}
     return replace(metric, scores=tuple(known["scores"]), **noise)
 

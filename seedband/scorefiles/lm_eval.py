@@ -9,6 +9,7 @@ from seedband.scorefiles import names
 from seedband.scorefiles.json_shapes import run_of
 from seedband.scorefiles.reading import Document, Reading, Wanted
 from seedband.scorefiles.tables import reading
+from seedband.storage.json_files import JsonObject
 
 #: What stands beside `results` in its files, in one release or another.
 _BESIDE = ("configs", "versions", "n-shot", "config", "git_hash", "n-samples", "config_general")
@@ -55,7 +56,7 @@ class LmEval:
         return replace(found, seed=_seed(document, value))
 
 
-def _metrics(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def _metrics(entry: JsonObject) -> Iterator[tuple[str, str, Any]]:
     """Name, metric and score of everything that a task has."""
     for key, score in entry.items():
         metric, _, chosen = key.partition(",")
@@ -63,12 +64,12 @@ def _metrics(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield (metric if chosen in ("", _PLAIN) else key), metric, score
 
 
-def _way(ways: Mapping[str, Any], task: str, metric: str) -> Any:
+def _way(ways: JsonObject, task: str, metric: str) -> Any:
     told = ways.get(task)
     return told.get(metric) if isinstance(told, Mapping) else None
 
 
-def _seed(document: Document, value: Mapping[str, Any]) -> int | None:
+def _seed(document: Document, value: JsonObject) -> int | None:
     """The seed in the name of the model, where the path does not say it."""
     config = value.get("config")
     arguments = config.get("model_args") if isinstance(config, Mapping) else None

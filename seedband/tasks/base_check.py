@@ -12,6 +12,7 @@ from seedband.models.loading import Network
 from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
+from seedband.storage.json_files import JsonObject
 from seedband.tasks import Task
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _type_of(network: Network) -> str:
 
 
 @cache
-def _types(table: str) -> Mapping[str, Any]:
+def _types(table: str) -> JsonObject:
     """A table of model types of transformers; empty where transformers keeps it in another way."""
     return next(
         (
@@ -119,7 +120,7 @@ def _unfit(kind: str, why: str, expected: str, hint: str = "") -> Problem:
     return Problem("model.base", f"a model of type {kind}, {why}", expected, hint)
 
 
-def decoder_problems(config: Mapping[str, Any], expected: str) -> list[Problem]:
+def decoder_problems(config: JsonObject, expected: str) -> list[Problem]:
     """A config that asks for attention in both directions, or for an encoder."""
     kind = str(config.get("model_type"))
     if config.get("is_encoder_decoder"):

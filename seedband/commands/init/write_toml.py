@@ -2,16 +2,16 @@
 
 import json
 import textwrap
-from collections.abc import Mapping
 from typing import Any
 
 from seedband.recipe.key_docs import Section, sections
+from seedband.storage.json_files import JsonObject
 
 #: Letters of a line.
 WIDTH = 100
 
 
-def commented(table: Mapping[str, Any], head: str) -> str:
+def commented(table: JsonObject, head: str) -> str:
     """The text of seedband.toml: every key of the table with its meaning, in the order of the table.
 
     Args:
@@ -28,7 +28,7 @@ def commented(table: Mapping[str, Any], head: str) -> str:
     return "\n".join(parts)
 
 
-def _section(title: str, values: Mapping[str, Any], known: Section, *, first: bool = True) -> str:
+def _section(title: str, values: JsonObject, known: Section, *, first: bool = True) -> str:
     lines = [title, *([_comment(known.text).rstrip()] if first else [])]
     for key, value in values.items():
         line, text = f"{key} = {_toml(value)}", known.keys[key] if first else ""

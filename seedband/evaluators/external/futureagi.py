@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
@@ -21,6 +21,7 @@ from seedband.evaluators import Evaluator, Generations, Scored, bind
 from seedband.evaluators.nli.entailment import HINT, LABELS, entailment_output, locate, plain_labels
 from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
+from seedband.storage.json_files import JsonObject
 
 How = Literal["overlap", "nli"]
 PACKAGE = "ai-evaluation"
@@ -51,7 +52,7 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-def load(metric: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
+def load(metric: str, folder: Path, args: JsonObject) -> Evaluator:
     """A metric by its name in the package.
 
     Raises:

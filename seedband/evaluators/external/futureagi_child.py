@@ -76,7 +76,7 @@ def score(metric: str, prompt: str, text: str, rest: str) -> float | None:
     return None if claimless else float(result["output"])
 
 
-def inputs(metric: str, prompt: str, text: str, rest: str) -> dict[str, Any]:
+def inputs(metric: str, prompt: str, text: str, rest: str) -> JsonObject:
     """A row in the form that a metric of the package takes."""
     if metric == "factual_consistency":
         return {"response": text, "reference": rest}

@@ -4,11 +4,10 @@ The harness seeds every generator of its process anew, so it gets one of its own
 """
 
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -23,7 +22,7 @@ from seedband.storage.validation import checked
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0", "DISABLE_MULTIPROC": "1"}
 
 
-def load(task: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
+def load(task: str, folder: Path, args: JsonObject) -> Evaluator:
     """A task by its name in the harness, or in a folder of tasks of one's own.
 
     Raises:

@@ -8,7 +8,6 @@ import os
 import random
 import re
 import sys
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def find(task: HarnessTask) -> Any:
     )
 
 
-def check_arguments(task: HarnessTask, config: Mapping[str, Any]) -> None:
+def check_arguments(task: HarnessTask, config: JsonObject) -> None:
     """Hold the arguments against a task's YAML, before its data are looked at; a task in Python is left for later.
 
     Raises:
@@ -119,7 +118,7 @@ def check_direction(task: HarnessTask, metric: str, own: bool | None) -> None:  
         )
 
 
-def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> dict[str, Any]:
+def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> JsonObject:
     """Score a checkpoint.
 
     Raises:
@@ -132,7 +131,7 @@ def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> dict[str, An
     seed_as_the_harness()
     loaded = manager.load([task.task])
     prepare(task, loaded["tasks"][task.task])
-    results: Mapping[str, Any] = evaluate(
+    results: JsonObject = evaluate(
         lm=HFLM(
             pretrained=language_model(checkpoint),
             tokenizer=load_tokenizer(checkpoint.base.path),
@@ -187,7 +186,7 @@ def prepare(task: HarnessTask, loaded: Any) -> None:
     loaded.set_fewshot_seed(seed=task.fewshot_seed)
 
 
-def chosen(metric: str, scores: Mapping[str, Any]) -> tuple[str, str]:
+def chosen(metric: str, scores: JsonObject) -> tuple[str, str]:
     """Name of a metric, and the key of its score: "acc" and "acc,none".
 
     Raises:
@@ -200,7 +199,7 @@ def chosen(metric: str, scores: Mapping[str, Any]) -> tuple[str, str]:
     return meant[0].partition(",")[0], meant[0]
 
 
-def signed(task: HarnessTask, key: str, results: Mapping[str, Any], yaml: Path | None) -> str:
+def signed(task: HarnessTask, key: str, results: JsonObject, yaml: Path | None) -> str:
     """What two scores of the harness must share, beside the arguments: its version, the task and every question.
 
     `task_hash` is what the harness itself puts on record under that name: over documents, prompts and targets.

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from importlib import import_module, invalidate_caches
 from pathlib import Path
@@ -13,11 +13,12 @@ from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Scored, as_scored, bind
 from seedband.storage import file_hashes, json_files
+from seedband.storage.json_files import JsonObject
 
 DIGITS = 12
 
 
-def load(reference: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
+def load(reference: str, folder: Path, args: JsonObject) -> Evaluator:
     """A class that is an evaluator, or a function in the form of one.
 
     A function is called as `function(items, predictions, **args)`, and returns what `Evaluator.score` may. What a class
@@ -90,7 +91,7 @@ class Function(Evaluator):
         """Where it comes from, and the code that runs."""
         return f"{self.reference} {self.content}"
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> JsonObject:
         """What the function is called with."""
         return dict(self.args)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from threading import Event, Lock
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -18,6 +18,7 @@ from seedband.errors import WorkFailed
 from seedband.evaluators.judge.cache import Judgement
 from seedband.evaluators.judge.endpoint import Endpoint
 from seedband.evaluators.judge.rubric import HIGHEST, LOWEST
+from seedband.storage.json_files import JsonObject
 
 #: A longer reply is none.
 MAX_REPLY_BYTES = 4 * 1024**2
@@ -146,7 +147,7 @@ class Client:
         """Ask nothing more."""
         self._over.set()
 
-    def ask(self, request: Mapping[str, Any]) -> Judgement:
+    def ask(self, request: JsonObject) -> Judgement:
         """The grade of one text.
 
         Raises:

@@ -18,6 +18,7 @@ from seedband.models.loading import from_folder, load_tokenizer
 from seedband.models.model_folders import read_config
 from seedband.recipe.scoring import Base
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -146,7 +147,7 @@ def _mean(probabilities: Sequence[float]) -> float:
     return float(np.mean(probabilities))
 
 
-AGGREGATES: Mapping[str, Any] = {"mean": _mean, "worst": min}
+AGGREGATES: JsonObject = {"mean": _mean, "worst": min}
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,7 @@ def locate(reference: str, revision: str | None, *, offline: bool = False) -> Ba
         return locate_base(reference, revision, Path(), offline=False, keys=KEYS)
 
 
-def entailment_output(config: Mapping[str, Any], name: str) -> int:
+def entailment_output(config: JsonObject, name: str) -> int:
     """Which output of a sequence classifier stands for entailment, by its config's `id2label`.
 
     Raises:
@@ -297,7 +298,7 @@ def entailment_output(config: Mapping[str, Any], name: str) -> int:
     return next(key for key, label in plain.items() if label == ENTAILMENT)
 
 
-def plain_labels(config: Mapping[str, Any]) -> dict[int, str]:
+def plain_labels(config: JsonObject) -> dict[int, str]:
     """What a model calls its outputs, letters alone: NOT_ENTAILMENT is notentailment."""
     labels = (config.get("id2label") or {}).items()
     return {int(key): re.sub(r"[^a-z]", "", str(label).casefold()) for key, label in labels}

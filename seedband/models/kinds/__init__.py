@@ -6,10 +6,11 @@ A kind is one file.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from seedband.models.loading import ModelTask, Network
 from seedband.recipe.scoring import Base
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import CHECKPOINT_KINDS
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class CheckpointKind(ABC):
         """
 
     @abstractmethod
-    def settings(self, folder: Path) -> dict[str, Any]:
+    def settings(self, folder: Path) -> JsonObject:
         """What beside its tensors decides what it computes."""
 
     def labels(self, folder: Path) -> list[str]:  # noqa: ARG002

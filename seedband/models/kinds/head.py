@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from seedband.errors import Refused
 from seedband.models.checkpoints import checkpoint_tensors
@@ -20,6 +19,7 @@ from seedband.models.shape_check import (
     check_shapes,
 )
 from seedband.recipe.scoring import Base
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import brief
 
 
@@ -45,7 +45,7 @@ class Head(CheckpointKind):
         """Put it on a base that is opened once."""
         return _open_head(files, base, labels, task, opened)
 
-    def settings(self, folder: Path) -> dict[str, Any]:
+    def settings(self, folder: Path) -> JsonObject:
         """Its pooling and labels."""
         head = read_head(folder)
         return {"pooling": head.pooling, "labels": list(head.labels)}

@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from seedband.determinism.seeds import derive
+from seedband.models.encoded import Keywords
 from seedband.models.speedups.packing import STATES, Layout
 
 
@@ -112,7 +113,7 @@ class KeyedDropout(TorchFunctionMode):
         self._handles.clear()
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Keywords | None = None
     ) -> Any:
         """Dropout draws its own mask, attention gets its generator seeded, all else passes through."""
         kwargs = kwargs or {}
@@ -208,5 +209,5 @@ def draw_kept(sizes: Sequence[int], p: float, seeds: Sequence[int], generator: t
     return kept
 
 
-def _attention_rate(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
+def _attention_rate(args: tuple[Any, ...], kwargs: Keywords) -> float:
     return float(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))  # noqa: PLR2004
