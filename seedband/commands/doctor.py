@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from seedband.determinism.environment_record import EnvironmentRecord
 from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs import executors, run_jobs
@@ -73,22 +74,21 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     ):
         run_jobs.probe(ProbeJob(device, section), executor, Path(logs), events.append)
     probed = next(event.content for event in events if event.kind == "probed")
-    environment, pins = probed["environment"], probed["pins"]
+    environment, pins = EnvironmentRecord(**probed["environment"]), probed["pins"]
     return Diagnosis(
-        fingerprint=environment["fingerprint"],
+        fingerprint=environment.fingerprint,
         findings=tuple(_findings(section, environment, pins)),
         overridden=tuple(overridden(pinned_environment(section, offline=False), os.environ)),
-        versions=environment["versions"],
+        versions=environment.versions,
     )
 
 
-def _findings(section: DeterminismSection, environment: JsonObject, pins: JsonObject) -> list[Finding]:
-    hardware = environment["hardware"]
+def _findings(section: DeterminismSection, environment: EnvironmentRecord, pins: JsonObject) -> list[Finding]:
     strict = pins["deterministic_algorithms"] and not pins["deterministic_warn_only"]
     variables = pins["environment"]
     return [
         _threads(section, pins),
-        _instructions(section, hardware),
+        _instructions(section, environment.hardware),
         Finding(
             "deterministic algorithms",
             "on, and what has none raises" if strict else "off",
@@ -111,7 +111,7 @@ def _threads(section: DeterminismSection, pins: JsonObject) -> Finding:
     )
 
 
-def _instructions(section: DeterminismSection, hardware: JsonObject) -> Finding:
+def _instructions(section: DeterminismSection, hardware: Mapping[str, object]) -> Finding:
     found = f"{hardware['cpu_capability']} ({hardware['cpu']})"
     if hardware["machine"] not in ("x86_64", "AMD64"):
         return Finding("instruction set", found, "open", f"nothing pins it on {hardware['machine']}")
@@ -141,10 +141,10 @@ def _everywhere(pins: JsonObject, variables: Mapping[str, str]) -> list[Finding]
     ]
 
 
-def _gpu(environment: JsonObject) -> list[Finding]:
-    if environment["device"] != "cuda":
+def _gpu(environment: EnvironmentRecord) -> list[Finding]:
+    if environment.device != "cuda":
         return [Finding("GPU", "none in use", "absent")]
-    hardware = environment["hardware"]
+    hardware = environment.hardware
     model = f"{hardware['gpu']}, capability {hardware['gpu_capability']}, {hardware['gpu_multiprocessors']} SMs"
     versions = f"CUDA {hardware['cuda']}, cuDNN {hardware['cudnn']}"
     return [

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 
 import pytest
 from tiny import Tiny, recipe_text
@@ -24,7 +25,7 @@ from seedband.runs.folders import finished_runs
 from seedband.runs.layout import TRAINING
 from seedband.runs.run_file import read_run
 from seedband.runs.sweep_file import read_sweep
-from seedband.storage import atomic_files, json_files
+from seedband.storage import atomic_files, json_files, locks
 
 
 @pytest.fixture
@@ -135,15 +136,19 @@ def test_what_a_kill_left_is_gone_after_the_next_sweep(heads):
     assert files() == before
 
 
-def test_runs_that_another_sweep_finished_before_the_lock_was_ours_are_kept(heads):
-    last = heads.runs / "seed-2"
-    last.rename(heads.folder / "aside")
-    plan = plan_sweep(heads.config, range(3), out=heads.runs, offline=True)
-    assert [run.seed for run in plan.jobs[0].runs] == [2]
-    (heads.folder / "aside").rename(last)
+def test_runs_that_another_sweep_finished_before_the_lock_was_ours_are_kept(heads, monkeypatch):
+    last, aside, hold = heads.runs / "seed-2", heads.folder / "aside", locks.locked
+    last.rename(aside)
+
+    @contextmanager
+    def held(folder):
+        aside.rename(last)  # what the sweep did that had the lock until now
+        with hold(folder):
+            yield
+
+    monkeypatch.setattr(locks, "locked", held)
     events = []
-    with make("local", slots=1, offline=True) as executor:
-        carry_out(plan, executor, on_event=events.append)
+    sweep(heads.config, 3, out=heads.runs, band=None, offline=True, on_event=events.append)
     assert [event.content["jobs"] for event in events if event.kind == "plan"] == [0]
 
 
