@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seedband.errors import Problem, UsageError
-from seedband.models.model_folders import after_pooling, resolve_pooling
+from seedband.models.pooling import after_pooling, resolve_pooling
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
 from seedband.tasks import Task

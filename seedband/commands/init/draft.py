@@ -15,7 +15,7 @@ from seedband.counts import counted
 from seedband.data.data_files import locate
 from seedband.data.dataset import Items, load_items
 from seedband.errors import UsageError, WorkFailed
-from seedband.models import model_folders
+from seedband.models import model_config, model_folders, pooling
 from seedband.models.bases import locate_base
 from seedband.models.hub import HUB_NAME
 from seedband.storage.registry import TASKS
@@ -171,14 +171,14 @@ class Draft:
         """Whether the model that a flag names, and that lies here, writes texts."""
         named = self.answers.model
         places = [Path(named), self.folder / named] if named else []
-        return any(place.is_dir() and model_folders.is_decoder(place) for place in places)
+        return any(place.is_dir() and model_config.is_decoder(place) for place in places)
 
     def _kind(self) -> str:
         path = Path(self.base.path)
         if (path / "1_Pooling" / "config.json").is_file():
             with suppress(UsageError):
-                return f", an embedding model ({model_folders.resolve_pooling('auto', path)} pooling)"
-        return ", a language model" if model_folders.is_decoder(path) else ""
+                return f", an embedding model ({pooling.resolve_pooling('auto', path)} pooling)"
+        return ", a language model" if model_config.is_decoder(path) else ""
 
 
 def _pinned(reference: str, *, offline: bool) -> tuple[str, str | None]:

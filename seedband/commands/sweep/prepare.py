@@ -18,7 +18,7 @@ from seedband.data.row_diff import named
 from seedband.errors import Problem, Refused, UsageError
 from seedband.models.bases import check_reads, locate_base
 from seedband.models.initializers import HEAD, LORA
-from seedband.models.model_folders import has_chat_template
+from seedband.models.model_config import has_chat_template
 from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import LoadedRecipe
