@@ -17,7 +17,7 @@ import typer
 from typer.cli import get_docs_for_click
 
 from seedband.cli import app
-from seedband.recipe import key_docs, parse
+from seedband.recipe import contradictions, key_docs, parse
 from seedband.scorefiles.registry import readers
 from seedband.storage import registry
 
@@ -142,7 +142,7 @@ def config_page(schema: Mapping[str, Any]) -> str:
             default = default_of(told)
             if key in needed:
                 default = "**needed**"
-            elif key in parse.NEEDED.get(name, ()):
+            elif key in contradictions.NEEDED.get(name, ()):
                 default = "**needed**, but where a command reports its own scores"
             text = escape(" ".join(told["description"].split()), quote=False)
             lines.append(f"| `{key}` | {value_of(told)} | {default} | {text} |")

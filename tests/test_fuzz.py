@@ -43,7 +43,7 @@ from seedband.commands.sweep.sweep import band_of
 from seedband.data import data_files, dataset, row_diff
 from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.jobs import distinct_seeds, spec
-from seedband.models import bases, model_folders, recognise
+from seedband.models import bases, model_config, model_folders, pooling, recognise, safety
 from seedband.models.checkpoints import checkpoint_settings, checkpoint_tensors
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe import identity
@@ -445,11 +445,11 @@ def test_files_of_other_tools(docs, data):
     adapter, model = (CheckpointFiles(kind, str(folder), "new") for kind in ("adapter", "model"))
     ask_all(
         lambda: recognise.recognise(folder, "new"),
-        lambda: model_folders.check_safe(folder),
+        lambda: safety.check_safe(folder),
         lambda: model_folders.weights_sha256(folder),
         lambda: bases.files_sha256(folder),
         lambda: model_folders.tensor_names(folder),
-        lambda: model_folders.resolve_pooling("auto", folder),
+        lambda: pooling.resolve_pooling("auto", folder),
         lambda: json_files.digest(checkpoint_settings(adapter)),
         lambda: json_files.digest(checkpoint_settings(model)),
         lambda: check_record(docs, band, candidates.Found(adapter, None)),
@@ -645,9 +645,9 @@ def reader_table(docs):
         "job.json": spec.read_job,
         "ledger.json": lambda path: ledger.opened(path).__enter__(),
         "adapter_config.json": lambda path: model_folders.read_adapter(path.parent),
-        "config.json": lambda path: model_folders.read_config(path.parent),
+        "config.json": lambda path: model_config.read_config(path.parent),
         model_folders.INDEX: lambda path: model_folders.weight_files(path.parent),
-        "1_Pooling/config.json": lambda path: model_folders.resolve_pooling("auto", path.parent.parent),
+        "1_Pooling/config.json": lambda path: pooling.resolve_pooling("auto", path.parent.parent),
         "seedband.toml": recipes.load_recipe,
         "pyproject.toml": recipes.load_recipe,
         "scores.csv": read_scores,

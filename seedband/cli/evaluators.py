@@ -10,7 +10,7 @@ def evaluators(
 ) -> int:
     """List the evaluators that are installed, one line each."""
     from seedband.cli import console
-    from seedband.evaluators import listing
+    from seedband.evaluators.catalogue import listing
 
     console.print_evaluators(listing(), as_json=as_json)
     return 0

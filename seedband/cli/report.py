@@ -24,13 +24,14 @@ def report(
         raise UsageError("report takes a band or a sweep, or --history FOLDER", hint="seedband report runs/NAME")
     reports.check_target("html", out, [path] if path is not None and path.is_file() else [])
     reports.check_installed("html")
-    from seedband.reports import html
 
     if history is not None:
+        from seedband.reports.html import trend_page
         from seedband.reports.trend import timeline
 
-        page = html.render_timeline(timeline(history))
+        page = trend_page.render_timeline(timeline(history))
     else:
+        from seedband.reports import html
         from seedband.reports.page_data import overview
 
         assert path is not None

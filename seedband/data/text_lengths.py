@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from seedband.counts import counted
 from seedband.data.dataset import Items
-from seedband.models import model_folders
+from seedband.models import model_config
 
 #: What texts and answers are cut to, in tokens.
 LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
@@ -45,7 +45,7 @@ class Lengths(NamedTuple):
 
 def lengths_of(items: Items, base: Path, *, answers: bool) -> Lengths:
     """How long the rows of a data set are, with their answers or without, and how much of them is to be kept."""
-    count, places = _counter(base), model_folders.positions(base) or LENGTHS[-1]
+    count, places = _counter(base), model_config.positions(base) or LENGTHS[-1]
     counts, answered = count([_plain(text, chat=items.chat) for text in items.inputs]), 0
     if items.pairs is not None:
         counts = [sum(both) for both in zip(counts, count(items.pairs), strict=True)]

@@ -9,13 +9,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
-from importlib.metadata import EntryPoint
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from seedband.counts import counted
 from seedband.errors import UsageError
+from seedband.evaluators.prefixes import PREFIXES
 from seedband.storage.json_files import JsonObject
 from seedband.storage.optional import require
 from seedband.storage.registry import EVALUATORS
@@ -32,62 +31,6 @@ __all__ = ["Checkpoint", "Evaluator", "Generations", "Predictions", "Reads", "Sc
 MAX_UNSCORED_SHARE = 0.01
 #: What an evaluator can ask for: `Predictions`, `Generations`, the `Checkpoint` itself, or whatever there is.
 Reads = Literal["classes", "texts", "checkpoint", "any"]
-
-
-class Prefix(NamedTuple):
-    """Evaluators that somebody else's names stand for: `prefix:name`.
-
-    Attributes:
-        module: Where `load(name, folder, args)` lives.
-        names: What may follow the colon, for people.
-        summary: What it brings, in one line.
-        reads: What they ask for; empty where that depends.
-        needs_trust, library, extra: See `Evaluator`.
-    """
-
-    module: str
-    names: str
-    summary: str
-    reads: str
-    needs_trust: bool
-    library: str = ""
-    extra: str = ""
-
-
-PREFIXES: Mapping[str, Prefix] = {
-    "fi": Prefix(
-        "seedband.evaluators.external.futureagi",
-        "<metric>",
-        "A metric of FutureAGI's ai-evaluation.",
-        "texts",
-        needs_trust=True,
-        library="fi",
-        extra="fi",
-    ),
-    "lm_eval": Prefix(
-        "seedband.evaluators.external.lm_eval",
-        "<task>",
-        "A task of EleutherAI's lm-evaluation-harness.",
-        "checkpoint",
-        needs_trust=True,
-        library="lm_eval",
-        extra="lm-eval",
-    ),
-    "python": Prefix(
-        "seedband.evaluators.external.python",
-        "<module>:<function>",
-        "A function or class of your own.",
-        "any",
-        needs_trust=True,
-    ),
-    "sklearn": Prefix(
-        "seedband.evaluators.external.sklearn",
-        "<scorer>",
-        "Any scorer of scikit-learn for classes.",
-        "classes",
-        needs_trust=False,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -176,38 +119,6 @@ class Evaluator(Protocol):
         """
         if self.library:
             require(self.library, self.extra)
-
-
-class Listed(NamedTuple):
-    """One evaluator, for people.
-
-    Attributes:
-        name: As a recipe says it.
-        summary: What it scores, in one line.
-        reads: What it asks for; empty where that depends.
-        better: "higher", "lower", or empty where that depends.
-        origin: "seedband", or the package that brings it.
-        missing: What to install for it; empty when nothing is.
-    """
-
-    name: str
-    summary: str
-    reads: str
-    better: str
-    origin: str
-    missing: str
-
-
-def listing() -> list[Listed]:
-    """Every evaluator that is installed, by name; one that cannot be imported says so."""
-    found = [_listed(name, place, "seedband") for name, place in sorted(EVALUATORS.built_in.items())]
-    found += [
-        Listed(
-            f"{prefix}:{entry.names}", entry.summary, entry.reads, "", "seedband", _missing(entry.library, entry.extra)
-        )
-        for prefix, entry in sorted(PREFIXES.items())
-    ]
-    return found + [_listed(name, entry.value, _package(entry)) for name, entry in EVALUATORS.installed().items()]
 
 
 def known() -> list[str]:
@@ -313,26 +224,6 @@ def describe(evaluator: Evaluator, backend: str = "") -> JsonObject:
         "backend": backend or evaluator.backend,
         "args": evaluator.arguments(),
     }
-
-
-def _listed(name: str, reference: str, origin: str) -> Listed:
-    module, _, attribute = reference.partition(":")
-    try:
-        found: type[Evaluator] = getattr(import_module(module), attribute)
-        summary = (inspect.getdoc(found) or "").partition("\n")[0]
-        better = "higher" if found.higher_is_better else "lower"
-        return Listed(name, summary, found.reads, better, origin, _missing(found.library, found.extra))
-    except Exception as error:  # noqa: BLE001  a package of somebody's that is broken must not hide the others
-        return Listed(name, f"cannot be used: {type(error).__name__}: {error}", "", "", origin, "")
-
-
-def _missing(library: str, extra: str) -> str:
-    installed = not library or find_spec(library.partition(".")[0]) is not None
-    return "" if installed else f'pip install "seedband[{extra}]"'
-
-
-def _package(entry: EntryPoint) -> str:
-    return "" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
 
 
 def _absolute(place: Any, folder: Path) -> Any:

@@ -1,7 +1,5 @@
 """Scoring: the one way in which a checkpoint from disk becomes scores, for a finished run as for a candidate."""
 
-import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from seedband import tasks
 from seedband.bands import comparability
-from seedband.counts import counted, first_of, plural
+from seedband.counts import counted, first_of
 from seedband.data.dataset import Items, load_items
 from seedband.determinism import witnesses
 from seedband.determinism.environment_record import EnvironmentRecord
-from seedband.errors import SeedbandError
-from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, as_scored, build, describe
+from seedband.evaluators import build, describe
 from seedband.events import Emit
+from seedband.jobs.evaluations import evaluate, no_better_than_trivial, told_of
 from seedband.jobs.item_table_writer import write_table
 from seedband.models import encoded, kinds
 from seedband.models.bases import config_sha256
@@ -31,15 +29,16 @@ from seedband.models.model_folders import CheckpointFiles
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Scoring
 from seedband.runs.layout import ITEMS
-from seedband.runs.run import Evaluation, Scored
+from seedband.runs.run import Scored
 from seedband.storage import file_hashes, json_files
 from seedband.tasks import own_rows
 from seedband.tasks.cache_key import rows_key
-from seedband.tasks.outputs import Checkpoint, Outputs
+from seedband.tasks.outputs import Checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import torch
-    from numpy.typing import NDArray
 
     from seedband.models.padding import Ways
     from seedband.models.speedups.frozen_layers import Prefix
@@ -130,7 +129,7 @@ class Scorer:
         }
         evaluations, columns = evaluate(evaluators, items, predictions, checkpoint)
         for evaluation in evaluations:
-            for kind, text in _told(evaluation):
+            for kind, text in told_of(evaluation):
                 self._emit(kind, None, {"text": f"{files.name}: {evaluation.metric}: {text}"})
         write_table(Path(target.out) / ITEMS, items, predictions, scoring.labels, columns)
         described = {entry.metric: describe(evaluators[entry.metric], entry.backend) for entry in evaluations}
@@ -148,7 +147,7 @@ class Scorer:
             checkpoint_sha256=sha256,
             items_sha256=file_hashes.file_sha256(Path(target.out) / ITEMS),
             truncated=asdict(predictions.truncated),
-            failure=_no_better_than_trivial(evaluators, scoring.primary, evaluations),
+            failure=no_better_than_trivial(evaluators, scoring.primary, evaluations),
         )
 
     def _predict(self, files: CheckpointFiles) -> Any:
@@ -226,88 +225,3 @@ class Scorer:
 def _reads(files: CheckpointFiles) -> str:
     """What of a base its outputs come from: "model", or a pooling."""
     return kinds.find(files.kind).reads(Path(files.path))
-
-
-def evaluate(
-    evaluators: Mapping[str, Evaluator], items: Items, predictions: Outputs, checkpoint: Checkpoint
-) -> "tuple[list[Evaluation], dict[str, NDArray[Any]]]":
-    """Ask every evaluator; one that crashes or leaves items unscored loses its own score and no other."""
-    evaluations: list[Evaluation] = []
-    columns: dict[str, NDArray[Any]] = {}
-    for name, evaluator in evaluators.items():
-        evaluation, per_item = _evaluate(name, evaluator, items, predictions, checkpoint)
-        evaluations.append(evaluation)
-        if per_item is not None:
-            columns[name] = per_item
-    return evaluations, columns
-
-
-def _evaluate(
-    name: str, evaluator: Evaluator, items: Items, predictions: Outputs, checkpoint: Checkpoint
-) -> "tuple[Evaluation, NDArray[Any] | None]":
-    import numpy as np
-
-    n, usable = len(predictions), int(predictions.usable.sum())
-    if usable < n and evaluator.reads != "checkpoint":
-        told = f"{n - usable} of {counted(n, 'item')} {plural(n - usable, 'has', 'have')} logits that are not finite"
-        return Evaluation(name, None, n, n - usable, None, told), None
-    given = checkpoint if evaluator.reads == "checkpoint" else predictions
-    try:
-        scored = as_scored(evaluator.score(items, given), n)
-        trivial = evaluator.trivial_score(items, given)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  somebody's code, which may call sys.exit: it must not lose the others
-        traceback.print_exc()
-        return Evaluation(name, None, n, n, None, _crash(error), crashed=True), None
-    unscored = 0 if scored.per_item is None else int(np.isnan(scored.per_item).sum())
-    n_items = n - unscored if scored.n_items is None else scored.n_items
-    failure = ""
-    if unscored > max(1, MAX_UNSCORED_SHARE * n):
-        failure = f"{unscored} of {counted(n, 'item')} {plural(unscored, 'has', 'have')} no score"
-    elif not np.isfinite(scored.score):
-        failure = f"the score is {scored.score}"
-    score = None if failure else scored.score
-    evaluation = Evaluation(
-        name, score, n_items, unscored, trivial, failure, backend=scored.backend, details=dict(scored.details)
-    )
-    return evaluation, scored.per_item
-
-
-def _told(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
-    """What of a metric nobody should have to look for: items left out of it, and what its evaluator says itself."""
-    if evaluation.failure:
-        yield "warning", f"no score: {evaluation.failure}"
-    elif evaluation.n_unscored:
-        n = evaluation.n_items + evaluation.n_unscored
-        lost = evaluation.n_unscored
-        told = f"{lost} of {counted(n, 'item')} {plural(lost, 'has', 'have')} no score"
-        yield "warning", f"{told}, and {plural(lost, 'is', 'are')} left out"
-    if evaluation.details:
-        yield "note", ", ".join(f"{key} {_short(value)}" for key, value in evaluation.details.items())
-
-
-def _short(value: float | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _crash(error: BaseException) -> str:
-    if isinstance(error, SeedbandError):
-        return f"{error.message} ({error.hint})" if error.hint else error.message
-    return f"the evaluator crashed: {type(error).__name__}: {error}"
-
-
-def _no_better_than_trivial(
-    evaluators: Mapping[str, Evaluator], primary: str, evaluations: Sequence[Evaluation]
-) -> str:
-    """Why a checkpoint whose weights are finite failed to train all the same."""
-    evaluation = next(entry for entry in evaluations if entry.metric == primary)
-    if evaluation.score is None or evaluation.trivial_score is None:
-        return ""
-    sign = 1 if evaluators[primary].higher_is_better else -1
-    if sign * evaluation.score > sign * evaluation.trivial_score:
-        return ""
-    return (
-        f"{evaluation.metric} {evaluation.score:.4g} is no better than the trivial predictor's "
-        f"{evaluation.trivial_score:.4g}"
-    )

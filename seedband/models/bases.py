@@ -10,8 +10,10 @@ from typing import Any
 
 from seedband.errors import UsageError
 from seedband.models.hub import HUB_NAME, from_hub
-from seedband.models.model_folders import COMMIT, check_safe, read_config, weights_sha256
+from seedband.models.model_config import read_config
+from seedband.models.model_folders import COMMIT, weights_sha256
 from seedband.models.readers import PROCESSOR, InputReader
+from seedband.models.safety import check_safe
 from seedband.recipe.scoring import Base
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from seedband.errors import Refused, UsageError, WorkFailed
-from seedband.models.model_folders import PICKLES, pickled
+from seedband.models.safety import PICKLES, pickled
 
 #: What is fetched from a hub: of its top level, and one file below it; never a pickle.
 HUB_ENDINGS = ("json", "safetensors", "txt", "model", "jinja", "spm", "bpe", "codes", "tiktoken")

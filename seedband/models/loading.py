@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seedband.errors import UsageError
-from seedband.models.model_folders import Pooling, tensor_names
+from seedband.models.model_folders import tensor_names
+from seedband.models.pooling import Pooling
 from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from seedband.errors import Problem
 from seedband.models.loading import ModelTask, loaded_shapes
-from seedband.models.model_folders import read_config, tensor_names
+from seedband.models.model_config import read_config
+from seedband.models.model_folders import tensor_names
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from seedband.errors import UsageError
 from seedband.models import foreign_folders, kinds
-from seedband.models.model_folders import CheckpointFiles, check_links, check_safe
+from seedband.models.model_folders import CheckpointFiles
+from seedband.models.safety import check_links, check_safe
 
 
 def recognise(path: Path, name: str) -> CheckpointFiles:

@@ -137,15 +137,19 @@ def _verdict(row: SliceRow, metric: MetricBand, candidates: Sequence[Candidate])
     known = tuple(score for score in scores if score is not None)
     if entry is None or not known or len(known) < len(scores):
         return None
-    # What history says of the variance, it says of all items together.
-    own = replace(metric, floor=entry.floor, resolution=entry.resolution, prior=NO_PRIOR)
-    band = replace(own, scores=tuple(entry.scores))
+    band = own_band(metric, entry)
     p_value = band.baseline.p_value([band.sign * score for score in known])
     if p_value is None:  # all seeds alike, and no scale to say how far is far
         return None
     return SliceVerdict(
         metric.name, column, value, entry.n_items, known, band.mean, band.lower, band.upper, p_value, p_value
     )
+
+
+def own_band(metric: MetricBand, known: SliceMetric) -> MetricBand:
+    """The band of a metric on one slice; what history says of the variance, it says of all items together."""
+    own = replace(metric, floor=known.floor, resolution=known.resolution, prior=NO_PRIOR)
+    return replace(own, scores=tuple(known.scores))
 
 
 def _metric(name: str, tables: "Sequence[pd.DataFrame]") -> SliceMetric | None:

@@ -6,17 +6,16 @@ twice, scores missing) is Refused. What a reader leaves, and where the seeds com
 """
 
 import hashlib
-import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from seedband.bands.admission import MAX_SCORE
-from seedband.bands.stats.limits import mean
 from seedband.errors import Problem, Refused, UsageError
 from seedband.scorefiles import names, places
-from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, chosen, few, shown
+from seedband.scorefiles.evidence import has_items, incomplete, malformed, score_of, tabulated
+from seedband.scorefiles.file_seeds import COUNTED, seeded
+from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, chosen, few
 from seedband.scorefiles.registry import reader_of
 from seedband.storage import json_files
 
@@ -35,8 +34,6 @@ __all__ = [
 ]
 #: Mistakes listed of one file; the rest is counted.
 MAX_LISTED = 20
-#: Where seeds come from that no file and no path names.
-COUNTED = "counted"
 
 
 class Source(NamedTuple):
@@ -100,10 +97,6 @@ class ScoreFile(NamedTuple):
         )
 
 
-#: metric → seed → item → its one cell; the item "" is the seed's own score.
-_Table = dict[str, dict[int, dict[str, Cell]]]
-
-
 def read_scores(paths: Path | Sequence[Path], failed: Collection[int] = (), wanted: Wanted | None = None) -> ScoreFile:
     """Read score files.
 
@@ -124,8 +117,8 @@ def read_scores(paths: Path | Sequence[Path], failed: Collection[int] = (), want
     documents = [Document(path, _content(path)) for path in files]
     what = label(files)
     readings = {document.path: _reading(document, wanted) for document in documents}
-    entries, mistakes, how = _seeded(readings, wanted)
-    mistakes += [problem for entry in entries if (problem := _malformed(entry, failed)) is not None]
+    entries, mistakes, how = seeded(readings, wanted)
+    mistakes += [problem for entry in entries if (problem := malformed(entry, failed)) is not None]
     if mistakes:
         raise UsageError(f"{what}: {count(mistakes, 'mistake')}", problems=mistakes[:MAX_LISTED])
     found = [entry for entry in entries if isinstance(entry, Cell)]
@@ -134,18 +127,18 @@ def read_scores(paths: Path | Sequence[Path], failed: Collection[int] = (), want
     item_ids = tuple(dict.fromkeys(cell.item for cell in cells if cell.item))
     if not seeds:
         raise Refused(f"{what}: holds no score" + (" but those of failed seeds" if found and failed else ""))
-    table, refusals = _tabulated(cells)
-    refusals += _incomplete(table, seeds, item_ids)
+    table, refusals = tabulated(cells)
+    refusals += incomplete(table, seeds, item_ids)
     if refusals:
         raise Refused(f"{what}: refused for {count(refusals, 'reason')}", problems=refusals[:MAX_LISTED])
     return ScoreFile(
         sources=tuple(Source(document.path, hashlib.sha256(document.content).hexdigest()) for document in documents),
         seeds=seeds,
-        scores={metric: tuple(_score(rows[seed]) for seed in seeds) for metric, rows in table.items()},
+        scores={metric: tuple(score_of(rows[seed]) for seed in seeds) for metric, rows in table.items()},
         items={
             metric: tuple(tuple(rows[seed][item].score for item in item_ids) for seed in seeds)
             for metric, rows in table.items()
-            if _has_items(rows)
+            if has_items(rows)
         },
         item_ids=item_ids,
         failed_seeds=tuple(dict.fromkeys(cell.seed for cell in found if cell.seed in failed)),
@@ -210,53 +203,6 @@ def _selected(reading: Reading, wanted: Wanted) -> Reading:
     return replace(reading, entries=entries, left=left, others=(*reading.others, *others))
 
 
-def _seeded(readings: Mapping[Path, Reading], wanted: Wanted) -> tuple[list[Cell | Problem], list[Problem], str]:
-    """Every score with its seed, what is wrong with seeds, and where they come from."""
-    said_by_path = places.seeds_of([*readings])
-    entries: list[Cell | Problem] = []
-    mistakes: list[Problem] = []
-    origins, unnamed = [], itertools.count()
-    for path, reading in readings.items():
-        found = _seed(path, reading, said_by_path[path], wanted)
-        if isinstance(found, Problem):
-            mistakes.append(_located(found, path, readings))
-        seed, origin = (None, COUNTED) if isinstance(found, Problem) else found
-        origins.append(origin)
-        seed = next(unnamed) if seed is None else seed
-        for entry in reading.entries:
-            moved = _located(entry, path, readings)
-            entries.append(moved._replace(seed=seed) if reading.one_run and isinstance(moved, Cell) else moved)
-    return entries, mistakes, COUNTED if COUNTED in origins else few(dict.fromkeys(origins))
-
-
-def _seed(
-    path: Path, reading: Reading, named: places.Named | Problem | None, wanted: Wanted
-) -> tuple[int | None, str] | Problem:
-    """Seed of a file of one run, where it has one, and where the seeds of the file come from."""
-    of_path = named if isinstance(named, places.Named) else None
-    if reading.seed is not None and of_path and of_path.is_seed and of_path.seed != reading.seed and not reading.plain:
-        told = f"seed {reading.seed} in the file, {of_path.part} in its path"
-        return Problem(str(path), told, "one seed: rename the folder, or mend the file")
-    if not reading.one_run:
-        return None, reading.seeds_from or COUNTED
-    if of_path and reading.seed in (None, of_path.seed):
-        return of_path.seed, "the path"
-    if reading.seed is None and wanted.needs_seeds:
-        return named if isinstance(named, Problem) else reading.unseeded or _UNSEEDED
-    return reading.seed, COUNTED if reading.seed is None else "the file"
-
-
-_UNSEEDED = Problem("the file", "no seed", "a field 'seed', or a path that says it (seed_3, run-3)")
-
-
-def _located(entry: Any, path: Path, readings: Mapping[Path, Reading]) -> Any:
-    """An entry of one of several files says of which."""
-    if len(readings) == 1:
-        return entry
-    where = str(path) if entry.where in ("the file", str(path)) else f"{path}: {entry.where}"
-    return replace(entry, where=where) if isinstance(entry, Problem) else entry._replace(where=where)
-
-
 def _notes(readings: Mapping[Path, Reading], seeds: Sequence[int], how: str) -> Iterator[str]:
     """A line for every format: what was read and left, and where the seeds come from."""
     formats = dict.fromkeys(reading.what for reading in readings.values() if reading.left or not reading.plain)
@@ -269,68 +215,6 @@ def _notes(readings: Mapping[Path, Reading], seeds: Sequence[int], how: str) -> 
         origin = "" if how == COUNTED else f", {len(seeds)} seed{'s' * (len(seeds) != 1)} from {how}"
         named = f" ({few(map(str, seeds))})" if origin else ""
         yield f"{label([*of_it])}: read as {what}{origin}{named}" + (f"; left out: {told}" if told else "")
-
-
-def _malformed(entry: Cell | Problem, failed: Collection[int]) -> Problem | None:
-    """The mistake of form in an entry, if there is one."""
-    if isinstance(entry, Problem):
-        return entry
-    if isinstance(entry.score, float) or entry.score is ABSENT or entry.seed in failed:
-        return None
-    hint = (
-        f"{_hint(entry)}; seedband band --metric NAME reads another one alone" if names.is_missing(entry.score) else ""
-    )
-    if names.is_percentage(entry.score):
-        hint = "--percent reads 87.1% as .871, where every score of the metric has the sign"
-    return Problem(entry.where, f"{shown(entry.score)} for {entry.metric or 'a score'}", "a number", hint)
-
-
-def _hint(cell: Cell) -> str:
-    return f"where that run failed to train, seedband band takes --failed {cell.seed}; a candidate has failed then"
-
-
-def _tabulated(cells: Sequence[Cell]) -> tuple[_Table, list[Problem]]:
-    """All cells in their places, and those that are no evidence: not finite, or there already."""
-    table: _Table = {}
-    refusals = []
-    for cell in cells:
-        rows = table.setdefault(cell.metric, {})
-        if cell.score is ABSENT:
-            continue
-        first = rows.setdefault(cell.seed, {}).setdefault(cell.item, cell)
-        if first is not cell:
-            refusals.append(Problem(cell.where, f"{cell.name} again, after {first.where}", "each score once"))
-        if not abs(cell.score) <= MAX_SCORE:
-            refusals.append(Problem(cell.where, f"{cell.name} is {cell.score}", "a finite score", _hint(cell)))
-    return table, refusals
-
-
-def _incomplete(table: _Table, seeds: Sequence[int], items: Sequence[str]) -> list[Problem]:
-    """Scores that some seeds have and others lack."""
-    refusals = []
-    for metric, rows in table.items():
-        if missing := [str(seed) for seed in seeds if seed not in rows]:
-            refusals.append(Problem(metric, f"no score of seed {few(missing)}", "every metric for every seed"))
-        if not _has_items(rows):
-            continue
-        bare = [str(seed) for seed, cells in rows.items() if "" not in cells]
-        if bare and len(bare) < len(rows):
-            found = f"only items of seed {few(bare)}, where other seeds have a score of their own"
-            refusals.append(Problem(metric, found, "a row without item for every seed, or for none"))
-        for seed, cells in rows.items():
-            if lacking := [item for item in items if item not in cells]:
-                found = f"no score of item {few(lacking)}"
-                refusals.append(Problem(f"{metric} of seed {seed}", found, "the items of all other seeds and metrics"))
-    return refusals
-
-
-def _has_items(rows: Mapping[int, Mapping[str, Cell]]) -> bool:
-    return any(item for cells in rows.values() for item in cells)
-
-
-def _score(cells: Mapping[str, Cell]) -> float:
-    """A seed's score: its own, or the mean of its items."""
-    return cells[""].score if "" in cells else mean([cell.score for cell in cells.values()])
 
 
 def count(problems: Sequence[Problem], word: str) -> str:

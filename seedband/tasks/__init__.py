@@ -12,7 +12,7 @@ from seedband.data.rows import Reading
 from seedband.data.text_lengths import TOKENS_PER_WORD, Lengths, lengths_of
 from seedband.errors import Problem
 from seedband.models.encoded import Lesson
-from seedband.models.model_folders import positions
+from seedband.models.model_config import positions
 from seedband.models.readers import TOKENIZER, InputReader
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedband.errors import Problem, UsageError
 from seedband.models.loading import Network
-from seedband.models.model_folders import read_config
+from seedband.models.model_config import read_config
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
 from seedband.storage.json_files import JsonObject

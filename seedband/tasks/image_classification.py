@@ -12,7 +12,7 @@ from seedband.determinism import witnesses
 from seedband.errors import Problem, UsageError
 from seedband.models.encoded import Truncation
 from seedband.models.loading import Network, from_folder, load_processor, network
-from seedband.models.model_folders import read_config
+from seedband.models.model_config import read_config
 from seedband.models.readers import PROCESSOR
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import Recipe

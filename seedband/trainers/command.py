@@ -23,8 +23,9 @@ from seedband.determinism.witnesses import lines_sha256, tensors_sha256
 from seedband.errors import Refused, SeedbandError, UsageError, WorkFailed
 from seedband.models import kinds
 from seedband.models.checkpoints import checkpoint_tensors
-from seedband.models.model_folders import PICKLES, CheckpointFiles
+from seedband.models.model_folders import CheckpointFiles
 from seedband.models.recognise import recognise
+from seedband.models.safety import PICKLES
 from seedband.recipe import printed_scores, train_command
 from seedband.recipe.sections import TrainSection
 from seedband.runs.layout import ITEMS, OUT, REPORTED, RUN, TRACE, TRAINED, TRAINING, trace_path

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seedband.errors import Problem, UsageError
-from seedband.models.model_folders import after_pooling, resolve_pooling
+from seedband.models.pooling import after_pooling, resolve_pooling
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
 from seedband.storage.json_files import JsonObject

@@ -5,8 +5,9 @@ import json
 from plugins import install
 from tiny import run_cli
 
-from seedband import evaluators
-from seedband.evaluators import PREFIXES, listing
+from seedband.evaluators import catalogue
+from seedband.evaluators.catalogue import listing
+from seedband.evaluators.prefixes import PREFIXES
 from seedband.storage.registry import EVALUATORS
 
 
@@ -29,7 +30,7 @@ def test_json_has_the_same(tmp_path):
 
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(evaluators, "find_spec", lambda name: None if name == "rouge_score" else object())
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: None if name == "rouge_score" else object())
     missing = {entry.name: entry.missing for entry in listing()}
     assert missing["rouge_l"] == 'pip install "seedband[text]"'
     assert missing["accuracy"] == missing["bleu"] == ""

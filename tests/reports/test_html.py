@@ -15,8 +15,10 @@ from seedband import fit_band, reports
 from seedband.bands.verdict import Candidate
 from seedband.errors import Problem, Refused, UsageError
 from seedband.reports import html
+from seedband.reports.html import page_head, trend_page
 from seedband.reports.html.values import visible
-from seedband.reports.page_data import Curve, Overview, of_band
+from seedband.reports.loss_curves import Curve
+from seedband.reports.page_data import Overview, of_band
 from seedband.reports.trend import timeline
 
 SCORES = [0.871, 0.884, 0.879, 0.892]
@@ -104,7 +106,7 @@ def trend(tmp_path):
     reports.write(report(), [("json", tmp_path / "b.json")])
     reports.write(refused(), [("json", tmp_path / "c.json")])
     (tmp_path / "d.json").write_text('{"format": "seedband.band", "version": 1}')
-    return html.render_timeline(timeline(tmp_path))
+    return trend_page.render_timeline(timeline(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +248,7 @@ def test_verdict_stands_first_then_why_then_what_to_run(pages):
     ],
 )
 def test_command_of_a_hint_is_set_apart_from_its_words(hint, before, command, after):
-    step = html._step(hint, "")
+    step = page_head.next_step(hint, "")
     assert (step.before, step.command, step.after) == (before, command, after)
 
 
@@ -264,10 +266,11 @@ def test_seeds_that_failed_or_crashed_are_told_with_their_reason(pages):
 
 
 def test_candidate_far_off_is_an_arrow_at_the_edge_and_tells_its_score():
-    from seedband.reports.html.figures import NARROW, Shown, _Strip
+    from seedband.reports.html.axis import NARROW
+    from seedband.reports.html.seed_strip import SeedStrip, Shown
 
     metric = fit_band({"accuracy": SCORES}).metrics["accuracy"]
-    drawn = _Strip(metric, [Shown(-50.0, "far"), Shown(0.88, "near")], NARROW, 100, small=False)
+    drawn = SeedStrip(metric, [Shown(-50.0, "far"), Shown(0.88, "near")], NARROW, 100, small=False)
     assert drawn.places[0] == 12
     assert drawn.axis.low > 0
     assert 0 < drawn.axis(0.88) < NARROW
@@ -285,9 +288,9 @@ def test_every_scale_has_its_place_on_the_axis(scores):
 
 
 def test_marks_do_not_cover_each_other_until_there_are_too_many():
-    from seedband.reports.html.figures import _levels
+    from seedband.reports.html.axis import levels_of
 
-    assert _levels([10, 12, 50, 14], [8, 8, 8, 8]) == [0, 1, 0, 2]
+    assert levels_of([10, 12, 50, 14], [8, 8, 8, 8]) == [0, 1, 0, 2]
 
 
 def test_curve_of_many_steps_is_thinned_to_means():
@@ -318,7 +321,7 @@ def test_a_band_that_shares_nothing_with_the_one_before_is_set_apart(tmp_path):
     for number in (1, 2):
         facts = {"signature": {"eval_data": {"sha256": str(number) * 64}}}
         fit_band({"accuracy": SCORES}, provenance=facts).save(tmp_path / f"{number}.json")
-    text = Page(html.render_timeline(timeline(tmp_path))).text()
+    text = Page(trend_page.render_timeline(timeline(tmp_path))).text()
     assert "is about other eval data than band 1: their scores do not compare" in text
 
 

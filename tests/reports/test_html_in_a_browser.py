@@ -9,6 +9,7 @@ from tiny import run_cli
 from seedband import fit_band, reports
 from seedband.bands.verdict import Candidate
 from seedband.reports import html
+from seedband.reports.html import trend_page
 from seedband.reports.trend import timeline
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ def pages(tmp_path_factory, tiny_swept):
     for number, score in enumerate((0.88, 0.869, 0.2, 0.86)):
         fit_band({"accuracy": SCORES}).save(folder / "runs" / str(number) / "band.json")
         reports.write(judged(score), [("json", folder / "runs" / f"{number}.json")])
-    texts["trend"] = html.render_timeline(timeline(folder / "runs"))
+    texts["trend"] = trend_page.render_timeline(timeline(folder / "runs"))
     for kind, text in texts.items():
         (folder / f"{kind}.html").write_text(text, encoding="utf-8")
     return {kind: folder / f"{kind}.html" for kind in KINDS}

@@ -8,24 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from prompts import COLUMNS, PROMPTS, chats, write
 from tiny_decoder import CHAT, make_tiny_decoder
-from tokenizers.processors import TemplateProcessing
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
 from seedband.bands.comparability import ReadRows, of_scoring
 from seedband.data.dataset import load_items
 from seedband.determinism.environment_record import EnvironmentRecord
-from seedband.errors import UsageError
-from seedband.models.encoded import Truncation
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
-from seedband.tasks import causal_lm, find
-
-COLUMNS = {"task": "causal-lm", "id": "id", "slices": []} | {
-    name: name for name in ("prompt", "completion", "messages", "context")
-}
-PROMPTS = ["the apple was", "iron and zinc", "near us today the very old river oder", "a"]
+from seedband.tasks import causal_lm, find, prompt_rows
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +27,6 @@ def folder(tmp_path_factory) -> Path:
     make_tiny_decoder(root / "plain")
     make_tiny_decoder(root / "chat", chat=True)
     return root
-
-
-def write(path: Path, rows) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def scoring(base: Path, max_length: int = 64, batch_size: int = 4) -> Scoring:
@@ -99,41 +87,6 @@ def test_only_the_completion_is_learnt(folder, items):
     np.testing.assert_allclose(float(summed.detach()), sum(each), rtol=1e-4)
 
 
-def test_what_is_too_long_loses_the_start_of_its_prompt_and_is_counted(folder, items):
-    tokenizer = AutoTokenizer.from_pretrained(folder / "plain")
-    whole = causal_lm.tokenised(tokenizer, items, 64)
-    short = causal_lm.tokenised(tokenizer, items, 6)
-    for full, cut in zip(whole, short, strict=True):
-        assert cut.completion == full.completion
-        assert full.prompt[len(full.prompt) - len(cut.prompt) :] == cut.prompt
-        assert cut.prompt_cut == len(full.prompt) - len(cut.prompt)
-        assert cut.question == full.prompt[-6:]
-        assert cut.question_cut == len(full.prompt) - len(cut.question)
-        assert len(cut.prompt) + len(cut.completion) <= 6
-    assert causal_lm.truncation(whole) == Truncation()
-    lost = [row.prompt_cut for row in short]
-    assert causal_lm.truncation(short) == Truncation(sum(n > 0 for n in lost), sum(lost))
-
-
-def test_a_prompt_of_which_nothing_remains_and_a_completion_that_is_cut_are_counted_apart(folder, tmp_path):
-    rows = [
-        {"prompt": "the apple was very old", "completion": " iron and zinc"},
-        {"prompt": "the apple was very old", "completion": " a"},
-        {"prompt": "a", "completion": " a"},
-    ]
-    items = load_items(write(tmp_path / "rows.jsonl", rows), COLUMNS)
-    tokenizer = AutoTokenizer.from_pretrained(folder / "plain")
-    whole = causal_lm.tokenised(tokenizer, items, 64)
-    room = len(whole[1].completion) + 1
-    cut = causal_lm.tokenised(tokenizer, items, room)
-    found = causal_lm.truncation(cut)
-    assert (found.rows, found.prompts, found.completions) == (2, 2, 1)
-    before = sum(len(row.prompt) + len(row.completion) for row in whole)
-    assert found.tokens == before - sum(len(row.prompt) + len(row.completion) for row in cut)
-    told = found.in_words("eval", 3, room)
-    assert "2 lost all of the prompt but a token at most; 1 lost the end of the completion" in told
-
-
 def test_what_is_asked_does_not_depend_on_what_shall_be_said(folder, tmp_path):
     base, prompt = folder / "plain", "the very old river oder was seen today near us"
     said = []
@@ -159,33 +112,6 @@ def test_prompts_that_are_too_long_by_themselves_are_counted_apart(folder, items
     assert found.rows > found.questions
     assert "1 answered without the start of the prompt" in found.in_words("eval", 4, room)
     assert find("causal-lm").encode(items, scoring(base, room)).truncated.questions == 0
-
-
-def with_marks(folder):
-    """The plain tokenizer, which now puts its marks around every text, as some do."""
-    tokenizer = AutoTokenizer.from_pretrained(folder / "plain")
-    marks = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("<s>", "</s>")]
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=marks)
-    return tokenizer
-
-
-def test_a_cut_prompt_keeps_the_mark_that_begins_a_text(folder, items):
-    tokenizer = with_marks(folder)
-    for row in causal_lm.tokenised(tokenizer, items, 8):
-        assert row.prompt[0] == row.question[0] == tokenizer.bos_token_id
-        assert len(row.question) <= 8
-        assert len(row.prompt) + len(row.completion) <= 8
-    first = causal_lm.tokenised(tokenizer, items, 64)[0]
-    bare = causal_lm.tokenised(tokenizer, items, len(first.completion) + 1)[0]
-    assert (bare.prompt, bare.bare) == ([tokenizer.bos_token_id], True)
-
-
-def test_a_prompt_does_not_end_its_text(folder, items):
-    tokenizer = with_marks(folder)
-    assert tokenizer(PROMPTS[0])["input_ids"][-1] == tokenizer.eos_token_id
-    for row in causal_lm.tokenised(tokenizer, items, 64):
-        assert tokenizer.eos_token_id not in row.prompt
-        assert row.completion[-1] == tokenizer.eos_token_id
 
 
 def test_answers_are_greedy_whatever_the_model_asks_for(folder, items, tmp_path):
@@ -270,33 +196,6 @@ def test_no_more_logits_at_a_time_than_memory_is_meant_for(folder, items, monkey
     np.testing.assert_allclose(apart.nll, together.nll, rtol=1e-4)
 
 
-def test_chats_go_through_the_template_of_their_base(folder, tmp_path):
-    talk = [{"role": "user", "content": "the apple"}, {"role": "assistant", "content": "fruit"}]
-    items = load_items(write(tmp_path / "chat.jsonl", [{"messages": talk}]), COLUMNS)
-    (row,) = causal_lm.tokenised(AutoTokenizer.from_pretrained(folder / "chat"), items, 64)
-    tokenizer = AutoTokenizer.from_pretrained(folder / "chat")
-    assert tokenizer.decode(row.prompt) == "<|user|>the apple<|end|><|assistant|>"
-    assert tokenizer.decode(row.completion) == "fruit<|end|>"
-    with pytest.raises(UsageError, match="has no chat template"):
-        causal_lm.tokenised(AutoTokenizer.from_pretrained(folder / "plain"), items, 64)
-
-
-TALK = [{"role": "user", "content": "the apple"}, {"role": "assistant", "content": "fruit"}]
-
-
-def chats(folder, tmp_path, **changes):
-    """The chat base with another template or another mark that ends a text, and a chat to go with it."""
-    base = shutil.copytree(folder / "chat", tmp_path / "base")
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    for name, value in changes.items():
-        setattr(tokenizer, name, value)
-    tokenizer.save_pretrained(base)
-    ends = {"eos_token_id": tokenizer.eos_token_id}
-    for name in ("config.json", "generation_config.json"):
-        (base / name).write_text(json.dumps(json.loads((base / name).read_text()) | ends))
-    return base, load_items(write(tmp_path / "chat.jsonl", [{"messages": TALK}]), COLUMNS)
-
-
 @pytest.mark.parametrize("after", ["", "\n"])
 def test_a_chat_ends_with_the_mark_of_its_template(folder, tmp_path, after):
     template = CHAT.replace("<|end|>", f"<|end|>{after}")
@@ -334,32 +233,5 @@ def test_what_ends_a_chat_is_special_and_its_last_word(folder, tmp_path):
         (tmp_path / str(number)).mkdir()
         base, items = chats(folder, tmp_path / str(number), eos_token="</s>", chat_template=template)
         tokenizer = AutoTokenizer.from_pretrained(base)
-        rows = causal_lm.tokenised(tokenizer, items, 64)
+        rows = prompt_rows.tokenised(tokenizer, items, 64)
         assert causal_lm.ends_of(tokenizer, rows, base) == [tokenizer.eos_token_id]
-
-
-def test_a_template_that_prints_the_date_is_told_the_same_every_day(folder, tmp_path, monkeypatch):
-    asked = (
-        "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}\n"
-        "<|system|>{{ date_string }}, {{ strftime_now('%Y-%m-%d') }}<|end|>"
-    )
-    base, items = chats(folder, tmp_path, chat_template=asked + CHAT)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    (row,) = causal_lm.tokenised(tokenizer, items, 128)
-    told = tokenizer.decode(row.prompt)
-    assert told == "<|system|>26 Jul 2024, 2024-07-26<|end|><|user|>the apple<|end|><|assistant|>"
-    # The template really asks: without the fixed day it says another.
-    monkeypatch.setattr(causal_lm, "CALENDAR", "")
-    (other,) = causal_lm.tokenised(tokenizer, items, 128)
-    assert tokenizer.decode(other.prompt) != told
-    assert causal_lm.digest([other]) != causal_lm.digest([row])
-
-
-def test_the_calendar_changes_nothing_else_of_a_template(folder, tmp_path, monkeypatch):
-    base, items = chats(
-        folder, tmp_path, chat_template="\n  {% if true %}{% endif %}\n  " + CHAT + "{# strftime_now #}"
-    )
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    with_calendar = causal_lm.tokenised(tokenizer, items, 128)
-    monkeypatch.setattr(causal_lm, "CALENDAR", "")
-    assert causal_lm.tokenised(tokenizer, items, 128) == with_calendar

@@ -7,7 +7,7 @@ from seedband.cli.console.bands import print_whole
 from seedband.cli.console.output import plain, print_json
 
 if TYPE_CHECKING:
-    from seedband.evaluators import Listed
+    from seedband.evaluators.catalogue import Listed
 
 
 def print_evaluators(listed: Sequence["Listed"], *, as_json: bool = False) -> None:

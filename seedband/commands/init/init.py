@@ -4,49 +4,30 @@ At most five things are asked, each of which a flag answers: the data file, the 
 model and the metric that gates. Everything else is looked up or a default, and stands in the file with its meaning.
 """
 
-import importlib.util
-import math
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from seedband import tasks
 from seedband.commands.init import write_toml
 from seedband.commands.init.ci_workflows import PATHS, workflow
-from seedband.commands.init.hyperparameters import sections_of
-from seedband.commands.init.questions import Answers, Ask, Interview, Question
+from seedband.commands.init.draft import Draft
+from seedband.commands.init.questions import Answers, Ask, Interview
+from seedband.commands.init.recipe_table import recipe_table
 from seedband.commands.init.split import FEW_EVAL, split, write_part
-from seedband.commands.init.survey import Survey, data_files, eval_rank, is_eval, look_at, task_of
 from seedband.commands.sweep.prepare import prepare
 from seedband.counts import counted
-from seedband.data.data_files import locate
-from seedband.data.dataset import Items, load_items, normalised
-from seedband.errors import UsageError, WorkFailed
-from seedband.models import model_folders
-from seedband.models.bases import locate_base
-from seedband.models.hub import HUB_NAME
+from seedband.data.dataset import normalised
+from seedband.errors import UsageError
 from seedband.recipe import train_command
 from seedband.recipe.locations import on_hub, relative_path
 from seedband.recipe.parse import CONFIG_NAME, LoadedRecipe, load_recipe
 from seedband.recipe.sections import Recipe
 from seedband.storage import atomic_files
-from seedband.storage.registry import DEFAULT_RULE, TASKS
 
-if TYPE_CHECKING:
-    from seedband.recipe.scoring import Base
-
-#: Metrics by what a task predicts: the first gates.
-METRICS: Mapping[str, tuple[str, ...]] = {
-    "classes": ("accuracy", "f1_macro", "log_loss"),
-    "texts": ("reference_nll", "token_f1", "exact_match"),
-}
-#: Share of the most frequent label from which accuracy says little.
-IMBALANCED = 0.6
-#: Rows of a label below which it is hardly learnt.
-FEW_ROWS = 10
+HEAD = """A recipe for seedband, made by `seedband init`. Every key has a default where it is left out.
+`seedband sweep --seeds 4` trains it under four seeds and writes band.json; `--dry-run` says what that takes."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +66,12 @@ def init(folder: str | Path, answers: Answers, ask: Ask, *, force: bool = False,
     folder = Path(folder)
     _check_free(folder, answers, force=force)
     _check_command(answers)
-    draft = _Draft(folder, answers, Interview(folder, ask), offline)
+    draft = Draft(folder, answers, Interview(folder, ask), offline)
     draft.choose_data()
     draft.choose_columns()
     draft.choose_model()
     draft.choose_metric()
-    return draft.write()
+    return _write(draft)
 
 
 def _check_free(folder: Path, answers: Answers, *, force: bool) -> None:
@@ -111,293 +92,75 @@ def _check_command(answers: Answers) -> None:
         raise UsageError(f"--command: method {answers.method} runs none", hint="leave one of the two flags out")
 
 
-@dataclass
-class _Draft:
-    """The recipe as it comes about, answer by answer."""
+def _write(draft: Draft) -> Begun:
+    """Split the data where that is needed, and write everything; what was written is removed where anything fails.
 
-    folder: Path
-    answers: Answers
-    interview: Interview
-    offline: bool
-    notes: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def choose_data(self) -> None:
-        """The data file, and the eval file if there is one."""
-        there = list(data_files(self.folder)) if self.folder.is_dir() else []
-        learnt = [path for path in there if not is_eval(path)] or there
-        train = [path for path in learnt if "train" in path.stem.casefold()]
-        likely = train if len(train) == 1 else learnt if len(learnt) == 1 else []
-        asked = "Data file (CSV, TSV, JSONL, Parquet, or a folder of images)"
-        question = Question("--data", asked, str(likely[0]) if likely else "")
-        self.data = self.interview.answer(self.answers.data, question, learnt)
-        # What an earlier call split off this very file is no other data.
-        part = f"{Path(self.data).stem}-eval"
-        scored = sorted((path for path in there if path not in learnt and path.stem != part), key=eval_rank)
-        likeliest = str(scored[0]) if scored else ""
-        question = Question("--eval", "Eval file (nothing: part of the data)", likeliest, optional=True)
-        self.eval = self.interview.answer(self.answers.eval, question)
-        self.surveys = [self._look(path) for path in (self.data, self.eval) if path]
-        columns = ", ".join(self.surveys[0].columns)
-        self.notes.append(f"data: {self.data}, {counted(len(self.surveys[0]), 'row')}; columns {columns}")
-        if self.eval:
-            self.notes.append(f"eval: {self.eval}, {counted(len(self.surveys[1]), 'row')}")
-
-    def choose_columns(self) -> None:
-        """The task, and which columns hold what."""
-        survey, said = self.surveys[0], dict(self.answers.columns)
-        task = self.answers.task or task_of(survey, said, generates=self._generates())
-        if task not in TASKS:
-            raise UsageError(f"--task {task}: no such task", hint=f"one of {', '.join(TASKS.names())}")
-        self.task = tasks.find(task)
-        reading = self.task.reading
-        chat = said.get("messages") or (survey.column_of("messages") if "messages" in reading.also else None)
-        roles = ("messages",) if chat and not {"prompt", "completion"} & said.keys() else reading.roles
-        said = self._with_second_text(survey, said)
-        self.columns = said if set(roles) <= said.keys() else said | self.interview.columns(survey, roles, said)
-        for role, column in self.columns.items():
-            if column not in survey.columns:
-                raise UsageError(f"--{role} {column}: no such column", hint=f"there are {', '.join(survey.columns)}")
-        if not reading.files or Path(self.data).is_file():
-            self.notes.append(f"{task}: {', '.join(f'{role} in {column!r}' for role, column in self.columns.items())}")
-        self._leave_unanswered(roles[-1])
-        ids = survey.counts("id")
-        self.row_names = (
-            {"id": _unused("row", survey.columns)}
-            if "id" in survey.columns and max(ids.values(), default=0) > 1
-            else {}
-        )
-        self.items = self._items(survey)
-
-    def _with_second_text(self, survey: Survey, said: Mapping[str, str]) -> dict[str, str]:
-        """The columns that are named, and those of a second text that goes with the first: no text is dropped."""
-        named = self.task.reading.named
-        pair = survey.pair() if "text_pair" in named and not {"text", "text_pair"} & said.keys() else None
-        if pair is not None and pair[1] not in said.values():
-            return {"text": pair[0], "text_pair": pair[1], **said}
-        lower = {column.casefold(): column for column in survey.columns}
-        below = lower.get("input")
-        taken = {*said.values(), survey.column_of("prompt") if "prompt" not in said else ""}
-        if "input" in named and below is not None and below not in taken and "input" not in said:
-            return {**said, "input": below}
-        return dict(said)
-
-    def _leave_unanswered(self, role: str) -> None:
-        """Leave an eval file aside that nobody named and that says no answers, as those of competitions."""
-        column = self.columns[role]
-        if self.eval and self.answers.eval is None and self.surveys[1].lacks(column):
-            self.notes.append(f"left aside: {self.eval}, which has nothing in {column!r}: eval rows come from the data")
-            self.eval, self.surveys = "", self.surveys[:1]
-
-    def choose_model(self) -> None:
-        """The base model."""
-        example, package = self.task.example
-        default = example if package and importlib.util.find_spec(package) else ""
-        question = Question("--model", "Base model (a folder, package:<package>/<folder>, or org/name@commit)", default)
-        self.reference, self.revision = _pinned(
-            self.interview.answer(self.answers.model, question), offline=self.offline
-        )
-        start = Path() if Path(self.reference).is_dir() else self.folder
-        keys = ("--model", "its commit")
-        self.base: Base = locate_base(self.reference, self.revision, start, offline=self.offline, keys=keys)
-        if why := self.task.unfit(Path(self.base.path)):
-            raise UsageError(f"--model {self.reference}: {why}")
-        self.n_parameters = sum(math.prod(shape) for shape in model_folders.tensor_names(Path(self.base.path)).values())
-        self.notes.append(f"model: {self.reference}, {self.n_parameters / 1e6:.3g} M parameters{self._kind()}")
-
-    def choose_metric(self) -> None:
-        """The metric that gates, and those that advise."""
-        listed = METRICS[self.task.outputs]
-        default = listed[0]
-        if listed[0] == "accuracy":
-            label, most = self._labels()
-            if most / len(self.items) > IMBALANCED:
-                default = "f1_macro"
-                self.notes.append(f"metric: f1_macro, for {most / len(self.items):.0%} of the rows are {label!r}")
-        metric = self.interview.answer(self.answers.metric, Question("--metric", "Metric that gates", default))
-        self.metrics = (metric, *(name for name in listed if name != metric))
-
-    def write(self) -> Begun:
-        """Split the data where that is needed, and write everything; what was written is removed where anything fails.
-
-        The config comes last: it is what a second `init` finds in its way.
-        """
-        made: list[Path] = []
-        config, places = self.folder / CONFIG_NAME, [self.folder / PATHS[name] for name in self.answers.workflows]
-        lacking = _lacking_folders([config, *places])
-        try:
-            paths = [self._seen_from_here(path) for path in (self.data, self.eval)] if self.eval else self._split(made)
-            table = self._table(paths, self.surveys[-1])
-            with atomic_files.replacing(config) as temporary:
-                temporary.write_text(write_toml.commented(table, HEAD), encoding="utf-8")
-                recipe = load_recipe(temporary).recipe
-                prepared = prepare(LoadedRecipe(recipe, self.folder), offline=self.offline)
-                for system, place in zip(self.answers.workflows, places, strict=True):
-                    atomic_files.write_text(place, workflow(system, self.reference, self.task.name))
-                    made.append(place)
-        except BaseException:
-            for path in made:
-                path.unlink(missing_ok=True)
-            for parent in lacking:
-                with suppress(OSError):  # somebody else has put something there
-                    parent.rmdir()
-            raise
-        self.warnings += prepared.warnings
-        if (n := len(prepared.eval_items)) < FEW_EVAL:
-            self.warnings.append(f"{counted(n, 'eval row')}: with {FEW_EVAL} or more a score says more about the model")
-        return Begun(config, recipe, (*made, config), tuple(self.notes), tuple(self.warnings))
-
-    def _look(self, reference: str) -> Survey:
-        return look_at(locate(reference, Path(), offline=self.offline))
-
-    def _items(self, survey: Survey) -> Items:
-        reading = self.task.reading
-        names = {name: None if name in reading.named else name for name in reading.columns}
-        columns: dict[str, Any] = {
-            "task": self.task.name,
-            "id": "id",
-            "slices": [],
-            **names,
-            **self.columns,
-            **self.row_names,
-        }
-        return load_items(survey.path, columns)
-
-    def _labels(self) -> tuple[str, int]:
-        """The most frequent label and how many rows have it; what there is to know of labels is noted."""
-        counts = {label: self.items.targets.count(label) for label in sorted(set(self.items.targets))}
-        most = max(counts, key=lambda label: counts[label])
-        self.notes.append(f"labels: {len(counts)}, {min(counts.values())} to {counted(counts[most], 'row')} each")
-        rare = [label for label, count in counts.items() if count < FEW_ROWS]
-        if rare:
-            self.warnings.append(f"labels with fewer than {FEW_ROWS} rows: {', '.join(rare[:5])}")
-        return most, counts[most]
-
-    def _seen_from_here(self, path: str) -> str:
-        return path if on_hub(path) else relative_path(path, self.folder)
-
-    def _generates(self) -> bool:
-        """Whether the model that a flag names, and that lies here, writes texts."""
-        named = self.answers.model
-        places = [Path(named), self.folder / named] if named else []
-        return any(place.is_dir() and model_folders.is_decoder(place) for place in places)
-
-    def _kind(self) -> str:
-        path = Path(self.base.path)
-        if (path / "1_Pooling" / "config.json").is_file():
-            with suppress(UsageError):
-                return f", an embedding model ({model_folders.resolve_pooling('auto', path)} pooling)"
-        return ", a language model" if model_folders.is_decoder(path) else ""
-
-    def _split(self, made: list[Path]) -> list[str]:
-        """Two files beside seedband.toml from one."""
-        survey = self.surveys[0]
-        classes = self.task.outputs == "classes"
-        contents = [normalised(content) for content in self.items.contents]
-        parts = split(contents, self.items.targets if classes else [None] * len(self.items))
-        if not all(parts):
-            raise UsageError(
-                f"{self.data}: {counted(len(survey), 'row is', 'rows are')} too few to be split", hint="give --eval"
-            )
-        rows: Sequence[Mapping[str, Any]] = survey.rows
-        suffix = survey.path.suffix.lower()
-        if self.task.reading.files:
-            start = survey.path if survey.path.is_dir() else survey.path.parent
-            key = self.columns[self.task.reading.roles[0]]
-            rows = [{**row, key: relative_path(start / str(row[key]), self.folder)} for row in rows]
-            suffix = ".jsonl"
-        suffix = ".jsonl" if suffix == ".json" else suffix
-        targets = [self.folder / f"{survey.path.stem}-{what}{suffix or '.jsonl'}" for what in ("train", "eval")]
-        for target, chosen in zip(targets, parts, strict=True):
-            if write_part(survey.path, rows, chosen, target):
-                made.append(target)
-        sizes = " and ".join(
-            f"{target.name} ({counted(len(part), 'row')})" for target, part in zip(targets, parts, strict=True)
-        )
-        told = "by content: always the same split, and rows that say the same are on one side"
-        self.notes.append(f"split: {sizes}, {told}")
-        self.n_train = len(parts[0])
-        return [target.name for target in targets]
-
-    def _table(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
-        """The recipe, section by section: what a user will want to see and change."""
-        lengths = self.task.lengths(self.items, Path(self.base.path))
-        if lengths is not None:
-            self.notes.append(lengths.in_words())
-        reference = relative_path(self.base.path, self.folder) if Path(self.reference).is_dir() else self.reference
-        return {
-            "model": {
-                "base": reference,
-                **({"revision": self.revision} if self.revision else {}),
-                "task": self.task.name,
-                **({} if lengths is None else {"max_length": lengths.kept}),
-            },
-            "data": self._data_section(paths, scored),
-            **sections_of(
-                self.answers.method,
-                self.answers.command,
-                task=self.task.name,
-                n_train=len(self.items) if self.eval else self.n_train,
-                n_parameters=self.n_parameters,
-            ),
-            **(
-                {"generation": {"max_new_tokens": lengths.answered}} if lengths is not None and lengths.answered else {}
-            ),
-            "evaluate": [
-                {"evaluator": self.metrics[0], "primary": True},
-                *({"evaluator": m} for m in self.metrics[1:]),
-            ],
-            "gate": {"rule": DEFAULT_RULE, "alpha": 0.05},
-        }
-
-    def _data_section(self, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
-        slices = self.surveys[0].slices([*self.columns.values()], scored)
-        unless_named = self.task.reading.named  # these have no column by default
-        named = {role: column for role, column in self.columns.items() if role != column or role in unless_named}
-        return {
-            "name": self.answers.name or _name_of(self.data),
-            "train": paths[0],
-            "eval": paths[1],
-            **named,
-            **self.row_names,
-            **({"slices": slices} if slices else {}),
-        }
-
-
-HEAD = """A recipe for seedband, made by `seedband init`. Every key has a default where it is left out.
-`seedband sweep --seeds 4` trains it under four seeds and writes band.json; `--dry-run` says what that takes."""
-
-
-def _pinned(reference: str, *, offline: bool) -> tuple[str, str | None]:
-    """A reference to a model and its commit; what a name of the hub points to now is looked up."""
-    name, _, commit = reference.partition("@")
-    if Path(reference).is_dir() or not HUB_NAME.fullmatch(name):
-        return reference, None
-    if commit or offline:
-        return name, commit or None
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    hint = "give its commit (org/name@commit), a folder, or a package"
+    The config comes last: it is what a second `init` finds in its way.
+    """
+    made: list[Path] = []
+    config, places = draft.folder / CONFIG_NAME, [draft.folder / PATHS[name] for name in draft.answers.workflows]
+    lacking = _lacking_folders([config, *places])
     try:
-        return name, HfApi().model_info(name).sha
-    except RepositoryNotFoundError as error:
-        raise UsageError(f"--model {name}: the hub has no such model, nor is it a folder here", hint=hint) from error
-    except Exception as error:
-        raise WorkFailed(f"--model {name}: the hub does not say its commit: {error}", hint=hint) from error
+        paths = (
+            [_seen_from_here(draft, path) for path in (draft.data, draft.eval)] if draft.eval else _split(draft, made)
+        )
+        table = recipe_table(draft, paths, draft.surveys[-1])
+        with atomic_files.replacing(config) as temporary:
+            temporary.write_text(write_toml.commented(table, HEAD), encoding="utf-8")
+            recipe = load_recipe(temporary).recipe
+            prepared = prepare(LoadedRecipe(recipe, draft.folder), offline=draft.offline)
+            for system, place in zip(draft.answers.workflows, places, strict=True):
+                atomic_files.write_text(place, workflow(system, draft.reference, draft.task.name))
+                made.append(place)
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        for parent in lacking:
+            with suppress(OSError):  # somebody else has put something there
+                parent.rmdir()
+        raise
+    draft.warnings += prepared.warnings
+    if (n := len(prepared.eval_items)) < FEW_EVAL:
+        draft.warnings.append(f"{counted(n, 'eval row')}: with {FEW_EVAL} or more a score says more about the model")
+    return Begun(config, recipe, (*made, config), tuple(draft.notes), tuple(draft.warnings))
+
+
+def _split(draft: Draft, made: list[Path]) -> list[str]:
+    """Two files beside seedband.toml from one."""
+    survey = draft.surveys[0]
+    classes = draft.task.outputs == "classes"
+    contents = [normalised(content) for content in draft.items.contents]
+    parts = split(contents, draft.items.targets if classes else [None] * len(draft.items))
+    if not all(parts):
+        raise UsageError(
+            f"{draft.data}: {counted(len(survey), 'row is', 'rows are')} too few to be split", hint="give --eval"
+        )
+    rows: Sequence[Mapping[str, Any]] = survey.rows
+    suffix = survey.path.suffix.lower()
+    if draft.task.reading.files:
+        start = survey.path if survey.path.is_dir() else survey.path.parent
+        key = draft.columns[draft.task.reading.roles[0]]
+        rows = [{**row, key: relative_path(start / str(row[key]), draft.folder)} for row in rows]
+        suffix = ".jsonl"
+    suffix = ".jsonl" if suffix == ".json" else suffix
+    targets = [draft.folder / f"{survey.path.stem}-{what}{suffix or '.jsonl'}" for what in ("train", "eval")]
+    for target, chosen in zip(targets, parts, strict=True):
+        if write_part(survey.path, rows, chosen, target):
+            made.append(target)
+    sizes = " and ".join(
+        f"{target.name} ({counted(len(part), 'row')})" for target, part in zip(targets, parts, strict=True)
+    )
+    told = "by content: always the same split, and rows that say the same are on one side"
+    draft.notes.append(f"split: {sizes}, {told}")
+    draft.n_train = len(parts[0])
+    return [target.name for target in targets]
+
+
+def _seen_from_here(draft: Draft, path: str) -> str:
+    return path if on_hub(path) else relative_path(path, draft.folder)
 
 
 def _lacking_folders(files: Sequence[Path]) -> list[Path]:
     """Folders that are made with these files, the innermost first."""
     lacking = {parent for path in files for parent in path.parents if not parent.exists()}
     return sorted(lacking, key=lambda parent: len(parent.parts), reverse=True)
-
-
-def _name_of(reference: str) -> str:
-    """A name for a data set, from that of its file."""
-    stem = re.sub(r"[-_.]?train(ing)?$", "", Path(reference).stem, flags=re.IGNORECASE)
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
-
-
-def _unused(name: str, columns: Sequence[str]) -> str:
-    return name if name not in columns else _unused(f"{name}_", columns)

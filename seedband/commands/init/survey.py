@@ -13,7 +13,7 @@ from seedband.counts import counted
 from seedband.data.data_files import IMAGE_SUFFIXES, UserRow, headless, is_json_array, read_values
 from seedband.data.rows import as_chat
 from seedband.errors import Problem, UsageError
-from seedband.recipe.parse import RESERVED
+from seedband.recipe.contradictions import RESERVED
 from seedband.storage.registry import TASKS
 
 #: Role → what columns of it are often called, the likeliest first.

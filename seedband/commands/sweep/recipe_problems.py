@@ -13,7 +13,7 @@ from seedband.data.dataset import Items, label_set
 from seedband.errors import Problem, Refused, UsageError
 from seedband.models.bases import check_reads
 from seedband.models.initializers import HEAD, LORA
-from seedband.models.model_folders import has_chat_template
+from seedband.models.model_config import has_chat_template
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import EvaluatorSection, Recipe
 from seedband.storage.registry import METHODS, Registry

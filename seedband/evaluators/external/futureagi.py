@@ -18,8 +18,8 @@ from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Generations, Scored, bind
-from seedband.evaluators.nli.entailment import HINT, LABELS, entailment_output, locate, plain_labels
-from seedband.models.model_folders import read_config
+from seedband.evaluators.nli.cross_encoder import HINT, LABELS, entailment_output, locate, plain_labels
+from seedband.models.model_config import read_config
 from seedband.recipe.scoring import Base
 from seedband.storage.json_files import JsonObject
 

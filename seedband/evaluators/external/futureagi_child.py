@@ -13,7 +13,7 @@ from seedband.counts import counted
 from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import WorkFailed
-from seedband.evaluators.nli.entailment import CrossEncoder, plain_labels
+from seedband.evaluators.nli.cross_encoder import CrossEncoder, plain_labels
 from seedband.recipe.scoring import Base
 from seedband.storage.json_files import JsonObject
 

@@ -42,7 +42,7 @@ class CheckpointKind(ABC):
             Refused: A weight file has no header that fits it.
             WorkFailed: It cannot be read.
         """
-        from seedband.models.model_folders import header
+        from seedband.models.tensor_files import header
 
         folder = Path(files.path)
         return {name: shape for file in self.weights(folder) for name, shape in header(folder / file).items()}

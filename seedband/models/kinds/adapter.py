@@ -14,13 +14,8 @@ from seedband.models.initializers import is_lora
 from seedband.models.kinds import CheckpointKind
 from seedband.models.loading import ModelTask, Network, loaded_shapes
 from seedband.models.misfits import misfits_refused
-from seedband.models.model_folders import (
-    ADAPTER_WEIGHTS,
-    CheckpointFiles,
-    read_adapter,
-    tensor_names,
-    vocabulary,
-)
+from seedband.models.model_config import vocabulary
+from seedband.models.model_folders import ADAPTER_WEIGHTS, CheckpointFiles, read_adapter, tensor_names
 from seedband.models.shape_check import (
     PREFIX,
     Shapes,

@@ -10,13 +10,8 @@ from seedband.models.build_check import check_build
 from seedband.models.kinds import CheckpointKind
 from seedband.models.loading import ModelTask, Network
 from seedband.models.misfits import misfits_refused
-from seedband.models.model_folders import (
-    CheckpointFiles,
-    own_labels,
-    read_config,
-    tensor_names,
-    weight_files,
-)
+from seedband.models.model_config import own_labels, read_config
+from seedband.models.model_folders import CheckpointFiles, tensor_names, weight_files
 from seedband.models.shape_check import (
     check_shapes,
 )

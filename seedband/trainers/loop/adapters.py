@@ -15,8 +15,9 @@ from seedband import tasks
 from seedband.errors import UsageError
 from seedband.models.initializers import LORA, as_dicts, draw_new, is_lora, plain_name
 from seedband.models.loading import Network, with_new_head
-from seedband.models.model_folders import ADAPTER_WEIGHTS, save_tensors
+from seedband.models.model_folders import ADAPTER_WEIGHTS
 from seedband.models.padding import version
+from seedband.models.tensor_files import save_tensors
 from seedband.recipe.sections import LoraSection
 from seedband.storage import atomic_files, json_files
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun

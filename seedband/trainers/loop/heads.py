@@ -16,10 +16,12 @@ from seedband import tasks
 from seedband.models import encoded
 from seedband.models.initializers import as_dicts, draw_new
 from seedband.models.loading import Network, pooled, with_new_head
-from seedband.models.model_folders import HEAD_WEIGHTS, resolve_pooling, save_tensors
+from seedband.models.model_folders import HEAD_WEIGHTS
 from seedband.models.padding import drawn_alike, settle, version
+from seedband.models.pooling import resolve_pooling
 from seedband.models.speedups.head_features import FeatureRows, compute_features, on_features
 from seedband.models.speedups.linear_heads import LinearHead, linear_head
+from seedband.models.tensor_files import save_tensors
 from seedband.storage import json_files
 from seedband.storage.json_files import JsonObject
 from seedband.tasks.cache_key import rows_key

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from seedband.errors import SeedbandError
-from seedband.models.model_folders import save_tensors
+from seedband.models.tensor_files import save_tensors
 from seedband.runs.layout import TRAINING, trace_path, training_files
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import PathText, read_record

@@ -18,6 +18,7 @@ from tiny import ROOT, recipe_text, run_cli
 
 from seedband import sweep as sweep_function
 from seedband.commands.sweep import tracking
+from seedband.commands.sweep.tracking import entries
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.recipe import identity
 from seedband.recipe.parse import load_recipe, parse_recipe
@@ -211,7 +212,7 @@ def test_runs_that_make_no_band_are_logged_all_the_same(swept, monkeypatch):
 
 def test_a_sweep_is_told_with_its_recipe_its_band_and_its_runs(tiny_swept):
     recipe = load_recipe(tiny_swept.config).recipe
-    sweep, *runs = tracking.entries_of(recipe, tiny_swept.runs)
+    sweep, *runs = entries.entries_of(recipe, tiny_swept.runs)
     band = json.loads(tiny_swept.band.read_text(encoding="utf-8"))["metrics"]["accuracy"]
     assert sweep.params["train.learning_rate"] == "0.01"
     assert sweep.params["evaluate.2.evaluator"] == "f1_macro"
@@ -234,10 +235,10 @@ def test_a_sweep_is_told_with_its_recipe_its_band_and_its_runs(tiny_swept):
 def test_a_run_is_known_by_what_came_out_wherever_it_lies(tiny_swept, tmp_path):
     moved = shutil.copytree(tiny_swept.folder, tmp_path / "moved")
     recipe = load_recipe(tiny_swept.config).recipe
-    first, other = (tracking.entries_of(recipe, place / "runs") for place in (tiny_swept.folder, moved))
+    first, other = (entries.entries_of(recipe, place / "runs") for place in (tiny_swept.folder, moved))
     assert [(entry.key, entry.digest) for entry in first] == [(entry.key, entry.digest) for entry in other]
     with_weights = dataclasses.replace(recipe, log=dataclasses.replace(recipe.log, checkpoints=True))
-    more = tracking.entries_of(with_weights, moved / "runs")
+    more = entries.entries_of(with_weights, moved / "runs")
     assert all(entry.digest != before.digest for entry, before in zip(more, first, strict=True))
     assert {Path(path).name for path, place in more[1].artifacts.items() if place == "checkpoint"} == {
         "adapter_config.json",
@@ -249,16 +250,16 @@ def test_a_run_is_known_by_what_came_out_wherever_it_lies(tiny_swept, tmp_path):
 
 def test_a_failed_run_is_told_as_failed_and_long_texts_are_cut(tiny_swept):
     run = dataclasses.replace(run_file.read_seed(tiny_swept.runs, 0), status="failed", failure="loss " * 1000)
-    entry = tracking._run_entry(run, checkpoints=False)
+    entry = entries._run_entry(run, checkpoints=False)
     assert entry.status == "FAILED"
     assert len(entry.tags["seedband.failure"]) == 500
 
 
 def test_names_stay_apart_when_letters_are_replaced():
     names = ["a/b", "a_b", "a#b", "..", "m", "x" * 300, "x" * 301]
-    safe = [tracking._name(name) for name in names]
+    safe = [entries._name(name) for name in names]
     assert len(set(safe)) == len(names)
-    assert all(set(name) <= set(tracking.FOREIGN.sub("", name)) and not name.startswith(".") for name in safe)
+    assert all(set(name) <= set(entries.FOREIGN.sub("", name)) and not name.startswith(".") for name in safe)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, build
 from seedband.evaluators.external import futureagi_child
 from seedband.evaluators.external.futureagi_child import inputs, judge_by
-from seedband.evaluators.nli.entailment import CrossEncoder, locate
+from seedband.evaluators.nli.cross_encoder import CrossEncoder, locate
 
 REFERENCE = "The refund of 40 euros was sent to the customer."
 TEXTS = (

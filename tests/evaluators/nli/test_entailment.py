@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tiny import once, run_cli
 from tiny_decoder import make_tiny_decoder
@@ -23,7 +21,7 @@ from tiny_nli import make_tiny_nli
 from seedband.commands.sweep.prepare import prepare
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.evaluators import Generations, build, describe
-from seedband.evaluators.nli.entailment import CrossEncoder, entailment_output, locate
+from seedband.evaluators.nli.cross_encoder import CrossEncoder, locate
 from seedband.models import bases
 from seedband.recipe.parse import load_recipe
 from seedband.testing import check_evaluator, make_items
@@ -142,37 +140,11 @@ def test_a_long_premise_is_split_and_its_best_part_counts(shared_nli, encoder):
     assert found.details["premises in windows"] == 1
 
 
-def test_windows_hold_the_whole_premise_and_the_whole_sentence_each(encoder):
-    premise, sentence = " ".join(f"w{number}" for number in range(150)), "and nothing is left out."
-    ids = encoder.tokenizer(premise, add_special_tokens=False)["input_ids"]
-    windows = encoder._windows(premise, sentence)
-    ending = encoder.tokenizer(sentence, add_special_tokens=False)["input_ids"]
-    assert len(windows) > 1
-    covered = 0
-    for window in windows:
-        row = window["input_ids"]
-        assert len(row) <= encoder.max_length
-        assert row[-1 - len(ending) : -1] == ending
-        inside = row[1 : -2 - len(ending)]
-        start = next(n for n in range(covered + 1) if ids[n : n + len(inside)] == inside)
-        covered = start + len(inside)
-    assert covered == len(ids)
-
-
 def test_a_long_sentence_is_split_between_words_and_each_part_counts(shared_nli):
     found = scored(shared_nli, [f"{'lamp ' * 60}not {'lamp ' * 60}"])
     assert found.details["sentences split"] == 1
     assert found.details["sentences"] > 2
     assert 0.3 < found.score < 0.95
-
-
-@given(st.text(st.sampled_from("ab é好🎉."), max_size=400).map(str.strip))
-@settings(max_examples=40)
-def test_parts_of_a_sentence_lose_nothing_but_space(encoder, text):
-    text = f"a{text}z"
-    parts = encoder._parts(text)
-    assert "".join(filter(str.isalnum, "".join(parts))) == "".join(filter(str.isalnum, text))
-    assert all(len(encoder._offsets(part)) <= encoder.max_length // 2 + 1 for part in parts)
 
 
 def test_fewer_tokens_than_the_model_takes_make_more_windows(shared_nli):
@@ -332,20 +304,6 @@ def test_labels_that_are_not_those_of_nli_are_refused(nli, labels):
     change_config(nli, id2label=labels, label2id=None)
     with pytest.raises(UsageError, match="expected entailment, neutral and contradiction"):
         build("groundedness", {"model": str(nli)}).check_ready()
-
-
-@pytest.mark.parametrize(
-    ("labels", "output"),
-    [
-        (("contradiction", "entailment", "neutral"), 1),
-        (("ENTAILMENT", "NEUTRAL", "CONTRADICTION"), 0),
-        (("not_entailment", "entailment"), 1),
-        (("Entailment", "Not Entailment"), 0),
-    ],
-)
-def test_the_output_for_entailment_is_found_by_its_name(labels, output):
-    config = {"architectures": ["DebertaV2ForSequenceClassification"], "id2label": dict(enumerate(labels))}
-    assert entailment_output(config, "nli") == output
 
 
 def test_more_tokens_than_the_model_takes_are_refused_before_training(shared_nli):

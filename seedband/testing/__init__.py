@@ -7,12 +7,7 @@ check_evaluator(MyMetric())
 """
 
 import math
-import os
-import random
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -26,7 +21,6 @@ from seedband.evaluators import (
     MAX_UNSCORED_SHARE,
     Checkpoint,
     Evaluator,
-    Generations,
     Predictions,
     Reads,
     Scored,
@@ -34,20 +28,11 @@ from seedband.evaluators import (
     describe,
 )
 from seedband.storage import json_files
-from seedband.storage.json_files import JsonObject
+from seedband.testing.surroundings import SURROUNDINGS, elsewhere, restored, surroundings_now
+from seedband.testing.trial_answers import extreme, middling, reordered
 
 #: Two scores that differ by more are not the same.
 TOLERANCE = 1e-6
-#: Every so many-th of the texts that are tried is the reference itself.
-EXACT = 3
-DRAWS = "draw from a generator of its own, or not at all"
-#: What is said of an evaluator that changes what lies around it.
-SURROUNDINGS = {
-    "random": f"changes the global random state: {DRAWS}",
-    "torch": f"changes torch's global random state: {DRAWS}",
-    "environment": "changes the environment: other evaluators would read it",
-    "folder": "changes the working folder: relative paths of others would lead elsewhere",
-}
 LABELS = ("fruit", "metal", "river")
 ANSWERS = (
     "The parcel of Ana Ruiz was lost near Lyon, and she wants her 48 euros back.",
@@ -106,9 +91,9 @@ def check_evaluator(evaluator: Any, items: Items | None = None, predictions: Any
     amiss = list(_form(evaluator))
     if not amiss:
         items = items or _items("classes" if isinstance(predictions, Predictions) else evaluator.reads)
-        given = predictions if predictions is not None else _middling(evaluator.reads, items)
+        given = predictions if predictions is not None else middling(evaluator.reads, items)
         try:
-            with _restored():
+            with restored():
                 amiss = list(_course(evaluator, items, given))
         except Exception as error:  # noqa: BLE001  whatever it raises is the finding
             # Arrays of predictions are read-only, so numpy is the first to say it.
@@ -163,12 +148,12 @@ def _arguments(evaluator: Any) -> Iterator[str]:
 def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
     """What shows when it scores."""
     before = deepcopy((items, given))
-    surroundings = _surroundings()
+    surroundings = surroundings_now()
     raw = evaluator.score(items, given)
     if not _same((items, given), before):
         yield "changes what it is given to read"
         items, given = before
-    after = _surroundings()
+    after = surroundings_now()
     yield from (
         told for name, told in SURROUNDINGS.items() if name in surroundings and after[name] != surroundings[name]
     )
@@ -180,7 +165,7 @@ def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
     if not _equal(first, _score(evaluator, items, given)):
         yield "is random: two calls on the same predictions gave other scores"
         return
-    with _elsewhere(evaluator):
+    with elsewhere(evaluator):
         if not _equal(first, _score(evaluator, items, given)):
             yield "reads global state: with another environment, folder or random state the scores are others"
     if isinstance(given, Checkpoint):
@@ -216,7 +201,7 @@ def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
 
 def _order(evaluator: Evaluator, items: Items, given: Any, first: Scored) -> Iterator[str]:
     order = np.random.default_rng(1).permutation(len(items.ids))
-    moved = _score(evaluator, _reordered(items, order), _reordered(given, order))
+    moved = _score(evaluator, reordered(items, order), reordered(given, order))
     expected = replace(first, per_item=None if first.per_item is None else first.per_item[order])
     if not _equal(expected, moved):
         yield "depends on the order of items: the same ones in another order have other scores"
@@ -224,7 +209,7 @@ def _order(evaluator: Evaluator, items: Items, given: Any, first: Scored) -> Ite
 
 def _direction(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
     sign = 1 if evaluator.higher_is_better else -1
-    right, wrong = (_extreme(items, given, right=right) for right in (True, False))
+    right, wrong = (extreme(items, given, right=right) for right in (True, False))
     best, worst = _score(evaluator, items, right).score, _score(evaluator, items, wrong).score
     if math.isclose(best, worst, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
         if evaluator.reads != "any":
@@ -242,104 +227,11 @@ def _score(evaluator: Evaluator, items: Items, given: Any) -> Scored:
     return as_scored(evaluator.score(deepcopy(items), deepcopy(given)), len(items.ids))
 
 
-@contextmanager
-def _elsewhere(evaluator: Evaluator) -> Iterator[None]:
-    """Another folder, another random state, and of the environment only what evaluators may read."""
-    kept = {"PATH", "HOME", "LD_LIBRARY_PATH", "PYTHONPATH", *getattr(evaluator, "environment", ())}
-    with tempfile.TemporaryDirectory() as other, _restored():
-        os.chdir(other)
-        for name in {*os.environ} - kept:
-            del os.environ[name]
-        np.random.seed(20260422)  # noqa: NPY002
-        random.seed(20260422)
-        yield
-
-
-@contextmanager
-def _restored() -> Iterator[None]:
-    """Whatever is done in it, folder, environment and random state are afterwards what they were."""
-    folder, environment = Path.cwd(), dict(os.environ)
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
-    torch = sys.modules.get("torch")
-    torch_state = torch and torch.get_rng_state()
-    try:
-        yield
-    finally:
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(python_state)
-        if torch is not None:
-            torch.set_rng_state(torch_state)
-
-
-def _surroundings() -> JsonObject:
-    """What other code would find changed; torch's state where it is imported."""
-    numpy_state = [np.array(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
-    torch = sys.modules.get("torch")
-    return {
-        "random": (random.getstate(), numpy_state),
-        **({"torch": torch.get_rng_state().tolist()} if torch is not None else {}),
-        "environment": dict(os.environ),
-        "folder": Path.cwd(),
-    }
-
-
 def _items(reads: Reads) -> Items:
     if reads == "classes":
         return make_items([LABELS[number % 7 % 3] for number in range(24)])
     contexts = [f"{answer} We were told so by phone." for answer in ANSWERS]
     return make_items(ANSWERS, [f"Summarise: {context}" for context in contexts], contexts)
-
-
-def _middling(reads: Reads, items: Items) -> Any:
-    """Predictions some of which are right."""
-    draw = np.random.default_rng(0)
-    if reads == "classes":
-        return Predictions(_classes(items), draw.normal(size=(len(items.ids), len(set(items.targets)))))
-    if reads == "checkpoint":
-        raise ValueError("give check_evaluator a checkpoint for an evaluator that reads one")
-    said = [
-        " ".join(target.split()[: 2 + number % 5]) if number % EXACT else target
-        for number, target in enumerate(items.targets)
-    ]
-    n_tokens = np.arange(len(said)) % 3 + 4
-    return Generations(tuple(said), draw.uniform(1.0, 3.0, len(said)) * n_tokens, n_tokens, 1000)
-
-
-def _extreme(items: Items, given: Any, *, right: bool) -> Any:
-    """What a model says that is right everywhere and sure of it, or wrong everywhere; of the kind that is given."""
-    if isinstance(given, Predictions):
-        classes, n = given.labels, given.n_classes
-        return Predictions(classes, np.eye(n)[classes if right else (classes + 1) % n] * 20)
-    n_tokens = np.full(len(items.ids), 5)
-    said = items.targets if right else tuple(_garbled(target) for target in items.targets)
-    return Generations(said, n_tokens * (0.01 if right else 9.0), n_tokens, 1000)
-
-
-def _garbled(text: str) -> str:
-    """A text as long as another that says nothing of it."""
-    return "".join("x" if letter.isalnum() else letter for letter in text)
-
-
-def _classes(items: Items) -> "np.typing.NDArray[np.int64]":
-    names = sorted(set(items.targets))
-    return np.array([names.index(target) for target in items.targets], dtype=np.int64)
-
-
-def _reordered(record: Any, order: "np.typing.NDArray[np.int64]") -> Any:
-    """A record of ours with everything that has a value for each item in another order."""
-    changed: dict[str, Any] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, tuple) and len(value) == len(order):
-            changed[field.name] = tuple(value[index] for index in order)
-        elif isinstance(value, np.ndarray):
-            changed[field.name] = value[order]
-        elif isinstance(value, dict):
-            changed[field.name] = {key: tuple(values[index] for index in order) for key, values in value.items()}
-    return replace(record, **changed)
 
 
 def _equal(first: Scored, second: Scored) -> bool:
