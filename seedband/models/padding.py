@@ -17,7 +17,7 @@ from seedband.errors import UsageError
 from seedband.events import Emit
 from seedband.models.encoded import Lesson, probe_rows
 from seedband.models.loading import Network
-from seedband.models.speedups.layers import in_eval, said
+from seedband.models.trial import in_eval, trial_logits
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,7 +127,7 @@ def _way(network: Network, lesson: Lesson, device: torch.device) -> Way:
         alone = [_alone(network, lesson, row, device) for row in rows]
         for left in lesson.sides:
             lesson.left_padded = left
-            if _agree(said(network, lesson.batch(rows, device)), alone):
+            if _agree(trial_logits(network, lesson.batch(rows, device)), alone):
                 return Way(left, equal=False, pad_id=network.pad_id, tried=True)
     return Way(lesson.sides[0], equal=True, pad_id=network.pad_id, tried=True)
 

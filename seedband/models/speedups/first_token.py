@@ -12,8 +12,9 @@ from torch import nn
 
 from seedband.models.encoded import Keywords, Lesson, probe_rows
 from seedband.models.loading import Network
-from seedband.models.speedups.layers import agree, in_eval, layers_of, said
+from seedband.models.speedups.layers import agree, layers_of
 from seedband.models.speedups.packing import STATES, Layout
+from seedband.models.trial import in_eval, trial_logits
 
 
 def keep_first_token(network: Network, lesson: Lesson, device: torch.device, layout: Layout) -> str:
@@ -75,7 +76,7 @@ def _is_same(network: Network, layer: nn.Module, batch: Mapping[str, torch.Tenso
     """Whether the layer now says one token's state a row, and the network the logits that it said before."""
     states: list[Any] = []
     handle = layer.register_forward_hook(lambda _module, _given, output: states.append(output))
-    logits = said(network, batch)
+    logits = trial_logits(network, batch)
     handle.remove()
     if logits is None or len(states) != 1:
         return False

@@ -16,7 +16,8 @@ from seedband.events import Emit
 from seedband.models.encoded import Keywords, Lesson, by_length, probe_rows
 from seedband.models.loading import Network
 from seedband.models.speedups.feature_cache import DROPPED, FeatureCache, is_near
-from seedband.models.speedups.layers import in_eval, layers_of, said
+from seedband.models.speedups.layers import layers_of
+from seedband.models.trial import in_eval, trial_logits
 
 #: Rows of which states are computed in one forward pass.
 BATCH = 64
@@ -134,7 +135,7 @@ def _says(network: Network, prefix: Prefix, rows: Sequence[int], device: torch.d
     """Whether a network says the same of some rows, bit for bit, with its prefix replayed."""
     prefix.replay()
     with in_eval(network.module):
-        logits = said(network, prefix.batch(rows, device))
+        logits = trial_logits(network, prefix.batch(rows, device))
     prefix.restore()
     return logits is not None and torch.equal(logits, whole)
 

@@ -1,13 +1,8 @@
 """Layers: the stack that a model of transformers is built of, whichever library wrapped it."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-
 import torch
 from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
-
-from seedband.models.loading import Network
 
 #: How far logits may lie apart, beside how far two rows do: what rounds otherwise, and nothing that a token adds.
 TOLERANCE = 1e-3
@@ -23,27 +18,6 @@ def layers_of(model: nn.Module) -> nn.ModuleList | None:
 def _drops_layers(module: nn.Module) -> bool:
     places = (module, getattr(module, "config", None))
     return any(getattr(place, "layerdrop", 0.0) or 0.0 for place in places)
-
-
-@contextmanager
-def in_eval(model: nn.Module) -> Iterator[None]:
-    """Eval mode, and every module's own mode again."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def said(network: Network, batch: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
-    """Logits of a batch while something is tried on a network; None where it cannot go on so, whatever it raises."""
-    try:
-        with torch.no_grad():
-            return network.forward(batch)
-    except Exception:  # noqa: BLE001  architectures differ in what they ask of their layers
-        return None
 
 
 def agree(logits: torch.Tensor, others: torch.Tensor) -> bool:

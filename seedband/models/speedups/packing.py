@@ -15,7 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from seedband.models.encoded import Keywords, Lesson, probe_rows
 from seedband.models.loading import Network
-from seedband.models.speedups.layers import agree, in_eval, layers_of, said
+from seedband.models.speedups.layers import agree, layers_of
+from seedband.models.trial import in_eval, trial_logits
 
 #: Dimensions of what holds a state per token: (rows, tokens, width).
 STATES = 3
@@ -192,7 +193,7 @@ def pack_rows(network: Network, lesson: Lesson, device: torch.device, layout: La
         whole = network.forward(batch)
         handles = _install(network.module, layers, layout)
         layout.overhead = 0  # rows of every length by themselves: all that is done to them is tried
-        packed = said(network, batch)
+        packed = trial_logits(network, batch)
     layout.overhead = OVERHEAD
     if packed is not None and packed.shape == whole.shape and agree(_read(packed, mask), _read(whole, mask)):
         return True
