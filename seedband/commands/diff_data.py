@@ -1,9 +1,7 @@
 """diff-data: two data sets compared row by row, each given as data or as what was scored on it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seedband.bands.band import Band, load_band
 from seedband.commands.sweep.prepare import columns_of
@@ -13,6 +11,7 @@ from seedband.data.dataset import load_items
 from seedband.data.row_diff import Fingerprints, RowChanges
 from seedband.errors import Refused, UsageError
 from seedband.recipe.parse import find_config, load_recipe, parse_recipe
+from seedband.recipe.scoring import Columns
 from seedband.runs import eval_rows, folders, layout
 from seedband.runs.layout import RUN
 
@@ -31,7 +30,7 @@ class _Side:
     band: Band | None = None
     folder: Path | None = None
 
-    def columns(self) -> dict[str, Any] | None:
+    def columns(self) -> Columns | None:
         """How the data were read that its runs were scored on; None for a data file."""
         if self.folder is not None:
             single = (self.folder / RUN).is_file()
@@ -75,7 +74,7 @@ def _side(name: str) -> _Side:
     return _Side(name, band=load_band(path)) if path.suffix == ".json" else _Side(name)
 
 
-def _rows(side: _Side, config: str | Path | None, known: Mapping[str, Any] | None, *, offline: bool) -> Fingerprints:
+def _rows(side: _Side, config: str | Path | None, known: Columns | None, *, offline: bool) -> Fingerprints:
     if side.folder is not None:
         return eval_rows.of_folder(side.folder)
     if side.band is not None:
@@ -91,7 +90,7 @@ def _rows(side: _Side, config: str | Path | None, known: Mapping[str, Any] | Non
     return row_diff.of_items(load_items(path, _columns(config, known)))
 
 
-def _columns(config: str | Path | None, known: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _columns(config: str | Path | None, known: Columns | None) -> Columns:
     if config is None and known is not None:
         return known
     return columns_of(load_recipe(Path(config) if config is not None else find_config(Path())).recipe)

@@ -4,10 +4,12 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
+from seedband.determinism.environment import Environment, Hardware
+from seedband.determinism.pins import PORTABLE, Overridden, Pins, overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs import executors, run_jobs
 from seedband.jobs.kinds.probe import ProbeJob
@@ -72,7 +74,8 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     ):
         run_jobs.probe(ProbeJob(device, section), executor, Path(logs), events.append)
     probed = next(event.content for event in events if event.kind == "probed")
-    environment, pins = probed["environment"], probed["pins"]
+    environment: Environment = probed["environment"]
+    pins: Pins = probed["pins"]
     return Diagnosis(
         fingerprint=environment["fingerprint"],
         findings=tuple(_findings(section, environment, pins)),
@@ -81,7 +84,7 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     )
 
 
-def _findings(section: DeterminismSection, environment: Mapping[str, Any], pins: Mapping[str, Any]) -> list[Finding]:
+def _findings(section: DeterminismSection, environment: Environment, pins: Pins) -> list[Finding]:
     hardware = environment["hardware"]
     strict = pins["deterministic_algorithms"] and not pins["deterministic_warn_only"]
     variables = pins["environment"]
@@ -100,7 +103,7 @@ def _findings(section: DeterminismSection, environment: Mapping[str, Any], pins:
     ]
 
 
-def _threads(section: DeterminismSection, pins: Mapping[str, Any]) -> Finding:
+def _threads(section: DeterminismSection, pins: Pins) -> Finding:
     held = pins["threads"] == section.threads
     return Finding(
         "CPU threads",
@@ -110,7 +113,7 @@ def _threads(section: DeterminismSection, pins: Mapping[str, Any]) -> Finding:
     )
 
 
-def _instructions(section: DeterminismSection, hardware: Mapping[str, Any]) -> Finding:
+def _instructions(section: DeterminismSection, hardware: Hardware) -> Finding:
     found = f"{hardware['cpu_capability']} ({hardware['cpu']})"
     if hardware["machine"] not in ("x86_64", "AMD64"):
         return Finding("instruction set", found, "open", f"nothing pins it on {hardware['machine']}")
@@ -127,9 +130,10 @@ def _instructions(section: DeterminismSection, hardware: Mapping[str, Any]) -> F
     )
 
 
-def _everywhere(pins: Mapping[str, Any], variables: Mapping[str, str]) -> list[Finding]:
+def _everywhere(pins: Pins, variables: Mapping[str, str]) -> list[Finding]:
     """What is pinned with or without a GPU."""
-    kernels = [name for name in ("flash", "mem_efficient", "math", "cudnn") if pins[f"sdpa_{name}"]]
+    on = (pins["sdpa_flash"], pins["sdpa_mem_efficient"], pins["sdpa_math"], pins["sdpa_cudnn"])
+    kernels = list(compress(("flash", "mem_efficient", "math", "cudnn"), on))
     workspace = f"CUBLAS_WORKSPACE_CONFIG={variables.get('CUBLAS_WORKSPACE_CONFIG')}"
     cudnn = f"deterministic {pins['cudnn_deterministic']}, benchmark {pins['cudnn_benchmark']}"
     return [
@@ -140,7 +144,7 @@ def _everywhere(pins: Mapping[str, Any], variables: Mapping[str, str]) -> list[F
     ]
 
 
-def _gpu(environment: Mapping[str, Any]) -> list[Finding]:
+def _gpu(environment: Environment) -> list[Finding]:
     if environment["device"] != "cuda":
         return [Finding("GPU", "none in use", "absent")]
     hardware = environment["hardware"]

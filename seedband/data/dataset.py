@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from seedband.counts import counted
 from seedband.data.data_files import content_sha256, read_values
-from seedband.data.rows import Row, read_row, reading_of
+from seedband.data.rows import Row, read_row, reading_of, slices_of
 from seedband.errors import Problem, UsageError
+from seedband.recipe.scoring import Columns
 from seedband.storage import file_hashes, json_files
 from seedband.storage.validation import a_path, brief
 
@@ -64,7 +64,7 @@ class Items:
         return tuple(json_files.digest(row)[:DIGITS] for row in rows)
 
 
-def load_items(path: Path, columns: Mapping[str, Any]) -> Items:
+def load_items(path: Path, columns: Columns) -> Items:
     """Read and validate a data file.
 
     Args:
@@ -139,7 +139,7 @@ def duplicates(items: Items) -> Duplicates:
     return Duplicates(tuple(repeated), tuple(conflicting))
 
 
-def data_sha256(path: Path, columns: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+def data_sha256(path: Path, columns: Columns) -> tuple[str, tuple[str, ...]]:
     """Content of a data file, and of the images that it names: `Items.sha256` and `Items.also`, no row more read."""
     if not reading_of(columns).files:
         return content_sha256(path)
@@ -147,7 +147,7 @@ def data_sha256(path: Path, columns: Mapping[str, Any]) -> tuple[str, tuple[str,
     return items.sha256, items.also
 
 
-def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items:
+def _items(path: Path, rows: Sequence[Row], columns: Columns) -> Items:
     chats = {row.chat for row in rows}
     contexts = [row.context for row in rows]
     if len(chats) > 1:
@@ -169,7 +169,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Mapping[str, Any]) -> Items
         ids=tuple(row.id for row in rows),
         inputs=tuple(inputs),
         targets=tuple(row.target for row in rows),
-        slices={name: tuple(row.slices[n] for row in rows) for n, name in enumerate(columns["slices"])},
+        slices={name: tuple(row.slices[n] for row in rows) for n, name in enumerate(slices_of(columns))},
         sha256=sha256,
         contexts=None if contexts[0] is None else tuple(map(str, contexts)),
         contents=tuple(contents),
@@ -192,10 +192,10 @@ def _image(folder: Path, row: Row, path: Path) -> Path:
     return image
 
 
-def _names(columns: Mapping[str, Any]) -> list[str]:
+def _names(columns: Columns) -> list[str]:
     """The columns that a task reads."""
     single = [str(name) for key, name in columns.items() if key not in ("task", "slices") and name is not None]
-    return [*single, *columns["slices"]]
+    return [*single, *slices_of(columns)]
 
 
 def normalised(text: str) -> str:

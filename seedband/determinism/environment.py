@@ -5,7 +5,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,32 @@ PACKAGES = (
 )
 
 
-def describe(device: str) -> dict[str, Any]:
+class Hardware(TypedDict):
+    """What a process runs on; the GPU where it has one."""
+
+    machine: str
+    system: str
+    cpu: str
+    cpu_capability: str
+    cpu_count: int | None
+    gpu: NotRequired[str]
+    gpu_capability: NotRequired[str]
+    gpu_multiprocessors: NotRequired[int]
+    gpu_memory_bytes: NotRequired[int]
+    cuda: NotRequired[str | None]
+    cudnn: NotRequired[int | None]
+
+
+class Environment(TypedDict):
+    """Where numbers are made, as records have it."""
+
+    versions: dict[str, str]
+    device: str
+    hardware: Hardware
+    fingerprint: str
+
+
+def describe(device: str) -> Environment:
     """Everything about this process's environment that numbers can depend on.
 
     Args:
@@ -51,11 +76,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware(device: str) -> dict[str, Any]:
+def hardware(device: str) -> Hardware:
     """Processor, instruction set and, on CUDA, the GPU with what cuBLAS's guarantee depends on."""
     import torch
 
-    found: dict[str, Any] = {
+    found: Hardware = {
         "machine": platform.machine(),
         "system": platform.system(),
         "cpu": _cpu_model(),

@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from seedband.determinism.command_guard import BY_SIGNAL
 from seedband.determinism.pins import inherited, pinned_environment, without_secrets
 from seedband.errors import Refused, UsageError, WorkFailed
+from seedband.storage.json_files import JsonObject
 
 #: A child that says nothing for so long, in seconds, hangs: each of them tells its progress.
 SILENCE_S = 3600.0
@@ -37,8 +38,8 @@ LAST_LINES, MAX_LINE = 3, 300
 
 
 def ask(
-    module: str, request: Mapping[str, Any], who: str, variables: Mapping[str, str], log: IO[str] | None = None
-) -> dict[str, Any]:
+    module: str, request: Mapping[str, object], who: str, variables: Mapping[str, str], log: IO[str] | None = None
+) -> JsonObject:
     """What a child says to a request, pinned as its parent is.
 
     Args:
@@ -62,7 +63,7 @@ def ask(
         if not files[1].is_file():
             told = killed_by(-code) if code < 0 else f"exit code {code}"
             raise WorkFailed(f"{who} crashed ({told}): {' / '.join(last)}")
-        content: dict[str, Any] = json.loads(files[1].read_text(encoding="utf-8"))
+        content: JsonObject = json.loads(files[1].read_text(encoding="utf-8"))
     if "mistake" in content:
         raise MISTAKES[content["kind"]](f"{who}: {content['mistake']}", hint=content["hint"])
     return content
@@ -94,7 +95,7 @@ def attend(
     return " / ".join([f"{who} {how}", *last]) if code else ""
 
 
-def answer(arguments: Sequence[str], reply: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+def answer(arguments: Sequence[str], reply: Callable[[JsonObject], Mapping[str, object]]) -> int:
     """Be the child: reply to the request in a file. A mistake is an answer, too, and anything else a crash.
 
     Args:
@@ -104,7 +105,7 @@ def answer(arguments: Sequence[str], reply: Callable[[dict[str, Any]], dict[str,
     end_with_parent(int(arguments[2]))
     request = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     try:
-        content = reply(request)
+        content: Mapping[str, object] = reply(request)
     except tuple(MISTAKES.values()) as error:
         content = {"kind": type(error).__name__, "mistake": error.message, "hint": error.hint}
     part = Path(f"{arguments[1]}.part")

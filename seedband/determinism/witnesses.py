@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ def lines_sha256(lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def equal_witnesses(first: Mapping[str, Any], second: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+def equal_witnesses(first: Mapping[str, object], second: Mapping[str, object], names: Iterable[str]) -> Iterator[str]:
     """The named witnesses that two runs share; a witness that a run lacks is shared with none."""
     for name in names:
         if first.get(name) is not None and first.get(name) == second.get(name):

@@ -8,10 +8,10 @@ values of these types, and ranks that the tensors have.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypedDict, TypeVar
 
 from annotated_types import Ge, Le, MaxLen, Predicate
 
@@ -19,6 +19,7 @@ from seedband.errors import Problem, Refused
 from seedband.models.model_folders import CheckpointFiles, read_adapter
 from seedband.models.shape_check import PREFIX, Shapes, in_base
 from seedband.storage.expressions import a_bounded_expression, matched
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import MAX_PROBLEMS, Number, brief, checked
 
 CONFIG = "adapter_config.json"
@@ -101,10 +102,21 @@ class Lora:
     init_lora_weights: bool | Annotated[str, Predicate(an_initializer_of_peft)] = True
 
 
+class Plain(TypedDict, total=False):
+    """Keys of a config whose expressions were replaced by the modules that they match."""
+
+    target_modules: list[str]
+    exclude_modules: None
+    init_lora_weights: bool
+    rank_pattern: Mapping[str, int]
+    alpha_pattern: Mapping[str, float]
+
+
 KEYS = {key.name for key in fields(Lora)}
+N = TypeVar("N", int, float)
 
 
-def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: str | None) -> dict[str, Any]:
+def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: str | None) -> dict[str, object]:
     """Refuse an adapter whose config asks for more than its tensors are, or for anything that is not known here.
 
     Args:
@@ -122,21 +134,22 @@ def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: s
     given = {key: value for key, value in read_adapter(Path(files.path)).items() if value is not None}
     check_supported(files)
     unsafe = f"{files.name}: this adapter is not safe to load"
-    checked(given, Lora, f"{unsafe}: {CONFIG}")
+    lora = checked(given, Lora, f"{unsafe}: {CONFIG}")
     factors = _factors(tensors)
     _refuse(unsafe, _unknown(given))
     unfit = f"{files.name}: this adapter does not fit the base"
-    _refuse(unfit, _task(given, task))
+    _refuse(unfit, _task(lora, task))
     kept = {key: value for key, value in given.items() if key in KEYS}
     # PEFT's class for a decoder wants one, whatever its tensors are for.
-    kept["task_type"] = task if given.get("task_type") == task else None
+    kept["task_type"] = task if lora.task_type == task else None
     try:
-        kept |= _without_expressions(kept, factors, base)
+        plain = _without_expressions(lora, factors, base)
     except TimeoutError:
         raise Refused(f"{unsafe}: {CONFIG}: an expression for modules takes too long to match") from None
-    _refuse(unfit, [*_modules(kept, factors, base), *_without_factors(kept, factors, base)])
+    resolved = replace(lora, rank_pattern=plain.get("rank_pattern", lora.rank_pattern))
+    _refuse(unfit, [*_modules(resolved, factors, base), *_without_factors(lora, factors, base)])
     # Where no module has the rank that stands for the rest, PEFT would still allocate by it what is missing.
-    return kept | {"r": min(kept["r"], _largest_rank(factors))}
+    return {**kept, **plain, "r": min(lora.r, _largest_rank(factors))}
 
 
 def check_supported(files: CheckpointFiles) -> None:
@@ -158,11 +171,11 @@ def check_supported(files: CheckpointFiles) -> None:
         raise Refused(f"{what}: it changed the base as no later opening does", hint=CONVERT)
 
 
-def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shapes) -> dict[str, Any]:
+def _without_expressions(lora: Lora, factors: Factors, base: Shapes) -> Plain:
     """Resolve the expressions of a config to the names of modules."""
-    found: dict[str, Any] = {}
-    parameters = _parameters(config)
-    targets, excluded = config.get("target_modules"), config.get("exclude_modules")
+    found: Plain = {}
+    parameters = _parameters(lora)
+    targets, excluded = lora.target_modules, lora.exclude_modules
     expression = isinstance(targets, str) and targets.lower() != ALL_LINEAR
     if expression or (isinstance(excluded, str) and not a_plain_module_name(excluded)):
         # PEFT saves tensors for every module that it matched.
@@ -173,19 +186,21 @@ def _without_expressions(config: Mapping[str, Any], factors: Factors, base: Shap
             if in_base(weight, base) and not f".{weight}".endswith(parameters)
         )
         found["exclude_modules"] = None
-    if config.get("init_lora_weights") == "lora_ga":
+    if lora.init_lora_weights == "lora_ga":
         found["init_lora_weights"] = True
-    for key in ("rank_pattern", "alpha_pattern"):
-        if patterns := config.get(key):
-            found[key] = _resolved(
-                patterns, [name for module in factors for name, _ in _wrapped(module, base, parameters)]
-            )
+    if not lora.rank_pattern and not lora.alpha_pattern:
+        return found
+    names = [name for module in factors for name, _ in _wrapped(module, base, parameters)]
+    if lora.rank_pattern:
+        found["rank_pattern"] = _resolved(lora.rank_pattern, names)
+    if lora.alpha_pattern:
+        found["alpha_pattern"] = _resolved(lora.alpha_pattern, names)
     return found
 
 
-def _resolved(patterns: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def _resolved(patterns: Mapping[str, N], names: Iterable[str]) -> dict[str, N]:
     """By the name of each module what its first pattern says, as an expression that matches it alone."""
-    left, found = dict.fromkeys(names), dict[str, Any]()
+    left, found = dict.fromkeys(names), dict[str, N]()
     for pattern, value in patterns.items():
         for name in matched(pattern, list(left)):
             found["^" + re.escape(name)] = value
@@ -199,16 +214,16 @@ def _refuse(message: str, problems: Iterable[Problem]) -> None:
         raise Refused(message, problems=where)
 
 
-def _unknown(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _unknown(config: JsonObject) -> Iterator[Problem]:
     """A key that nobody knows here may ask for anything, unless it asks for nothing."""
     for key, value in config.items():
         if value and key not in KEYS | NOTES:
             yield Problem(brief(key), brief(value), "nothing: seedband does not know this key")
 
 
-def _task(config: Mapping[str, Any], task: str | None) -> Iterator[Problem]:
-    if config.get("task_type") not in TASKS:
-        yield Problem("task_type", brief(config["task_type"]), f"{task!r}, or nothing")
+def _task(lora: Lora, task: str | None) -> Iterator[Problem]:
+    if lora.task_type not in TASKS:
+        yield Problem("task_type", brief(lora.task_type), f"{task!r}, or nothing")
 
 
 def lora_modules(tensors: Shapes) -> set[str]:
@@ -245,14 +260,14 @@ def _wrapped(module: str, base: Shapes, parameters: tuple[str, ...]) -> list[tup
     return [(name, shape) for name, shape in base.items() if name.rpartition(".")[0] == holder and len(shape) > 1]
 
 
-def _modules(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Iterator[Problem]:
+def _modules(lora: Lora, factors: Factors, base: Shapes) -> Iterator[Problem]:
     """Every module with LoRA is one of the base, and A and B have its width and the rank that the config gives it."""
     # As PEFT reads them, where a dot stands for any character.
-    patterns = [(re.compile(rf"(.*\.)?({key})$"), rank) for key, rank in config.get("rank_pattern", {}).items()]
+    patterns = [(re.compile(rf"(.*\.)?({key})$"), rank) for key, rank in lora.rank_pattern.items()]
     for module, shapes in factors.items():
         wrapped = [
-            (next((rank for pattern, rank in patterns if pattern.match(name)), config["r"]), weight)
-            for name, weight in _wrapped(module, base, _parameters(config))
+            (next((rank for pattern, rank in patterns if pattern.match(name)), lora.r), weight)
+            for name, weight in _wrapped(module, base, _parameters(lora))
         ]
         if not wrapped:
             yield Problem(module, "LoRA tensors", "none for modules that its base lacks")
@@ -265,14 +280,14 @@ def _modules(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Itera
             yield Problem(module, found, f"A and B of rank {rank} for a weight {list(weight)}")
 
 
-def _parameters(config: Mapping[str, Any]) -> tuple[str, ...]:
+def _parameters(lora: Lora) -> tuple[str, ...]:
     """Ends of the names of tensors that a config adapts by themselves, a dot before each."""
-    return tuple(f".{name}" for name in config.get("target_parameters") or ())
+    return tuple(f".{name}" for name in lora.target_parameters)
 
 
-def _without_factors(config: Mapping[str, Any], factors: Factors, base: Shapes) -> Iterator[Problem]:
+def _without_factors(lora: Lora, factors: Factors, base: Shapes) -> Iterator[Problem]:
     """PEFT allocates for every tensor that `target_parameters` names: each has LoRA in the file."""
-    ends = _parameters(config)
+    ends = _parameters(lora)
     named = [name for name in base if ends and f".{name}".endswith(ends)]
     adapted = {name for module in factors if named for name, _ in _wrapped(module, base, ends)}
     for name in named:

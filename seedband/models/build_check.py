@@ -111,9 +111,11 @@ def _differences(base: Any, own: Any, where: str = "") -> Iterator[Problem]:
             yield _problem(f"{where}{key}", found.get(key), expected.get(key))
 
 
-def _is_lengthless(config: Mapping[str, Any]) -> bool:
+def _is_lengthless(config: Mapping[str, object]) -> bool:
     """Tell a config whose places are all rotary, of a kind that no number of places changes."""
-    rope = config.get("rope_parameters") or {}
+    rope = config.get("rope_parameters")
+    if not isinstance(rope, Mapping):
+        return False
     tables = [rope] if "rope_type" in rope else list(rope.values())
     return bool(tables) and all(isinstance(t, Mapping) and t.get("rope_type") in LENGTHLESS for t in tables)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedband.errors import Refused, WorkFailed
 from seedband.models import kinds
@@ -98,6 +98,6 @@ def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Ten
             raise WorkFailed.from_os(error, f"read {folder / name}") from error
 
 
-def checkpoint_settings(files: CheckpointFiles) -> dict[str, Any]:
+def checkpoint_settings(files: CheckpointFiles) -> dict[str, object]:
     """What beside its tensors decides what a checkpoint computes."""
     return kinds.find(files.kind).settings(Path(files.path))

@@ -162,7 +162,7 @@ def draw_new(
     return records
 
 
-def as_dicts(records: Iterable[TensorRecord]) -> list[dict[str, Any]]:
+def as_dicts(records: Iterable[TensorRecord]) -> list[dict[str, object]]:
     """Records, ready for JSON."""
     return [asdict(record) for record in records]
 

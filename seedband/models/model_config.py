@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Predicate
 
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import checked, read_foreign
 
 #: Digits of a class number; nobody has more classes.
@@ -39,7 +40,7 @@ class _Ends:
     eos_token_id: int | list[int] | None = None
 
 
-def read_config(folder: Path) -> Mapping[str, Any]:
+def read_config(folder: Path) -> JsonObject:
     """config.json of a model; empty where there is none."""
     config = folder / "config.json"
     return read_foreign(config, _Config)[1] if config.is_file() else {}
@@ -90,11 +91,11 @@ def vocabulary(folder: Path) -> int | None:
     return next((size for size in sizes if isinstance(size, int) and not isinstance(size, bool)), None)
 
 
-def _text_configs(folder: Path) -> list[Mapping[str, Any]]:
+def _text_configs(folder: Path) -> list[JsonObject]:
     """config.json, and what it says of texts apart where the model reads something else, too."""
     config = read_config(folder)
     inner = config.get("text_config")
-    return [config, *([inner] if isinstance(inner, Mapping) else [])]
+    return [config, *([inner] if isinstance(inner, dict) else [])]
 
 
 def has_chat_template(folder: Path) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import MinLen
 
@@ -12,6 +12,7 @@ from seedband.errors import Refused
 from seedband.models.pooling import Pooling
 from seedband.models.tensor_files import header
 from seedband.storage import file_hashes, json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import CHECKPOINT_KINDS, Known
 from seedband.storage.validation import PathText, brief, read_foreign, read_record
 
@@ -96,7 +97,7 @@ def tensor_names(base: Path) -> dict[str, tuple[int, ...]]:
     return {key: shape for name in weight_files(base) for key, shape in header(base / name).items()}
 
 
-def read_adapter(folder: Path) -> dict[str, Any]:
+def read_adapter(folder: Path) -> JsonObject:
     """adapter_config.json of an adapter.
 
     Raises:

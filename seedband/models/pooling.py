@@ -1,11 +1,11 @@
 """Pooling: how an embedding model makes one vector of a text, by its own files."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from seedband.errors import UsageError
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 Pooling = Literal["mean", "cls", "model"]
 #: Letters of a pooling that a message shows.
@@ -31,7 +31,7 @@ def resolve_pooling(asked: str, base: Path) -> Pooling:
     return own[modes[0]]
 
 
-def _pooling_modes(settings: Mapping[str, Any]) -> list[str]:
+def _pooling_modes(settings: JsonObject) -> list[str]:
     """What sentence-transformers pools by: since 5.4 `pooling_mode`, one name or several; before, switches."""
     told = settings.get("pooling_mode")
     if told is None:

@@ -25,7 +25,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {"model": ("base",), "data": ("train", "
 SQLITE = "sqlite:///"
 
 
-def lacking_keys(table: Mapping[str, Any]) -> list[Problem]:
+def lacking_keys(table: Mapping[str, object]) -> list[Problem]:
     """What only a recipe may do without whose command reports its own scores: the base, and the data."""
     train = table.get("train")
     if isinstance(train, Mapping) and not train.keys().isdisjoint(train_command.REPORTS):

@@ -16,6 +16,7 @@ from seedband.errors import Problem, UsageError
 from seedband.recipe.contradictions import contradictions, lacking_keys
 from seedband.recipe.sections import Recipe
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import MAX_PROBLEMS, problems_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def load_recipe(path: Path) -> LoadedRecipe:
     return LoadedRecipe(parse_recipe(table, f"{path} [tool.seedband]"), path.parent)
 
 
-def parse_recipe(table: Mapping[str, Any], source: str) -> Recipe:
+def parse_recipe(table: Mapping[str, object], source: str) -> Recipe:
     """Validate the table of a recipe.
 
     Raises:
@@ -99,7 +100,7 @@ def dump_recipe(recipe: Recipe) -> str:
     return tomli_w.dumps(_without_none(recipe.as_dict()))
 
 
-def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: str = "") -> list[str]:
+def differing_keys(first: Mapping[str, object], second: Mapping[str, object], prefix: str = "") -> list[str]:
     """Key paths at which two nested tables differ, sorted."""
     paths = []
     for key in sorted(first.keys() | second.keys()):
@@ -111,7 +112,7 @@ def differing_keys(first: Mapping[str, Any], second: Mapping[str, Any], prefix: 
     return paths
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(path: Path) -> dict[str, object]:
     text = json_files.read_text(path, MAX_BYTES)
     if max(line.count(".") for line in text.split("\n")) > MAX_DOTS:
         raise UsageError(f"{path}: not valid TOML: a line with more than {MAX_DOTS} dots")
@@ -124,14 +125,14 @@ def _parse(path: Path) -> dict[str, Any]:
     return table
 
 
-def _tool_table(pyproject: Path) -> dict[str, Any] | None:
+def _tool_table(pyproject: Path) -> dict[str, object] | None:
     """[tool.seedband] of a pyproject.toml, if it is a table."""
     tool = _parse(pyproject).get("tool")
     table = tool.get("seedband") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) else None
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonObject:
     """JSON Schema of seedband.toml; the text below each key in `sections` is its description."""
     schema = _adapter().json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "seedband.toml"}

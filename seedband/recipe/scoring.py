@@ -1,10 +1,13 @@
 """What scoring depends on, beside the checkpoint: the base, the data, and how they are read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
 
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
+
+#: How data files are read: "task", what each role's column is called (None where it has none), and a list of "slices".
+Columns: TypeAlias = Mapping[str, str | Sequence[str] | None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Scoring:
     device: str
     labels: tuple[str, ...]
     eval_path: str
-    columns: Mapping[str, Any]
+    columns: Columns
     evaluators: tuple[EvaluatorSection, ...]
     generation: GenerationSection
     #: Where relative paths and modules that evaluators name start.

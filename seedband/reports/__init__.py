@@ -60,7 +60,7 @@ class Report:
     band: Band | None = None
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The JSON form: what the verdict holds, and around it what the call was."""
         known = {} if self.verdict is None else self.verdict.as_dict()
         return {

@@ -1,9 +1,8 @@
 """Slice tables: every metric of a band with its slices, and what a verdict says of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from seedband.bands.band import Band
 from seedband.bands.metric_band import MetricBand
@@ -12,6 +11,7 @@ from seedband.bands.verdict import SliceVerdict
 from seedband.errors import Refused
 from seedband.runs import folders
 from seedband.runs.cohorts import Cohort, Split, split
+from seedband.storage.json_files import JsonObject
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _of_record(band: Band) -> list[SliceTable]:
     ]
 
 
-def _own_band(metric: MetricBand, known: Mapping[str, Any]) -> MetricBand:
+def _own_band(metric: MetricBand, known: JsonObject) -> MetricBand:
     noise = {"floor": known["floor"], "resolution": known["resolution"], "prior": NO_PRIOR}
     return replace(metric, scores=tuple(known["scores"]), **noise)
 

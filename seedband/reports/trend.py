@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from seedband.bands.band import Band, load_band
 from seedband.bands.comparability import at
@@ -171,7 +171,7 @@ def _band(band: Band, path: Path, place: Path) -> Entry:
 
 
 def _verdict(path: Path) -> Entry:
-    content: dict[str, Any] = json_files.parse_json(path)
+    content = json_files.parse_json(path)
     if content.get("version") != REPORT_VERSION:
         raise Refused(f"{path}: version {content.get('version')!r} of seedband.report is unknown")
     told = checked(content, _ReportFile, f"{path}: not a report that holds together")

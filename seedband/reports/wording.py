@@ -6,7 +6,7 @@ Nothing here is escaped: who prints a line escapes it for where it goes.
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seedband.bands import rules
 from seedband.bands.band import Band
@@ -14,6 +14,7 @@ from seedband.bands.metric_band import MetricBand
 from seedband.bands.stats.decision import Decision
 from seedband.bands.verdict import MetricVerdict, SliceVerdict, Verdict
 from seedband.counts import counted, plural
+from seedband.storage.json_files import JsonObject
 
 #: Scores below this are written with an exponent.
 SMALL = 1e-4
@@ -259,7 +260,7 @@ def band_sentences(band: Band) -> list[str]:
     return lines
 
 
-def _accepted(entries: Sequence[Mapping[str, Any]]) -> str:
+def _accepted(entries: Sequence[JsonObject]) -> str:
     """How often a change was accepted, and why for the last time."""
     last, times = entries[-1], "once" if len(entries) == 1 else f"{len(entries)} times"
     who = f" by {last['by']}" if last["by"] else ""

@@ -47,7 +47,7 @@ class JsonShapes:
         return reading(document, table, wanted)
 
 
-def run_of(values: Mapping[str, Any], what: str, **told: Any) -> Table:
+def run_of(values: Mapping[str, object], what: str, **told: Any) -> Table:
     """The table of one run's scores."""
     return of_lines(Table(what, [], [Line("the file", flattened(values))], **told))
 

@@ -41,7 +41,7 @@ class LmEval:
         value = document.value
         given = value.get("higher_is_better")
         ways = given if isinstance(given, Mapping) else {}
-        scores: dict[str, Any] = {}
+        scores: dict[str, object] = {}
         directions: dict[str, bool] = {}
         groups = value.get("groups") if isinstance(value.get("groups"), Mapping) else {}
         for task, entry in {**groups, **value["results"]}.items():
@@ -55,7 +55,7 @@ class LmEval:
         return replace(found, seed=_seed(document, value))
 
 
-def _metrics(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def _metrics(entry: Mapping[str, object]) -> Iterator[tuple[str, str, Any]]:
     """Name, metric and score of everything that a task has."""
     for key, score in entry.items():
         metric, _, chosen = key.partition(",")
@@ -63,12 +63,12 @@ def _metrics(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield (metric if chosen in ("", _PLAIN) else key), metric, score
 
 
-def _way(ways: Mapping[str, Any], task: str, metric: str) -> Any:
+def _way(ways: Mapping[str, object], task: str, metric: str) -> Any:
     told = ways.get(task)
     return told.get(metric) if isinstance(told, Mapping) else None
 
 
-def _seed(document: Document, value: Mapping[str, Any]) -> int | None:
+def _seed(document: Document, value: Mapping[str, object]) -> int | None:
     """The seed in the name of the model, where the path does not say it."""
     config = value.get("config")
     arguments = config.get("model_args") if isinstance(config, Mapping) else None

@@ -6,11 +6,13 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from seedband.errors import Refused, UsageError, WorkFailed
 from seedband.storage.atomic_files import write_text
 
+#: A JSON object just parsed: nothing is known of its keys until `validation` has looked at them.
+JsonObject: TypeAlias = dict[str, Any]
 #: The newest version of every file format that this release writes; it reads 1 up to this one.
 VERSIONS = {
     "band": 1,
@@ -47,18 +49,18 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def sealed_text(kind: str, content: Mapping[str, Any]) -> str:
+def sealed_text(kind: str, content: Mapping[str, object]) -> str:
     """The JSON text of `content` with format, version and its own sha256. NaN and infinity are refused."""
     body = {"format": f"seedband.{kind}", "version": VERSIONS[kind], **content}
     return json.dumps({**body, "sha256": digest(body)}, indent=1, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, kind: str, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, kind: str, content: Mapping[str, object]) -> None:
     """Write the `sealed_text` of `content`, atomically."""
     write_text(path, sealed_text(kind, content))
 
 
-def read_json(path: Path, kind: str) -> dict[str, Any]:
+def read_json(path: Path, kind: str) -> JsonObject:
     """Read what `write_json` wrote.
 
     Raises:
@@ -85,7 +87,7 @@ def read_json(path: Path, kind: str) -> dict[str, Any]:
     return value
 
 
-def parse_json(path: Path, limit: int | None = None) -> dict[str, Any]:
+def parse_json(path: Path, limit: int | None = None) -> JsonObject:
     """A JSON object from a file of at most `limit` bytes, MAX_JSON_BYTES unless said.
 
     Raises:

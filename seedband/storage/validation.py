@@ -17,6 +17,7 @@ from annotated_types import MinLen, Predicate
 
 from seedband.errors import Problem, Refused
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -50,7 +51,7 @@ PathText = Annotated[str, MinLen(1), Predicate(a_path)]
 Number = Annotated[float, Predicate(a_finite_number)]
 
 
-def read_record(path: Path, kind: str, shape: type[T]) -> tuple[T, dict[str, Any]]:
+def read_record(path: Path, kind: str, shape: type[T]) -> tuple[T, JsonObject]:
     """A sealed file of ours as an instance of its dataclass, and all that it holds.
 
     Raises:
@@ -61,7 +62,7 @@ def read_record(path: Path, kind: str, shape: type[T]) -> tuple[T, dict[str, Any
     return checked(content, shape, f"{path}: not a {kind} that holds together"), content
 
 
-def read_foreign(path: Path, shape: type[T]) -> tuple[T, dict[str, Any]]:
+def read_foreign(path: Path, shape: type[T]) -> tuple[T, JsonObject]:
     """A JSON file of other people's tools, which is small, likewise.
 
     Raises:

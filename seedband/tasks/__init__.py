@@ -124,7 +124,7 @@ class Task(ABC):
         """Rows as the base's tokenizer or image processor reads them, or another `reader`."""
 
     @abstractmethod
-    def reads(self, lesson: Any, row: int) -> Mapping[str, Any]:
+    def reads(self, lesson: Any, row: int) -> Mapping[str, Sequence[Any]]:
         """What the model reads of a row, by name."""
 
     @abstractmethod

@@ -12,6 +12,7 @@ from seedband.models.loading import Network
 from seedband.models.model_config import read_config
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
+from seedband.storage.json_files import JsonObject
 from seedband.tasks import Task
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _type_of(network: Network) -> str:
 
 
 @cache
-def _types(table: str) -> Mapping[str, Any]:
+def _types(table: str) -> Mapping[str, object]:
     """A table of model types of transformers; empty where transformers keeps it in another way."""
     return next(
         (
@@ -119,7 +120,7 @@ def _unfit(kind: str, why: str, expected: str, hint: str = "") -> Problem:
     return Problem("model.base", f"a model of type {kind}, {why}", expected, hint)
 
 
-def decoder_problems(config: Mapping[str, Any], expected: str) -> list[Problem]:
+def decoder_problems(config: JsonObject, expected: str) -> list[Problem]:
     """A config that asks for attention in both directions, or for an encoder."""
     kind = str(config.get("model_type"))
     if config.get("is_encoder_decoder"):
@@ -160,17 +161,15 @@ def _said(network: Network, texts: Sequence[Sequence[int]], **given: Any) -> "to
 
     device = next(network.module.parameters()).device
     ids = torch.tensor(texts, device=device)
-    batch: dict[str, Any] = {
+    batch = {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         "position_ids": torch.arange(ids.shape[1], device=device).expand(len(texts), -1),
-        "use_cache": False,
-        **given,
     }
     training = network.module.training
     network.module.eval()
     with torch.no_grad():
-        logits = _finite(network.forward(batch))
+        logits = _finite(network.forward({**batch, "use_cache": False, **given}))  # type: ignore[dict-item]
     network.module.train(training)
     return logits
 

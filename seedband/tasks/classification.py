@@ -22,7 +22,7 @@ class Classification(Task):
     scored_by = ("classes", "any")
 
 
-def classes(labels: Sequence[str]) -> dict[str, Any]:
+def classes(labels: Sequence[str]) -> dict[str, object]:
     """What a classifier of transformers is told about its outputs."""
     return {
         "num_labels": len(labels),

@@ -74,7 +74,7 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
     return found
 
 
-def _without_zeros(read: Mapping[str, Any]) -> dict[str, Any]:
+def _without_zeros(read: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     """Drop types of tokens that are all 0, which a tokenizer may leave out."""
     return {name: ids for name, ids in read.items() if name != TYPES or any(ids)}
 

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -55,7 +54,7 @@ def restored() -> Iterator[None]:
             torch.set_rng_state(torch_state)
 
 
-def surroundings_now() -> dict[str, Any]:
+def surroundings_now() -> dict[str, object]:
     """What other code would find changed; torch's state where it is imported."""
     numpy_state = [np.array(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
     torch = sys.modules.get("torch")

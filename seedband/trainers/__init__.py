@@ -78,8 +78,8 @@ class TrainedRun:
 
     run: SeedRun
     failure: str
-    witnesses: Mapping[str, Any]
-    initializers: Sequence[Mapping[str, Any]]
+    witnesses: Mapping[str, str | None]
+    initializers: Sequence[Mapping[str, object]]
     steps: int
     attention: str
     truncated: Truncation = field(default_factory=Truncation)
@@ -90,7 +90,7 @@ class TrainedRun:
 class Report(Protocol):
     """Where a trainer tells what happens."""
 
-    def __call__(self, kind: str, seed: int | None, content: Mapping[str, Any], /) -> None:
+    def __call__(self, kind: str, seed: int | None, content: Mapping[str, object], /) -> None:
         """Tell of "step" and "witness" as they happen."""
         ...
 
@@ -137,7 +137,7 @@ class Method(ABC):
         """What is no mistake but should be known."""
         yield from ()
 
-    def suggested(self, n_parameters: int) -> dict[str, dict[str, Any]]:  # noqa: ARG002
+    def suggested(self, n_parameters: int) -> dict[str, dict[str, object]]:  # noqa: ARG002
         """Sections of a recipe to begin with, beside `epochs` and `batch_size`.
 
         Args:

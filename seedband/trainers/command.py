@@ -30,6 +30,7 @@ from seedband.recipe import printed_scores, train_command
 from seedband.recipe.sections import TrainSection
 from seedband.runs.layout import ITEMS, OUT, REPORTED, RUN, TRACE, TRAINED, TRAINING, trace_path
 from seedband.storage import atomic_files, json_files
+from seedband.storage.json_files import JsonObject
 from seedband.trainers import Method, Report, SeedRun, TrainContext, TrainedRun
 
 #: What Hugging Face trainers leave of their course.
@@ -58,7 +59,7 @@ class _Course:
         taken: Optimizer steps, as far as it told.
     """
 
-    steps: Sequence[Mapping[str, Any]] = ()
+    steps: Sequence[Mapping[str, float]] = ()
     taken: int = 0
 
     def witness(self) -> str | None:
@@ -279,12 +280,12 @@ def _step_of(state: Path) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _traced(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _traced(entry: JsonObject) -> dict[str, float]:
     """A line of trace.jsonl from one of log_history, whose numbers may be texts."""
-    step = {"step": int(entry["step"]), "loss": float(entry["loss"])}
+    step: dict[str, float] = {"step": int(entry["step"]), "loss": float(entry["loss"])}
     return step | {ours: float(entry[name]) for name, ours in TRACED.items() if entry.get(name) is not None}
 
 
-def _finite(step: Mapping[str, Any]) -> dict[str, Any]:
+def _finite(step: Mapping[str, float]) -> dict[str, str]:
     """JSON has no word for a number that is not finite."""
     return {name: str(value) for name, value in step.items() if isinstance(value, float) and not math.isfinite(value)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from seedband.errors import Problem, UsageError
 from seedband.models.pooling import after_pooling, resolve_pooling
@@ -56,7 +55,7 @@ class Head(Method):
             parts = ", ".join(left)
             yield f"head.pooling: after its pooling this embedding model has {parts}: the head reads what comes before"
 
-    def suggested(self, n_parameters: int) -> dict[str, dict[str, Any]]:  # noqa: ARG002
+    def suggested(self, n_parameters: int) -> dict[str, dict[str, object]]:  # noqa: ARG002
         """A high learning rate, for only the head is trained."""
         return {"train": {"learning_rate": RATE}, self.name: {"pooling": "auto"}}
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from seedband.errors import Problem
 from seedband.models.lora_targets import convolution_problems, target_problems
@@ -25,7 +24,7 @@ class Lora(Method):
         """Target modules that the base lacks."""
         return convolution_problems(recipe, base, task) or target_problems(recipe, base, task)
 
-    def suggested(self, n_parameters: int) -> dict[str, dict[str, Any]]:
+    def suggested(self, n_parameters: int) -> dict[str, dict[str, object]]:
         """All linear layers, and a learning rate by the size of the base."""
         rate = next(rate for most, rate in RATES if n_parameters <= most)
         return {

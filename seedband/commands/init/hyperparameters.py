@@ -1,9 +1,9 @@
 """Hyper-parameters to begin with: steps by the number of rows, the learning rate by the size of what is trained."""
 
 import math
-from typing import Any
 
 from seedband import tasks, trainers
+from seedband.commands.init.write_toml import SectionValues
 from seedband.errors import UsageError
 from seedband.recipe import train_command
 from seedband.storage.registry import DEFAULT_METHOD, METHODS
@@ -15,7 +15,7 @@ BATCH = 8
 
 def sections_of(
     method: str | None, command: str | None, *, task: str, n_train: int, n_parameters: int
-) -> dict[str, Any]:
+) -> dict[str, SectionValues]:
     """How a recipe trains: its sections of the method, to be seen and changed.
 
     Args:

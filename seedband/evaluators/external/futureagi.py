@@ -8,11 +8,11 @@ without a score. It sets variables of the process, so it gets one of its own: `f
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from seedband.data.dataset import Items
 from seedband.determinism import subprocesses
@@ -51,7 +51,7 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-def load(metric: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
+def load(metric: str, folder: Path, args: Mapping[str, object]) -> Evaluator:
     """A metric by its name in the package.
 
     Raises:
@@ -66,6 +66,19 @@ def load(metric: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
     assert isinstance(evaluator, AiEvaluation)
     evaluator.check_arguments()
     return evaluator
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the package says of the texts.
+
+    Attributes:
+        scores: Of every row; None where there is nothing to judge.
+        backend: What tells the NLI model from others; empty without one.
+    """
+
+    scores: Sequence[float | None]
+    backend: str
 
 
 @dataclass(frozen=True)
@@ -150,10 +163,11 @@ class AiEvaluation(Evaluator):
             "model": model,
             "rows": list(zip(items.inputs, predictions.texts, given, strict=True)),
         }
-        answer = subprocesses.ask("seedband.evaluators.external.futureagi_child", request, self.name, QUIET, sys.stderr)
-        scores = np.array([math.nan if score is None else score for score in answer["scores"]])
+        child = "seedband.evaluators.external.futureagi_child"
+        answer = Judged(**subprocesses.ask(child, request, self.name, QUIET, sys.stderr))
+        scores = np.array([math.nan if score is None else score for score in answer.scores])
         blank = int(np.isnan(scores).sum())
-        how = METRICS[self.metric].overlap if model is None else answer["backend"]
+        how = METRICS[self.metric].overlap if model is None else answer.backend
         return Scored(
             float(np.nanmean(scores)) if blank < len(scores) else math.nan,
             scores,

@@ -9,6 +9,7 @@ import random
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint
-from seedband.evaluators.external.lm_eval import HarnessTask
+from seedband.evaluators.external.lm_eval import HarnessAnswer, HarnessTask
 from seedband.models.checkpoints import open_checkpoint
 from seedband.models.loading import load_tokenizer
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Base
 from seedband.storage import file_hashes, json_files
+from seedband.storage.json_files import JsonObject
 
 #: Resamples for the standard error of what is no mean; the score does not depend on it.
 BOOTSTRAPS = 1000
@@ -33,7 +35,7 @@ PLACES = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
-def reply(request: Mapping[str, Any]) -> dict[str, Any]:
+def reply(request: JsonObject) -> Mapping[str, object]:
     """What the harness says of a task, or of a checkpoint by it.
 
     Raises:
@@ -43,10 +45,10 @@ def reply(request: Mapping[str, Any]) -> dict[str, Any]:
     checkpoint = None if request["checkpoint"] is None else placed(request["checkpoint"])
     manager = find(task)
     check_arguments(task, manager._index[task.task].cfg or {})  # noqa: SLF001  no door to a task without its data
-    return {} if checkpoint is None else ask(task, manager, checkpoint)
+    return {} if checkpoint is None else asdict(ask(task, manager, checkpoint))
 
 
-def placed(request: Mapping[str, Any]) -> Checkpoint:
+def placed(request: JsonObject) -> Checkpoint:
     """A checkpoint of a request, its paths absolute: a task's own start elsewhere."""
     files, base = ({**request[part], "path": str(Path(request[part]["path"]).absolute())} for part in ("files", "base"))
     return Checkpoint(**{**request, "files": CheckpointFiles(**files), "base": Base(**base)})
@@ -76,7 +78,7 @@ def find(task: HarnessTask) -> Any:
     )
 
 
-def check_arguments(task: HarnessTask, config: Mapping[str, Any]) -> None:
+def check_arguments(task: HarnessTask, config: JsonObject) -> None:
     """Hold the arguments against a task's YAML, before its data are looked at; a task in Python is left for later.
 
     Raises:
@@ -118,7 +120,7 @@ def check_direction(task: HarnessTask, metric: str, own: bool | None) -> None:  
         )
 
 
-def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> dict[str, Any]:
+def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> HarnessAnswer:
     """Score a checkpoint.
 
     Raises:
@@ -131,7 +133,7 @@ def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> dict[str, An
     seed_as_the_harness()
     loaded = manager.load([task.task])
     prepare(task, loaded["tasks"][task.task])
-    results: Mapping[str, Any] = evaluate(
+    results: JsonObject = evaluate(
         lm=HFLM(
             pretrained=language_model(checkpoint),
             tokenizer=load_tokenizer(checkpoint.base.path),
@@ -149,12 +151,12 @@ def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> dict[str, An
     metric, key = chosen(task.metric or next(iter(directions)), scores)
     check_direction(task, metric, directions.get(metric))
     stderr = scores.get(key.replace(",", "_stderr,", 1))
-    return {
-        "score": float(scores[key]),
-        "stderr": stderr if isinstance(stderr, float) else None,
-        "n_items": results["n-samples"][task.task]["effective"],
-        "backend": signed(task, key, results, manager._index[task.task].yaml_path),  # noqa: SLF001
-    }
+    return HarnessAnswer(
+        score=float(scores[key]),
+        stderr=stderr if isinstance(stderr, float) else None,
+        n_items=results["n-samples"][task.task]["effective"],
+        backend=signed(task, key, results, manager._index[task.task].yaml_path),  # noqa: SLF001
+    )
 
 
 def language_model(checkpoint: Checkpoint) -> Any:
@@ -186,7 +188,7 @@ def prepare(task: HarnessTask, loaded: Any) -> None:
     loaded.set_fewshot_seed(seed=task.fewshot_seed)
 
 
-def chosen(metric: str, scores: Mapping[str, Any]) -> tuple[str, str]:
+def chosen(metric: str, scores: Mapping[str, object]) -> tuple[str, str]:
     """Name of a metric, and the key of its score: "acc" and "acc,none".
 
     Raises:
@@ -199,7 +201,7 @@ def chosen(metric: str, scores: Mapping[str, Any]) -> tuple[str, str]:
     return meant[0].partition(",")[0], meant[0]
 
 
-def signed(task: HarnessTask, key: str, results: Mapping[str, Any], yaml: Path | None) -> str:
+def signed(task: HarnessTask, key: str, results: JsonObject, yaml: Path | None) -> str:
     """What two scores of the harness must share, beside the arguments: its version, the task and every question.
 
     `task_hash` is what the harness itself puts on record under that name: over documents, prompts and targets.

@@ -19,7 +19,7 @@ from seedband.evaluators import Evaluator, Predictions, Scored, bind
 OF_CLASSES = ("sklearn.metrics._classification", "sklearn.metrics._ranking")
 
 
-def load(scorer: str, folder: Path, args: Mapping[str, Any]) -> Evaluator:
+def load(scorer: str, folder: Path, args: Mapping[str, object]) -> Evaluator:
     """A scorer by its name in scikit-learn.
 
     Raises:
@@ -59,7 +59,7 @@ class SklearnScorer(Evaluator):
         """As the recipe says it."""
         return f"sklearn:{self.scorer}"
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """None: the scorer is its name."""
         return {}
 

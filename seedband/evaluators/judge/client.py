@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from threading import Event, Lock
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -17,7 +17,7 @@ from tenacity.wait import wait_random_exponential
 from seedband.errors import WorkFailed
 from seedband.evaluators.judge.cache import Judgement
 from seedband.evaluators.judge.endpoint import Endpoint
-from seedband.evaluators.judge.rubric import HIGHEST, LOWEST
+from seedband.evaluators.judge.rubric import HIGHEST, LOWEST, ChatRequest
 
 #: A longer reply is none.
 MAX_REPLY_BYTES = 4 * 1024**2
@@ -146,7 +146,7 @@ class Client:
         """Ask nothing more."""
         self._over.set()
 
-    def ask(self, request: Mapping[str, Any]) -> Judgement:
+    def ask(self, request: ChatRequest) -> Judgement:
         """The grade of one text.
 
         Raises:

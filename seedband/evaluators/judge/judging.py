@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import Any
 
 from seedband.counts import counted
 from seedband.errors import WorkFailed
 from seedband.evaluators.judge.cache import Cache, Judgement
 from seedband.evaluators.judge.client import Client, UnansweredError, UnreachableError, UnusableError
+from seedband.evaluators.judge.rubric import ChatRequest
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Judged:
 
 
 def judge(
-    requests: Mapping[str, Mapping[str, Any]],
+    requests: Mapping[str, ChatRequest],
     keys: Sequence[Sequence[str]],
     client: Client,
     cache: Cache,

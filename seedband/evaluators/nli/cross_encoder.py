@@ -15,6 +15,7 @@ from seedband.models.loading import from_folder, load_tokenizer
 from seedband.models.model_config import read_config
 from seedband.recipe.scoring import Base
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +78,7 @@ class CrossEncoder:
 
         output = entailment_output(read_config(Path(base.path)), base.reference)
         model, info = from_folder(AutoModelForSequenceClassification, base.path)
-        absent = [str(key) for kind in ("missing_keys", "mismatched_keys") for key in info[kind]]
+        absent = [str(key) for key in (*info["missing_keys"], *info["mismatched_keys"])]
         if absent:
             raise Refused(f"{base.reference}: weights are missing, {min(absent)} for one", hint=HINT)
         tokenizer = load_tokenizer(base.path)
@@ -167,7 +168,7 @@ def locate(reference: str, revision: str | None, *, offline: bool = False) -> Ba
         return locate_base(reference, revision, Path(), offline=False, keys=KEYS)
 
 
-def entailment_output(config: Mapping[str, Any], name: str) -> int:
+def entailment_output(config: JsonObject, name: str) -> int:
     """Which output of a sequence classifier stands for entailment, by its config's `id2label`.
 
     Raises:
@@ -197,7 +198,7 @@ def entailment_output(config: Mapping[str, Any], name: str) -> int:
     return next(key for key, label in plain.items() if label == ENTAILMENT)
 
 
-def plain_labels(config: Mapping[str, Any]) -> dict[int, str]:
+def plain_labels(config: JsonObject) -> dict[int, str]:
     """What a model calls its outputs, letters alone: NOT_ENTAILMENT is notentailment."""
     labels = (config.get("id2label") or {}).items()
     return {int(key): re.sub(r"[^a-z]", "", str(label).casefold()) for key, label in labels}

@@ -6,7 +6,7 @@ A kind is one file.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from seedband.models.loading import ModelTask, Network
 from seedband.recipe.scoring import Base
@@ -65,7 +65,7 @@ class CheckpointKind(ABC):
         """
 
     @abstractmethod
-    def settings(self, folder: Path) -> dict[str, Any]:
+    def settings(self, folder: Path) -> dict[str, object]:
         """What beside its tensors decides what it computes."""
 
     def labels(self, folder: Path) -> list[str]:  # noqa: ARG002

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from seedband.errors import Refused
 from seedband.models.checkpoints import checkpoint_tensors
@@ -45,7 +44,7 @@ class Head(CheckpointKind):
         """Put it on a base that is opened once."""
         return _open_head(files, base, labels, task, opened)
 
-    def settings(self, folder: Path) -> dict[str, Any]:
+    def settings(self, folder: Path) -> dict[str, object]:
         """Its pooling and labels."""
         head = read_head(folder)
         return {"pooling": head.pooling, "labels": list(head.labels)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from seedband.counts import counted, first_of, plural
 from seedband.errors import Refused
@@ -47,7 +46,7 @@ class WholeModel(CheckpointKind):
         """Load it as a base is loaded; nothing of it may be drawn."""
         return _open_model(files, labels, task)
 
-    def settings(self, folder: Path) -> dict[str, Any]:
+    def settings(self, folder: Path) -> dict[str, object]:
         """Its config."""
         return dict(read_config(folder))
 

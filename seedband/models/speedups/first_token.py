@@ -45,7 +45,9 @@ def keep_first_token(network: Network, lesson: Lesson, device: torch.device, lay
     return ""
 
 
-def _called(network: Network, layer: nn.Module, batch: Mapping[str, Any]) -> tuple[list[nn.Module], torch.Tensor]:
+def _called(
+    network: Network, layer: nn.Module, batch: Mapping[str, torch.Tensor]
+) -> tuple[list[nn.Module], torch.Tensor]:
     """The modules inside a layer, in the order in which they run, and the logits."""
     called: dict[nn.Module, None] = {}
     inner = [module for module in layer.modules() if module is not layer]
@@ -63,13 +65,13 @@ def _cut(layout: Layout) -> Any:
     def first(value: Any) -> Any:
         return layout.first(value) if isinstance(value, torch.Tensor) and value.dim() == STATES else value
 
-    def cut(_module: nn.Module, given: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    def cut(_module: nn.Module, given: tuple[Any, ...], keywords: Mapping[str, object]) -> Any:
         return tuple(map(first, given)), {name: first(value) for name, value in keywords.items()}
 
     return cut
 
 
-def _is_same(network: Network, layer: nn.Module, batch: Mapping[str, Any], whole: torch.Tensor) -> bool:
+def _is_same(network: Network, layer: nn.Module, batch: Mapping[str, torch.Tensor], whole: torch.Tensor) -> bool:
     """Whether the layer now says one token's state a row, and the network the logits that it said before."""
     states: list[Any] = []
     handle = layer.register_forward_hook(lambda _module, _given, output: states.append(output))

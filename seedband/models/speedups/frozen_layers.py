@@ -161,7 +161,7 @@ def still_prefix(network: Network, lesson: Lesson, device: torch.device) -> None
         module.eval()
 
 
-def _reach(network: Network, layers: nn.ModuleList, probe: Mapping[str, Any]) -> int:
+def _reach(network: Network, layers: nn.ModuleList, probe: Mapping[str, torch.Tensor]) -> int:
     """How many layers run before the first that is trained.
 
     None where something that is trained may be read before that layer, by whichever way.
@@ -187,7 +187,7 @@ def _below(layers: nn.ModuleList, called: Sequence[nn.Module]) -> list[nn.Module
     return list(takewhile(lambda module: not any(p.requires_grad for p in module.parameters()), inside))
 
 
-def _called(network: Network, batch: Mapping[str, Any]) -> list[nn.Module]:
+def _called(network: Network, batch: Mapping[str, torch.Tensor]) -> list[nn.Module]:
     """Modules in the order in which they run first."""
     called: dict[nn.Module, None] = {}
     modules = list(network.module.modules())
@@ -205,11 +205,11 @@ class _Reached(Exception):
     """A forward pass came to the layer that was waited for: the rest of it is of no use."""
 
 
-def _entering(network: Network, layer: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor | None:
+def _entering(network: Network, layer: nn.Module, batch: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
     """What enters a layer, shape (rows, tokens, width); None where that is something else."""
     found: list[Any] = []
 
-    def stop(_module: nn.Module, given: Any, keywords: Mapping[str, Any]) -> None:
+    def stop(_module: nn.Module, given: Any, keywords: Mapping[str, object]) -> None:
         found.append(given[0] if given else keywords.get("hidden_states"))
         raise _Reached
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
@@ -38,7 +37,7 @@ def in_eval(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def said(network: Network, batch: Mapping[str, Any]) -> torch.Tensor | None:
+def said(network: Network, batch: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
     """Logits of a batch while something is tried on a network; None where it cannot go on so, whatever it raises."""
     try:
         with torch.no_grad():

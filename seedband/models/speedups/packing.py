@@ -149,7 +149,7 @@ class _GroupedAttention(TorchFunctionMode):
         self._layout = layout
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, object] | None = None
     ) -> Any:
         if func is not functional.scaled_dot_product_attention or not self._layout.groups:
             return func(*args, **(kwargs or {}))
@@ -204,7 +204,7 @@ def pack_rows(network: Network, lesson: Lesson, device: torch.device, layout: La
 def _install(model: nn.Module, layers: nn.ModuleList, layout: Layout) -> list[Any]:
     attention = _GroupedAttention(layout)
 
-    def begin(_module: nn.Module, _given: Any, keywords: Mapping[str, Any]) -> None:
+    def begin(_module: nn.Module, _given: Any, keywords: Mapping[str, torch.Tensor]) -> None:
         layout.take(keywords["attention_mask"])
         attention.__enter__()  # type: ignore[no-untyped-call]
 
@@ -212,7 +212,7 @@ def _install(model: nn.Module, layers: nn.ModuleList, layout: Layout) -> list[An
         attention.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         layout.leave()
 
-    def pack(_module: nn.Module, given: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    def pack(_module: nn.Module, given: tuple[Any, ...], keywords: Mapping[str, object]) -> Any:
         if not layout.order:
             return None
         return layout.pack(given), {name: layout.pack(value) for name, value in keywords.items()}

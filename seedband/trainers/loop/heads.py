@@ -39,7 +39,7 @@ class _Trained(NamedTuple):
 
     run: SeedRun
     course: Course
-    initializers: list[dict[str, Any]]
+    initializers: list[dict[str, object]]
     tensors: Mapping[str, torch.Tensor]
     seconds: float | None = None
 
@@ -140,7 +140,7 @@ class _Alone:
             yield _Trained(run, course, initializers, dict(self.new))
 
 
-def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> list[dict[str, Any]]:
+def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> list[dict[str, object]]:
     init = context.recipe.init
     return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std, network.replaced))
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 
@@ -31,7 +31,7 @@ class Course:
     """
 
     failure: str
-    witnesses: dict[str, Any]
+    witnesses: dict[str, str | None]
     steps: int
 
 
@@ -111,7 +111,7 @@ class Journal:
         self._witnesses["final"] = tensors_sha256((plain_name(name), p) for name, p in self._parameters)
         return Course(self.failure, self._witnesses, len(self._losses))
 
-    def _progress(self, witnesses: dict[str, Any]) -> resume.Progress:
+    def _progress(self, witnesses: dict[str, str | None]) -> resume.Progress:
         """Where a killed run stopped, or the beginning."""
         folder, identity = self._folder, self._context.identity
         before = resume.load(folder, self._parameters, self._optimizer, witnesses, identity)

@@ -46,7 +46,7 @@ class Progress:
 
     steps: int
     losses: tuple[str, ...]
-    witnesses: dict[str, Any]
+    witnesses: dict[str, str | None]
     trace_bytes: int = 0
 
 
@@ -94,7 +94,7 @@ def save(folder: Path, parameters: Sequence[Named], optimizer: Moments, progress
 
 
 def load(
-    folder: Path, parameters: Sequence[Named], optimizer: Moments, initial: dict[str, Any], identity: str
+    folder: Path, parameters: Sequence[Named], optimizer: Moments, initial: Mapping[str, str | None], identity: str
 ) -> Progress | str:
     """Bring weights and optimizer to where the run stopped.
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional
@@ -162,8 +162,9 @@ class _Seldom:
 
     report: Report
 
-    def __call__(self, kind: str, seed: int | None, content: Mapping[str, Any], /) -> None:
-        if kind != "step" or content["step"] == content["steps"] or content["step"] % _often(content["steps"]) == 0:
+    def __call__(self, kind: str, seed: int | None, content: Mapping[str, object], /) -> None:
+        step, steps = content.get("step"), content.get("steps")
+        if not (isinstance(step, int) and isinstance(steps, int)) or step == steps or step % _often(steps) == 0:
             self.report(kind, seed, content)
 
 

@@ -7,7 +7,6 @@ is of this very run: same recipe, data, base, versions and machine, and every fi
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from seedband.determinism.pins import flipped, read_back
 from seedband.errors import SeedbandError
@@ -16,6 +15,7 @@ from seedband.models.model_folders import CHECKPOINT
 from seedband.runs.layout import ITEMS, TRAINED, training_files
 from seedband.runs.run import EnvironmentRecord
 from seedband.storage import file_hashes
+from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import read_record
 from seedband.trainers import SeedRun, TrainedRun
 
@@ -23,13 +23,13 @@ from seedband.trainers import SeedRun, TrainedRun
 @dataclass(frozen=True)
 class _Trained:
     failure: str
-    truncated: Mapping[str, Any]
+    truncated: Mapping[str, object]
     witnesses: Mapping[str, str | None]
-    initializers: tuple[Mapping[str, Any], ...]
+    initializers: tuple[Mapping[str, object], ...]
     steps: int
     attention: str
     environment: EnvironmentRecord
-    pins: Mapping[str, Any]
+    pins: Mapping[str, object]
     pins_flipped: tuple[str, ...]
     train_seconds: float
     padding: int = 1
@@ -46,7 +46,7 @@ class _TrainedFile:
     record: _Trained
 
 
-def record_of(trained: TrainedRun, process: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def record_of(trained: TrainedRun, process: Mapping[str, Mapping[str, object]], seconds: float) -> dict[str, object]:
     """What training gave, as run.json will have it."""
     return {
         "failure": trained.failure,
@@ -63,7 +63,7 @@ def record_of(trained: TrainedRun, process: Mapping[str, Any], seconds: float) -
     }
 
 
-def take_over(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | None:
+def take_over(run: SeedRun, identity: str, emit: Emit) -> JsonObject | None:
     """What a process that ended before it had scored left of this very run; anything else is removed."""
     folder = Path(run.folder)
     if not (folder / TRAINED).is_file():
@@ -77,7 +77,7 @@ def take_over(run: SeedRun, identity: str, emit: Emit) -> Mapping[str, Any] | No
     except SeedbandError as error:
         why = f"is damaged: {error}"
     if not why:
-        record: Mapping[str, Any] = content["record"]
+        record: JsonObject = content["record"]
         return record
     emit("warning", run.seed, {"text": f"seed {run.seed}: the checkpoint that waits to be scored {why}: trained anew"})
     for name in (TRAINED, *CHECKPOINT):

@@ -58,6 +58,23 @@ class Entry:
     artifacts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Request:
+    """What the child that talks to the tracker is asked.
+
+    Attributes:
+        address: Of the tracker.
+        experiment: Its name there.
+        artifacts: Where artifacts go; None for wherever the tracker puts them.
+        entries: The sweep, then its runs; none only asks whether it could be logged.
+    """
+
+    address: str
+    experiment: str
+    artifacts: str | None = None
+    entries: Sequence[Entry] = ()
+
+
 def entries_of(recipe: Recipe, folder: Path) -> list[Entry]:
     """What a tracker is told of a sweep: the sweep first, then its runs by seed; none where no run is finished."""
     finished = folders.finished_runs(folder)
@@ -148,14 +165,14 @@ def _series(trace: Path) -> Iterator[tuple[str, int, float]]:
                 yield from ((name, int(step["step"]), float(step[key])) for key, name in TRACED.items() if key in step)
 
 
-def _free(recipe: Mapping[str, Any]) -> dict[str, str]:
+def _free(recipe: Mapping[str, object]) -> dict[str, str]:
     """What may change within a sweep, but whom to tell, which whoever reads it knows."""
     paths = [path for path in identity.FREE_KEYS if "." in path]
     found = {path: comparability.at(recipe, path) for path in paths}
     return {f"seedband.{path}": _cut(_text(value)) for path, value in found.items() if value not in (None, "", ())}
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Key path and text of every value of nested tables; of tables in a list by their number."""
     for key, value in table.items():
         if isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
