@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -75,7 +75,7 @@ def check(
     wanted = reports.parse(report or [], inputs)
     reports.clear(wanted)
     hint, failure, fitted = "", None, None
-    call: dict[str, Any] = {
+    call: dict[str, object] = {
         "band_path": str(band),
         "candidates": tuple(map(str, judged)),
         "command": shlex.join(["seedband", *sys.argv[1:]]),

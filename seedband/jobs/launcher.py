@@ -24,11 +24,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from seedband.counts import counted
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.jobs import worker
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import METHODS, TASKS
 
 #: Bytes of the longest message, and how many files come with one: events and log of a job.
@@ -145,7 +146,7 @@ class _Forks:
                 if order is not None:
                     return order
 
-    def _follow(self, message: Mapping[str, Any], files: Sequence[int]) -> Order | None:
+    def _follow(self, message: JsonObject, files: Sequence[int]) -> Order | None:
         if "signal" in message:
             for job, pid in self.children.values():
                 if job == message["job"]:  # which nobody has buried, so that its id is no one else's
@@ -183,7 +184,7 @@ class _Forks:
             os.waitpid(pid, 0)
 
 
-def _tell(control: socket.socket, message: Mapping[str, Any]) -> None:
+def _tell(control: socket.socket, message: Mapping[str, object]) -> None:
     with suppress(BrokenPipeError, ConnectionResetError):  # the next read tells that nobody listens
         control.send(json.dumps(message).encode())
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from seedband.determinism.pins import PORTABLE
 from seedband.errors import UsageError
@@ -12,7 +11,7 @@ from seedband.models.speedups.feature_cache import FOLDER, FeatureCache, distrus
 from seedband.storage import atomic_files, json_files
 
 
-def feature_cache(facts: Mapping[str, Any], pins: Mapping[str, Any], base: BaseWatch, emit: Emit) -> FeatureCache:
+def feature_cache(facts: Mapping[str, object], pins: Mapping[str, object], base: BaseWatch, emit: Emit) -> FeatureCache:
     """Where features of a frozen backbone are kept, apart for every class of numerics."""
     folder = atomic_files.cache_folder() / FOLDER
     if why := distrust(folder):

@@ -1,6 +1,5 @@
 """Jobs: what a process of its own is asked to do, and what came of it."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
@@ -8,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 from seedband.determinism.settings import DeterminismSection
 from seedband.events import Emit
 from seedband.storage import json_files
+from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import JOB_KINDS, Known
 from seedband.storage.validation import checked, read_record
 
@@ -58,7 +58,7 @@ class Outcome:
     exit_code: int
     message: str
     log: Path
-    error: Mapping[str, Any] = field(default_factory=dict)
+    error: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

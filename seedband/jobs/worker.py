@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from seedband.determinism.subprocesses import end_with_parent
 from seedband.errors import SeedbandError, WorkFailed
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the job in a file; the exit code is that of the error tree."""
     events = _take_stdout()
 
-    def emit(kind: str, seed: int | None, content: Mapping[str, Any]) -> None:
+    def emit(kind: str, seed: int | None, content: Mapping[str, object]) -> None:
         events.write(json.dumps({"kind": kind, "seed": seed, "content": dict(content)}) + "\n")
         events.flush()
 

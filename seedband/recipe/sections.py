@@ -209,7 +209,7 @@ class EvaluatorSection:
     """What the metric is called; as its evaluator unless said, so that one evaluator can stand twice."""
     primary: bool = False
     """The metric that gates; the others advise."""
-    args: dict[str, Any] = field(default_factory=dict)
+    args: dict[str, object] = field(default_factory=dict)
     """Arguments of the evaluator."""
 
     @property

@@ -84,7 +84,7 @@ def print_whole(table: Any) -> None:
     console.print(table)
 
 
-def band_json(band: "Band") -> dict[str, Any]:
+def band_json(band: "Band") -> dict[str, object]:
     """A band as `--json` prints it."""
     names = ("scores", "seeds", "failed_seeds", "lower", "upper", "mean", "median", "sd", "spread", "collapse_limit")
     return {
