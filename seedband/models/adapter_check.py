@@ -8,26 +8,22 @@ values of these types, and ranks that the tensors have.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict, TypeVar
-
-from annotated_types import Ge, Le, MaxLen, Predicate
+from typing import TypedDict, TypeVar
 
 from seedband.errors import Problem, Refused
+from seedband.models.adapter_config import Lora, a_plain_module_name
 from seedband.models.model_folders import CheckpointFiles, read_adapter
 from seedband.models.shape_check import PREFIX, Shapes, in_base
-from seedband.storage.expressions import a_bounded_expression, matched
+from seedband.storage.expressions import matched
 from seedband.storage.json_files import JsonObject
-from seedband.storage.validation import MAX_PROBLEMS, Number, brief, checked
+from seedband.storage.validation import MAX_PROBLEMS, brief, checked
 
 CONFIG = "adapter_config.json"
 #: What PEFT resolves itself, without an expression.
 ALL_LINEAR = "all-linear"
-MAX_NAMES = 2000
-MODULE = re.compile(r"[A-Za-z0-9_.]{1,255}")
-INITIALIZER = re.compile(r"gaussian|eva|olora|pissa|orthogonal|mica|lora_ga")
 FACTOR = re.compile(
     re.escape(PREFIX) + r"(?P<module>[A-Za-z0-9_.]{1,255})\.lora_(?:embedding_)?(?P<factor>[AB])(?:\.weight)?"
 )
@@ -54,52 +50,8 @@ MERGE = "merge it into its base (merge_and_unload) and check the whole model"
 CONVERT = f"{MERGE}; or save it again after training with path_initial_model_for_weight_conversion"
 #: Tasks of PEFT: an adapter of any is opened where its tensors fit, whatever the band's task.
 TASKS = (None, "CAUSAL_LM", "FEATURE_EXTRACTION", "QUESTION_ANS", "SEQ_2_SEQ_LM", "SEQ_CLS", "TOKEN_CLS")
-
-
-def a_plain_module_name(value: str) -> bool:
-    """Whether a text names modules, and is no expression."""
-    return MODULE.fullmatch(value) is not None
-
-
-def an_initializer_of_peft(value: str) -> bool:
-    """Tell a value of `init_lora_weights` that PEFT documents, and after which it finds the base again as it was."""
-    return INITIALIZER.fullmatch(value) is not None
-
-
-Name = Annotated[str, Predicate(a_plain_module_name)]
-Names = Annotated[tuple[Name, ...], MaxLen(MAX_NAMES)]
-Expression = Annotated[str, Predicate(a_bounded_expression)]
-Rank = Annotated[int, Ge(1)]
-Tokens = Annotated[tuple[Annotated[int, Ge(0)], ...], MaxLen(100_000)]
 #: Module → "A" and "B" → shape.
 Factors = Mapping[str, Mapping[str, tuple[int, ...]]]
-
-
-@dataclass(frozen=True)
-class Lora:
-    """adapter_config.json: every key that PEFT is given, where the file has it; expressions are not handed on."""
-
-    peft_type: Literal["LORA"]
-    r: Rank
-    task_type: str | None = None
-    target_modules: Names | str = ()
-    target_parameters: Names = ()
-    exclude_modules: Names | str = ()
-    modules_to_save: Names = ()
-    layers_to_transform: Annotated[tuple[int, ...], MaxLen(MAX_NAMES)] | int = ()
-    layers_pattern: Names | Name | Literal[""] = ()
-    rank_pattern: Annotated[Mapping[Expression, Rank], MaxLen(MAX_NAMES)] = field(default_factory=dict)
-    alpha_pattern: Annotated[Mapping[Expression, Number], MaxLen(MAX_NAMES)] = field(default_factory=dict)
-    trainable_token_indices: Tokens | Annotated[Mapping[Name, Tokens], MaxLen(MAX_NAMES)] = ()
-    lora_alpha: Number = 8
-    lora_dropout: Annotated[Number, Ge(0), Le(1)] = 0.0
-    bias: Literal["none", "all", "lora_only"] = "none"
-    fan_in_fan_out: bool = False
-    use_rslora: bool = False
-    use_dora: bool = False
-    lora_bias: bool = False
-    ensure_weight_tying: bool = False
-    init_lora_weights: bool | Annotated[str, Predicate(an_initializer_of_peft)] = True
 
 
 class Plain(TypedDict, total=False):
