@@ -78,7 +78,7 @@ class Judged:
     """
 
     scores: Sequence[float | None]
-    backend: str
+    backend: str = ""
 
 
 @dataclass(frozen=True)
