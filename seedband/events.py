@@ -22,4 +22,4 @@ class Event:
 
 
 #: How a job tells its parent of an event: kind, seed, content.
-Emit = Callable[[str, int | None, Mapping[str, Any]], None]
+Emit = Callable[[str, int | None, Mapping[str, object]], None]

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from seedband.storage.json_files import JsonObject
-
 if TYPE_CHECKING:
     from seedband.bands.band import Band
     from seedband.bands.verdict import MetricVerdict, Verdict
@@ -249,14 +247,14 @@ def assert_within(
         return verdict
 
 
-def _refuse_unknown(options: JsonObject, check: "Callable[..., Verdict]") -> None:
+def _refuse_unknown(options: Mapping[str, object], check: "Callable[..., Verdict]") -> None:
     """A mistyped option is told with those that there are."""
     known = list(inspect.signature(check).parameters)[2:]
     if strange := [name for name in options if name not in known]:
         raise TypeError(f"check() has no option {strange[0]!r}; it takes on_suspect, {', '.join(known)}")
 
 
-def _typed(names: Sequence[str], band: str, options: JsonObject) -> "Callable[[Mapping[str, str]], str]":
+def _typed(names: Sequence[str], band: str, options: Mapping[str, object]) -> "Callable[[Mapping[str, str]], str]":
     """The `seedband check` that does what a test did, given options that are set anew."""
 
     def again(anew: Mapping[str, str]) -> str:

@@ -4,15 +4,15 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from seedband.determinism.environment_record import EnvironmentRecord
-from seedband.determinism.pins import PORTABLE, Overridden, overridden, pinned_environment
+from seedband.determinism.pins import PORTABLE, Overridden, Pins, overridden, pinned_environment
 from seedband.determinism.settings import DeterminismSection
 from seedband.jobs import executors, run_jobs
 from seedband.jobs.kinds.probe import ProbeJob
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import DEFAULT_EXECUTOR
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     ):
         run_jobs.probe(ProbeJob(device, section), executor, Path(logs), events.append)
     probed = next(event.content for event in events if event.kind == "probed")
-    environment, pins = EnvironmentRecord(**probed["environment"]), probed["pins"]
+    environment = EnvironmentRecord(**probed["environment"])
+    pins: Pins = probed["pins"]
     return Diagnosis(
         fingerprint=environment.fingerprint,
         findings=tuple(_findings(section, environment, pins)),
@@ -83,12 +84,13 @@ def diagnose(section: DeterminismSection, device: str = "auto") -> Diagnosis:
     )
 
 
-def _findings(section: DeterminismSection, environment: EnvironmentRecord, pins: JsonObject) -> list[Finding]:
+def _findings(section: DeterminismSection, environment: EnvironmentRecord, pins: Pins) -> list[Finding]:
+    hardware = environment.hardware
     strict = pins["deterministic_algorithms"] and not pins["deterministic_warn_only"]
     variables = pins["environment"]
     return [
         _threads(section, pins),
-        _instructions(section, environment.hardware),
+        _instructions(section, hardware),
         Finding(
             "deterministic algorithms",
             "on, and what has none raises" if strict else "off",
@@ -101,7 +103,7 @@ def _findings(section: DeterminismSection, environment: EnvironmentRecord, pins:
     ]
 
 
-def _threads(section: DeterminismSection, pins: JsonObject) -> Finding:
+def _threads(section: DeterminismSection, pins: Pins) -> Finding:
     held = pins["threads"] == section.threads
     return Finding(
         "CPU threads",
@@ -128,9 +130,10 @@ def _instructions(section: DeterminismSection, hardware: Mapping[str, object]) -
     )
 
 
-def _everywhere(pins: JsonObject, variables: Mapping[str, str]) -> list[Finding]:
+def _everywhere(pins: Pins, variables: Mapping[str, str]) -> list[Finding]:
     """What is pinned with or without a GPU."""
-    kernels = [name for name in ("flash", "mem_efficient", "math", "cudnn") if pins[f"sdpa_{name}"]]
+    on = (pins["sdpa_flash"], pins["sdpa_mem_efficient"], pins["sdpa_math"], pins["sdpa_cudnn"])
+    kernels = list(compress(("flash", "mem_efficient", "math", "cudnn"), on))
     workspace = f"CUBLAS_WORKSPACE_CONFIG={variables.get('CUBLAS_WORKSPACE_CONFIG')}"
     cudnn = f"deterministic {pins['cudnn_deterministic']}, benchmark {pins['cudnn_benchmark']}"
     return [

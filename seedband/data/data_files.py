@@ -5,11 +5,12 @@ import hashlib
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from seedband.counts import counted
+from seedband.data.rows import DataRow
 from seedband.errors import Problem, Refused, UsageError, WorkFailed
 from seedband.models.hub import HUB_NAME, data_file
 from seedband.models.model_folders import COMMIT
@@ -34,10 +35,6 @@ HUB_FILE = re.compile(
     rf"hf://datasets/(?P<name>{HUB_NAME.pattern})@(?P<commit>{COMMIT.pattern})"
     r"/(?P<file>(?:[\w=+-][\w.=+-]*/)*[\w=+-][\w.=+-]*\.(?:jsonl|csv|tsv|parquet))"
 )
-
-
-#: A row of a user's file, as it is: column → value.
-UserRow: TypeAlias = Mapping[str, Any]
 
 
 def locate(reference: str, folder: Path, *, offline: bool) -> Path:
@@ -86,7 +83,7 @@ def content_sha256(path: Path) -> tuple[str, tuple[str, ...]]:
     return plain, tuple(dict.fromkeys(other for other in (sha256, windows) if other != plain))
 
 
-def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int, UserRow | Problem]]:
+def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int, DataRow | Problem]]:
     """The rows of a data file by their numbers, or what is wrong with one.
 
     Args:
@@ -119,7 +116,7 @@ def is_json_array(path: Path) -> bool:
         raise WorkFailed.from_os(error, f"read {path}") from error
 
 
-def _labelled_images(folder: Path) -> Iterator[UserRow]:
+def _labelled_images(folder: Path) -> Iterator[DataRow]:
     """A folder of images: the name of the folder that an image lies in is its label."""
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -127,7 +124,7 @@ def _labelled_images(folder: Path) -> Iterator[UserRow]:
             yield {"id": name, "image": name, "label": path.parent.name}
 
 
-def _csv_rows(path: Path, separator: str, columns: Sequence[str] | None) -> Iterator[tuple[int, UserRow | Problem]]:
+def _csv_rows(path: Path, separator: str, columns: Sequence[str] | None) -> Iterator[tuple[int, DataRow | Problem]]:
     csv.field_size_limit(MAX_LINE)
     text = io.StringIO(json_files.read_text(path, MAX_BYTES, "utf-8-sig"), newline="")
     reader = csv.DictReader(text, delimiter=separator, strict=True)
@@ -155,7 +152,7 @@ def _check_header(path: Path, header: Sequence[str], separator: str, columns: Se
         raise UsageError(f"{path}: columns {brief(list(header))}, of which none is asked for", hint=hint)
 
 
-def headless(header: Sequence[str], rows: Sequence[UserRow]) -> str:
+def headless(header: Sequence[str], rows: Sequence[DataRow]) -> str:
     """The cell of a CSV's first line that shows it to be a row of data; empty where it can be names of columns."""
     # Columns may be called 0, 1, 2; beside a text of several words a number is a label.
     named = any(" " not in name.strip() and not name.strip().isdigit() for name in header)
@@ -168,7 +165,7 @@ def headless(header: Sequence[str], rows: Sequence[UserRow]) -> str:
     return ""
 
 
-def _parquet_rows(path: Path) -> Iterator[UserRow]:
+def _parquet_rows(path: Path) -> Iterator[DataRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -193,7 +190,7 @@ def _too_much(path: Path) -> NoReturn:
     raise Refused(f"{path}: unpacks to more than {MAX_BYTES} bytes")
 
 
-def _as_json(row: UserRow) -> UserRow:
+def _as_json(row: DataRow) -> DataRow:
     """A row as JSON would hold it: a column that is null or NaN is absent, as are keys of a message without a value."""
     plain = {key: _plain(value) for key, value in row.items()}
     return {key: value for key, value in plain.items() if value is not None}
@@ -207,7 +204,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _array_rows(path: Path) -> Iterator[tuple[int, UserRow | Problem]]:
+def _array_rows(path: Path) -> Iterator[tuple[int, DataRow | Problem]]:
     try:
         values = json_files.loads(json_files.read_text(path, MAX_BYTES, "utf-8-sig"))
     except ValueError as error:
@@ -217,7 +214,7 @@ def _array_rows(path: Path) -> Iterator[tuple[int, UserRow | Problem]]:
         yield number, _as_json(value) if isinstance(value, dict) else problem
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, UserRow | Problem]]:
+def _json_rows(path: Path) -> Iterator[tuple[int, DataRow | Problem]]:
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue

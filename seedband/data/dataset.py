@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seedband.counts import counted
 from seedband.data.data_files import content_sha256, read_values
-from seedband.data.rows import Row, read_row, reading_of
+from seedband.data.rows import Row, read_row, reading_of, slices_of
 from seedband.errors import Problem, UsageError
 from seedband.recipe.scoring import Columns
 from seedband.storage import file_hashes, json_files
@@ -169,7 +169,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Columns) -> Items:
         ids=tuple(row.id for row in rows),
         inputs=tuple(inputs),
         targets=tuple(row.target for row in rows),
-        slices={name: tuple(row.slices[n] for row in rows) for n, name in enumerate(columns["slices"])},
+        slices={name: tuple(row.slices[n] for row in rows) for n, name in enumerate(slices_of(columns))},
         sha256=sha256,
         contexts=None if contexts[0] is None else tuple(map(str, contexts)),
         contents=tuple(contents),
@@ -195,7 +195,7 @@ def _image(folder: Path, row: Row, path: Path) -> Path:
 def _names(columns: Columns) -> list[str]:
     """The columns that a task reads."""
     single = [str(name) for key, name in columns.items() if key not in ("task", "slices") and name is not None]
-    return [*single, *columns["slices"]]
+    return [*single, *slices_of(columns)]
 
 
 def normalised(text: str) -> str:

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from seedband.data.data_files import UserRow
 from seedband.errors import Problem
 from seedband.recipe.scoring import Columns
 from seedband.storage import json_files
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import DEFAULT_TASK, TASKS
 
 ROLES = ("system", "user", "assistant")
@@ -17,6 +15,10 @@ SHAREGPT_ROLES: Mapping[str, str] = {
     "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "bard": "assistant",
     "assistant": "assistant", "system": "system",
 }  # fmt: skip
+
+
+#: A row of a user's data: column → value, as JSON would hold it. Which columns there are is the user's own affair.
+DataRow: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def reading_of(columns: Columns) -> Reading:
     return found
 
 
-def read_row(value: UserRow, where: str, columns: Columns, number: int) -> tuple[Row | None, list[Problem]]:
+def read_row(value: DataRow, where: str, columns: Columns, number: int) -> tuple[Row | None, list[Problem]]:
     """The columns of a row that are used, and what is wrong with them.
 
     Args:
@@ -87,14 +89,14 @@ def read_row(value: UserRow, where: str, columns: Columns, number: int) -> tuple
     problems: list[Problem] = []
     reading = reading_of(columns)
     given, target, chat = reading.read(value, where, columns, problems)
-    name = value.get(columns["id"])
+    name = value.get(str(columns["id"]))
     problems += [
         Problem(where, f"nothing in {column!r}", "a value of this slice column")
-        for column in columns["slices"]
+        for column in slices_of(columns)
         if value.get(column) is None
     ]
-    slices = tuple(str(value.get(column)) for column in columns["slices"])
-    has_context = "context" in reading.also and value.get(columns["context"]) is not None
+    slices = tuple(str(value.get(column)) for column in slices_of(columns))
+    has_context = "context" in reading.also and value.get(str(columns["context"])) is not None
     context = _text(value, where, str(columns["context"]), "context", problems) if has_context else None
     pair = _text(value, where, str(column), "second text", problems) if (column := columns.get("text_pair")) else None
     row = Row(f"row-{number}" if name is None else str(name), given, target, context, slices, chat, pair)
@@ -106,49 +108,55 @@ def read_row(value: UserRow, where: str, columns: Columns, number: int) -> tuple
     return (None if problems else row), problems
 
 
+def slices_of(columns: Columns) -> tuple[str, ...]:
+    """Names of the slice columns."""
+    return tuple(columns["slices"] or ())
+
+
 def _named(columns: Columns, slices: Sequence[str]) -> dict[str, str]:
-    return {f"slice {name}": text for name, text in zip(columns["slices"], slices, strict=True)}
+    return {f"slice {name}": text for name, text in zip(slices_of(columns), slices, strict=True)}
 
 
 def labelled(role: str) -> Callable[..., tuple[str, str, bool]]:
     """Reads an input of this role, and its label."""
 
-    def read(value: UserRow, where: str, columns: Columns, problems: list[Problem]) -> tuple[str, str, bool]:
+    def read(value: DataRow, where: str, columns: Columns, problems: list[Problem]) -> tuple[str, str, bool]:
         given = _text(value, where, str(columns[role]), role, problems)
         return given, _label(value, where, str(columns["label"]), problems), False
 
     return read
 
 
-def completed(value: UserRow, where: str, columns: Columns, problems: list[Problem]) -> tuple[str, str, bool]:
+def completed(value: DataRow, where: str, columns: Columns, problems: list[Problem]) -> tuple[str, str, bool]:
     """A prompt and its completion, or a chat whose last word is the assistant's."""
-    if value.get(columns["messages"]) is None:
+    column = str(columns["messages"])
+    if value.get(column) is None:
         prompt = _with_input(value, where, columns, problems)
         return prompt, _text(value, where, str(columns["completion"]), "completion", problems), False
-    messages = value[columns["messages"]]
-    both = [columns[name] for name in ("prompt", "completion") if value.get(columns[name]) not in (None, "")]
+    others = [str(columns[name]) for name in ("prompt", "completion")]
+    both = [name for name in others if value.get(name) not in (None, "")]
     if both:
-        found = f"{columns['messages']!r} and {both[0]!r}"
+        found = f"{column!r} and {both[0]!r}"
         problems.append(Problem(where, found, "a chat, or a prompt with its completion: data.messages or data.prompt"))
         return "", "", True
     expected = f"a list of messages with role ({', '.join(ROLES)}) and content, the last one the assistant's"
-    chat = as_chat(messages)
+    chat = as_chat(value[column])
     if chat is None:
-        problems.append(Problem(where, f"another thing in {columns['messages']!r}", expected))
+        problems.append(Problem(where, f"another thing in {column!r}", expected))
         return "", "", True
     return json_files.canonical(chat[:-1]), str(chat[-1]["content"]), True
 
 
-def _with_input(value: UserRow, where: str, columns: Columns, problems: list[Problem]) -> str:
+def _with_input(value: DataRow, where: str, columns: Columns, problems: list[Problem]) -> str:
     """The prompt, and below it the text of the column `input`, where the recipe names one and the row has any."""
     prompt = _text(value, where, str(columns["prompt"]), "prompt", problems)
     column = columns.get("input")
-    if column is None or value.get(column) in (None, ""):
+    if column is None or value.get(str(column)) in (None, ""):
         return prompt
     return f"{prompt}\n{_text(value, where, str(column), 'input', problems)}"
 
 
-def as_chat(messages: Any) -> list[JsonObject] | None:
+def as_chat(messages: object) -> list[DataRow] | None:
     """A chat whose last message is the assistant's, as messages of text; None for anything else.
 
     Content in parts of text is joined, and ShareGPT's `from` and `value` are role and content.
@@ -156,13 +164,14 @@ def as_chat(messages: Any) -> list[JsonObject] | None:
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return None
     chat = [_message(message) for message in messages]
-    whole = len(chat) > 1 and all(m["role"] in ROLES and isinstance(m["content"], str) for m in chat)
-    if not whole or chat[-1]["role"] != "assistant" or not all(m["content"].strip() for m in chat):
+    texts = [message["content"] for message in chat]
+    whole = all(isinstance(text, str) and text.strip() for text in texts)
+    if len(chat) < 2 or not whole or not all(message["role"] in ROLES for message in chat):  # noqa: PLR2004
         return None
-    return chat
+    return chat if chat[-1]["role"] == "assistant" else None
 
 
-def _message(message: JsonObject) -> JsonObject:
+def _message(message: DataRow) -> DataRow:
     """A message with role and content; what else a plain one holds stays, for templates that read it."""
     if "from" in message and "role" not in message:
         role, content = SHAREGPT_ROLES.get(str(message["from"])), message.get("value")
@@ -179,7 +188,7 @@ def _joined(content: Any) -> Any:
     return "".join(map(str, texts)) if plain else content
 
 
-def _text(value: UserRow, where: str, column: str, role: str, problems: list[Problem]) -> str:
+def _text(value: DataRow, where: str, column: str, role: str, problems: list[Problem]) -> str:
     content = value.get(column)
     if isinstance(content, str) and content.strip():
         return content
@@ -188,7 +197,7 @@ def _text(value: UserRow, where: str, column: str, role: str, problems: list[Pro
     return ""
 
 
-def _label(value: UserRow, where: str, column: str, problems: list[Problem]) -> str:
+def _label(value: DataRow, where: str, column: str, problems: list[Problem]) -> str:
     content = value.get(column)
     if isinstance(content, int) and not isinstance(content, bool):
         return str(content)

@@ -7,7 +7,7 @@ hash seeds, thread pools and cuBLAS read it then and never again; the child chec
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from seedband.determinism.settings import DeterminismSection
 from seedband.errors import WorkFailed
@@ -104,7 +104,27 @@ def check_environment(section: DeterminismSection) -> None:
         raise WorkFailed(f"the job's environment is not pinned: {wrong}", hint="start jobs through seedband")
 
 
-def read_back() -> dict[str, object]:
+class Pins(TypedDict):
+    """Every pin as torch and the environment have it."""
+
+    environment: dict[str, str]
+    threads: int
+    interop_threads: int
+    deterministic_algorithms: bool
+    deterministic_warn_only: bool
+    fill_uninitialized_memory: bool
+    cudnn_deterministic: bool
+    cudnn_benchmark: bool
+    fp32_precision: str
+    fp32_precision_matmul: str
+    fp32_precision_conv: str
+    sdpa_flash: bool
+    sdpa_mem_efficient: bool
+    sdpa_math: bool
+    sdpa_cudnn: bool
+
+
+def read_back() -> Pins:
     """Every pin as it stands now, read from torch and the environment: libraries flip flags."""
     import torch
 

@@ -38,7 +38,7 @@ LAST_LINES, MAX_LINE = 3, 300
 
 
 def ask(
-    module: str, request: JsonObject, who: str, variables: Mapping[str, str], log: IO[str] | None = None
+    module: str, request: Mapping[str, object], who: str, variables: Mapping[str, str], log: IO[str] | None = None
 ) -> JsonObject:
     """What a child says to a request, pinned as its parent is.
 
@@ -95,7 +95,7 @@ def attend(
     return " / ".join([f"{who} {how}", *last]) if code else ""
 
 
-def answer(arguments: Sequence[str], reply: Callable[[JsonObject], JsonObject]) -> int:
+def answer(arguments: Sequence[str], reply: Callable[[JsonObject], Mapping[str, object]]) -> int:
     """Be the child: reply to the request in a file. A mistake is an answer, too, and anything else a crash.
 
     Args:
@@ -105,7 +105,7 @@ def answer(arguments: Sequence[str], reply: Callable[[JsonObject], JsonObject]) 
     end_with_parent(int(arguments[2]))
     request = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     try:
-        content = reply(request)
+        content: Mapping[str, object] = reply(request)
     except tuple(MISTAKES.values()) as error:
         content = {"kind": type(error).__name__, "mistake": error.message, "hint": error.hint}
     part = Path(f"{arguments[1]}.part")

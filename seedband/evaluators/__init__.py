@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypedDict, runtime_checkable
 
 from seedband.counts import counted
 from seedband.errors import UsageError
 from seedband.evaluators.prefixes import PREFIXES
-from seedband.storage.json_files import JsonObject
 from seedband.storage.optional import require
 from seedband.storage.registry import EVALUATORS
 from seedband.tasks.outputs import Checkpoint, Generations, Predictions
@@ -98,7 +97,7 @@ class Evaluator(Protocol):
         """What a predictor scores that has learnt nothing: no better is a run that failed to train; None: unknown."""
         return None
 
-    def arguments(self) -> JsonObject:
+    def arguments(self) -> dict[str, object]:
         """What it was made with, defaults too, as JSON; places are left out, for `backend` tells their content."""
         args = asdict(self)  # type: ignore[call-overload]
         return {key: value for key, value in args.items() if key not in self.paths}
@@ -126,7 +125,7 @@ def known() -> list[str]:
     return sorted({*EVALUATORS.names(), *(f"{prefix}:{entry.names}" for prefix, entry in PREFIXES.items())})
 
 
-def build(name: str, args: JsonObject, folder: Path | None = None) -> Evaluator:
+def build(name: str, args: Mapping[str, object], folder: Path | None = None) -> Evaluator:
     """Make an evaluator by name.
 
     Args:
@@ -156,7 +155,7 @@ def find(name: str) -> type[Evaluator]:
     return found
 
 
-def bind(factory: Callable[..., Evaluator], args: JsonObject, name: str, folder: Path | None) -> Evaluator:
+def bind(factory: Callable[..., Evaluator], args: Mapping[str, object], name: str, folder: Path | None) -> Evaluator:
     """An evaluator of a class, with relative paths among its arguments made absolute.
 
     Raises:
@@ -180,6 +179,17 @@ def needs_trust(name: str) -> bool:
     """Whether only a recipe of the user's own may name it; nothing that a recipe brings is imported to know it."""
     prefix, _, rest = name.partition(":")
     return PREFIXES[prefix].needs_trust if rest and prefix in PREFIXES else find(name).needs_trust
+
+
+class Description(TypedDict):
+    """An evaluator, as signatures have it."""
+
+    evaluator: str
+    version: str
+    higher_is_better: bool
+    unit: str
+    backend: str
+    args: Mapping[str, object]
 
 
 def as_scored(result: Any, n_items: int) -> Scored:
@@ -209,7 +219,7 @@ def as_scored(result: Any, n_items: int) -> Scored:
     return scored
 
 
-def describe(evaluator: Evaluator, backend: str = "") -> JsonObject:
+def describe(evaluator: Evaluator, backend: str = "") -> Description:
     """What two scores must share: version, direction, unit, backend and every argument, defaults too.
 
     Args:

@@ -184,7 +184,7 @@ class _Forks:
             os.waitpid(pid, 0)
 
 
-def _tell(control: socket.socket, message: JsonObject) -> None:
+def _tell(control: socket.socket, message: Mapping[str, object]) -> None:
     with suppress(BrokenPipeError, ConnectionResetError):  # the next read tells that nobody listens
         control.send(json.dumps(message).encode())
 

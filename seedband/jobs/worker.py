@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
@@ -20,14 +20,13 @@ from seedband.determinism.subprocesses import end_with_parent
 from seedband.errors import SeedbandError, WorkFailed
 from seedband.events import Emit
 from seedband.jobs.spec import read_job
-from seedband.storage.json_files import JsonObject
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the job in a file; the exit code is that of the error tree."""
     events = _take_stdout()
 
-    def emit(kind: str, seed: int | None, content: JsonObject) -> None:
+    def emit(kind: str, seed: int | None, content: Mapping[str, object]) -> None:
         events.write(json.dumps({"kind": kind, "seed": seed, "content": dict(content)}) + "\n")
         events.flush()
 

@@ -8,26 +8,22 @@ values of these types, and ranks that the tensors have.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from annotated_types import Ge, Le, MaxLen, Predicate
+from typing import TypedDict, TypeVar
 
 from seedband.errors import Problem, Refused
+from seedband.models.adapter_config import Lora, a_plain_module_name
 from seedband.models.model_folders import CheckpointFiles, read_adapter
 from seedband.models.shape_check import PREFIX, Shapes, in_base
-from seedband.storage.expressions import a_bounded_expression, matched
+from seedband.storage.expressions import matched
 from seedband.storage.json_files import JsonObject
-from seedband.storage.validation import MAX_PROBLEMS, Number, brief, checked
+from seedband.storage.validation import MAX_PROBLEMS, brief, checked
 
 CONFIG = "adapter_config.json"
 #: What PEFT resolves itself, without an expression.
 ALL_LINEAR = "all-linear"
-MAX_NAMES = 2000
-MODULE = re.compile(r"[A-Za-z0-9_.]{1,255}")
-INITIALIZER = re.compile(r"gaussian|eva|olora|pissa|orthogonal|mica|lora_ga")
 FACTOR = re.compile(
     re.escape(PREFIX) + r"(?P<module>[A-Za-z0-9_.]{1,255})\.lora_(?:embedding_)?(?P<factor>[AB])(?:\.weight)?"
 )
@@ -54,58 +50,25 @@ MERGE = "merge it into its base (merge_and_unload) and check the whole model"
 CONVERT = f"{MERGE}; or save it again after training with path_initial_model_for_weight_conversion"
 #: Tasks of PEFT: an adapter of any is opened where its tensors fit, whatever the band's task.
 TASKS = (None, "CAUSAL_LM", "FEATURE_EXTRACTION", "QUESTION_ANS", "SEQ_2_SEQ_LM", "SEQ_CLS", "TOKEN_CLS")
-
-
-def a_plain_module_name(value: str) -> bool:
-    """Whether a text names modules, and is no expression."""
-    return MODULE.fullmatch(value) is not None
-
-
-def an_initializer_of_peft(value: str) -> bool:
-    """Tell a value of `init_lora_weights` that PEFT documents, and after which it finds the base again as it was."""
-    return INITIALIZER.fullmatch(value) is not None
-
-
-Name = Annotated[str, Predicate(a_plain_module_name)]
-Names = Annotated[tuple[Name, ...], MaxLen(MAX_NAMES)]
-Expression = Annotated[str, Predicate(a_bounded_expression)]
-Rank = Annotated[int, Ge(1)]
-Tokens = Annotated[tuple[Annotated[int, Ge(0)], ...], MaxLen(100_000)]
 #: Module → "A" and "B" → shape.
 Factors = Mapping[str, Mapping[str, tuple[int, ...]]]
 
 
-@dataclass(frozen=True)
-class Lora:
-    """adapter_config.json: every key that PEFT is given, where the file has it; expressions are not handed on."""
+class Plain(TypedDict, total=False):
+    """Keys of a config whose expressions were replaced by the modules that they match."""
 
-    peft_type: Literal["LORA"]
-    r: Rank
-    task_type: str | None = None
-    target_modules: Names | str = ()
-    target_parameters: Names = ()
-    exclude_modules: Names | str = ()
-    modules_to_save: Names = ()
-    layers_to_transform: Annotated[tuple[int, ...], MaxLen(MAX_NAMES)] | int = ()
-    layers_pattern: Names | Name | Literal[""] = ()
-    rank_pattern: Annotated[Mapping[Expression, Rank], MaxLen(MAX_NAMES)] = field(default_factory=dict)
-    alpha_pattern: Annotated[Mapping[Expression, Number], MaxLen(MAX_NAMES)] = field(default_factory=dict)
-    trainable_token_indices: Tokens | Annotated[Mapping[Name, Tokens], MaxLen(MAX_NAMES)] = ()
-    lora_alpha: Number = 8
-    lora_dropout: Annotated[Number, Ge(0), Le(1)] = 0.0
-    bias: Literal["none", "all", "lora_only"] = "none"
-    fan_in_fan_out: bool = False
-    use_rslora: bool = False
-    use_dora: bool = False
-    lora_bias: bool = False
-    ensure_weight_tying: bool = False
-    init_lora_weights: bool | Annotated[str, Predicate(an_initializer_of_peft)] = True
+    target_modules: list[str]
+    exclude_modules: None
+    init_lora_weights: bool
+    rank_pattern: Mapping[str, int]
+    alpha_pattern: Mapping[str, float]
 
 
 KEYS = {key.name for key in fields(Lora)}
+N = TypeVar("N", int, float)
 
 
-def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: str | None) -> JsonObject:
+def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: str | None) -> dict[str, object]:
     """Refuse an adapter whose config asks for more than its tensors are, or for anything that is not known here.
 
     Args:
@@ -123,21 +86,22 @@ def check_adapter(files: CheckpointFiles, tensors: Shapes, base: Shapes, task: s
     given = {key: value for key, value in read_adapter(Path(files.path)).items() if value is not None}
     check_supported(files)
     unsafe = f"{files.name}: this adapter is not safe to load"
-    checked(given, Lora, f"{unsafe}: {CONFIG}")
+    lora = checked(given, Lora, f"{unsafe}: {CONFIG}")
     factors = _factors(tensors)
     _refuse(unsafe, _unknown(given))
     unfit = f"{files.name}: this adapter does not fit the base"
-    _refuse(unfit, _task(given, task))
+    _refuse(unfit, _task(lora, task))
     kept = {key: value for key, value in given.items() if key in KEYS}
     # PEFT's class for a decoder wants one, whatever its tensors are for.
-    kept["task_type"] = task if given.get("task_type") == task else None
+    kept["task_type"] = task if lora.task_type == task else None
     try:
-        kept |= _without_expressions(kept, factors, base)
+        plain = _without_expressions(lora, factors, base)
     except TimeoutError:
         raise Refused(f"{unsafe}: {CONFIG}: an expression for modules takes too long to match") from None
-    _refuse(unfit, [*_modules(kept, factors, base), *_without_factors(kept, factors, base)])
+    resolved = replace(lora, rank_pattern=plain.get("rank_pattern", lora.rank_pattern))
+    _refuse(unfit, [*_modules(resolved, factors, base), *_without_factors(lora, factors, base)])
     # Where no module has the rank that stands for the rest, PEFT would still allocate by it what is missing.
-    return kept | {"r": min(kept["r"], _largest_rank(factors))}
+    return {**kept, **plain, "r": min(lora.r, _largest_rank(factors))}
 
 
 def check_supported(files: CheckpointFiles) -> None:
@@ -159,11 +123,11 @@ def check_supported(files: CheckpointFiles) -> None:
         raise Refused(f"{what}: it changed the base as no later opening does", hint=CONVERT)
 
 
-def _without_expressions(config: JsonObject, factors: Factors, base: Shapes) -> JsonObject:
+def _without_expressions(lora: Lora, factors: Factors, base: Shapes) -> Plain:
     """Resolve the expressions of a config to the names of modules."""
-    found: dict[str, Any] = {}
-    parameters = _parameters(config)
-    targets, excluded = config.get("target_modules"), config.get("exclude_modules")
+    found: Plain = {}
+    parameters = _parameters(lora)
+    targets, excluded = lora.target_modules, lora.exclude_modules
     expression = isinstance(targets, str) and targets.lower() != ALL_LINEAR
     if expression or (isinstance(excluded, str) and not a_plain_module_name(excluded)):
         # PEFT saves tensors for every module that it matched.
@@ -174,19 +138,21 @@ def _without_expressions(config: JsonObject, factors: Factors, base: Shapes) -> 
             if in_base(weight, base) and not f".{weight}".endswith(parameters)
         )
         found["exclude_modules"] = None
-    if config.get("init_lora_weights") == "lora_ga":
+    if lora.init_lora_weights == "lora_ga":
         found["init_lora_weights"] = True
-    for key in ("rank_pattern", "alpha_pattern"):
-        if patterns := config.get(key):
-            found[key] = _resolved(
-                patterns, [name for module in factors for name, _ in _wrapped(module, base, parameters)]
-            )
+    if not lora.rank_pattern and not lora.alpha_pattern:
+        return found
+    names = [name for module in factors for name, _ in _wrapped(module, base, parameters)]
+    if lora.rank_pattern:
+        found["rank_pattern"] = _resolved(lora.rank_pattern, names)
+    if lora.alpha_pattern:
+        found["alpha_pattern"] = _resolved(lora.alpha_pattern, names)
     return found
 
 
-def _resolved(patterns: JsonObject, names: Iterable[str]) -> JsonObject:
+def _resolved(patterns: Mapping[str, N], names: Iterable[str]) -> dict[str, N]:
     """By the name of each module what its first pattern says, as an expression that matches it alone."""
-    left, found = dict.fromkeys(names), dict[str, Any]()
+    left, found = dict.fromkeys(names), dict[str, N]()
     for pattern, value in patterns.items():
         for name in matched(pattern, list(left)):
             found["^" + re.escape(name)] = value
@@ -207,9 +173,9 @@ def _unknown(config: JsonObject) -> Iterator[Problem]:
             yield Problem(brief(key), brief(value), "nothing: seedband does not know this key")
 
 
-def _task(config: JsonObject, task: str | None) -> Iterator[Problem]:
-    if config.get("task_type") not in TASKS:
-        yield Problem("task_type", brief(config["task_type"]), f"{task!r}, or nothing")
+def _task(lora: Lora, task: str | None) -> Iterator[Problem]:
+    if lora.task_type not in TASKS:
+        yield Problem("task_type", brief(lora.task_type), f"{task!r}, or nothing")
 
 
 def lora_modules(tensors: Shapes) -> set[str]:
@@ -246,14 +212,14 @@ def _wrapped(module: str, base: Shapes, parameters: tuple[str, ...]) -> list[tup
     return [(name, shape) for name, shape in base.items() if name.rpartition(".")[0] == holder and len(shape) > 1]
 
 
-def _modules(config: JsonObject, factors: Factors, base: Shapes) -> Iterator[Problem]:
+def _modules(lora: Lora, factors: Factors, base: Shapes) -> Iterator[Problem]:
     """Every module with LoRA is one of the base, and A and B have its width and the rank that the config gives it."""
     # As PEFT reads them, where a dot stands for any character.
-    patterns = [(re.compile(rf"(.*\.)?({key})$"), rank) for key, rank in config.get("rank_pattern", {}).items()]
+    patterns = [(re.compile(rf"(.*\.)?({key})$"), rank) for key, rank in lora.rank_pattern.items()]
     for module, shapes in factors.items():
         wrapped = [
-            (next((rank for pattern, rank in patterns if pattern.match(name)), config["r"]), weight)
-            for name, weight in _wrapped(module, base, _parameters(config))
+            (next((rank for pattern, rank in patterns if pattern.match(name)), lora.r), weight)
+            for name, weight in _wrapped(module, base, _parameters(lora))
         ]
         if not wrapped:
             yield Problem(module, "LoRA tensors", "none for modules that its base lacks")
@@ -266,14 +232,14 @@ def _modules(config: JsonObject, factors: Factors, base: Shapes) -> Iterator[Pro
             yield Problem(module, found, f"A and B of rank {rank} for a weight {list(weight)}")
 
 
-def _parameters(config: JsonObject) -> tuple[str, ...]:
+def _parameters(lora: Lora) -> tuple[str, ...]:
     """Ends of the names of tensors that a config adapts by themselves, a dot before each."""
-    return tuple(f".{name}" for name in config.get("target_parameters") or ())
+    return tuple(f".{name}" for name in lora.target_parameters)
 
 
-def _without_factors(config: JsonObject, factors: Factors, base: Shapes) -> Iterator[Problem]:
+def _without_factors(lora: Lora, factors: Factors, base: Shapes) -> Iterator[Problem]:
     """PEFT allocates for every tensor that `target_parameters` names: each has LoRA in the file."""
-    ends = _parameters(config)
+    ends = _parameters(lora)
     named = [name for name in base if ends and f".{name}".endswith(ends)]
     adapted = {name for module in factors if named for name, _ in _wrapped(module, base, ends)}
     for name in named:

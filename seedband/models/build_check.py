@@ -15,7 +15,6 @@ from seedband.errors import Problem, Refused
 from seedband.models.model_folders import CheckpointFiles
 from seedband.models.shape_check import Shapes, in_base
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import MAX_PROBLEMS, brief
 
 #: Keys of config.json that a fine-tuned model may have otherwise than its base: names, notes, what only training asks,
@@ -112,9 +111,11 @@ def _differences(base: Any, own: Any, where: str = "") -> Iterator[Problem]:
             yield _problem(f"{where}{key}", found.get(key), expected.get(key))
 
 
-def _is_lengthless(config: JsonObject) -> bool:
+def _is_lengthless(config: Mapping[str, object]) -> bool:
     """Tell a config whose places are all rotary, of a kind that no number of places changes."""
-    rope = config.get("rope_parameters") or {}
+    rope = config.get("rope_parameters")
+    if not isinstance(rope, Mapping):
+        return False
     tables = [rope] if "rope_type" in rope else list(rope.values())
     return bool(tables) and all(isinstance(t, Mapping) and t.get("rope_type") in LENGTHLESS for t in tables)
 

@@ -17,7 +17,6 @@ from seedband.models.shape_check import (
     unwrapped,
 )
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -99,6 +98,6 @@ def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Ten
             raise WorkFailed.from_os(error, f"read {folder / name}") from error
 
 
-def checkpoint_settings(files: CheckpointFiles) -> JsonObject:
+def checkpoint_settings(files: CheckpointFiles) -> dict[str, object]:
     """What beside its tensors decides what a checkpoint computes."""
     return kinds.find(files.kind).settings(Path(files.path))

@@ -1,18 +1,14 @@
 """Encoded rows: what a task makes of items, for training and for scoring, and what was cut from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from seedband.counts import counted, plural
 
 if TYPE_CHECKING:
     import torch
-
-
-#: Keyword arguments of a module's forward pass, or of a function of torch.
-Keywords: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from seedband.determinism.seeds import derive
 from seedband.recipe.identity import REPLACED
-from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +162,7 @@ def draw_new(
     return records
 
 
-def as_dicts(records: Iterable[TensorRecord]) -> list[JsonObject]:
+def as_dicts(records: Iterable[TensorRecord]) -> list[dict[str, object]]:
     """Records, ready for JSON."""
     return [asdict(record) for record in records]
 

@@ -5,12 +5,11 @@ is changed: while it looks for the last token, padding by its mask has an id tha
 """
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
-
-from seedband.models.encoded import Keywords
 
 #: An id that no token has.
 NONE = -1
@@ -62,7 +61,7 @@ class _Marks:
         for config in self._configs:
             config.pad_token_id = pad
 
-    def put(self, _module: nn.Module, given: Any, keywords: Keywords) -> Any:
+    def put(self, _module: nn.Module, given: Any, keywords: Mapping[str, torch.Tensor]) -> Any:
         """Mark what the mask says is padding."""
         self._name(NONE)
         ids, mask = keywords.get("input_ids"), keywords.get("attention_mask")
@@ -70,7 +69,7 @@ class _Marks:
             return None
         return given, {**keywords, "input_ids": ids.masked_fill(mask == 0, NONE)}
 
-    def take(self, _module: nn.Module, given: Any, keywords: Keywords) -> Any:
+    def take(self, _module: nn.Module, given: Any, keywords: Mapping[str, object]) -> Any:
         """Give the marked tokens an id that can be looked up: nothing that is read depends on which."""
         self._name(self._known)
         return tuple(map(self._unmarked, given)), {name: self._unmarked(value) for name, value in keywords.items()}

@@ -1,16 +1,15 @@
 """Networks: how models and tokenizers are loaded, whatever their task."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from seedband.errors import UsageError
 from seedband.models.model_folders import tensor_names
 from seedband.models.pooling import Pooling
-from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +57,14 @@ class Network:
     replaced: tuple[str, ...] = ()
 
 
-def loading() -> JsonObject:
+class LoadingInfo(TypedDict):
+    """What transformers tells of loading a model: names of weights that it lacks, or that have another shape."""
+
+    missing_keys: Collection[str]
+    mismatched_keys: Collection[str | tuple[str, object, object]]
+
+
+def loading() -> dict[str, object]:
     """How transformers loads a model: from this machine, from safetensors, without code of its own, in fp32.
 
     What a model would give beside its logits is left out, whatever its config says.
@@ -76,7 +82,7 @@ def loading() -> JsonObject:
     }
 
 
-def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, JsonObject]:
+def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, LoadingInfo]:
     """A model of transformers, loaded by one of its auto classes, with its account of the loading.
 
     Attention is torch's own, or the architecture's where it has no other.
@@ -91,7 +97,7 @@ def from_folder(auto: Any, path: str, **given: Any) -> tuple[Any, JsonObject]:
         return _from_folder(auto, path, "eager", **given)
 
 
-def _from_folder(auto: Any, path: str, attention: str, **given: Any) -> tuple[Any, JsonObject]:
+def _from_folder(auto: Any, path: str, attention: str, **given: Any) -> tuple[Any, LoadingInfo]:
     # Under its other name, so that it also takes the place of what a config says.
     given |= {"attn_implementation": attention, "_attn_implementation": attention}
     wrapped = wrapper(tensor_names(Path(path)))
@@ -151,7 +157,7 @@ def loaded_shapes(base: str, auto: str = "AutoModel") -> "Mapping[str, tuple[int
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def network(model: Any, info: JsonObject) -> Network:
+def network(model: Any, info: LoadingInfo) -> Network:
     """A model of transformers, with its account of the loading, as a network."""
     mismatched = [entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]]
     new = tuple(sorted({*info["missing_keys"], *mismatched}))

@@ -95,7 +95,7 @@ def _text_configs(folder: Path) -> list[JsonObject]:
     """config.json, and what it says of texts apart where the model reads something else, too."""
     config = read_config(folder)
     inner = config.get("text_config")
-    return [config, *([inner] if isinstance(inner, Mapping) else [])]
+    return [config, *([inner] if isinstance(inner, dict) else [])]
 
 
 def has_chat_template(folder: Path) -> bool:

@@ -4,7 +4,7 @@ Most architectures mask padding well; some let it leak. So at the load of a base
 padded, on each side that its tokenizer knows; where both differ, batches hold rows of equal length.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -147,7 +147,7 @@ def _check_constant(network: Network, lesson: Lesson, device: torch.device) -> N
 
 
 def _alone(network: Network, lesson: Lesson, row: int, device: torch.device) -> torch.Tensor:
-    batch: Mapping[str, torch.Tensor] = lesson.batch([row], device)
+    batch = lesson.batch([row], device)
     try:
         with torch.no_grad():
             return network.forward(batch)[0]

@@ -11,7 +11,6 @@ from seedband.counts import counted
 from seedband.errors import Problem
 from seedband.recipe import train_command
 from seedband.recipe.sections import LogSection, Recipe
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import TASKS
 from seedband.storage.validation import a_path, brief
 
@@ -26,7 +25,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {"model": ("base",), "data": ("train", "
 SQLITE = "sqlite:///"
 
 
-def lacking_keys(table: JsonObject) -> list[Problem]:
+def lacking_keys(table: Mapping[str, object]) -> list[Problem]:
     """What only a recipe may do without whose command reports its own scores: the base, and the data."""
     train = table.get("train")
     if isinstance(train, Mapping) and not train.keys().isdisjoint(train_command.REPORTS):

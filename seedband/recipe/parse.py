@@ -72,7 +72,7 @@ def load_recipe(path: Path) -> LoadedRecipe:
     return LoadedRecipe(parse_recipe(table, f"{path} [tool.seedband]"), path.parent)
 
 
-def parse_recipe(table: JsonObject, source: str) -> Recipe:
+def parse_recipe(table: Mapping[str, object], source: str) -> Recipe:
     """Validate the table of a recipe.
 
     Raises:
@@ -100,7 +100,7 @@ def dump_recipe(recipe: Recipe) -> str:
     return tomli_w.dumps(_without_none(recipe.as_dict()))
 
 
-def differing_keys(first: JsonObject, second: JsonObject, prefix: str = "") -> list[str]:
+def differing_keys(first: Mapping[str, object], second: Mapping[str, object], prefix: str = "") -> list[str]:
     """Key paths at which two nested tables differ, sorted."""
     paths = []
     for key in sorted(first.keys() | second.keys()):
@@ -112,7 +112,7 @@ def differing_keys(first: JsonObject, second: JsonObject, prefix: str = "") -> l
     return paths
 
 
-def _parse(path: Path) -> JsonObject:
+def _parse(path: Path) -> dict[str, object]:
     text = json_files.read_text(path, MAX_BYTES)
     if max(line.count(".") for line in text.split("\n")) > MAX_DOTS:
         raise UsageError(f"{path}: not valid TOML: a line with more than {MAX_DOTS} dots")
@@ -125,7 +125,7 @@ def _parse(path: Path) -> JsonObject:
     return table
 
 
-def _tool_table(pyproject: Path) -> JsonObject | None:
+def _tool_table(pyproject: Path) -> dict[str, object] | None:
     """[tool.seedband] of a pyproject.toml, if it is a table."""
     tool = _parse(pyproject).get("tool")
     table = tool.get("seedband") if isinstance(tool, dict) else None

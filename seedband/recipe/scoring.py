@@ -1,13 +1,13 @@
 """What scoring depends on, beside the checkpoint: the base, the data, and how they are read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from seedband.recipe.sections import EvaluatorSection, GenerationSection
 
-#: Which columns of a data file are used: what a column is for → its name; the task, and the slice columns.
-Columns: TypeAlias = Mapping[str, Any]
+#: How data files are read: "task", what each role's column is called (None where it has none), and a list of "slices".
+Columns: TypeAlias = Mapping[str, str | Sequence[str] | None]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ The bounds beside each type are what `recipe.parse` checks, and the text below e
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen, Predicate
 
@@ -212,7 +212,7 @@ class EvaluatorSection:
     """What the metric is called; as its evaluator unless said, so that one evaluator can stand twice."""
     primary: bool = False
     """The metric that gates; the others advise."""
-    args: dict[str, Any] = field(default_factory=dict)
+    args: dict[str, object] = field(default_factory=dict)
     """Arguments of the evaluator."""
 
     @property

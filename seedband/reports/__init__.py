@@ -18,7 +18,6 @@ from seedband.bands.verdict import Verdict
 from seedband.errors import Problem, SeedbandError, UsageError
 from seedband.reports.wording import conclusion
 from seedband.storage import atomic_files, optional
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import REPORTS
 
 #: Bytes of a file that hold any of them.
@@ -61,7 +60,7 @@ class Report:
     band: Band | None = None
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def as_dict(self) -> JsonObject:
+    def as_dict(self) -> dict[str, object]:
         """The JSON form: what the verdict holds, and around it what the call was."""
         known = {} if self.verdict is None else self.verdict.as_dict()
         return {

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seedband.bands.band import Band
+from seedband.bands.metric_band import MetricBand
+from seedband.bands.stats.variance import NO_PRIOR
 from seedband.bands.verdict import SliceVerdict
 from seedband.errors import Refused
 from seedband.runs import slices, sweep_file
 from seedband.runs.cohorts import Cohort, Split, split
+from seedband.storage.json_files import JsonObject
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ def _of_record(band: Band) -> list[SliceTable]:
         SliceTable(name, column, fails=False, seeds=band.seeds, rows=tuple(found))
         for (name, column), found in rows.items()
     ]
+
+
+def _own_band(metric: MetricBand, known: JsonObject) -> MetricBand:
+    noise = {"floor": known["floor"], "resolution": known["resolution"], "prior": NO_PRIOR}
+    return replace(metric, scores=tuple(known["scores"]), **noise)
 
 
 def with_candidates(table: SliceTable, judged: Sequence[SliceVerdict]) -> SliceTable:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from seedband.bands.band import Band, load_band
 from seedband.bands.comparability import at
@@ -18,9 +18,6 @@ from seedband.errors import Refused, SeedbandError, UsageError
 from seedband.runs import sweep_file
 from seedband.storage import json_files
 from seedband.storage.validation import Number, checked
-
-if TYPE_CHECKING:
-    from seedband.storage.json_files import JsonObject
 
 #: A file of ours says what it is within its first bytes.
 PEEK_BYTES = 200
@@ -174,7 +171,7 @@ def _band(band: Band, path: Path, place: Path) -> Entry:
 
 
 def _verdict(path: Path) -> Entry:
-    content: JsonObject = json_files.parse_json(path)
+    content = json_files.parse_json(path)
     if content.get("version") != REPORT_VERSION:
         raise Refused(f"{path}: version {content.get('version')!r} of seedband.report is unknown")
     told = checked(content, _ReportFile, f"{path}: not a report that holds together")

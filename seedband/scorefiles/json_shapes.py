@@ -10,7 +10,6 @@ from seedband.errors import Problem
 from seedband.scorefiles import names
 from seedband.scorefiles.reading import ABSENT, Cell, Document, Reading, Wanted, is_name, short, shown
 from seedband.scorefiles.tables import Line, Table, flattened, of_lines, reading
-from seedband.storage.json_files import JsonObject
 
 #: Keys of what pandas calls "split".
 _SPLIT = {"columns", "data"}
@@ -48,7 +47,7 @@ class JsonShapes:
         return reading(document, table, wanted)
 
 
-def run_of(values: JsonObject, what: str, **told: Any) -> Table:
+def run_of(values: Mapping[str, object], what: str, **told: Any) -> Table:
     """The table of one run's scores."""
     return of_lines(Table(what, [], [Line("the file", flattened(values))], **told))
 

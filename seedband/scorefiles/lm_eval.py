@@ -9,7 +9,6 @@ from seedband.scorefiles import names
 from seedband.scorefiles.json_shapes import run_of
 from seedband.scorefiles.reading import Document, Reading, Wanted
 from seedband.scorefiles.tables import reading
-from seedband.storage.json_files import JsonObject
 
 #: What stands beside `results` in its files, in one release or another.
 _BESIDE = ("configs", "versions", "n-shot", "config", "git_hash", "n-samples", "config_general")
@@ -42,7 +41,7 @@ class LmEval:
         value = document.value
         given = value.get("higher_is_better")
         ways = given if isinstance(given, Mapping) else {}
-        scores: dict[str, Any] = {}
+        scores: dict[str, object] = {}
         directions: dict[str, bool] = {}
         groups = value.get("groups") if isinstance(value.get("groups"), Mapping) else {}
         for task, entry in {**groups, **value["results"]}.items():
@@ -56,7 +55,7 @@ class LmEval:
         return replace(found, seed=_seed(document, value))
 
 
-def _metrics(entry: JsonObject) -> Iterator[tuple[str, str, Any]]:
+def _metrics(entry: Mapping[str, object]) -> Iterator[tuple[str, str, Any]]:
     """Name, metric and score of everything that a task has."""
     for key, score in entry.items():
         metric, _, chosen = key.partition(",")
@@ -64,12 +63,12 @@ def _metrics(entry: JsonObject) -> Iterator[tuple[str, str, Any]]:
             yield (metric if chosen in ("", _PLAIN) else key), metric, score
 
 
-def _way(ways: JsonObject, task: str, metric: str) -> Any:
+def _way(ways: Mapping[str, object], task: str, metric: str) -> Any:
     told = ways.get(task)
     return told.get(metric) if isinstance(told, Mapping) else None
 
 
-def _seed(document: Document, value: JsonObject) -> int | None:
+def _seed(document: Document, value: Mapping[str, object]) -> int | None:
     """The seed in the name of the model, where the path does not say it."""
     config = value.get("config")
     arguments = config.get("model_args") if isinstance(config, Mapping) else None

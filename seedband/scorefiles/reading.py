@@ -194,7 +194,7 @@ def _whole_number(text: str) -> float:
     return int(text) if len(text) < 30 else float(text)  # noqa: PLR2004  far above any seed
 
 
-def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, object]:
     if twins := [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]:
         raise ValueError(f"{twins[0]!r} twice")
     return dict(pairs)

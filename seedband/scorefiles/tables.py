@@ -24,7 +24,7 @@ class Line(NamedTuple):
     """One row of a table; `seed` where its place in the file names it."""
 
     where: str
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     seed: int | None = None
 
 
@@ -135,7 +135,7 @@ def _no_seed(table: Table) -> Problem:
     return Problem(table.head, "no column 'seed'", expected)
 
 
-def is_selected(values: Mapping[str, Any], wanted: Wanted) -> bool:
+def is_selected(values: Mapping[str, object], wanted: Wanted) -> bool:
     """Whether a row is of the group that was asked for."""
     return all(value == ANY or _equals(values.get(column), value) for column, value in wanted.where.items())
 
@@ -263,9 +263,9 @@ def _cells(table: Table, lines: Sequence[Line], metrics: Sequence[str], wanted: 
             yield Cell(name, line.seed or 0, "", value if number is None else number, line.where)
 
 
-def flattened(value: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flattened(value: Mapping[str, object], above: str = "") -> dict[str, object]:
     """Nested tables as one, with dotted names."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, object] = {}
     for key, inner in value.items():
         if isinstance(inner, Mapping):
             flat |= flattened(inner, f"{above}{key.strip()}.")

@@ -49,13 +49,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def sealed_text(kind: str, content: JsonObject) -> str:
+def sealed_text(kind: str, content: Mapping[str, object]) -> str:
     """The JSON text of `content` with format, version and its own sha256. NaN and infinity are refused."""
     body = {"format": f"seedband.{kind}", "version": VERSIONS[kind], **content}
     return json.dumps({**body, "sha256": digest(body)}, indent=1, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, kind: str, content: JsonObject) -> None:
+def write_json(path: Path, kind: str, content: Mapping[str, object]) -> None:
     """Write the `sealed_text` of `content`, atomically."""
     write_text(path, sealed_text(kind, content))
 

@@ -116,7 +116,7 @@ class Known:
             return handler(source)
         return core_schema.no_info_after_validator_function(check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, object]:
         """The built-in names, whatever is installed."""
         return {**handler(schema), "enum": self._built_in()}
 

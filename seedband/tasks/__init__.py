@@ -4,7 +4,7 @@ A task is one file. What anybody may ask of it is light; what trains and scores 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +16,6 @@ from seedband.models.model_config import positions
 from seedband.models.readers import TOKENIZER, InputReader
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import TASKS
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class Task(ABC):
         """Rows as the base's tokenizer or image processor reads them, or another `reader`."""
 
     @abstractmethod
-    def reads(self, lesson: Any, row: int) -> JsonObject:
+    def reads(self, lesson: Any, row: int) -> Mapping[str, Sequence[Any]]:
         """What the model reads of a row, by name."""
 
     @abstractmethod

@@ -94,7 +94,7 @@ def _type_of(network: Network) -> str:
 
 
 @cache
-def _types(table: str) -> JsonObject:
+def _types(table: str) -> Mapping[str, object]:
     """A table of model types of transformers; empty where transformers keeps it in another way."""
     return next(
         (
@@ -161,17 +161,15 @@ def _said(network: Network, texts: Sequence[Sequence[int]], **given: Any) -> "to
 
     device = next(network.module.parameters()).device
     ids = torch.tensor(texts, device=device)
-    batch: dict[str, Any] = {
+    batch = {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         "position_ids": torch.arange(ids.shape[1], device=device).expand(len(texts), -1),
-        "use_cache": False,
-        **given,
     }
     training = network.module.training
     network.module.eval()
     with torch.no_grad():
-        logits = _finite(network.forward(batch))
+        logits = _finite(network.forward({**batch, "use_cache": False, **given}))  # type: ignore[dict-item]
     network.module.train(training)
     return logits
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from seedband.data.dataset import Items
 from seedband.models.encoded import batches
 from seedband.models.loading import Network
-from seedband.storage.json_files import JsonObject
 from seedband.tasks import Outputs, Task
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class Classification(Task):
     scored_by = ("classes", "any")
 
 
-def classes(labels: Sequence[str]) -> JsonObject:
+def classes(labels: Sequence[str]) -> dict[str, object]:
     """What a classifier of transformers is told about its outputs."""
     return {
         "num_labels": len(labels),

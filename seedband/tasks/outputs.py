@@ -1,13 +1,12 @@
 """Predictions: what a checkpoint says about the eval items, for evaluators to read; and the checkpoint itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seedband.models.encoded import Truncation
 from seedband.models.model_folders import CheckpointFiles
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +27,7 @@ class Predictions:
     labels: "NDArray[np.int64]"
     logits: "NDArray[np.float64]"
     truncated: Truncation = field(default_factory=Truncation)
-    settings: JsonObject = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _close(self, "labels", "logits")
@@ -58,7 +57,7 @@ class Predictions:
         """The same where the outputs stand for the labels in another order."""
         return replace(self, logits=self.logits[:, [own.index(label) for label in labels]])
 
-    def columns(self, labels: Sequence[str]) -> JsonObject:
+    def columns(self, labels: Sequence[str]) -> dict[str, object]:
         """What items.parquet holds of them."""
         return {"prediction": [labels[index] for index in self.predicted], "logits": self.logits}
 
@@ -81,7 +80,7 @@ class Generations:
     n_tokens: "NDArray[np.int64]"
     vocabulary: int
     truncated: Truncation = field(default_factory=Truncation)
-    settings: JsonObject = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _close(self, "nll", "n_tokens")
@@ -96,7 +95,7 @@ class Generations:
 
         return np.asarray(np.isfinite(self.nll))
 
-    def columns(self, _: Sequence[str]) -> JsonObject:
+    def columns(self, _: Sequence[str]) -> dict[str, object]:
         """What items.parquet holds of them."""
         return {"prediction": list(self.texts), "nll": self.nll, "n_tokens": self.n_tokens}
 

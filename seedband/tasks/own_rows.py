@@ -19,7 +19,6 @@ from seedband.models.model_folders import CheckpointFiles
 from seedband.models.readers import InputReader
 from seedband.recipe.scoring import Scoring
 from seedband.storage import json_files
-from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     from seedband.models.loading import Network
@@ -75,7 +74,7 @@ def read_alike(files: CheckpointFiles, scoring: Scoring, items: Items, lesson: A
     return found
 
 
-def _without_zeros(read: JsonObject) -> JsonObject:
+def _without_zeros(read: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
     """Drop types of tokens that are all 0, which a tokenizer may leave out."""
     return {name: ids for name, ids in read.items() if name != TYPES or any(ids)}
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from seedband.evaluators import Evaluator
-from seedband.storage.json_files import JsonObject
 
 DRAWS = "draw from a generator of its own, or not at all"
 #: What is said of an evaluator that changes what lies around it.
@@ -55,7 +54,7 @@ def restored() -> Iterator[None]:
             torch.set_rng_state(torch_state)
 
 
-def surroundings_now() -> JsonObject:
+def surroundings_now() -> dict[str, object]:
     """What other code would find changed; torch's state where it is imported."""
     numpy_state = [np.array(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
     torch = sys.modules.get("torch")

@@ -49,7 +49,7 @@ def _classes(items: Items) -> "np.typing.NDArray[np.int64]":
 
 def reordered(record: Any, order: "np.typing.NDArray[np.int64]") -> Any:
     """A record of ours with everything that has a value for each item in another order."""
-    changed: dict[str, Any] = {}
+    changed: dict[str, object] = {}
     for field in fields(record):
         value = getattr(record, field.name)
         if isinstance(value, tuple) and len(value) == len(order):

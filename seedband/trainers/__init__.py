@@ -11,7 +11,6 @@ from seedband.models.encoded import Truncation
 from seedband.models.speedups.feature_cache import FeatureCache
 from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import Recipe
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import METHODS
 from seedband.tasks import Task
 
@@ -80,7 +79,7 @@ class TrainedRun:
     run: SeedRun
     failure: str
     witnesses: Mapping[str, str | None]
-    initializers: Sequence[JsonObject]
+    initializers: Sequence[Mapping[str, object]]
     steps: int
     attention: str
     truncated: Truncation = field(default_factory=Truncation)
@@ -91,7 +90,7 @@ class TrainedRun:
 class Report(Protocol):
     """Where a trainer tells what happens."""
 
-    def __call__(self, kind: str, seed: int | None, content: JsonObject, /) -> None:
+    def __call__(self, kind: str, seed: int | None, content: Mapping[str, object], /) -> None:
         """Tell of "step" and "witness" as they happen."""
         ...
 
@@ -138,7 +137,7 @@ class Method(ABC):
         """What is no mistake but should be known."""
         yield from ()
 
-    def suggested(self, n_parameters: int) -> dict[str, JsonObject]:  # noqa: ARG002
+    def suggested(self, n_parameters: int) -> dict[str, dict[str, object]]:  # noqa: ARG002
         """Sections of a recipe to begin with, beside `epochs` and `batch_size`.
 
         Args:

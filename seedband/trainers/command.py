@@ -59,7 +59,7 @@ class _Course:
         taken: Optimizer steps, as far as it told.
     """
 
-    steps: Sequence[JsonObject] = ()
+    steps: Sequence[Mapping[str, float]] = ()
     taken: int = 0
 
     def witness(self) -> str | None:
@@ -280,12 +280,12 @@ def _step_of(state: Path) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _traced(entry: JsonObject) -> JsonObject:
+def _traced(entry: JsonObject) -> dict[str, float]:
     """A line of trace.jsonl from one of log_history, whose numbers may be texts."""
-    step = {"step": int(entry["step"]), "loss": float(entry["loss"])}
+    step: dict[str, float] = {"step": int(entry["step"]), "loss": float(entry["loss"])}
     return step | {ours: float(entry[name]) for name, ours in TRACED.items() if entry.get(name) is not None}
 
 
-def _finite(step: JsonObject) -> JsonObject:
+def _finite(step: Mapping[str, float]) -> dict[str, str]:
     """JSON has no word for a number that is not finite."""
     return {name: str(value) for name, value in step.items() if isinstance(value, float) and not math.isfinite(value)}

@@ -7,7 +7,6 @@ from seedband.errors import Problem, UsageError
 from seedband.models.pooling import after_pooling, resolve_pooling
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
-from seedband.storage.json_files import JsonObject
 from seedband.tasks import Task
 from seedband.trainers import Method, Report, SeedRun, TrainContext, TrainedRun
 
@@ -56,7 +55,7 @@ class Head(Method):
             parts = ", ".join(left)
             yield f"head.pooling: after its pooling this embedding model has {parts}: the head reads what comes before"
 
-    def suggested(self, n_parameters: int) -> dict[str, JsonObject]:  # noqa: ARG002
+    def suggested(self, n_parameters: int) -> dict[str, dict[str, object]]:  # noqa: ARG002
         """A high learning rate, for only the head is trained."""
         return {"train": {"learning_rate": RATE}, self.name: {"pooling": "auto"}}
 

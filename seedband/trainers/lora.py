@@ -7,7 +7,6 @@ from seedband.errors import Problem
 from seedband.models.lora_targets import convolution_problems, target_problems
 from seedband.recipe.scoring import Base
 from seedband.recipe.sections import Recipe
-from seedband.storage.json_files import JsonObject
 from seedband.tasks import Task
 from seedband.trainers import Method, Report, SeedRun, TrainContext, TrainedRun
 
@@ -25,7 +24,7 @@ class Lora(Method):
         """Target modules that the base lacks."""
         return convolution_problems(recipe, base, task) or target_problems(recipe, base, task)
 
-    def suggested(self, n_parameters: int) -> dict[str, JsonObject]:
+    def suggested(self, n_parameters: int) -> dict[str, dict[str, object]]:
         """All linear layers, and a learning rate by the size of the base."""
         rate = next(rate for most, rate in RATES if n_parameters <= most)
         return {

@@ -11,7 +11,6 @@ from seedband.reports.wording import band_sentences, score_format
 if TYPE_CHECKING:
     from seedband.bands.band import Band
     from seedband.bands.metric_band import MetricBand
-    from seedband.storage.json_files import JsonObject
 
 #: No table is wider, in columns of a terminal.
 MAX_WIDTH = 100_000
@@ -85,7 +84,7 @@ def print_whole(table: Any) -> None:
     console.print(table)
 
 
-def band_json(band: "Band") -> "JsonObject":
+def band_json(band: "Band") -> dict[str, object]:
     """A band as `--json` prints it."""
     names = ("scores", "seeds", "failed_seeds", "lower", "upper", "mean", "median", "sd", "spread", "collapse_limit")
     return {

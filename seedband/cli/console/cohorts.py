@@ -10,7 +10,6 @@ from seedband.counts import counted
 
 if TYPE_CHECKING:
     from seedband.runs.cohorts import Cohort, Split
-    from seedband.storage.json_files import JsonObject
 
 #: A p-value of at most this much is told as a difference.
 LEVEL = 0.05
@@ -26,7 +25,7 @@ def print_splits(splits: Sequence["Split"], *, as_json: bool = False) -> None:
         print_lines([*_tests(split), *_noise(split), ""])
 
 
-def _split_json(split: "Split") -> "JsonObject":
+def _split_json(split: "Split") -> dict[str, object]:
     sds = {"same_items_sd": split.parts.same_items_sd, "new_items_sd": split.parts.new_items_sd}
     cohorts = [{**asdict(cohort), "test": cohort.test._asdict()} for cohort in split.cohorts]
     return {**asdict(split), "cohorts": cohorts, "parts": {**split.parts._asdict(), **sds}}

@@ -3,12 +3,11 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from seedband.errors import SeedbandError
 from seedband.reports.wording import clean
-from seedband.storage.json_files import JsonObject
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -41,7 +40,7 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def print_json(value: JsonObject) -> None:
+def print_json(value: Mapping[str, object]) -> None:
     """One JSON object on standard output."""
     _write(json.dumps(value, indent=2, allow_nan=False).replace(_OLD_COMMAND, r"##\u005b") + "\n")
 

@@ -1,8 +1,9 @@
 """Score candidates exactly as the checkpoints of a band were scored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from seedband import tasks
 from seedband.bands.band import Band
@@ -23,7 +24,7 @@ from seedband.models import bases
 from seedband.recipe import identity
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import parse_recipe
-from seedband.recipe.scoring import Base, Columns, Scoring
+from seedband.recipe.scoring import Base, Scoring
 from seedband.runs import eval_rows, slices
 from seedband.runs.item_table import read_table
 from seedband.runs.layout import ITEMS, RUN
@@ -171,7 +172,7 @@ def _eval_path(band: Band, data: str | Path | None, *, offline: bool) -> Path:
     return locate(str(data), Path(), offline=offline) if on_hub(str(data)) else Path(data)
 
 
-def _other_rows(band: Band, path: Path, columns: Columns, found: str, expected: str) -> Refused:
+def _other_rows(band: Band, path: Path, columns: Mapping[str, Any], found: str, expected: str) -> Refused:
     """The refusal of eval data other than the band's, with the first rows that differ as far as that can be known."""
     ours, told = eval_rows.of_band(band), ""
     if ours is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seedband import tasks
 from seedband.commands.init.questions import Answers, Interview, Question
@@ -21,7 +21,7 @@ from seedband.models.hub import HUB_NAME
 from seedband.storage.registry import TASKS
 
 if TYPE_CHECKING:
-    from seedband.recipe.scoring import Base
+    from seedband.recipe.scoring import Base, Columns
 
 #: Metrics by what a task predicts: the first gates.
 METRICS: Mapping[str, tuple[str, ...]] = {
@@ -147,7 +147,7 @@ class Draft:
     def _items(self, survey: Survey) -> Items:
         reading = self.task.reading
         names = {name: None if name in reading.named else name for name in reading.columns}
-        columns: dict[str, Any] = {
+        columns: Columns = {
             "task": self.task.name,
             "id": "id",
             "slices": [],

@@ -3,9 +3,9 @@
 import math
 
 from seedband import tasks, trainers
+from seedband.commands.init.write_toml import SectionValues
 from seedband.errors import UsageError
 from seedband.recipe import train_command
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import DEFAULT_METHOD, METHODS
 
 #: Optimizer steps that a run shall have at least, and the passes that this may cost.
@@ -13,7 +13,9 @@ STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 300, 2, 20
 BATCH = 8
 
 
-def sections_of(method: str | None, command: str | None, *, task: str, n_train: int, n_parameters: int) -> JsonObject:
+def sections_of(
+    method: str | None, command: str | None, *, task: str, n_train: int, n_parameters: int
+) -> dict[str, SectionValues]:
     """How a recipe trains: its sections of the method, to be seen and changed.
 
     Args:

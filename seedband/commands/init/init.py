@@ -4,11 +4,11 @@ At most five things are asked, each of which a flag answers: the data file, the 
 model and the metric that gates. Everything else is looked up or a default, and stands in the file with its meaning.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from seedband.commands.init import write_toml
 from seedband.commands.init.ci_workflows import PATHS, workflow
@@ -25,6 +25,9 @@ from seedband.recipe.locations import on_hub, relative_path
 from seedband.recipe.parse import CONFIG_NAME, LoadedRecipe, load_recipe
 from seedband.recipe.sections import Recipe
 from seedband.storage import atomic_files
+
+if TYPE_CHECKING:
+    from seedband.data.rows import DataRow
 
 HEAD = """A recipe for seedband, made by `seedband init`. Every key has a default where it is left out.
 `seedband sweep --seeds 4` trains it under four seeds and writes band.json; `--dry-run` says what that takes."""
@@ -135,7 +138,7 @@ def _split(draft: Draft, made: list[Path]) -> list[str]:
         raise UsageError(
             f"{draft.data}: {counted(len(survey), 'row is', 'rows are')} too few to be split", hint="give --eval"
         )
-    rows: Sequence[Mapping[str, Any]] = survey.rows
+    rows: Sequence[DataRow] = survey.rows
     suffix = survey.path.suffix.lower()
     if draft.task.reading.files:
         start = survey.path if survey.path.is_dir() else survey.path.parent

@@ -3,16 +3,16 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from seedband.commands.init.draft import Draft
 from seedband.commands.init.hyperparameters import sections_of
 from seedband.commands.init.survey import Survey
+from seedband.commands.init.write_toml import RecipeTable, SectionValues
 from seedband.recipe.locations import relative_path
 from seedband.storage.registry import DEFAULT_RULE
 
 
-def recipe_table(draft: Draft, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
+def recipe_table(draft: Draft, paths: Sequence[str], scored: Survey) -> RecipeTable:
     """The recipe, section by section: what a user will want to see and change."""
     lengths = draft.task.lengths(draft.items, Path(draft.base.path))
     if lengths is not None:
@@ -42,7 +42,7 @@ def recipe_table(draft: Draft, paths: Sequence[str], scored: Survey) -> dict[str
     }
 
 
-def _data_section(draft: Draft, paths: Sequence[str], scored: Survey) -> dict[str, Any]:
+def _data_section(draft: Draft, paths: Sequence[str], scored: Survey) -> SectionValues:
     slices = draft.surveys[0].slices([*draft.columns.values()], scored)
     unless_named = draft.task.reading.named  # these have no column by default
     named = {role: column for role, column in draft.columns.items() if role != column or role in unless_named}

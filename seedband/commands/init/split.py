@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
-from seedband.data.data_files import UserRow
+from seedband.data.rows import DataRow
 from seedband.errors import UsageError
 from seedband.storage import atomic_files
 
@@ -58,7 +58,7 @@ def split(contents: Sequence[str], strata: Sequence[Hashable]) -> tuple[list[int
     return [row for row in range(len(contents)) if row not in scored], sorted(scored)
 
 
-def write_part(source: Path, rows: Sequence[UserRow], chosen: Sequence[int], target: Path) -> bool:
+def write_part(source: Path, rows: Sequence[DataRow], chosen: Sequence[int], target: Path) -> bool:
     """Write some rows of a data file to another, in the format that its name asks for.
 
     Args:
@@ -83,7 +83,7 @@ def write_part(source: Path, rows: Sequence[UserRow], chosen: Sequence[int], tar
     return True
 
 
-def _content(source: Path, rows: Sequence[UserRow], chosen: Sequence[int], suffix: str) -> bytes:
+def _content(source: Path, rows: Sequence[DataRow], chosen: Sequence[int], suffix: str) -> bytes:
     if suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -10,8 +10,8 @@ from typing import Any
 
 from seedband import tasks
 from seedband.counts import counted
-from seedband.data.data_files import IMAGE_SUFFIXES, UserRow, headless, is_json_array, read_values
-from seedband.data.rows import as_chat
+from seedband.data.data_files import IMAGE_SUFFIXES, headless, is_json_array, read_values
+from seedband.data.rows import DataRow, as_chat
 from seedband.errors import Problem, UsageError
 from seedband.recipe.contradictions import RESERVED
 from seedband.storage.registry import TASKS
@@ -52,7 +52,7 @@ class Survey:
     """
 
     path: Path
-    rows: tuple[UserRow, ...]
+    rows: tuple[DataRow, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -139,7 +139,7 @@ def look_at(path: Path) -> Survey:
         UsageError: No such file, no row, or rows with mistakes: the first ten in `problems`.
     """
     problems: list[Problem] = []
-    rows: list[UserRow] = []
+    rows: list[DataRow] = []
     for _, value in read_values(path, None):
         if isinstance(value, Problem):
             problems.append(value)

@@ -2,16 +2,20 @@
 
 import json
 import textwrap
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from seedband.recipe.key_docs import Section, sections
-from seedband.storage.json_files import JsonObject
 
+#: Keys of a section and their values, as TOML has them.
+SectionValues: TypeAlias = Mapping[str, object]
+#: Sections by their names; `evaluate` is a list of them.
+RecipeTable: TypeAlias = Mapping[str, SectionValues | list[SectionValues]]
 #: Letters of a line.
 WIDTH = 100
 
 
-def commented(table: JsonObject, head: str) -> str:
+def commented(table: RecipeTable, head: str) -> str:
     """The text of seedband.toml: every key of the table with its meaning, in the order of the table.
 
     Args:
@@ -28,7 +32,7 @@ def commented(table: JsonObject, head: str) -> str:
     return "\n".join(parts)
 
 
-def _section(title: str, values: JsonObject, known: Section, *, first: bool = True) -> str:
+def _section(title: str, values: SectionValues, known: Section, *, first: bool = True) -> str:
     lines = [title, *([_comment(known.text).rstrip()] if first else [])]
     for key, value in values.items():
         line, text = f"{key} = {_toml(value)}", known.keys[key] if first else ""
@@ -47,7 +51,7 @@ def _comment(text: str) -> str:
     return "\n".join(f"# {line}" for line in wrapped) + "\n"
 
 
-def _toml(value: Any) -> str:
+def _toml(value: object) -> str:
     """A value as TOML writes it; a list stays on its line."""
     import tomli_w
 

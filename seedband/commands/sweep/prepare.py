@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from seedband import tasks, trainers
 from seedband.commands.sweep.data_warnings import Repeats, column_warnings, find_repeats, row_warnings
@@ -24,7 +25,7 @@ from seedband.recipe import train_command
 from seedband.recipe.identity import RecordedRecipe
 from seedband.recipe.locations import on_hub
 from seedband.recipe.parse import LoadedRecipe
-from seedband.recipe.scoring import Base, Columns, Scoring
+from seedband.recipe.scoring import Base, Scoring
 from seedband.recipe.sections import Recipe
 from seedband.storage import file_hashes
 from seedband.storage.json_files import JsonObject
@@ -149,7 +150,7 @@ def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: 
     )
 
 
-def columns_of(recipe: Recipe) -> Columns:
+def columns_of(recipe: Recipe) -> dict[str, Any]:
     """Which columns of the data files are used, and for what."""
     used = ("id", "slices", *tasks.find(recipe.model.task).reading.columns)
     return {"task": recipe.model.task, **{name: getattr(recipe.data, name) for name in used}}

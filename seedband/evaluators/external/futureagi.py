@@ -8,7 +8,7 @@ without a score. It sets variables of the process, so it gets one of its own: `f
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +21,6 @@ from seedband.evaluators import Evaluator, Generations, Scored, bind
 from seedband.evaluators.nli.cross_encoder import HINT, LABELS, entailment_output, locate, plain_labels
 from seedband.models.model_config import read_config
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 
 How = Literal["overlap", "nli"]
 PACKAGE = "ai-evaluation"
@@ -52,7 +51,7 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
-def load(metric: str, folder: Path, args: JsonObject) -> Evaluator:
+def load(metric: str, folder: Path, args: Mapping[str, object]) -> Evaluator:
     """A metric by its name in the package.
 
     Raises:
@@ -67,6 +66,19 @@ def load(metric: str, folder: Path, args: JsonObject) -> Evaluator:
     assert isinstance(evaluator, AiEvaluation)
     evaluator.check_arguments()
     return evaluator
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the package says of the texts.
+
+    Attributes:
+        scores: Of every row; None where there is nothing to judge.
+        backend: What tells the NLI model from others; empty without one.
+    """
+
+    scores: Sequence[float | None]
+    backend: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,10 +163,11 @@ class AiEvaluation(Evaluator):
             "model": model,
             "rows": list(zip(items.inputs, predictions.texts, given, strict=True)),
         }
-        answer = subprocesses.ask("seedband.evaluators.external.futureagi_child", request, self.name, QUIET, sys.stderr)
-        scores = np.array([math.nan if score is None else score for score in answer["scores"]])
+        child = "seedband.evaluators.external.futureagi_child"
+        answer = Judged(**subprocesses.ask(child, request, self.name, QUIET, sys.stderr))
+        scores = np.array([math.nan if score is None else score for score in answer.scores])
         blank = int(np.isnan(scores).sum())
-        how = METRICS[self.metric].overlap if model is None else answer["backend"]
+        how = METRICS[self.metric].overlap if model is None else answer.backend
         return Scored(
             float(np.nanmean(scores)) if blank < len(scores) else math.nan,
             scores,

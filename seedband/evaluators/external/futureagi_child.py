@@ -7,12 +7,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from seedband.counts import counted
 from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import WorkFailed
+from seedband.evaluators.external.futureagi import Judged
 from seedband.evaluators.nli.cross_encoder import CrossEncoder, plain_labels
 from seedband.recipe.scoring import Base
 from seedband.storage.json_files import JsonObject
@@ -21,7 +23,7 @@ from seedband.storage.json_files import JsonObject
 TELL_S = 60.0
 
 
-def reply(request: JsonObject) -> JsonObject:
+def reply(request: JsonObject) -> Mapping[str, object]:
     """Scores of rows, each a prompt, a text and what it is held against; None where there is nothing to judge.
 
     Raises:
@@ -42,7 +44,7 @@ def reply(request: JsonObject) -> JsonObject:
     ]
     if judge is not None and judge.errors:
         raise WorkFailed(f"the NLI model failed on {counted(len(judge.errors), 'pair')}: {judge.errors[0]}")
-    return {"scores": scores, "backend": "" if encoder is None else encoder.backend}
+    return asdict(Judged(scores, "" if encoder is None else encoder.backend))
 
 
 def watched(rows: Sequence[Any]) -> Iterator[Any]:
@@ -76,7 +78,7 @@ def score(metric: str, prompt: str, text: str, rest: str) -> float | None:
     return None if claimless else float(result["output"])
 
 
-def inputs(metric: str, prompt: str, text: str, rest: str) -> JsonObject:
+def inputs(metric: str, prompt: str, text: str, rest: str) -> dict[str, object]:
     """A row in the form that a metric of the package takes."""
     if metric == "factual_consistency":
         return {"response": text, "reference": rest}

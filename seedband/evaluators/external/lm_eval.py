@@ -4,6 +4,7 @@ The harness seeds every generator of its process anew, so it gets one of its own
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from seedband.storage.validation import checked
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0", "DISABLE_MULTIPROC": "1"}
 
 
-def load(task: str, folder: Path, args: JsonObject) -> Evaluator:
+def load(task: str, folder: Path, args: Mapping[str, object]) -> Evaluator:
     """A task by its name in the harness, or in a folder of tasks of one's own.
 
     Raises:
@@ -50,6 +51,23 @@ class _Arguments:
     limit: Annotated[int, Ge(1)] | None
     batch_size: Annotated[int, Ge(1)]
     apply_chat_template: bool
+
+
+@dataclass(frozen=True)
+class HarnessAnswer:
+    """What the harness says of a checkpoint.
+
+    Attributes:
+        score: The harness's own number.
+        stderr: Of the score, where it has one.
+        n_items: Questions that were asked.
+        backend: What two scores must share beside the arguments.
+    """
+
+    score: float
+    stderr: float | None
+    n_items: int
+    backend: str
 
 
 @dataclass(frozen=True)
@@ -102,9 +120,9 @@ class HarnessTask(Evaluator):
 
     def score(self, items: Items, predictions: Checkpoint) -> Scored:
         """Over the task's questions, which are not the recipe's items: none of these has a score."""
-        answer = self._ask(predictions)
-        stderr = {} if answer["stderr"] is None else {"stderr": answer["stderr"]}
-        return Scored(answer["score"], backend=answer["backend"], details=stderr, n_items=answer["n_items"])
+        answer = HarnessAnswer(**self._ask(predictions))
+        stderr = {} if answer.stderr is None else {"stderr": answer.stderr}
+        return Scored(answer.score, backend=answer.backend, details=stderr, n_items=answer.n_items)
 
     def _ask(self, checkpoint: Checkpoint | None) -> JsonObject:
         """What the harness says in a process of its own; without a checkpoint, of the task alone.

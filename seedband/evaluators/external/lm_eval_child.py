@@ -8,6 +8,8 @@ import os
 import random
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from seedband.determinism import pins
 from seedband.determinism.subprocesses import answer
 from seedband.errors import UsageError
 from seedband.evaluators import Checkpoint
-from seedband.evaluators.external.lm_eval import HarnessTask
+from seedband.evaluators.external.lm_eval import HarnessAnswer, HarnessTask
 from seedband.models.checkpoints import open_checkpoint
 from seedband.models.loading import load_tokenizer
 from seedband.models.model_folders import CheckpointFiles
@@ -33,7 +35,7 @@ PLACES = ("dataset_path", "dataset_name", "dataset_kwargs", "metadata")
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
-def reply(request: JsonObject) -> JsonObject:
+def reply(request: JsonObject) -> Mapping[str, object]:
     """What the harness says of a task, or of a checkpoint by it.
 
     Raises:
@@ -43,7 +45,7 @@ def reply(request: JsonObject) -> JsonObject:
     checkpoint = None if request["checkpoint"] is None else placed(request["checkpoint"])
     manager = find(task)
     check_arguments(task, manager._index[task.task].cfg or {})  # noqa: SLF001  no door to a task without its data
-    return {} if checkpoint is None else ask(task, manager, checkpoint)
+    return {} if checkpoint is None else asdict(ask(task, manager, checkpoint))
 
 
 def placed(request: JsonObject) -> Checkpoint:
@@ -118,7 +120,7 @@ def check_direction(task: HarnessTask, metric: str, own: bool | None) -> None:  
         )
 
 
-def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> JsonObject:
+def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> HarnessAnswer:
     """Score a checkpoint.
 
     Raises:
@@ -149,12 +151,12 @@ def ask(task: HarnessTask, manager: Any, checkpoint: Checkpoint) -> JsonObject:
     metric, key = chosen(task.metric or next(iter(directions)), scores)
     check_direction(task, metric, directions.get(metric))
     stderr = scores.get(key.replace(",", "_stderr,", 1))
-    return {
-        "score": float(scores[key]),
-        "stderr": stderr if isinstance(stderr, float) else None,
-        "n_items": results["n-samples"][task.task]["effective"],
-        "backend": signed(task, key, results, manager._index[task.task].yaml_path),  # noqa: SLF001
-    }
+    return HarnessAnswer(
+        score=float(scores[key]),
+        stderr=stderr if isinstance(stderr, float) else None,
+        n_items=results["n-samples"][task.task]["effective"],
+        backend=signed(task, key, results, manager._index[task.task].yaml_path),  # noqa: SLF001
+    )
 
 
 def language_model(checkpoint: Checkpoint) -> Any:
@@ -186,7 +188,7 @@ def prepare(task: HarnessTask, loaded: Any) -> None:
     loaded.set_fewshot_seed(seed=task.fewshot_seed)
 
 
-def chosen(metric: str, scores: JsonObject) -> tuple[str, str]:
+def chosen(metric: str, scores: Mapping[str, object]) -> tuple[str, str]:
     """Name of a metric, and the key of its score: "acc" and "acc,none".
 
     Raises:

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module, invalidate_caches
 from pathlib import Path
@@ -13,12 +13,11 @@ from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Scored, as_scored, bind
 from seedband.storage import file_hashes, json_files
-from seedband.storage.json_files import JsonObject
 
 DIGITS = 12
 
 
-def load(reference: str, folder: Path, args: JsonObject) -> Evaluator:
+def load(reference: str, folder: Path, args: Mapping[str, object]) -> Evaluator:
     """A class that is an evaluator, or a function in the form of one.
 
     A function is called as `function(items, predictions, **args)`, and returns what `Evaluator.score` may. What a class
@@ -37,19 +36,19 @@ def load(reference: str, folder: Path, args: JsonObject) -> Evaluator:
     content = f"sha256:{fingerprint(source, folder)}"
     if inspect.isclass(found):
         return _checked(bind(_telling(found, content), args, name, folder), name)
-    known = {key: args[key] for key in ("higher_is_better", "unit") if key in args}
-    if not isinstance(known.get("higher_is_better"), bool) or not isinstance(known.get("unit", ""), str):
+    higher_is_better, unit = args.get("higher_is_better"), args.get("unit", "")
+    if not isinstance(higher_is_better, bool) or not isinstance(unit, str):
         raise UsageError(
             f"evaluator {name!r}: does not say which direction is better", hint="args = { higher_is_better = true }"
         )
-    rest = {key: value for key, value in args.items() if key not in known}
+    rest = {key: value for key, value in args.items() if key not in ("higher_is_better", "unit")}
     try:
         inspect.signature(found).bind(None, None, **rest)
     except TypeError as error:
         form = f"{reference.rpartition(':')[2]}{inspect.signature(found)}"
         raise UsageError(f"evaluator {name!r}: {error}", hint=f"it is {form}") from error
     sha256 = file_hashes.file_sha256(source)
-    return Function(reference, found, sha256, content, known["higher_is_better"], known.get("unit", ""), rest)
+    return Function(reference, found, sha256, content, higher_is_better, unit, rest)
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Function(Evaluator):
     content: str
     higher_is_better: bool  # type: ignore[misc]  # of a class this is an attribute
     unit: str  # type: ignore[misc]
-    args: dict[str, Any]
+    args: dict[str, object]
 
     reads = "any"
 
@@ -91,7 +90,7 @@ class Function(Evaluator):
         """Where it comes from, and the code that runs."""
         return f"{self.reference} {self.content}"
 
-    def arguments(self) -> JsonObject:
+    def arguments(self) -> dict[str, object]:
         """What the function is called with."""
         return dict(self.args)
 

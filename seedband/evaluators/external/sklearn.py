@@ -1,5 +1,6 @@
 """sklearn:<scorer>: any scorer of scikit-learn for classes; one for numbers or clusters would take ids for values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,13 +14,12 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from seedband.data.dataset import Items
 from seedband.errors import UsageError
 from seedband.evaluators import Evaluator, Predictions, Scored, bind
-from seedband.storage.json_files import JsonObject
 
 #: Where scikit-learn keeps what scores classes; its scorers themselves do not say what they are for.
 OF_CLASSES = ("sklearn.metrics._classification", "sklearn.metrics._ranking")
 
 
-def load(scorer: str, folder: Path, args: JsonObject) -> Evaluator:
+def load(scorer: str, folder: Path, args: Mapping[str, object]) -> Evaluator:
     """A scorer by its name in scikit-learn.
 
     Raises:
@@ -59,7 +59,7 @@ class SklearnScorer(Evaluator):
         """As the recipe says it."""
         return f"sklearn:{self.scorer}"
 
-    def arguments(self) -> JsonObject:
+    def arguments(self) -> dict[str, object]:
         """None: the scorer is its name."""
         return {}
 

@@ -17,8 +17,7 @@ from tenacity.wait import wait_random_exponential
 from seedband.errors import WorkFailed
 from seedband.evaluators.judge.cache import Judgement
 from seedband.evaluators.judge.endpoint import Endpoint
-from seedband.evaluators.judge.rubric import HIGHEST, LOWEST
-from seedband.storage.json_files import JsonObject
+from seedband.evaluators.judge.rubric import HIGHEST, LOWEST, ChatRequest
 
 #: A longer reply is none.
 MAX_REPLY_BYTES = 4 * 1024**2
@@ -147,7 +146,7 @@ class Client:
         """Ask nothing more."""
         self._over.set()
 
-    def ask(self, request: JsonObject) -> Judgement:
+    def ask(self, request: ChatRequest) -> Judgement:
         """The grade of one text.
 
         Raises:

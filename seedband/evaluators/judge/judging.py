@@ -9,7 +9,7 @@ from seedband.counts import counted
 from seedband.errors import WorkFailed
 from seedband.evaluators.judge.cache import Cache, Judgement
 from seedband.evaluators.judge.client import Client, UnansweredError, UnreachableError, UnusableError
-from seedband.storage.json_files import JsonObject
+from seedband.evaluators.judge.rubric import ChatRequest
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Judged:
 
 
 def judge(
-    requests: Mapping[str, JsonObject],
+    requests: Mapping[str, ChatRequest],
     keys: Sequence[Sequence[str]],
     client: Client,
     cache: Cache,

@@ -6,7 +6,7 @@ A rubric that has been released is never changed: what reads otherwise is anothe
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from seedband.storage import json_files
 
@@ -23,6 +23,25 @@ SCHEMA = {
     "required": ["reason", "score"],
     "additionalProperties": False,
 }
+
+
+class Material(TypedDict):
+    """What is graded, and what by: of a chat, `prompt` holds its messages."""
+
+    prompt: object
+    context: NotRequired[str | None]
+    reference: str
+    output: str
+
+
+class ChatRequest(TypedDict):
+    """The body of a request, as endpoints for chats take it."""
+
+    model: str
+    temperature: int
+    messages: list[dict[str, str]]
+    response_format: dict[str, object]
+    seed: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +67,7 @@ class Rubric:
         """Of the text and of the form that answers must have."""
         return json_files.digest([self.text, SCHEMA])
 
-    def request(self, model: str, material: dict[str, Any], seed: int | None = None) -> dict[str, Any]:
+    def request(self, model: str, material: Material, seed: int | None = None) -> ChatRequest:
         """What is asked of the endpoint.
 
         The material goes into a message of its own, as one JSON object: whatever stands in a value is escaped, so that
@@ -59,7 +78,7 @@ class Rubric:
             material: What is graded, and what by.
             seed: For endpoints that take one.
         """
-        request = {
+        request: ChatRequest = {
             "model": model,
             "temperature": 0,
             "messages": [

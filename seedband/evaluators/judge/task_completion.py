@@ -15,7 +15,7 @@ from seedband.errors import UsageError
 from seedband.evaluators import MAX_UNSCORED_SHARE, Evaluator, Generations, Scored
 from seedband.evaluators.judge.cache import Cache, Judgement, cache_file
 from seedband.evaluators.judge.endpoint import Endpoint
-from seedband.evaluators.judge.rubric import Rubric, RubricName, as_share
+from seedband.evaluators.judge.rubric import ChatRequest, Material, Rubric, RubricName, as_share
 from seedband.storage import atomic_files, json_files
 from seedband.storage.optional import require
 from seedband.storage.validation import problems_of
@@ -120,14 +120,14 @@ class TaskCompletion(Evaluator):
         """What an empty text gets, by the rubric."""
         return 0.0
 
-    def _key(self, request: dict[str, Any], repeat: int) -> str:
+    def _key(self, request: ChatRequest, repeat: int) -> str:
         """What a judgement is kept under: all that it was asked, and of whom.
 
         The endpoint is part of it: two of them may call two models by one name.
         """
         return json_files.digest([self.version, self.endpoint.url, request, repeat])
 
-    def _judge(self, requests: Mapping[str, dict[str, Any]], keys: Sequence[Sequence[str]], spare: float) -> "Judged":
+    def _judge(self, requests: Mapping[str, ChatRequest], keys: Sequence[Sequence[str]], spare: float) -> "Judged":
         from seedband.evaluators.judge.client import Client
         from seedband.evaluators.judge.judging import judge
 
@@ -160,12 +160,14 @@ class TaskCompletion(Evaluator):
         return {"cost": cost / PER_MILLION}
 
 
-def _materials(items: Items, texts: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _materials(items: Items, texts: Sequence[str]) -> Iterator[Material]:
     """What the judge sees of every item."""
     for row, (given, target, text) in enumerate(zip(items.inputs, items.targets, texts, strict=True)):
-        context = {} if items.contexts is None else {"context": items.contexts[row]}
         prompt = json.loads(given) if items.chat else given
-        yield {"prompt": prompt, **context, "reference": target, "output": text}
+        if items.contexts is None:
+            yield {"prompt": prompt, "reference": target, "output": text}
+        else:
+            yield {"prompt": prompt, "context": items.contexts[row], "reference": target, "output": text}
 
 
 def _share(said: Judgement | None) -> float:

@@ -78,7 +78,7 @@ class CrossEncoder:
 
         output = entailment_output(read_config(Path(base.path)), base.reference)
         model, info = from_folder(AutoModelForSequenceClassification, base.path)
-        absent = [str(key) for kind in ("missing_keys", "mismatched_keys") for key in info[kind]]
+        absent = [str(key) for key in (*info["missing_keys"], *info["mismatched_keys"])]
         if absent:
             raise Refused(f"{base.reference}: weights are missing, {min(absent)} for one", hint=HINT)
         tokenizer = load_tokenizer(base.path)

@@ -1,9 +1,9 @@
 """Natural-language inference: how likely a cross-encoder holds a sentence to be entailed by a text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -119,4 +119,4 @@ def _mean(probabilities: Sequence[float]) -> float:
     return float(np.mean(probabilities))
 
 
-AGGREGATES: Mapping[str, Any] = {"mean": _mean, "worst": min}
+AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": _mean, "worst": min}

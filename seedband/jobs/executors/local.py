@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from seedband.determinism.pins import overridden, pinned_environment, without_secrets
 from seedband.determinism.subprocesses import killed_by
@@ -19,6 +19,7 @@ from seedband.events import Event
 from seedband.jobs.executors import OnEvent
 from seedband.jobs.executors.processes import Forked, Launcher, Process, may_fork, spawn
 from seedband.jobs.spec import Job, Outcome, write_job
+from seedband.storage.json_files import JsonObject
 
 #: Seconds that a job gets to end after it was asked to.
 GRACE_S = 5.0
@@ -36,7 +37,7 @@ class _Child:
     process: Process
     log: Path
     file: Path
-    error: dict[str, Any] = field(default_factory=dict)
+    error: JsonObject = field(default_factory=dict)
     done: bool = False
 
 

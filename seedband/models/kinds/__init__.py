@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from seedband.models.loading import ModelTask, Network
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 from seedband.storage.registry import CHECKPOINT_KINDS
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class CheckpointKind(ABC):
         """
 
     @abstractmethod
-    def settings(self, folder: Path) -> JsonObject:
+    def settings(self, folder: Path) -> dict[str, object]:
         """What beside its tensors decides what it computes."""
 
     def labels(self, folder: Path) -> list[str]:  # noqa: ARG002

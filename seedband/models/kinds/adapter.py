@@ -28,7 +28,6 @@ from seedband.models.shape_check import (
     with_rows,
 )
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import brief
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Adapter(CheckpointKind):
         """Load the base, and the adapter on it."""
         return _open_adapter(files, base, labels, task)
 
-    def settings(self, folder: Path) -> JsonObject:
+    def settings(self, folder: Path) -> dict[str, object]:
         """All of its config but where it comes from."""
         return {key: value for key, value in read_adapter(folder).items() if key not in ADAPTER_NOTES}
 
@@ -85,7 +84,7 @@ class Adapter(CheckpointKind):
 
 def _check_adapter(
     files: CheckpointFiles, base: Base, labels: Sequence[str], task: ModelTask
-) -> tuple[JsonObject, int | None]:
+) -> tuple[dict[str, object], int | None]:
     """What PEFT may be given of an adapter, and how many tokens it has where those are not its base's.
 
     An adapter calls the base's tensors as they are called once it is loaded.
@@ -144,7 +143,9 @@ def _is_tied(name: str, tensors: "Mapping[str, torch.Tensor]") -> bool:
     )
 
 
-def _check_drawn(files: CheckpointFiles, network: Network, saved: AbstractSet[str], settings: JsonObject) -> None:
+def _check_drawn(
+    files: CheckpointFiles, network: Network, saved: AbstractSet[str], settings: Mapping[str, object]
+) -> None:
     drawn = [name for name in network.new if PREFIX + name not in saved]
     if drawn:
         raise Refused(

@@ -19,7 +19,6 @@ from seedband.models.shape_check import (
     check_shapes,
 )
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 from seedband.storage.validation import brief
 
 
@@ -45,7 +44,7 @@ class Head(CheckpointKind):
         """Put it on a base that is opened once."""
         return _open_head(files, base, labels, task, opened)
 
-    def settings(self, folder: Path) -> JsonObject:
+    def settings(self, folder: Path) -> dict[str, object]:
         """Its pooling and labels."""
         head = read_head(folder)
         return {"pooling": head.pooling, "labels": list(head.labels)}

@@ -16,7 +16,6 @@ from seedband.models.shape_check import (
     check_shapes,
 )
 from seedband.recipe.scoring import Base
-from seedband.storage.json_files import JsonObject
 
 
 class WholeModel(CheckpointKind):
@@ -47,7 +46,7 @@ class WholeModel(CheckpointKind):
         """Load it as a base is loaded; nothing of it may be drawn."""
         return _open_model(files, labels, task)
 
-    def settings(self, folder: Path) -> JsonObject:
+    def settings(self, folder: Path) -> dict[str, object]:
         """Its config."""
         return dict(read_config(folder))
 

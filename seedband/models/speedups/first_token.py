@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seedband.models.encoded import Keywords, Lesson, probe_rows
+from seedband.models.encoded import Lesson, probe_rows
 from seedband.models.loading import Network
 from seedband.models.speedups.layers import agree, layers_of
 from seedband.models.speedups.packing import STATES, Layout
@@ -66,7 +66,7 @@ def _cut(layout: Layout) -> Any:
     def first(value: Any) -> Any:
         return layout.first(value) if isinstance(value, torch.Tensor) and value.dim() == STATES else value
 
-    def cut(_module: nn.Module, given: tuple[Any, ...], keywords: Keywords) -> Any:
+    def cut(_module: nn.Module, given: tuple[Any, ...], keywords: Mapping[str, object]) -> Any:
         return tuple(map(first, given)), {name: first(value) for name, value in keywords.items()}
 
     return cut

@@ -13,7 +13,7 @@ from torch import nn
 
 from seedband.errors import UsageError
 from seedband.events import Emit
-from seedband.models.encoded import Keywords, Lesson, by_length, probe_rows
+from seedband.models.encoded import Lesson, by_length, probe_rows
 from seedband.models.loading import Network
 from seedband.models.speedups.feature_cache import DROPPED, FeatureCache, is_near
 from seedband.models.speedups.layers import layers_of
@@ -210,7 +210,7 @@ def _entering(network: Network, layer: nn.Module, batch: Mapping[str, torch.Tens
     """What enters a layer, shape (rows, tokens, width); None where that is something else."""
     found: list[Any] = []
 
-    def stop(_module: nn.Module, given: Any, keywords: Keywords) -> None:
+    def stop(_module: nn.Module, given: Any, keywords: Mapping[str, object]) -> None:
         found.append(given[0] if given else keywords.get("hidden_states"))
         raise _Reached
 

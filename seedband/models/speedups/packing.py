@@ -4,7 +4,7 @@ Only attention sees rows, and gets them padded, in groups of like length. Which 
 what is left out is what would have been computed of padding, and nobody reads that.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from seedband.models.encoded import Keywords, Lesson, probe_rows
+from seedband.models.encoded import Lesson, probe_rows
 from seedband.models.loading import Network
 from seedband.models.speedups.layers import agree, layers_of
 from seedband.models.trial import in_eval, trial_logits
@@ -150,7 +150,7 @@ class _GroupedAttention(TorchFunctionMode):
         self._layout = layout
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Keywords | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, object] | None = None
     ) -> Any:
         if func is not functional.scaled_dot_product_attention or not self._layout.groups:
             return func(*args, **(kwargs or {}))
@@ -205,7 +205,7 @@ def pack_rows(network: Network, lesson: Lesson, device: torch.device, layout: La
 def _install(model: nn.Module, layers: nn.ModuleList, layout: Layout) -> list[Any]:
     attention = _GroupedAttention(layout)
 
-    def begin(_module: nn.Module, _given: Any, keywords: Keywords) -> None:
+    def begin(_module: nn.Module, _given: Any, keywords: Mapping[str, torch.Tensor]) -> None:
         layout.take(keywords["attention_mask"])
         attention.__enter__()  # type: ignore[no-untyped-call]
 
@@ -213,7 +213,7 @@ def _install(model: nn.Module, layers: nn.ModuleList, layout: Layout) -> list[An
         attention.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         layout.leave()
 
-    def pack(_module: nn.Module, given: tuple[Any, ...], keywords: Keywords) -> Any:
+    def pack(_module: nn.Module, given: tuple[Any, ...], keywords: Mapping[str, object]) -> Any:
         if not layout.order:
             return None
         return layout.pack(given), {name: layout.pack(value) for name, value in keywords.items()}

@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from seedband.bands.band import Band
 from seedband.bands.comparability import at
@@ -91,7 +90,7 @@ def _page(
     )
 
 
-def _sections(found: Overview, verdict: Verdict | None) -> dict[str, Any]:
+def _sections(found: Overview, verdict: Verdict | None) -> dict[str, object]:
     """Everything below the verdict."""
     band = found.band
     lines = wording.band_sentences(band) if verdict is None else wording.verdict_sentences(verdict, band)

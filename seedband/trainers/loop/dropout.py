@@ -18,7 +18,6 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from seedband.determinism.seeds import derive
-from seedband.models.encoded import Keywords
 from seedband.models.speedups.packing import STATES, Layout
 
 
@@ -113,7 +112,7 @@ class KeyedDropout(TorchFunctionMode):
         self._handles.clear()
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Keywords | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Dropout draws its own mask, attention gets its generator seeded, all else passes through."""
         kwargs = kwargs or {}
@@ -209,5 +208,5 @@ def draw_kept(sizes: Sequence[int], p: float, seeds: Sequence[int], generator: t
     return kept
 
 
-def _attention_rate(args: tuple[Any, ...], kwargs: Keywords) -> float:
+def _attention_rate(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
     return float(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))  # noqa: PLR2004

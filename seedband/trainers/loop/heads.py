@@ -23,7 +23,6 @@ from seedband.models.speedups.head_features import FeatureRows, compute_features
 from seedband.models.speedups.linear_heads import LinearHead, linear_head
 from seedband.models.tensor_files import save_tensors
 from seedband.storage import json_files
-from seedband.storage.json_files import JsonObject
 from seedband.tasks.cache_key import rows_key
 from seedband.trainers import Report, SeedRun, TrainContext, TrainedRun
 from seedband.trainers.loop.fit import Trainable, fit
@@ -40,7 +39,7 @@ class _Trained(NamedTuple):
 
     run: SeedRun
     course: Course
-    initializers: Sequence[JsonObject]
+    initializers: list[dict[str, object]]
     tensors: Mapping[str, torch.Tensor]
     seconds: float | None = None
 
@@ -141,7 +140,7 @@ class _Alone:
             yield _Trained(run, course, initializers, dict(self.new))
 
 
-def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> Sequence[JsonObject]:
+def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Network) -> list[dict[str, object]]:
     init = context.recipe.init
     return as_dicts(draw_new(new, run.streams["init"], init.lora, init.head, network.head_std, network.replaced))
 

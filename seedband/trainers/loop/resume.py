@@ -94,7 +94,7 @@ def save(folder: Path, parameters: Sequence[Named], optimizer: Moments, progress
 
 
 def load(
-    folder: Path, parameters: Sequence[Named], optimizer: Moments, initial: dict[str, str | None], identity: str
+    folder: Path, parameters: Sequence[Named], optimizer: Moments, initial: Mapping[str, str | None], identity: str
 ) -> Progress | str:
     """Bring weights and optimizer to where the run stopped.
 

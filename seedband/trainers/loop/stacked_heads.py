@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from seedband.determinism.seeds import derive
 from seedband.recipe.sections import TrainSection
-from seedband.storage.json_files import JsonObject
 from seedband.trainers import Report, SeedRun, TrainContext
 from seedband.trainers.loop.dropout import draw_kept, row_key
 from seedband.trainers.loop.journal import Course, Journal, Named
@@ -163,8 +162,9 @@ class _Seldom:
 
     report: Report
 
-    def __call__(self, kind: str, seed: int | None, content: JsonObject, /) -> None:
-        if kind != "step" or content["step"] == content["steps"] or content["step"] % _often(content["steps"]) == 0:
+    def __call__(self, kind: str, seed: int | None, content: Mapping[str, object], /) -> None:
+        step, steps = content.get("step"), content.get("steps")
+        if not (isinstance(step, int) and isinstance(steps, int)) or step == steps or step % _often(steps) == 0:
             self.report(kind, seed, content)
 
 

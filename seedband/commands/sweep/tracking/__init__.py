@@ -11,7 +11,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from seedband.commands.sweep.tracking.entries import entries_of
+from seedband.commands.sweep.tracking.entries import Request, entries_of
 from seedband.determinism import subprocesses
 from seedband.determinism.pins import without_secrets
 from seedband.errors import SeedbandError, UsageError, WorkFailed
@@ -52,7 +52,7 @@ def check_ready(recipe: Recipe, start: Path, *, offline: bool) -> None:
             raise UsageError(f"log.mlflow: {folder} is no folder", hint="make it, or name another file")
     elif not offline:
         try:
-            _ask(address, {"experiment": _experiment(recipe), "entries": []})
+            _ask(Request(address, _experiment(recipe)))
         except WorkFailed as error:
             hint = f"start it, or take it out of [log]: a later sweep logs what is missing; {error.hint}"
             raise WorkFailed(error.message, hint=hint.removesuffix("; ")) from None
@@ -76,17 +76,17 @@ def log_sweep(recipe: Recipe, start: Path, folder: Path, *, offline: bool, on_ev
         on_event(Event("note", content={"text": text}))
         return
     experiment = _experiment(recipe)
-    request = {"experiment": experiment, "artifacts": _artifacts_of(address)}
     try:
-        entries = [asdict(entry) for entry in entries_of(recipe, folder)]
-        answer = _ask(address, {**request, "entries": entries}, folder / layout.LOGS / "mlflow.log") if entries else {}
+        entries = entries_of(recipe, folder)
+        request = Request(address, experiment, _artifacts_of(address), entries)
+        logged = _ask(request, folder / layout.LOGS / "mlflow.log") if entries else None
     except (SeedbandError, OSError) as error:
         told = error.message if isinstance(error, SeedbandError) else str(error)
         text = f"the sweep is done, but not all of it is logged: {told}; sweep again to log what is missing"
         on_event(Event("warning", content={"text": text}))
         return
-    if answer:
-        on_event(Event("note", content={"text": _told(answer["logged"], experiment, address)}))
+    if logged is not None:
+        on_event(Event("note", content={"text": _told(logged, experiment, address)}))
 
 
 def _told(logged: Sequence[str], experiment: str, address: str) -> str:
@@ -111,19 +111,23 @@ def _experiment(recipe: Recipe) -> str:
     return recipe.log.experiment or f"{recipe.data.name}-{recipe.train.method}"
 
 
-def _ask(address: str, request: JsonObject, log: Path | None = None) -> JsonObject:
-    """What the tracker's child answers.
+def _ask(request: Request, log: Path | None = None) -> list[str]:
+    """Names of what the tracker's child has logged.
 
     Raises:
         UsageError, WorkFailed: With what it tells, free of secrets.
     """
     patience = {name: value for name, value in PATIENCE.items() if name not in os.environ}
-    variables = {**QUIET, **patience, "MLFLOW_TRACKING_URI": address, "MLFLOW_REGISTRY_URI": address}
+    variables = {**QUIET, **patience, "MLFLOW_TRACKING_URI": request.address, "MLFLOW_REGISTRY_URI": request.address}
     try:
         if log is None:
-            return subprocesses.ask(CHILD, {**request, "address": address}, "log.mlflow", variables)
+            return _logged(subprocesses.ask(CHILD, asdict(request), "log.mlflow", variables))
         log.parent.mkdir(exist_ok=True)
         with log.open("w", encoding="utf-8") as file:
-            return subprocesses.ask(CHILD, {**request, "address": address}, "log.mlflow", variables, file)
+            return _logged(subprocesses.ask(CHILD, asdict(request), "log.mlflow", variables, file))
     except (UsageError, WorkFailed) as error:
         raise type(error)(without_secrets(error.message, os.environ), hint=error.hint) from None
+
+
+def _logged(answer: JsonObject) -> list[str]:
+    return [str(name) for name in answer["logged"]]

@@ -18,7 +18,6 @@ from seedband.runs import folders, layout, sweep_file
 from seedband.runs.layout import ITEMS, RUN, trace_path
 from seedband.runs.run import Run
 from seedband.storage import json_files
-from seedband.storage.json_files import JsonObject
 
 #: Letters that MLflow takes in the name of a parameter or metric, and how many; longer texts are cut.
 FOREIGN = re.compile(r"[^\w.\- :]")
@@ -57,6 +56,23 @@ class Entry:
     metrics: Mapping[str, float]
     series: Sequence[tuple[str, int, float]] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the child that talks to the tracker is asked.
+
+    Attributes:
+        address: Of the tracker.
+        experiment: Its name there.
+        artifacts: Where artifacts go; None for wherever the tracker puts them.
+        entries: The sweep, then its runs; none only asks whether it could be logged.
+    """
+
+    address: str
+    experiment: str
+    artifacts: str | None = None
+    entries: Sequence[Entry] = ()
 
 
 def entries_of(recipe: Recipe, folder: Path) -> list[Entry]:
@@ -147,14 +163,14 @@ def _series(trace: Path) -> Iterator[tuple[str, int, float]]:
                 yield from ((name, int(step["step"]), float(step[key])) for key, name in TRACED.items() if key in step)
 
 
-def _free(recipe: JsonObject) -> dict[str, str]:
+def _free(recipe: Mapping[str, object]) -> dict[str, str]:
     """What may change within a sweep, but whom to tell, which whoever reads it knows."""
     paths = [path for path in identity.FREE_KEYS if "." in path]
     found = {path: comparability.at(recipe, path) for path in paths}
     return {f"seedband.{path}": _cut(_text(value)) for path, value in found.items() if value not in (None, "", ())}
 
 
-def _flat(table: JsonObject, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Key path and text of every value of nested tables; of tables in a list by their number."""
     for key, value in table.items():
         if isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
