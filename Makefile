@@ -37,6 +37,8 @@ docs: install
 	$(BIN)/python scripts/write_schemas.py
 	$(BIN)/python scripts/write_models_page.py
 	$(BIN)/python scripts/write_checkpoints.py
+	$(BIN)/python scripts/write_picture.py
+	$(BIN)/python scripts/write_front_page.py
 	$(BIN)/mkdocs build --strict
 
 # Pages are looked at in Chromium: installed where that can be done; else their tests fail and say so.

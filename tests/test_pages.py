@@ -247,8 +247,21 @@ def test_every_page_with_commands_names_what_runs_them():
         assert not test or f"def {test}(" in path.read_text(encoding="utf-8"), named
 
 
-def test_the_first_commands_of_the_site_are_the_readmes():
-    readme, index = (
-        (ROOT / name).read_text(encoding="utf-8").split("```")[1] for name in ("README.md", "docs/index.md")
-    )
-    assert readme == index
+def test_the_front_page_of_the_site_is_the_readme():
+    page = script("write_front_page")
+    assert page.INDEX.read_text(encoding="utf-8") == page.front_page(), "python scripts/write_front_page.py"
+
+
+def test_the_readme_is_short_and_begins_with_what_to_type():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 100
+    blocks = text.split("```")
+    assert blocks[1].strip() == "pip install seedband"
+    assert [line.split()[1] for line in blocks[3].strip().splitlines()] == ["init", "sweep", "check"]
+
+
+def test_the_picture_of_the_readme_is_what_the_report_draws():
+    picture = script("write_picture")
+    assert picture.PICTURE.read_text(encoding="utf-8") == picture.picture(), "python scripts/write_picture.py"
+    for status in ("pass", "suspect", "fail"):
+        assert f">{status} 0.8" in picture.picture()

@@ -52,7 +52,7 @@ def test_a_failure_is_told_in_the_gates_words_without_a_traceback(suite):
             "new.csv against band.json",
             "accuracy: FAIL score=0.7000 band=[[]0.8710,0.8920[]] rule=retest p=* gates",
             "loss: PASS score=0.4100 * advises",
-            "false alarms: 5.0% of unchanged recipes are stopped *",
+            "false-alarm rate: 5.0% *",
             "FAIL: *",
             "next: see what it is held against: seedband show band.json, or if the change is meant: score its seeds*",
         ]

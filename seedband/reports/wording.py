@@ -196,11 +196,12 @@ def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:
     lines = []
     for name, m in verdict.gating.items():
         d = score_format(band.metrics[name])
-        drop = "unknown: no spread" if m.detectable_drop is None else f"{m.detectable_drop:{d}}"
         prefix = f"{name}: " if len(verdict.gating) > 1 else ""
-        lines.append(f"{prefix}{_rate(m, d)}; drop that it stops with 80 % power: {drop}")
+        lines.append(f"{prefix}{_rate(m, d)}; {_smallest_drop(m.detectable_drop, d)}")
     if len(verdict.gating) > 1:
-        lines.append(f"{len(verdict.gating)} metrics gate: at most {verdict.false_alarm_rate:.1%} false alarms in all")
+        lines.append(
+            f"{len(verdict.gating)} metrics gate: false-alarm rate at most {verdict.false_alarm_rate:.1%} in all"
+        )
     if band.failed_seeds:
         seeds = len(band.seeds) + len(band.failed_seeds)
         lines.append(
@@ -212,15 +213,22 @@ def verdict_sentences(verdict: Verdict, band: Band) -> list[str]:
 
 def _rate(m: MetricVerdict, d: str) -> str:
     if rules.find(m.rule).on_pairs:
-        return (
-            f"false alarms: at most {m.false_alarm_rate:.1%} of recipes that are no worse than the tolerance "
-            f"{m.tolerance:{d}} are stopped"
-        )
-    again = f" ({m.screen_rate:.0%} are looked at again)" if m.screen_rate else ""
-    most = "at most " if m.rate_is_bound else ""
-    return (
-        f"false alarms: {most}{m.false_alarm_rate:.1%} of unchanged recipes are stopped by this rule in the end{again}"
-    )
+        rate = f"at most {m.false_alarm_rate:.1%} for recipes no worse than the tolerance {m.tolerance:{d}}"
+        return f"false-alarm rate: {rate}"
+    return f"false-alarm rate: {_percent(m)}"
+
+
+def _percent(rates: MetricVerdict | Decision) -> str:
+    """How often an unchanged recipe fails the check, and how often it needs another seed before that is known."""
+    again = f" ({rates.screen_rate:.0%} need another seed first)" if rates.screen_rate else ""
+    return f"{'at most ' if rates.rate_is_bound else ''}{rates.false_alarm_rate:.1%}{again}"
+
+
+def _smallest_drop(drop: float | None, d: str) -> str:
+    """The smallest drop of one candidate that fails the check in 80 % of cases; without a scale nobody knows."""
+    if drop is None:
+        return "smallest drop caught: unknown, for the scores have no spread"
+    return f"smallest drop caught with 80 % power: {drop:{d}}"
 
 
 def _at_most(verdict: Verdict) -> str:
@@ -240,9 +248,10 @@ def band_sentences(band: Band) -> list[str]:
         primary = band.metrics[band.primary]
         each = "" if not rules.find(band.rule).has_level else f", each at alpha {primary.alpha:.3g}"
         total = min(1.0, sum(band.metrics[name].prospect(band.rule).false_alarm_rate for name in band.gates))
+        alone = _smallest_drop(primary.prospect(band.rule, band.alpha).detectable_drop, score_format(primary))
         lines.append(
-            f"{len(band.gates)} metrics gate{each}, for about {total:.1%} in all; "
-            f"gating on {primary.name} alone, {_stopped(primary, primary.prospect(band.rule, band.alpha))}"
+            f"{len(band.gates)} metrics gate{each}: false-alarm rate about {total:.1%} in all; "
+            f"gating on {primary.name} alone, {alone}"
         )
     lines += [_history(metric, band) for metric in band.metrics.values() if metric.prior.df]
     if band.failed_seeds:
@@ -278,17 +287,8 @@ def _history(metric: MetricBand, band: Band) -> str:
 
 
 def _band_rates(metric: MetricBand, band: Band) -> str:
-    """What the band's rule does to an unchanged recipe, and which drop it stops."""
+    """False-alarm rate of the band's rule, and the smallest drop that it catches."""
     name = f"{metric.name}, " if len(band.gates) > 1 else ""
     sight = metric.prospect(band.rule)
-    again = f"looked at again in {sight.screen_rate:.0%} of cases and " if sight.screen_rate else ""
-    most = "at most " if sight.rate_is_bound else ""
-    rate = f"an unchanged recipe is {again}stopped in {most}{sight.false_alarm_rate:.1%}"
-    return f"{name}rule {band.rule}: {rate} of cases; {_stopped(metric, sight)}"
-
-
-def _stopped(metric: MetricBand, sight: Decision) -> str:
-    """Which drop of one candidate a rule stops; without a scale nobody knows."""
-    if sight.detectable_drop is None:
-        return "which drop is stopped is unknown: no spread"
-    return f"a drop of {sight.detectable_drop:{score_format(metric)}} is stopped with 80 % power"
+    drop = _smallest_drop(sight.detectable_drop, score_format(metric))
+    return f"{name}rule {band.rule}: false-alarm rate {_percent(sight)}; {drop}"

@@ -85,7 +85,7 @@ def test_pairs_are_found_by_their_seeds(worked):
     paired = check(worked, scores, "--rule", "paired", "--tolerance", "0")
     assert paired.code == 1, paired.err
     assert "differences=-0.0070,-0.0060,-0.0070 tolerance=0.0000" in paired.out
-    assert "at most 5.0% of recipes that are no worse than the tolerance 0.0000 are stopped" in paired.out
+    assert "at most 5.0% for recipes no worse than the tolerance 0.0000" in paired.out
     assert check(worked, scores, "--rule", "paired").code == 0
     few = check(worked, "seed,accuracy\n3,.887\n0,.871\n", "--rule", "paired", "--tolerance", "0")
     assert few.code == 4
@@ -184,7 +184,7 @@ def test_several_gates_are_judged_from_one_file(tmp_path):
     assert done.code == 1, done.err
     assert "FAIL: log_loss: candidate 1 of 1 collapsed" in done.out
     assert "more seed" not in done.out.splitlines()[-1]
-    assert "2 metrics gate: at most 5.0% false alarms in all" in done.out
+    assert "2 metrics gate: false-alarm rate at most 5.0% in all" in done.out
 
 
 def test_starts_without_torch_and_pandas(worked):

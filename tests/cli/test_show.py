@@ -55,7 +55,7 @@ def test_colour_and_width_are_respected(tiny_swept):
 
 
 def told_drops(out):
-    return [float(drop) for drop in re.findall(r"a drop of ([0-9.]+) is stopped with 80 % power", out)]
+    return [float(drop) for drop in re.findall(r"smallest drop caught with 80 % power: ([0-9.]+)", out)]
 
 
 def test_several_gates_say_what_they_cost(tmp_path):
@@ -69,7 +69,7 @@ def test_several_gates_say_what_they_cost(tmp_path):
     assert alone == pytest.approx(2.35 * sds[0], rel=0.01)
     assert a > 1.1 * alone
     assert b == pytest.approx(a / sds[0] * sds[1], abs=1e-4)
-    assert "2 metrics gate, each at alpha 0.025, for about 5.0% in all" in done.out
+    assert "2 metrics gate, each at alpha 0.025: false-alarm rate about 5.0% in all" in done.out
     assert "gating on a alone, a drop of" in done.out
     assert done.out.count("stopped in 2.5%") == 2
     assert [line.endswith("gates") for line in done.out.splitlines() if line.startswith("band ")] == [True, True]
@@ -81,7 +81,7 @@ def test_gates_of_rule_range_share_no_level(tmp_path):
     fit_band(TWO, primary="a", gates=["a", "b"], rule="range").save(tmp_path / "band.json")
     done = run_cli("show", tmp_path / "band.json")
     assert done.out.count("stopped in 20.0% of cases") == 2
-    assert "2 metrics gate, for about 40.0% in all" in done.out
+    assert "2 metrics gate: false-alarm rate about 40.0% in all" in done.out
 
 
 def test_history_says_what_it_is_worth(tmp_path):
@@ -104,7 +104,7 @@ def test_without_spread_no_drop_is_promised(tmp_path):
     for rule in ("retest", "t", "range"):
         fit_band({"m": [0.9] * 4}, rule=rule).save(tmp_path / "band.json")
         done = run_cli("show", tmp_path / "band.json")
-        assert "which drop is stopped is unknown: no spread" in done.out
+        assert "smallest drop caught: unknown, for the scores have no spread" in done.out
         assert "zero spread is not evidence of zero noise" in done.out
         assert told_drops(done.out) == []
 

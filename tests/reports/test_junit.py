@@ -46,7 +46,7 @@ def test_a_fail_is_a_failure_and_metrics_that_advise_pass():
     [failure] = cases["accuracy"].result
     assert isinstance(failure, Failure)
     assert (failure.type, failure.message) == ("fail", "candidate 1 of 1 collapsed")
-    assert "drop that it stops with 80 % power" in failure.text
+    assert "smallest drop caught with 80 % power" in failure.text
     assert "next: train one more" in failure.text
     assert cases["log_loss"].is_passed
     assert "log_loss: FAIL" in cases["log_loss"].system_out

@@ -92,7 +92,7 @@ def test_a_verdict_is_a_table_and_sentences():
     assert texts[15:18] == ["5.0%", "0.0208", "gates"]
     assert texts[18:20] == ["log_loss", "FAIL"]
     assert texts[25] == "advises"
-    assert any("5.0% of unchanged recipes are stopped" in text for text in texts)
+    assert any("false-alarm rate: 5.0%" in text for text in texts)
     assert texts[-3:] == ["train one more", "Command:", CALL["command"]]
 
 

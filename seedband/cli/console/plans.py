@@ -21,7 +21,7 @@ def print_plan(plan: Plan, *, as_json: bool = False) -> None:
     usual = f"{min(averages):.1f} to {max(averages):.1f} on average when nothing changed"
     print_lines(
         [
-            f"retest: at most {MAX_LOOKS} candidate seeds a check, {usual}; and the drop that it stops",
+            f"retest: at most {MAX_LOOKS} candidate seeds a check, {usual}; and the smallest drop that it catches",
             "up front: candidate seeds to train for one look by rule t",
         ]
     )

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from seedband.bands.metric_band import MetricBand
 from seedband.reports.html.axis import DIGIT, WIDE, axis_around, levels_of, near, sampled
-from seedband.reports.html.canvas import Canvas
+from seedband.reports.html.canvas import Canvas, Role
 from seedband.reports.wording import score_format
 
 #: More seeds than this are small dots, without their numbers.
@@ -24,10 +25,12 @@ class Shown:
     Attributes:
         score: Where.
         told: What it tells.
+        verdict: Put before its score, in the colour of that verdict; empty for none.
     """
 
     score: float
     told: str
+    verdict: Literal["", "pass", "suspect", "fail"] = ""
 
 
 class SeedStrip:
@@ -54,7 +57,8 @@ class SeedStrip:
         self.places = [min(max(self.axis(c.score), 12.0), width - 12.0) for c in candidates]
         # A label stands right of its mark: room for both, with the mark in the middle.
         self.labelled = len(candidates) <= 4  # noqa: PLR2004
-        room = 2 * (12 + DIGIT * self.letters) if self.labelled else self.size + 2
+        words = max((len(c.verdict) + 1 for c in candidates if c.verdict), default=0)
+        room = 2 * (12 + DIGIT * (self.letters + words)) if self.labelled else self.size + 2
         self.candidate_levels = levels_of(self.places, [room] * len(candidates))
 
     def draw(self) -> Canvas:
@@ -131,8 +135,9 @@ class SeedStrip:
     def _candidate(self, canvas: Canvas, shown: Shown, x: float, y: float) -> None:
         true = self.axis(shown.score)
         shape = "diamond" if abs(true - x) < 1 else "left" if true < x else "right"
-        canvas.mark(x, y, shape, "accent", size=14 if shape == "diamond" else 16, told=shown.told)
+        role: Role = shown.verdict or "accent"
+        canvas.mark(x, y, shape, role, size=14 if shape == "diamond" else 16, told=shown.told)
         if self.labelled:
-            text = f"{shown.score:{self.form}}"
+            text = f"{shown.verdict} {shown.score:{self.form}}".strip()
             fits = x + 14 + DIGIT * len(text) < self.width
-            canvas.text(x + 14 if fits else x - 14, y, text, "accent", anchor="left" if fits else "right", bold=True)
+            canvas.text(x + 14 if fits else x - 14, y, text, role, anchor="left" if fits else "right", bold=True)
