@@ -566,7 +566,7 @@ def test_probable_failed_seed_is_noted_and_stays(write, metric, outlier, side):
     table = {metric: [0.92, 0.93, 0.91, outlier, 0.925, 0.935, 0.94, 0.92]}
     path = write(json.dumps(table), "scores.json")
     band, notes = band_from_scores(path)
-    told = f"seed 3 ({metric} {outlier}) lies more than 6 MADs {side} the median: probably failed to train; "
+    told = f"seed 3 ({metric} {outlier}) is more than 6 MADs {side} the median: probably failed to train; "
     assert notes == (told + "exclude it with --failed 3",)
     assert band.metrics[metric].n == 8
     healthy, notes = band_from_scores(path, failed_seeds=[3])

@@ -8,7 +8,7 @@ import typer
 
 def accept(
     folder: Annotated[Path, typer.Argument(help="Folder of a finished sweep of the new recipe.")],
-    reason: Annotated[str, typer.Option(help="Why the change is meant; it stands in the band from now on.")],
+    reason: Annotated[str, typer.Option(help="Why the change is meant; the band keeps it.")],
     band: Annotated[Path, typer.Option(help="The band to replace; it is kept beside the new one.")] = Path("band.json"),
     allow: Annotated[
         list[str] | None,

@@ -33,7 +33,7 @@ def check(
     rule: Annotated[str | None, typer.Option(help="retest, t, range or paired. [default: the band's]")] = None,
     alpha: Annotated[float | None, typer.Option(help="False-alarm rate, .001 to .2. [default: the band's]")] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Rule paired: the drop that nobody minds. [default: one sd of the band]")
+        float | None, typer.Option(help="Rule paired: the drop that you accept. [default: one sd of the band]")
     ] = None,
     looks: Annotated[
         int, typer.Option(min=0, help="So many candidates, the first ones, had looks of their own; the others go on.")
@@ -54,9 +54,9 @@ def check(
     out: Annotated[Path | None, typer.Option(help="Folder for what is trained. [default: the candidates' own]")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Jobs at a time, for --pairs.")] = 1,
     ledger: Annotated[Path | None, typer.Option(help="File that carries a recipe's looks between calls.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Where the band's eval data lies now.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the band's eval data is now.")] = None,
     labels: Annotated[Path | None, typer.Option(help="The candidates' own label order, one label a line.")] = None,
-    base: Annotated[str | None, typer.Option(help="Where the base of band and candidates lies now.")] = None,
+    base: Annotated[str | None, typer.Option(help="Where the base of band and candidates is now.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse another environment or method, too.")] = False,
     report: Annotated[
         list[str] | None,

@@ -89,7 +89,7 @@ def accept(
     """
     folder, path, reason = Path(folder), Path(band), " ".join(reason.split())
     if not reason:
-        raise UsageError("--reason is empty", hint="say why the change is meant: it stands in the band from now on")
+        raise UsageError("--reason is empty", hint="say why the change is meant: the band keeps it")
     if unknown := sorted({*allow} - {*MEASURE}):
         raise UsageError(f"--allow {unknown[0]}: nothing of that name can differ", hint=f"one of {', '.join(MEASURE)}")
     _refuse_reported(folder, path)
@@ -155,7 +155,7 @@ def _plan(folder: Path, record: RecordedSweep, *, offline: bool) -> Plan:
         raise Refused(f"{folder} is no full sweep: seed {missing[0]}: {why}", hint="sweep again to finish it")
     if plan.stale:
         told = f"seed {plan.stale[0].seed} is not scored as its recipe asks"
-        raise Refused(f"{folder} is no full sweep: {told}", hint="sweep again to score it: nothing is trained anew")
+        raise Refused(f"{folder} is no full sweep: {told}", hint="sweep again to score it: nothing is trained again")
     failed = [run for run in plan.finished if run.status == "failed"]
     if failed and not has_band:
         raise Refused(

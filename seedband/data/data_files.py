@@ -144,7 +144,7 @@ def _csv_rows(path: Path, separator: str, columns: Sequence[str] | None) -> Iter
 def _check_header(path: Path, header: Sequence[str], separator: str, columns: Sequence[str] | None) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise UsageError(f"{path}: column {brief(twice[0])} stands twice in the header")
+        raise UsageError(f"{path}: column {brief(twice[0])} is twice in the header")
     others = [other for other in (";", "\t", "|", ",") if other != separator and other in "".join(header)]
     asked_for = set(header) & set(columns) if columns is not None else len(header) > 1 or not others
     if header and not asked_for:

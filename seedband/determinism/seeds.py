@@ -112,5 +112,5 @@ def root_seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
         twice = next(seed for seed in listed if listed.count(seed) > 1)
         raise UsageError(f"seed {twice} twice: a run is counted once")
     if not all(0 <= seed <= MAX_ROOT_SEED for seed in listed):
-        raise UsageError(f"seeds lie between 0 and {MAX_ROOT_SEED}")
+        raise UsageError(f"seeds are between 0 and {MAX_ROOT_SEED}")
     return listed

@@ -185,7 +185,7 @@ def _check_same_numerics(run: Run, content: JsonObject) -> None:
         raise Refused(
             f"{run.folder} was trained in another environment: numerics fingerprint {known.fingerprint[:12]}… on "
             f"{known.device}, here {content['fingerprint'][:12]}… on {content['device']}",
-            hint="go on where it was trained, or give another --out; seedband doctor says what differs",
+            hint="go on where it was trained, or give another --out; seedband doctor shows what differs",
         )
 
 

@@ -39,7 +39,7 @@ class BaseWatch:
             if known != now:
                 raise self._changed(f"its {what} had sha256 {_brief(known)}, and have {_brief(now)} now")
         if self._stand() != before or (self._stood and self._stood != before):
-            raise self._changed(f"its files were written anew; its weights have sha256 {_brief(found[0])} again")
+            raise self._changed(f"its files were written again; its weights have sha256 {_brief(found[0])} again")
         self._stood = before
 
     def glance(self) -> None:

@@ -40,7 +40,7 @@ class Kind(NamedTuple):
 EMBEDDER = Kind(
     r"modules\.json|1_Pooling",
     "a model of sentence-transformers, which gives vectors and no labels",
-    'name it as model.base, with [train] method = "head"; its weights may lie in 0_Transformer',
+    'name it as model.base, with [train] method = "head"; its weights may be in 0_Transformer',
 )
 SETFIT = Kind(
     r"model_head\.(?:pkl|joblib|pt)",
@@ -51,7 +51,7 @@ SETFIT = Kind(
 KINDS: Sequence[Kind] = (
     Kind(
         r"global_step\d+|zero_pp_rank_.*|mp_rank_\d+_model_states\.pt|zero_to_fp32\.py",
-        "a checkpoint of DeepSpeed ZeRO, whose weights lie in parts",
+        "a checkpoint of DeepSpeed ZeRO, whose weights are in parts",
         "put them together: python zero_to_fp32.py . OUT --safe_serialization, and copy config.json and the tokenizer "
         "into OUT",
     ),
@@ -85,7 +85,7 @@ KINDS: Sequence[Kind] = (
     ),
     Kind(
         r"(?:model|pytorch_model)-\d+-of-\d+\.(?:safetensors|bin)",
-        "shards of a model without the index that says what lies where",
+        "shards of a model without the index that says what is where",
         "copy model.safetensors.index.json beside them, or save the model again by save_pretrained",
     ),
     Kind(

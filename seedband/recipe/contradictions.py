@@ -59,7 +59,7 @@ def contradictions(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(f"evaluate[{index}].args", str(bad), "finite numbers")
     folder = f"{recipe.data.name}-{recipe.train.method}"
     if not a_path(folder) or Path(folder).is_absolute() or ".." in Path(folder).parts:
-        yield Problem("data.name", brief(recipe.data.name), "a name by which runs can lie in runs/NAME-METHOD")
+        yield Problem("data.name", brief(recipe.data.name), "a name that runs/NAME-METHOD can have")
     yield from train_command.problems(recipe)
     if not recipe.lora.target_modules:
         yield Problem("lora.target_modules", "no module", 'names of modules, or "all-linear"')
@@ -93,7 +93,7 @@ def _log_problems(log: LogSection) -> Iterator[Problem]:
         yield Problem("log.mlflow", "a user or a password", "an address without", hint)
     elif not _is_address(log.mlflow):
         found = f"an address that starts with {brief(scheme + colon)}" if colon else "no address"
-        hint = "MLflow keeps nothing new in plain folders any more; in front of any other database stands a server"
+        hint = "MLflow keeps nothing new in plain folders any more; in front of any other database, run a server"
         yield Problem("log.mlflow", found, '"http://HOST:PORT", "https://HOST" or "sqlite:///FILE"', hint)
 
 

@@ -158,7 +158,7 @@ def _runs(band: Band, folder: Path | None) -> tuple[Path | None, list[Run]]:
     runs = [run_file.read_seed(folder, seed) for seed in band.seeds]
     for run in runs:
         if run.checkpoint_sha256 != facts.get("checkpoints", {}).get(str(run.seed)):
-            raise Refused(f"{run.folder} is not the run that this band was made of: it was trained anew since")
+            raise Refused(f"{run.folder} is not the run that this band was made of: it was trained again since")
     return folder, runs
 
 

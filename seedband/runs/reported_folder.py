@@ -150,9 +150,7 @@ def check_scores_file(path: Path, found: Sequence[Reported]) -> None:
     """What is judged is what the seeds have on record, sealed: the score file has no seal of its own."""
     if not path.is_file() or path.read_bytes() != _scores_text(found).encode():
         told = f"{path} is missing or not what the seeds beside it have on record in their {REPORTED}"
-        raise Refused(
-            told, hint="sweep again to write it anew; scores of your own go into a file of their own: --scores"
-        )
+        raise Refused(told, hint="sweep again to write it; scores of your own go into a file of their own: --scores")
 
 
 def write_scores(folder: Path, found: Sequence[Reported]) -> None:

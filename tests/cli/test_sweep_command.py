@@ -177,7 +177,7 @@ def test_attempts_and_time_may_change_within_a_sweep_and_finished_runs_are_score
     before = (own_swept.runs / "seed-0" / "head.safetensors").stat().st_mtime_ns
     done = run_cli(*SWEEP, "3", cwd=own_swept.folder)
     assert done.code == 0, done.err
-    assert "seed 0, seed 1: scored anew, not trained again" in done.err
+    assert "seed 0, seed 1: scored again, not trained again" in done.err
     assert (own_swept.runs / "seed-0" / "head.safetensors").stat().st_mtime_ns == before
     assert set(json.loads(own_swept.band.read_text())["metrics"]) == {"accuracy", "f1_macro", "mcc"}
 

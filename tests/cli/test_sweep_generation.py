@@ -46,7 +46,7 @@ def test_another_way_to_generate_trains_nothing_anew_and_a_check_takes_the_bands
     generation.config.write_text(generation_text(generation_max_new_tokens="1"))
     again = run_cli("sweep", "--seeds", "2", "--out", "runs", cwd=generation.folder)
     assert again.code == 0, again.err
-    assert "seed 0, seed 1: scored anew, not trained again" in again.err
+    assert "seed 0, seed 1: scored again, not trained again" in again.err
     theirs = json.loads((generation.runs / "seed-0" / "run.json").read_text())
     assert theirs["witnesses"] == ours["witnesses"]
     (found,) = differences(ours["signature"], theirs["signature"])

@@ -124,9 +124,9 @@ def test_as_many_seeds_as_anybody_means_and_no_more():
         (-1, "no seed"),
         ([], "no seed"),
         ([5, 3, 7, 3], "seed 3 twice"),
-        ([-1], f"seeds lie between 0 and {2**63 - 1}"),
-        ([0, 2**63], "seeds lie between"),
-        ([2**63, 0], "seeds lie between"),
+        ([-1], f"seeds are between 0 and {2**63 - 1}"),
+        ([0, 2**63], "seeds are between"),
+        ([2**63, 0], "seeds are between"),
     ],
 )
 def test_seeds_that_cannot_be_are_refused(given, told):

@@ -165,7 +165,7 @@ def test_an_untouched_base_is_hashed_once_and_a_touched_one_again(tiny, monkeypa
     assert hashed.count("model.safetensors") == 1
     content = weights.read_bytes()
     weights.write_bytes(content)
-    with pytest.raises(Refused, match="written anew"):
+    with pytest.raises(Refused, match="written again"):
         guard.glance()
     assert hashed.count("model.safetensors") == 2
     BaseWatch(base).check()

@@ -193,10 +193,10 @@ def test_an_old_band_is_refused_until_its_checkpoints_are_scored_anew(tmp_path, 
     assert "band was made with wrong padding: sweep again, or rescore its checkpoints" in refused.err
     again = run_cli("sweep", "--seeds", "3", "--offline", "--out", "runs", "--band", "band.json", cwd=folder)
     assert again.code == 0, again.err
-    assert "scored anew, not trained again" in again.err
+    assert "scored again, not trained again" in again.err
     assert ("trained these seeds with wrong padding" in again.err) == (key != "llama-causal-lm")
     signature = json.loads((folder / "band.json").read_text())["provenance"]["signature"]
     assert (signature["padding"], signature["trained_padding"]) == (2, 1)
     assert run_cli("check", "candidate", cwd=folder).code in (0, 1)
     third = run_cli("sweep", "--seeds", "3", "--offline", "--out", "runs", "--band", "band.json", cwd=folder)
-    assert "scored anew" not in third.err
+    assert "scored again" not in third.err

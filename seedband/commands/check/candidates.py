@@ -142,7 +142,7 @@ def check_record(
             raise Refused(
                 f"{entry.files.name}: its base {named!r} is not on this machine, so it cannot be compared with the "
                 f"band's ({expected['reference']})",
-                hint="say where it lies with --base",
+                hint="say where it is with --base",
             )
         text = f"{entry.files.name}: its base {named!r} has the name of the band's; its weights cannot be compared"
         on_event(Event("warning", content={"text": text}))

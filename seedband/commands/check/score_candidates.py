@@ -136,7 +136,7 @@ def scoring_of(
     bases.check_reads(Path(base.path), tasks.find(recipe.model.task).reader)
     path = _eval_path(band, data, offline=offline)
     if not path.exists():
-        raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it lies with --data FILE")
+        raise UsageError(f"{path}: no such file; it is the band's eval data", hint="say where it is with --data FILE")
     expected = facts["data"]["eval"]["sha256"]
     found, also = data_sha256(path, columns_of(recipe))
     if not identity.same_rows(facts["data"]["eval"], {"sha256": found, "also": also}):
@@ -148,7 +148,7 @@ def scoring_of(
 
 def _base(band: Band, base_at: str | None, *, offline: bool) -> Base:
     """The base of a band, known by its content, wherever it lies now."""
-    facts, hint = band.provenance["base"], "say where it lies now with --base FOLDER"
+    facts, hint = band.provenance["base"], "say where it is now with --base FOLDER"
     if base_at is not None:
         given = bases.locate_base(base_at, None, Path(), offline=offline, keys=("--base", "a commit"))
         if given.sha256 == facts["sha256"]:

@@ -230,7 +230,7 @@ def _failure_notes(band: Band) -> tuple[str, ...]:
     metric = band.metrics[band.primary]
     side = "below" if metric.higher_is_better else "above"
     return tuple(
-        f"seed {metric.seeds[index]} ({metric.name} {metric.scores[index]:.6g}) lies more than 6 MADs {side} the "
+        f"seed {metric.seeds[index]} ({metric.name} {metric.scores[index]:.6g}) is more than 6 MADs {side} the "
         f"median: probably failed to train; exclude it with --failed {metric.seeds[index]}"
         for index in probable_failed(metric.oriented)
     )

@@ -119,7 +119,7 @@ def _score(run: Run, metric: str) -> float:
     evaluation = next((entry for entry in run.evaluations if entry.metric == metric), None)
     if evaluation is None:
         raise Refused(f"seed {run.seed} was scored without {metric}", hint=f"remove {run.folder}, sweep again")
-    raise_unscored(f"seed {run.seed}", evaluation, "sweep again: the run is kept, and scored anew")
+    raise_unscored(f"seed {run.seed}", evaluation, "sweep again: the run is kept, and scored again")
     assert evaluation.score is not None
     return evaluation.score
 

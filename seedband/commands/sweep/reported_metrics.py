@@ -30,7 +30,9 @@ def direction_problems(recipe: Recipe) -> list[Problem]:
                 Problem(where, "nothing", f"true or false: which is better for {train_command.key_of(entry)}?")
             )
         if given is not None and own is not None and given != own:
-            problems.append(Problem(where, str(given).lower(), f"{str(own).lower()}, as for {entry.metric} of ours"))
+            problems.append(
+                Problem(where, str(given).lower(), f"{str(own).lower()}, as for the built-in {entry.metric}")
+            )
     return problems
 
 

@@ -31,9 +31,9 @@ def rescore(plan: Plan, stale: Sequence[Run], executor: Executor, on_event: OnEv
     if not stale:
         return
     names = {f"seed {run.seed}": run for run in stale}
-    on_event(Event("note", content={"text": f"{', '.join(names)}: scored anew, not trained again"}))
+    on_event(Event("note", content={"text": f"{', '.join(names)}: scored again, not trained again"}))
     if unversioned(stale) and went_wrong_in(plan.prepared.scoring) == "training":
-        text = "an earlier version trained these seeds with wrong padding, and only their scores are made anew"
+        text = "an earlier version trained these seeds with wrong padding, and only their scores are made again"
         on_event(Event("warning", content={"text": f"{text}: for a band of today's training give another --out"}))
 
     def watched(event: Event) -> None:
@@ -59,7 +59,7 @@ def _take_over(run: Run, prepared: Prepared) -> None:
     if changed:
         raise Refused(
             f"{run.folder} was scored in another environment: {', '.join(changed)} changed",
-            hint="have it scored anew where it was trained, or give another --out; seedband doctor says what differs",
+            hint="score it again where it was trained, or give another --out; seedband doctor shows what differs",
         )
     kept = {key: value for key, value in run.record.items() if key not in ("format", "version")}
     result = scored.as_dict()

@@ -35,7 +35,9 @@ def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> P
     try:
         here = load_recipe(find_config(Path()) if own is None else own)
     except UsageError as error:
-        raise Refused(f"{what}: {error.message}", hint="go where your recipe lies, or name it with --recipe") from error
+        raise Refused(
+            f"{what}: {error.message}", hint="go to the folder of your recipe, or name it with --recipe"
+        ) from error
     for section in wanting:
         known = [own.args for own in here.recipe.evaluate if own.evaluator == section.evaluator]
         if section.args not in known:
@@ -54,7 +56,7 @@ def trusted_start(recipe: Recipe) -> Path:
         Refused: There is none, and a record may come from anywhere.
     """
     what = "train.command runs a program, and a record alone cannot make it run"
-    hint = "go where your recipe lies, or name it: --config of reproduce, --recipe of check"
+    hint = "go to the folder of your recipe, or name it: --config of reproduce, --recipe of check"
     try:
         here = load_recipe(find_config(Path()))
     except UsageError as error:

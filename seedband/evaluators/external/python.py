@@ -204,5 +204,5 @@ def _checked(evaluator: Any, name: str) -> Evaluator:
     lacking = [attribute for attribute in needed if not hasattr(evaluator, attribute)]
     raise UsageError(
         f"evaluator {name!r}: lacks {', '.join(lacking) or 'what the protocol says'}",
-        hint="inherit from seedband.evaluators.Evaluator; seedband.testing.check_evaluator says what is amiss",
+        hint="inherit from seedband.evaluators.Evaluator; seedband.testing.check_evaluator shows what is wrong",
     )

@@ -27,7 +27,7 @@ class Head(CheckpointKind):
 
     name = "head"
     sign = "head.json"
-    explained = "head.json (a head of ours)"
+    explained = "head.json (a head of seedband)"
     keeps_base = True
 
     def weights(self, folder: Path) -> list[str]:  # noqa: ARG002

@@ -29,7 +29,7 @@ IN_USE = 3600.0
 #: Seconds that a part is waited for while another job computes it; what that one is stopped in is then computed here.
 MAX_WAIT = 600.0
 #: What is told of kept features that are not what the model says.
-DROPPED = "kept features of this base are not what it says now: they are dropped, and computed anew"
+DROPPED = "kept features of this base are not what it says now: they are dropped, and computed again"
 #: How far apart kept and computed features may lie, beside the largest.
 NEAR = 1e-5
 #: Files that features are kept in, at most: each is written as soon as it is whole.

@@ -64,7 +64,7 @@ def render(report: Report) -> str:
 def render_overview(found: Overview) -> str:
     """The page of a band without a verdict."""
     band = found.band
-    sentence = f"{counted(len(band.seeds), 'seed')} of one recipe, and how far apart their scores lie"
+    sentence = f"{counted(len(band.seeds), 'seed')} of one recipe, and how far apart their scores are"
     given = "CHECKPOINT" if "recipe" in band.provenance else "--scores FILE"
     what = "a checkpoint" if "recipe" in band.provenance else "further scores"
     step = Step(f"Hold {what} against it", command=f"seedband check {given} --band {shlex.quote(found.path)}")

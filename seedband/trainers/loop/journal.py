@@ -121,7 +121,7 @@ class Journal:
             self._report("note", self._seed, {"text": text})
             return before
         if before:
-            text = f"seed {self._seed} starts anew: its training checkpoint {before}"
+            text = f"seed {self._seed} starts over: its training checkpoint {before}"
             self._report("warning", self._seed, {"text": text})
         return resume.Progress(0, (), witnesses)
 

@@ -111,7 +111,7 @@ def take_over(run: SeedRun, identity: str, emit: Emit) -> Unscored | None:
         why = f"is damaged: {error}"
     if not why:
         return left.record
-    emit("warning", run.seed, {"text": f"seed {run.seed}: the checkpoint that waits to be scored {why}: trained anew"})
+    emit("warning", run.seed, {"text": f"seed {run.seed}: the checkpoint that waits to be scored {why}: trained again"})
     for name in (TRAINED, *CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
     return None
