@@ -75,7 +75,7 @@ class WorkFailed(SeedbandError):
 
     @classmethod
     def from_os(cls, error: OSError, doing: str = "") -> "WorkFailed":
-        """What the operating system would not do: no room, no permission, no such file.
+        """An error from one of the operating system: no room, no permission, no such file.
 
         Args:
             error: What it said.

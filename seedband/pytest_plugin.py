@@ -277,7 +277,7 @@ def _located(path: str | Path) -> Path:
 
 @contextmanager
 def _told(what: str, band: str, on_suspect: str) -> "Iterator[None]":
-    """What is refused or wrong is told in its own words, not by a traceback."""
+    """Fail a test with the words of a mistake or refusal, not with a traceback."""
     from seedband.errors import SeedbandError, UsageError
 
     __tracebackhide__ = True

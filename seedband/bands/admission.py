@@ -184,7 +184,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_small(value: float) -> bool:
-    """Whether a number lies within MAX_SCORE; integers may be larger than any float."""
+    """Check whether a number lies within MAX_SCORE; integers may be larger than any float."""
     return -MAX_SCORE <= (value if isinstance(value, int) else float(value)) <= MAX_SCORE
 
 

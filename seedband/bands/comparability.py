@@ -108,7 +108,7 @@ def of_scoring(
     read: ReadRows,
     padding: int = 1,
 ) -> Signature:
-    """What every scored checkpoint has on record.
+    """The signature of a scored checkpoint.
 
     Args:
         scoring: How it was scored.
@@ -151,7 +151,7 @@ def of_scoring(
 
 
 def of_training(recipe: Recipe, padding: int = 1, drawn: Iterable[JsonObject] = ()) -> Signature:
-    """What a checkpoint that seedband trained has on record beside it.
+    """The part of a signature that only a checkpoint trained by seedband has.
 
     Args:
         recipe: By which.
@@ -228,7 +228,7 @@ def _encoded(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpaired(band: Signature, other: Signature) -> list[Difference]:
-    """Why two runs of one root seed do not share their draws; a record that is missing is a reason."""
+    """Reasons why two runs of one root seed do not share their draws; a missing record is one."""
     keys = ("seeding_version", "vary", "initializers")
     return [
         Difference(key, "must", at(band, key), at(other, key))
@@ -255,7 +255,7 @@ def _inner(key: str, need: Need, ours: Any, theirs: Any) -> list[Difference]:
 
 
 def _apart(ours: Any, theirs: Any) -> Any:
-    """What of ours theirs has otherwise, or lacks; None where ours lacks what theirs has."""
+    """The part of `ours` that differs in `theirs` or is missing there; None where `ours` lacks what `theirs` has."""
     if not (isinstance(ours, Mapping) and isinstance(theirs, Mapping)):
         return ours
     keys = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key, MISSING) != theirs.get(key, MISSING))
@@ -263,7 +263,7 @@ def _apart(ours: Any, theirs: Any) -> Any:
 
 
 def at(signature: JsonObject, path: str) -> Any:
-    """What stands at a key path; None where nothing does."""
+    """The value at a key path; None where there is none."""
     value: Any = signature
     for part in path.split("."):
         if not isinstance(value, Mapping) or part not in value:
@@ -273,13 +273,13 @@ def at(signature: JsonObject, path: str) -> Any:
 
 
 def stated(signature: Signature, key: str) -> Any:
-    """What a signature has at a key path, or what it means without it."""
+    """The value at a key path of a signature, or the one that its absence implies."""
     value = at(signature, key)
     return IMPLIED.get(key) if value is None else value
 
 
 def in_words(key: str, ours: Any, theirs: Any, other: str = "candidate") -> str:
-    """What differs, on one line."""
+    """Describe a difference on one line."""
     if key == "padding":
         old = "band" if _version(ours) < _version(theirs) else other
         return f"{old} was made with wrong padding: sweep again, or rescore its checkpoints"

@@ -48,7 +48,7 @@ class Source(NamedTuple):
 
 
 def prior_of(metric: str, own: Past, history: Sequence[Past]) -> Prior:
-    """What earlier bands say about the variance of a metric.
+    """The prior of a metric's variance from earlier bands.
 
     The prior is made from the history alone, and `check_distinct` keeps the draws of each band to itself, so that it is
     independent of the band that it moderates: recipes trained under one seed share most of its noise.
@@ -95,12 +95,12 @@ def check_distinct(own: Source, history: Sequence[Source]) -> None:
 
 
 def is_proven(provenances: Sequence[JsonObject]) -> bool:
-    """Whether evaluator and eval set are on record, rather than vouched for by whoever named the bands."""
+    """Check whether evaluator and eval set are on record, rather than vouched for by whoever named the bands."""
     return all("signature" in provenance for provenance in provenances)
 
 
 def _difference(metric: str, own: Past, past: Past) -> str:
-    """What sets two bands of a metric apart; empty when nothing does."""
+    """The difference between two bands of a metric, in words; empty when there is none."""
     if own.higher_is_better != past.higher_is_better:
         return "the direction differs"
     ours, theirs = own.provenance.get("signature"), past.provenance.get("signature")

@@ -90,7 +90,7 @@ class MetricBand:
 
     @cached_property
     def baseline(self) -> Baseline:
-        """What the rules judge by."""
+        """The numbers that rules judge by."""
         return Baseline(self.oriented, self.floor, self.prior)
 
     @property
@@ -114,7 +114,7 @@ class MetricBand:
         return self.sign * decision.collapse_limit(self.baseline, self.alpha)
 
     def prospect(self, rule: str, alpha: float | None = None) -> Decision:
-        """What a rule does to one candidate, before there is any: its false-alarm rate and detectable drop.
+        """The false-alarm rate and the detectable drop of a rule for one candidate.
 
         Examples:
             >>> band = MetricBand("accuracy", (0.871, 0.884, 0.879, 0.892), (0, 1, 2, 3))

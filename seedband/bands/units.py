@@ -115,7 +115,7 @@ def check_history(
 
 
 def _is_hundredfold(small: Sequence[float], large: Sequence[float]) -> bool:
-    """Whether some scores are fractions, and others like them in percent."""
+    """Check whether some scores are fractions, and others like them in percent."""
     if not (min(small) >= LEAST and max(small) <= 1 and min(large) > MAX_FRACTION and max(large) <= 100):  # noqa: PLR2004
         return False
     return min(large) / max(small) >= 100 / LIKE and max(large) / min(small) <= 100 * LIKE

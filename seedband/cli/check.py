@@ -188,7 +188,7 @@ class _Call:
         return check_candidates(self.candidates, band, replace(self.options, labels=labels), on_event)
 
     def next_step(self, verdict: "Verdict", band: "Band") -> str:
-        """What to do about a verdict; empty where it passes."""
+        """The next step after a verdict; empty where it passes."""
         from seedband.reports.wording import Asked, after_fail, after_suspect
 
         if verdict.status == "fail":

@@ -42,7 +42,7 @@ class Interrupted(SeedbandError):
 
 
 def as_error(error: BaseException) -> SeedbandError:
-    """What a command ended by, as an error with its exit code; the traceback of a bug goes to a file.
+    """Turn whatever ended a command into an error with an exit code; the traceback of a bug goes to a file.
 
     Args:
         error: Whatever was raised; one of ours comes back as it is.

@@ -126,7 +126,7 @@ def _refuse_reported(folder: Path, band: Path) -> None:
 
 
 def _by_hand(band: Path, written: str) -> str:
-    """How a band is replaced that `accept` does not take."""
+    """Instructions for a band that `accept` does not replace."""
     new, old = (band.with_name(f"{band.stem}.{what}{band.suffix}") for what in ("new", "old"))
     return f"by hand: {written} --band {new}, look at both, then: mv {band} {old} && mv {new} {band}"
 
@@ -189,7 +189,7 @@ def _check_weights(run: Run) -> None:
 
 
 def _is_same(old: Band, new: Band) -> bool:
-    """Whether a band is of these very runs."""
+    """Check whether a band is of these very runs."""
     facts = ("checkpoints", "items", "signature")
     return (old.seeds, old.metrics) == (new.seeds, new.metrics) and all(
         json_files.canonical(old.provenance.get(key)) == json_files.canonical(new.provenance[key]) for key in facts
@@ -233,7 +233,7 @@ def _changes(old: Band, new: Band, allow: Collection[str]) -> Iterator[str]:
 
 
 def _place_of(path: Path, content: bytes) -> Path:
-    """Where an old band is kept: in the same folder, for its paths start there."""
+    """The path where an old band is kept: in the same folder, for its paths start there."""
     return path.with_name(f"{path.stem}.{hashlib.sha256(content).hexdigest()[:DIGITS]}{path.suffix}")
 
 
@@ -265,7 +265,7 @@ def _put(accepted: Accepted, before: bytes, plan: Plan) -> Accepted:
 
 
 def _author(folder: Path) -> dict[str, str | None]:
-    """Who git says is working here, and on which commit; None where there is no git, or nobody."""
+    """Author and commit as git knows them; None where there is no git, or nobody."""
     name, mail = _git(folder, "config", "user.name"), _git(folder, "config", "user.email")
     who = f"{name} <{mail}>" if name and mail else name or mail
     return {"by": who, "commit": _git(folder, "rev-parse", "HEAD")}

@@ -31,7 +31,7 @@ class _Side:
     folder: Path | None = None
 
     def columns(self) -> Columns | None:
-        """How the data were read that its runs were scored on; None for a data file."""
+        """The columns that its runs were scored on; None for a data file."""
         if self.folder is not None:
             single = (self.folder / RUN).is_file()
             read = run_file.read_run if single else sweep_file.read_sweep

@@ -131,7 +131,7 @@ def _instructions(section: DeterminismSection, hardware: Mapping[str, object]) -
 
 
 def _everywhere(pins: Pins, variables: Mapping[str, str]) -> list[Finding]:
-    """What is pinned with or without a GPU."""
+    """Findings that do not depend on a GPU."""
     on = (pins["sdpa_flash"], pins["sdpa_mem_efficient"], pins["sdpa_math"], pins["sdpa_cudnn"])
     kernels = list(compress(("flash", "mem_efficient", "math", "cudnn"), on))
     workspace = f"CUBLAS_WORKSPACE_CONFIG={variables.get('CUBLAS_WORKSPACE_CONFIG')}"

@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether they agree; a witness that neither has agrees, too."""
+        """Check whether they agree; a witness that neither has agrees, too."""
         return self.recorded == self.again
 
 
@@ -226,7 +226,7 @@ def _compare(folder: Path, run: Run, again: Run, rescored: Scored | None) -> Rep
 
 
 def _environment(run: Run, again: Run, *, equal: bool) -> list[str]:
-    """What of the environment differs, in words; where numbers differ, another processor counts, too."""
+    """Differences between two environments, in words; where numbers differ, another processor counts, too."""
     found = []
     ours, theirs = run.environment, again.environment
     if ours.fingerprint != theirs.fingerprint:

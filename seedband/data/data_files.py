@@ -38,7 +38,7 @@ HUB_FILE = re.compile(
 
 
 def locate(reference: str, folder: Path, *, offline: bool) -> Path:
-    """Where a data file lies on this machine, fetched first if it is one of a hub.
+    """The path of a data file on this machine, fetched first if it is one of a hub.
 
     Args:
         reference: A path, or hf://datasets/org/name@commit/path/file.parquet.
@@ -107,7 +107,7 @@ def read_values(path: Path, columns: Sequence[str] | None) -> Iterator[tuple[int
 
 
 def is_json_array(path: Path) -> bool:
-    """Whether a file begins as a JSON array does."""
+    """Check whether a file begins as a JSON array does."""
     json_files.check_size(path, MAX_BYTES)
     try:
         with path.open("rb") as file:

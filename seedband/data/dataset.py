@@ -180,7 +180,7 @@ def _items(path: Path, rows: Sequence[Row], columns: Columns) -> Items:
 
 
 def _image(folder: Path, row: Row, path: Path) -> Path:
-    """Where the image of a row lies: in the data's folder, and a link in it leads nowhere else."""
+    """The path of a row's image: in the data's folder, and a link in it leads nowhere else."""
     image = folder / row.given
     if not a_path(row.given) or not image.is_file():
         raise UsageError(f"{path}: item {row.id}: no image {brief(row.given)}", hint=f"paths start at {folder}")

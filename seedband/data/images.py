@@ -81,7 +81,7 @@ def check_images(ids: Sequence[str], paths: Sequence[str], source: Path) -> None
 
 
 def _check(image: "Image", path: Path) -> None:
-    """What the header says, before anything is decoded."""
+    """Check the header, before anything is decoded."""
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(path)
     if image.mode not in MODES:

@@ -110,7 +110,7 @@ def unpacked(text: str) -> Fingerprints:
 
 
 def changes(old: Fingerprints, new: Fingerprints) -> RowChanges:
-    """What became of the rows of `old` in `new`."""
+    """Changes from the rows of `old` to those of `new`."""
     before, after = _places(old), _places(new)
     gone = {key: row for key, row in before.items() if key not in after}
     come = {key: row for key, row in after.items() if key not in before}

@@ -68,7 +68,7 @@ class Reading(NamedTuple):
 
 
 def reading_of(columns: Columns) -> Reading:
-    """What the task of some columns reads; records of the first releases name no task.
+    """The reading of the task of some columns; records of the first releases name no task.
 
     Raises:
         UsageError: Unknown task.

@@ -44,7 +44,7 @@ class Lengths(NamedTuple):
 
 
 def lengths_of(items: Items, base: Path, *, answers: bool) -> Lengths:
-    """How long the rows of a data set are, with their answers or without, and how much of them is to be kept."""
+    """Lengths of the rows of a data set, with their answers or without, and the length that keeps them."""
     count, places = _counter(base), model_config.positions(base) or LENGTHS[-1]
     counts, answered = count([_plain(text, chat=items.chat) for text in items.inputs]), 0
     if items.pairs is not None:
@@ -59,7 +59,7 @@ def lengths_of(items: Items, base: Path, *, answers: bool) -> Lengths:
 
 
 def _counter(base: Path) -> Callable[[Sequence[str]], list[int]]:
-    """How many tokens texts have: counted by the model's own tokenizer, or guessed from their words."""
+    """A counter of tokens: the model's own tokenizer, or a guess from words."""
     if not (base / "tokenizer.json").is_file():
         return lambda texts: [2 + math.ceil(TOKENS_PER_WORD * len(text.split())) for text in texts]
     from tokenizers import Tokenizer

@@ -66,7 +66,7 @@ def inherited(environment: Mapping[str, str]) -> DeterminismSection:
 
 
 def overridden(pinned: Mapping[str, str], environment: Mapping[str, str]) -> list[Overridden]:
-    """What the shell sets otherwise than the pins do."""
+    """Variables that the shell sets otherwise than the pins do."""
     return [
         Overridden(name, environment[name], value)
         for name, value in pinned.items()

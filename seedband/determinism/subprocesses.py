@@ -40,7 +40,7 @@ LAST_LINES, MAX_LINE = 3, 300
 def ask(
     module: str, request: Mapping[str, object], who: str, variables: Mapping[str, str], log: IO[str] | None = None
 ) -> JsonObject:
-    """What a child says to a request, pinned as its parent is.
+    """The answer of a child to a request; the child is pinned as its parent is.
 
     Args:
         module: What it runs: a module that calls `answer`.
@@ -130,7 +130,7 @@ def end_with_parent(parent: int) -> None:
 
 
 def killed_by(number: int) -> str:
-    """What became of a process that a signal ended.
+    """Describe a process that a signal ended.
 
     Examples:
         >>> killed_by(15)
@@ -186,7 +186,7 @@ class _Patience:
     limit_s: float | None = None
 
     def check(self, started: float, heard: float) -> None:
-        """Whether it is over.
+        """Check whether it is over.
 
         Raises:
             WorkFailed: It is.

@@ -94,11 +94,11 @@ class Evaluator(Protocol):
         ...
 
     def trivial_score(self, items: "Items", predictions: Any) -> float | None:
-        """What a predictor scores that has learnt nothing: no better is a run that failed to train; None: unknown."""
+        """The score of a predictor that has learnt nothing; a run that is no better failed to train. None: unknown."""
         return None
 
     def arguments(self) -> dict[str, object]:
-        """What it was made with, defaults too, as JSON; places are left out, for `backend` tells their content."""
+        """Its arguments as JSON, defaults too; places are left out, for `backend` has their content."""
         args = asdict(self)  # type: ignore[call-overload]
         return {key: value for key, value in args.items() if key not in self.paths}
 
@@ -193,7 +193,7 @@ class Description(TypedDict):
 
 
 def as_scored(result: Any, n_items: int) -> Scored:
-    """What an evaluator returned, in one form: scores of items stand for their mean over those that have one.
+    """The result of an evaluator in one form: scores of items stand for their mean over those that have one.
 
     Raises:
         ValueError: Neither a number nor one number an item.
@@ -220,7 +220,7 @@ def as_scored(result: Any, n_items: int) -> Scored:
 
 
 def describe(evaluator: Evaluator, backend: str = "") -> Description:
-    """What two scores must share: version, direction, unit, backend and every argument, defaults too.
+    """The description that two scores must share: version, direction, unit, backend and every argument, defaults too.
 
     Args:
         evaluator: Which.

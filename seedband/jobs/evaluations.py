@@ -62,7 +62,7 @@ def _evaluate(
 
 
 def told_of(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
-    """What of a metric nobody should have to look for: items left out of it, and what its evaluator says itself."""
+    """Warnings and notes worth printing for one evaluation: items left out of it, and its evaluator's own details."""
     if evaluation.failure:
         yield "warning", f"no score: {evaluation.failure}"
     elif evaluation.n_unscored:
@@ -85,7 +85,7 @@ def _crash(error: BaseException) -> str:
 
 
 def no_better_than_trivial(evaluators: Mapping[str, Evaluator], primary: str, evaluations: Sequence[Evaluation]) -> str:
-    """Why a checkpoint whose weights are finite failed to train all the same."""
+    """The reason why a checkpoint of finite weights failed to train all the same; empty otherwise."""
     evaluation = next(entry for entry in evaluations if entry.metric == primary)
     if evaluation.score is None or evaluation.trivial_score is None:
         return ""

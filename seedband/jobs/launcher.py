@@ -107,7 +107,7 @@ def _import_libraries() -> None:
 
 
 def why_not() -> str:
-    """Why a child forked here would not be as good as a process of its own; empty where it is."""
+    """The reason why a child forked here would not be as good as a process of its own; empty where it is."""
     from torch import cuda, version
 
     try:

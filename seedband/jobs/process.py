@@ -13,7 +13,7 @@ from seedband.storage import atomic_files, json_files
 
 
 def feature_cache(facts: EnvironmentRecord, pins: Mapping[str, object], base: BaseWatch, emit: Emit) -> FeatureCache:
-    """Where features of a frozen backbone are kept, apart for every class of numerics."""
+    """The cache of features of a frozen backbone, apart for every class of numerics."""
     folder = atomic_files.cache_folder() / FOLDER
     if why := distrust(folder):
         hint = f"remove it, make it yours alone, or set {atomic_files.CACHE} to another folder"

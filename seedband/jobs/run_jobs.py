@@ -102,7 +102,7 @@ def _of_open_runs(outcome: Outcome) -> Outcome:
 
 
 def each_warning_once(on_event: OnEvent) -> OnEvent:
-    """What every job of a sweep, or every checkpoint of a job, warns of is told once."""
+    """Pass each warning on once, however many jobs or checkpoints give it."""
     told = set()
 
     def watched(event: Event) -> None:
@@ -190,7 +190,7 @@ def _check_same_numerics(run: Run, content: JsonObject) -> None:
 
 
 def told_of(outcome: Outcome) -> type[UsageError] | type[Refused] | None:
-    """What a job that ended with a mistake or a refusal tells; None for a crash."""
+    """The error of a job that ended with a mistake or a refusal; None for a crash."""
     kinds: Mapping[int, type[UsageError | Refused]] = {2: UsageError, 3: Refused}
     return kinds.get(outcome.error.get("exit_code", 5))
 

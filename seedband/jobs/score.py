@@ -102,7 +102,7 @@ class Scorer:
 
     @cached_property
     def _read(self) -> comparability.ReadRows:
-        """What rows and base are to the model, as signatures have it."""
+        """Hashes of rows and base as the model reads them, for signatures."""
         encoded = self._task.encoded_sha256(self._lesson)
         return comparability.ReadRows(encoded, config_sha256(Path(self._scoring.base.path)), self._items.also)
 
@@ -151,7 +151,7 @@ class Scorer:
         )
 
     def _predict(self, files: CheckpointFiles) -> Any:
-        """What a checkpoint says; an adapter or a model is let go with this call: an evaluator may need the memory."""
+        """Predictions of a checkpoint; its network is freed with this call, for an evaluator may need the memory."""
         from seedband.models.last_token import take_ids
 
         scoring = self._scoring
@@ -223,5 +223,5 @@ class Scorer:
 
 
 def _reads(files: CheckpointFiles) -> str:
-    """What of a base its outputs come from: "model", or a pooling."""
+    """The part of a base that its outputs come from: "model", or a pooling."""
     return kinds.find(files.kind).reads(Path(files.path))

@@ -29,7 +29,7 @@ class Job(Protocol):
 
     @property
     def determinism(self) -> DeterminismSection:
-        """What its process is pinned to."""
+        """The pins of its process."""
         ...
 
     @property

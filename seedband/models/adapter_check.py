@@ -248,7 +248,7 @@ def _without_factors(lora: Lora, factors: Factors, base: Shapes) -> Iterator[Pro
 
 
 def _fit(a: Sequence[int], b: Sequence[int], weight: Sequence[int], rank: int) -> bool:
-    """Whether B A has the shape of a weight: (out, in, ...), or of a matrix (in, out), as embeddings have it.
+    """Check whether B A has the shape of a weight: (out, in, ...), or of a matrix (in, out), as embeddings have it.
 
     PEFT writes those of all experts, (experts, out, in) or (experts, in, out), in one A (experts * rank, in) and one B.
     """

@@ -16,7 +16,7 @@ INITIALIZER = re.compile(r"gaussian|eva|olora|pissa|orthogonal|mica|lora_ga")
 
 
 def a_plain_module_name(value: str) -> bool:
-    """Whether a text names modules, and is no expression."""
+    """Check whether a text names modules, and is no expression."""
     return MODULE.fullmatch(value) is not None
 
 

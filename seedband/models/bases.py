@@ -169,7 +169,7 @@ def check_reads(path: Path, reader: InputReader) -> None:
 
 
 def _no_tokenizer(path: Path) -> str:
-    """Why transformers cannot open a model's tokenizer; empty where it can."""
+    """The reason why transformers cannot open a model's tokenizer; empty where it can."""
     from transformers import AutoTokenizer
 
     try:

@@ -49,7 +49,7 @@ def open_checkpoint(
 
 
 def own_parameters(files: CheckpointFiles, network: Network) -> "list[torch.nn.Parameter]":
-    """What an adapter brings along; everything else of its network is the base's."""
+    """Parameters that an adapter brings along; everything else of its network is the base's."""
     saved = {unwrapped(plain_name(name)) for name in checkpoint_shapes(files)}
     return [
         parameter
@@ -99,5 +99,5 @@ def checkpoint_tensors(files: CheckpointFiles) -> "Iterable[tuple[str, torch.Ten
 
 
 def checkpoint_settings(files: CheckpointFiles) -> dict[str, object]:
-    """What beside its tensors decides what a checkpoint computes."""
+    """Settings beside its tensors that decide what a checkpoint computes."""
     return kinds.find(files.kind).settings(Path(files.path))

@@ -34,7 +34,7 @@ class Truncation:
     questions: int = 0
 
     def in_words(self, what: str, n_rows: int, max_length: int) -> str:
-        """What was cut, on one line; empty when nothing was.
+        """Describe on one line what was cut; empty when nothing was.
 
         Examples:
             >>> Truncation(3, 40).in_words("eval", 90, 64)
@@ -62,7 +62,7 @@ class Lesson(Protocol):
 
     @property
     def lengths(self) -> Sequence[int]:
-        """How much of a batch every row takes, in tokens where it is text: rows of like length share batches best."""
+        """Length of every row in a batch, in tokens where it is text: rows of like length share batches best."""
         ...
 
     @property
@@ -79,7 +79,7 @@ class Lesson(Protocol):
         ...
 
     def units(self, rows: Sequence[int]) -> int:
-        """How many units these rows have, over which the loss is averaged: rows, or tokens of their completions."""
+        """Number of units over which the loss of these rows is averaged: rows, or tokens of their completions."""
         ...
 
     def misread(self, pad_id: int | None) -> bool:

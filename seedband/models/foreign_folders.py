@@ -126,7 +126,7 @@ BARE: Sequence[Kind] = (
 
 
 def kind_of(folder: Path) -> Kind | None:
-    """What other tool left a folder; None where no name in it says so."""
+    """The other tool that left a folder; None where no name in it says so."""
     return _first(KINDS, _names(folder))
 
 

@@ -53,7 +53,7 @@ class LoraInitializer:
 
     @property
     def changes_base(self) -> bool:
-        """Whether the frozen weights are edited, too: a saved adapter must then be converted."""
+        """Check whether the frozen weights are edited, too: a saved adapter must then be converted."""
         return self.distribution is None
 
 
@@ -125,7 +125,7 @@ def plain_name(name: str) -> str:
 
 
 def is_lora(name: str) -> bool:
-    """Whether a parameter belongs to an adapter, not to a head."""
+    """Check whether a parameter belongs to an adapter, not to a head."""
     return ".lora_" in name
 
 

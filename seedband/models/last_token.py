@@ -16,7 +16,7 @@ NONE = -1
 
 
 def looks_for_padding(model: type) -> bool:
-    """Whether a class of models looks for padding among the ids that it is given."""
+    """Check whether a class of models looks for padding among the ids that it is given."""
     forward: Any = inspect.unwrap(model.forward)  # type: ignore[attr-defined]
     return "pad_token_id" in forward.__code__.co_names
 

@@ -15,12 +15,12 @@ ALL_LINEAR = "all-linear"
 
 
 def _matches(module: str, target: str) -> bool:
-    """Whether a target names a module, by the end of its path, as PEFT does."""
+    """Check whether a target names a module, by the end of its path, as PEFT does."""
     return f".{module}".endswith(f".{target}")
 
 
 def targeted(name: str, shape: tuple[int, ...], recipe: Recipe) -> bool:
-    """Whether a recipe adapts a tensor of its base."""
+    """Check whether a recipe adapts a tensor of its base."""
     targets = recipe.lora.target_modules
     module = name.removesuffix(".weight")
     if len(shape) != 2 or not name.endswith(".weight"):  # noqa: PLR2004

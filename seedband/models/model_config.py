@@ -21,7 +21,7 @@ AFTER_PADDING = frozenset({
 
 
 def a_class_number(value: str) -> bool:
-    """Whether a key of `id2label` counts outputs."""
+    """Check whether a key of `id2label` counts outputs."""
     return value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS
 
 
@@ -47,7 +47,7 @@ def read_config(folder: Path) -> JsonObject:
 
 
 def is_decoder(folder: Path) -> bool:
-    """Whether a model writes texts, by its architecture."""
+    """Check whether a model writes texts, by its architecture."""
     config = read_config(folder)
     named = () if config.get("is_encoder_decoder") else config.get("architectures") or ()
     return any(str(name).endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in named)
@@ -99,7 +99,7 @@ def _text_configs(folder: Path) -> list[JsonObject]:
 
 
 def has_chat_template(folder: Path) -> bool:
-    """Whether the tokenizer of a model knows how a chat is written down."""
+    """Check whether the tokenizer of a model knows how a chat is written down."""
     config = folder / "tokenizer_config.json"
     told = (
         json_files.parse_json(config, json_files.MAX_FOREIGN_BYTES).get("chat_template") if config.is_file() else None

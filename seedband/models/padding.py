@@ -74,7 +74,7 @@ def settle(network: Network, lesson: Lesson, device: torch.device | str, ways: W
 
 
 def is_unknown(lesson: Lesson, way: Way | None) -> bool:
-    """Whether it has yet to be found out how these rows share batches."""
+    """Check whether it has yet to be found out how these rows share batches."""
     return way is None or (not way.tried and _padded(lesson))
 
 

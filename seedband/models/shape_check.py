@@ -172,7 +172,7 @@ def _strange(found: Shapes, base: Shapes, sizes: Mapping[int, int | None], large
 
 
 def _resized(shape: tuple[int, ...], own: tuple[int, ...], sizes: Mapping[int, int | None]) -> bool:
-    """Whether a tensor is one of the base's with another number of rows."""
+    """Check whether a tensor is one of the base's with another number of rows."""
     if not shape or shape[0] not in sizes or shape[1:] != own[1:]:
         return False
     return sizes[shape[0]] in (None, own[0])

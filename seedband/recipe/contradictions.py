@@ -26,7 +26,7 @@ SQLITE = "sqlite:///"
 
 
 def lacking_keys(table: Mapping[str, object]) -> list[Problem]:
-    """What only a recipe may do without whose command reports its own scores: the base, and the data."""
+    """Keys that are missing: base and data, which only a recipe whose command reports its own scores may leave out."""
     train = table.get("train")
     if isinstance(train, Mapping) and not train.keys().isdisjoint(train_command.REPORTS):
         return []
@@ -66,7 +66,7 @@ def contradictions(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _gate_problems(recipe: Recipe, names: list[str]) -> Iterator[Problem]:
-    """What is wrong with the metrics that gate."""
+    """Problems of the metrics that gate."""
     gates = recipe.gate.metrics
     for name in gates:
         if name not in names:
@@ -82,7 +82,7 @@ def _gate_problems(recipe: Recipe, names: list[str]) -> Iterator[Problem]:
 
 
 def _log_problems(log: LogSection) -> Iterator[Problem]:
-    """What is wrong with a tracker's address, which is told nowhere: it may hold a password."""
+    """Problems of a tracker's address, which no message shows: it may hold a password."""
     if log.mlflow is None:
         if log != LogSection():
             yield Problem("log.mlflow", "nothing", "where to log")
@@ -98,7 +98,7 @@ def _log_problems(log: LogSection) -> Iterator[Problem]:
 
 
 def _is_address(text: str) -> bool:
-    """Whether a text is an http(s) address without anything but host, port and path, or a file of SQLite."""
+    """Check whether a text is an http(s) address without anything but host, port and path, or a file of SQLite."""
     if "?" in text or "#" in text:
         return False
     if text.startswith(SQLITE):

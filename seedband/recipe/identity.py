@@ -38,7 +38,7 @@ class RecordedRecipe:
 
 
 def same_rows(ours: JsonObject, theirs: JsonObject) -> bool:
-    """Whether two data files on record hold the same rows, whatever their lines end in."""
+    """Check whether two data files on record hold the same rows, whatever their lines end in."""
     first, second = ours.get("sha256"), theirs.get("sha256")
     return first == second or first in theirs.get("also", ()) or second in ours.get("also", ())
 
@@ -57,7 +57,7 @@ SCORED_BY = ("evaluate", "score", "generation")
 
 
 def identity(recorded: RecordedRecipe) -> JsonObject:
-    """What makes a recipe the one it is: all but where things lie and how they are judged, base and rows by content."""
+    """The identity of a recipe: all but where things are and how they are judged, base and rows by content."""
     recipe = without_free_keys(recorded.recipe)
     for section in ("train", "data"):  # a key that is not set was no key of earlier releases
         recipe[section] = {key: value for key, value in recipe[section].items() if value is not None}
@@ -83,22 +83,22 @@ def without_free_keys(recipe: JsonObject) -> dict[str, Any]:
 
 
 def training_identity(recorded: RecordedRecipe) -> JsonObject:
-    """What of a recipe's identity weights come from: all of it but how they are scored."""
+    """The part of a recipe's identity that weights come from: all but how they are scored."""
     return {key: value for key, value in identity(recorded).items() if key not in SCORED_BY}
 
 
 def changed_keys(first: RecordedRecipe, second: RecordedRecipe) -> list[str]:
-    """What differs between two records' recipes, their bases and rows compared by content."""
+    """Keys that differ between two recorded recipes, their bases and rows compared by content."""
     return _changed(first, second, identity(first), identity(second))
 
 
 def changed_training(first: RecordedRecipe, second: RecordedRecipe) -> list[str]:
-    """What of that gives other weights."""
+    """Those of the keys that differ which give other weights."""
     return _changed(first, second, training_identity(first), training_identity(second))
 
 
 def _changed(first: RecordedRecipe, second: RecordedRecipe, ours: JsonObject, theirs: JsonObject) -> list[str]:
-    """What differs between two identities, and in what of base and rows their records say more than those."""
+    """Keys that differ between two identities, and in base and rows where their records know more."""
     sources = [recorded.provenance for recorded in (first, second)]
     alike = {
         f"data.{part} (other rows)": ours[f"data.{part} (other rows)"]

@@ -26,7 +26,7 @@ class Reading(NamedTuple):
 
 
 def read(pattern: str, line: str) -> Reading | None:
-    """What a line says by an expression with one group; None where it does not speak of the metric.
+    """The number that an expression with one group finds in a line; None where the line is not about the metric.
 
     Examples:
         >>> read("loss=([0-9.]+)", "loss=0.25")
@@ -51,7 +51,7 @@ def read(pattern: str, line: str) -> Reading | None:
 
 
 def _has(line: str, plain: re.Match[str]) -> bool:
-    """Whether the plain text of an expression stands in a line; blanks and marks alone would stand in any."""
+    """Check whether the plain text of an expression stands in a line; blanks and marks alone would stand in any."""
     text = re.sub(r"\\(\W)", r"\1", plain["text"])
     if not re.search(r"\w", text):
         return False

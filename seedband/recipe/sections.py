@@ -285,5 +285,5 @@ class Recipe:
 
     @property
     def reports(self) -> bool:
-        """Whether a command reports the scores: then there is no checkpoint, and nothing of seedband's scores."""
+        """Check whether a command reports the scores: then there is no checkpoint, and nothing of seedband's scores."""
         return self.train.scores is not None or self.train.metrics is not None

@@ -60,7 +60,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def program_of(name: str, folder: Path) -> str | None:
-    """Where a program lies; None where there is none.
+    """The path of a program; None where there is none.
 
     An environment that was not activated has its `python` beside the one that runs seedband, and not on the PATH.
     """
@@ -111,7 +111,7 @@ def check_unchanged(files: Mapping[str, str], folder: Path) -> None:
 
 
 def problems(recipe: Recipe) -> Iterator[Problem]:
-    """What is wrong with a recipe's command, or with its keys where there is none."""
+    """Problems of a recipe's command, or of its keys where there is none."""
     section = recipe.train
     if section.method != METHOD:
         for key in _changed(section, KEYS):
@@ -130,7 +130,7 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
 
 
 def local_problems(recipe: Recipe, start: Path) -> list[Problem]:
-    """What a training command names and is not there."""
+    """Problems of a training command on this machine: files and programs that are not there."""
     command = recipe.train.command
     if command is None:
         return []
@@ -165,7 +165,7 @@ def patterns_of(section: TrainSection, evaluate: Sequence[EvaluatorSection]) -> 
 
 
 def _report_problems(recipe: Recipe) -> Iterator[Problem]:
-    """What is wrong with how a command reports its scores."""
+    """Problems of how a command reports its scores."""
     section = recipe.train
     if section.scores is not None and section.metrics is not None:
         yield Problem("train.metrics", "train.scores beside it", "one of them")

@@ -121,7 +121,7 @@ def of_verdict(verdict: Verdict, band: Band, exit_code: int, next_command: str =
 
 
 def parse(requests: Sequence[str], inputs: Sequence[Path] = ()) -> list[tuple[str, Path]]:
-    """What `--report KIND=FILE` asks for.
+    """Kinds and files of `--report KIND=FILE`.
 
     Where a request is wrong, what an earlier call left for the others is removed: a report that passed then does not
     stand for a call that judged nothing.
@@ -189,7 +189,7 @@ def check_target(kind: str, path: Path, inputs: Sequence[Path] = (), asked: str 
 
 
 def _beginning(path: Path) -> bytes:
-    """What a file begins with; nothing where there is none."""
+    """The beginning of a file; empty where there is none."""
     if not path.exists():
         return b""
     with path.open("rb") as file:

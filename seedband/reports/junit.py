@@ -52,7 +52,7 @@ def _add_metrics(suite: ET.Element, report: Report, verdict: Verdict, band: Band
 
 
 def _outcomes(verdict: Verdict, band: Band) -> dict[str, Status]:
-    """What the gating metrics come to; the primary stands for a verdict that no metric gave."""
+    """Outcomes of the gating metrics; the primary stands for a verdict that no metric gave."""
     if verdict.status == "pass":
         return dict.fromkeys(band.gates, "pass")
     found: dict[str, Status] = {name: m.status for name, m in verdict.gating.items()} or {

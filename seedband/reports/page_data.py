@@ -85,7 +85,7 @@ class Overview:
 
 
 def overview(path: str | Path) -> Overview:
-    """What is at hand about the band in a file, or of a sweep's folder.
+    """Gather what is at hand about the band in a file, or of a sweep's folder.
 
     Raises:
         UsageError: Neither is there, or the sweep has no band.
@@ -97,7 +97,7 @@ def overview(path: str | Path) -> Overview:
 
 
 def of_band(band: Band, verdict: Verdict | None = None, folder: Path | None = None) -> Overview:
-    """What is at hand about a band, and about the candidates that were held against it.
+    """Gather what is at hand about a band, and about the candidates that were held against it.
 
     Args:
         band: The band.
@@ -135,7 +135,7 @@ class _Gathering:
         self.lacking: dict[str, str] = {}
 
     def tried(self, part: str, call: Callable[[], T]) -> T | None:
-        """What a call finds; where it is refused, why is told instead."""
+        """The result of a call; where it is refused, the reason goes to `lacking`."""
         try:
             return call()
         except SeedbandError as error:
@@ -163,7 +163,7 @@ def _runs(band: Band, folder: Path | None) -> tuple[Path | None, list[Run]]:
 
 
 def _same_seed(folder: Path, runs: Sequence[Run]) -> list[SameSeed]:
-    """What `reproduce` found of the runs that still lie there.
+    """Results of `reproduce` for the runs that are still there.
 
     Raises:
         Refused: It was edited.
@@ -183,7 +183,7 @@ def _same_seed(folder: Path, runs: Sequence[Run]) -> list[SameSeed]:
 
 
 def _initializers(runs: Sequence[Run]) -> dict[str, int]:
-    """How the tensors of one run were drawn: all runs of a band are drawn alike."""
+    """Distributions that the tensors of one run were drawn from: all runs of a band are drawn alike."""
     found: dict[str, int] = {}
     for entry in runs[0].initializers if runs else ():
         found[entry.distribution] = found.get(entry.distribution, 0) + 1

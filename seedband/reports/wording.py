@@ -91,7 +91,7 @@ def verdict_line(name: str, m: MetricVerdict, band: MetricBand) -> str:
 
 
 def conclusion(verdict: Verdict) -> str:
-    """Why the verdict is what it is, and what would settle it."""
+    """The reason of a verdict, and what would settle it."""
     return f"{verdict.reason}; 1 more seed, {_at_most(verdict)}" if verdict.candidates_needed else verdict.reason
 
 
@@ -122,7 +122,7 @@ def _worse(verdict: Verdict, band: Band) -> list[SliceVerdict]:
 
 
 def after_fail(verdict: Verdict, band: Band, path: str) -> str:
-    """What to run after a fail: what shows where it lost, and what makes a change that is meant the new band.
+    """Commands after a fail: one shows where it lost, the others make a deliberate change the new band.
 
     Args:
         verdict: Which failed.
@@ -136,7 +136,7 @@ def after_fail(verdict: Verdict, band: Band, path: str) -> str:
 
 
 def after_suspect(verdict: Verdict, asked: Asked) -> str:
-    """What settles a suspect: what was trained is taken again, with as many seeds more as it may need."""
+    """The step that settles a suspect: the same call, with as many more seeds as it may need."""
     if not _on_pairs(verdict):
         return f"1 more seed, {_at_most(verdict)}: {_one_more(verdict, asked)}"
     if asked.final:
@@ -152,7 +152,7 @@ def _on_pairs(verdict: Verdict) -> bool:
 
 
 def _one_more(verdict: Verdict, asked: Asked) -> str:
-    """How the next seed joins, and how the looks that were taken stay on record."""
+    """The call by which the next seed joins and earlier looks stay on record."""
     primary = verdict.metrics[verdict.primary]
     taken = len(primary.scores) if rules.find(primary.rule).looks_again else 0
     again = {"--looks": str(taken)} if taken else {}
@@ -182,7 +182,7 @@ def _one_more_pair(asked: Asked) -> str:
 
 
 def _meant(band: Band, path: str) -> str:
-    """How a deliberate change becomes the band: only runs with checkpoints are accepted in the place of others."""
+    """The commands that make a deliberate change the band: only runs with checkpoints can be accepted."""
     if "recipe" not in band.provenance:
         return "score its seeds, and make a new band with seedband band"
     sweep = "seedband sweep --config NEW.toml"
@@ -219,7 +219,7 @@ def _rate(m: MetricVerdict, d: str) -> str:
 
 
 def _percent(rates: MetricVerdict | Decision) -> str:
-    """How often an unchanged recipe fails the check, and how often it needs another seed before that is known."""
+    """The rate at which an unchanged recipe fails, and the rate at which it needs another seed first."""
     again = f" ({rates.screen_rate:.0%} need another seed first)" if rates.screen_rate else ""
     return f"{'at most ' if rates.rate_is_bound else ''}{rates.false_alarm_rate:.1%}{again}"
 
@@ -232,7 +232,7 @@ def _smallest_drop(drop: float | None, d: str) -> str:
 
 
 def _at_most(verdict: Verdict) -> str:
-    """How many seeds there can be: pairs end with the band's seeds, whether or not they settled it."""
+    """The most seeds that there can be: pairs end with the band's seeds, whether or not they settled it."""
     left = verdict.candidates_at_most
     return f"{left} left in the band" if _on_pairs(verdict) else f"{left} at most"
 
@@ -270,14 +270,14 @@ def band_sentences(band: Band) -> list[str]:
 
 
 def _accepted(entries: Sequence[JsonObject]) -> str:
-    """How often a change was accepted, and why for the last time."""
+    """The number of accepted changes, and the reason of the last one."""
     last, times = entries[-1], "once" if len(entries) == 1 else f"{len(entries)} times"
     who = f" by {last['by']}" if last["by"] else ""
     return f"accepted {times}, last: {last['reason']} ({last['when']}{who}); before it: {last['replaced']['file']}"
 
 
 def _history(metric: MetricBand, band: Band) -> str:
-    """What earlier bands are worth."""
+    """The worth of earlier bands, in words."""
     d, history = score_format(metric), band.provenance["history"]
     return (
         f"{metric.name}: history of {history['bands']} bands, worth {metric.prior.df:.1f} degrees of freedom beside "

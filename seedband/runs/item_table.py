@@ -110,7 +110,7 @@ def _unpacked(column: Any, wanted: Any) -> Any:
 
 
 def _is_item_column(column: Any) -> bool:
-    """Whether a column has the type that scoring gives it."""
+    """Check whether a column has the type that scoring gives it."""
     import pyarrow as pa
 
     if column.name.startswith("score:"):

@@ -59,5 +59,5 @@ def trace_path(folder: Path) -> Path:
 
 
 def training_files(folder: Path) -> list[Path]:
-    """What a run's training checkpoint consists of: its state, and tensors of this one and of any before."""
+    """Files of a run's training checkpoint: its state, and tensors of this one and of any before."""
     return [folder / TRAINING, *sorted(folder.glob("training-*.safetensors"))]

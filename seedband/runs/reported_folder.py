@@ -57,7 +57,7 @@ def read(folder: Path) -> ReportedSweep:
 
 
 def is_reported(path: Path) -> bool:
-    """Whether a folder is a sweep of a command that reports its own scores."""
+    """Check whether a folder is a sweep of a command that reports its own scores."""
     return (path / REPORTED_SWEEP).is_file()
 
 
@@ -126,7 +126,7 @@ def refuse_parts(paths: Sequence[Path]) -> None:
 
 
 def finished_seeds(folder: Path) -> list[Reported]:
-    """What every finished seed has on record, by seed."""
+    """The records of all finished seeds, by seed."""
     found = []
     for path in (run / REPORTED for run in seed_folders(folder) if (run / REPORTED).exists()):
         entry = reported_run.read(path.parent)
@@ -137,7 +137,7 @@ def finished_seeds(folder: Path) -> list[Reported]:
 
 
 def check_distinct(folder: Path, found: Sequence[Reported]) -> None:
-    """Where scores are all that is known, only the same under every seed tells of a seed that nobody reads."""
+    """Refuse identical scores under every seed: the script ignores its seed, as far as scores can show."""
     if len(found) > 1 and all(entry.scores == found[0].scores for entry in found):
         seeds = ", ".join(str(entry.seed) for entry in found)
         raise Refused(
@@ -147,7 +147,7 @@ def check_distinct(folder: Path, found: Sequence[Reported]) -> None:
 
 
 def check_scores_file(path: Path, found: Sequence[Reported]) -> None:
-    """What is judged is what the seeds have on record, sealed: the score file has no seal of its own."""
+    """Refuse a score file that is not what the seeds have on record: it has no seal of its own."""
     if not path.is_file() or path.read_bytes() != _scores_text(found).encode():
         told = f"{path} is missing or not what the seeds beside it have on record in their {REPORTED}"
         raise Refused(told, hint="sweep again to write it; scores of your own go into a file of their own: --scores")

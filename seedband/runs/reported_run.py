@@ -28,7 +28,7 @@ class Reported:
 
 
 def read(folder: Path) -> Reported:
-    """What a seed's folder has on record.
+    """The record in a seed's folder.
 
     Raises:
         UsageError: Nothing: the seed is not finished.

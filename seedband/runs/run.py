@@ -83,7 +83,7 @@ class Scored:
 
 
 def read_scored(folder: Path) -> Scored:
-    """What scoring left in a folder."""
+    """Read the scores that scoring left in a folder."""
     return read_record(folder / SCORES, "scores", Scored)[0]
 
 

@@ -120,7 +120,7 @@ def read_seed(folder: Path, seed: int) -> Run:
 
 
 def _contradiction(run: RunFile) -> str:
-    """What no run that was trained has on record; empty when there is nothing."""
+    """A contradiction in the record of a run; empty when there is none."""
     if run.status == "failed":
         return "" if run.failure else "failure: found nothing, expected why a failed run failed"
     needed = {

@@ -72,7 +72,7 @@ def on_record(band: Band) -> list[SliceRow]:
 
 
 def of_runs(tables: "Sequence[pd.DataFrame]") -> list[SliceRow]:
-    """What band.json keeps of the slices.
+    """Slices as band.json keeps them.
 
     An item counts where it has a score under every seed: else seeds would be compared on other items each.
 
@@ -119,7 +119,7 @@ def of_candidate(items: "pd.DataFrame", band: Band) -> SliceScores:
 
 
 def judge(band: Band, candidates: Sequence[Candidate]) -> tuple[SliceVerdict, ...]:
-    """Where candidates lie among the seeds, slice by slice, by the t rule; corrected after Holm over a metric's slices.
+    """Judge candidates slice by slice, by the t rule; corrected after Holm over a metric's slices.
 
     Nothing where a candidate has no slices on record, or the band has none.
     """

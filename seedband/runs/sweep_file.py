@@ -133,7 +133,7 @@ def refuse_reported(folder: Path) -> None:
 
 
 def band_path(folder: Path) -> Path:
-    """Where the band of a sweep lies.
+    """The path of a sweep's band.
 
     Raises:
         UsageError: The folder holds no sweep, or the sweep has no band.

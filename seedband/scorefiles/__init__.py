@@ -218,6 +218,6 @@ def _notes(readings: Mapping[Path, Reading], seeds: Sequence[int], how: str) -> 
 
 
 def count(problems: Sequence[Problem], word: str) -> str:
-    """How many problems there are, and how many of them are listed."""
+    """Count problems, and say how many of them are listed."""
     more = f", these {MAX_LISTED} and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
     return f"{len(problems)} {word}{'' if len(problems) == 1 else 's'}{more}"

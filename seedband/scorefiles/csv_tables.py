@@ -73,7 +73,7 @@ def _named(header: _Row) -> _Row:
 
 
 def _delimiter(text: str) -> str:
-    """What separates the columns of the first line that is no comment."""
+    """The separator of columns in the first line that is no comment."""
     line = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
     plain = "".join(line.split('"')[::2])
     return "\t" if "\t" in plain else ";" if ";" in plain and plain.count(";") >= plain.count(",") else ","
@@ -191,7 +191,7 @@ def _wide(header: _Row, rows: Sequence[_Row], text: str) -> Table:
 
 
 def _has_decimal_commas(rows: Sequence[_Row], delimiter: str) -> bool:
-    """Whether a comma stands for the point: never beside commas that separate, or points."""
+    """Check whether a comma stands for the point: never beside commas that separate, or points."""
     pointed = any("." in field and names.number_of(field) is not None for row in rows for field in row.fields)
     return delimiter != "," and not pointed
 

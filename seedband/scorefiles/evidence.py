@@ -66,7 +66,7 @@ def incomplete(table: Table, seeds: Sequence[int], items: Sequence[str]) -> list
 
 
 def has_items(rows: Mapping[int, Mapping[str, Cell]]) -> bool:
-    """Whether any seed of a metric has scores of items."""
+    """Check whether any seed of a metric has scores of items."""
     return any(item for cells in rows.values() for item in cells)
 
 

@@ -69,7 +69,7 @@ def _bad_line(document: Document) -> Problem | None:
 
 
 def _is_lists(value: Any) -> bool:
-    """Whether it is the plain form: metric → scores, without seeds."""
+    """Check whether it is the plain form: metric → scores, without seeds."""
     if not isinstance(value, Mapping) or not value or any(map(names.is_seed_column, value)) or value.keys() >= _SPLIT:
         return False
     return all(isinstance(entry, list) and not any(isinstance(one, dict) for one in entry) for entry in value.values())
@@ -95,7 +95,7 @@ def _records(value: Any, _: Wanted, title: str = "record") -> Table | None:
 
 
 def _split(value: Any, wanted: Wanted) -> Table | None:
-    """What pandas calls "split": columns, index, data."""
+    """Read the orientation that pandas calls "split": columns, index, data."""
     if not isinstance(value, Mapping) or not isinstance(value.get("columns"), list):
         return None
     columns, data = value["columns"], value.get("data")
@@ -132,7 +132,7 @@ def _indexed(value: Any, wanted: Wanted) -> Table | None:
 
 
 def _is_by_seed(value: Any) -> bool:
-    """Whether the keys are seeds, those apart that sum others up."""
+    """Check whether the keys are seeds, those apart that sum others up."""
     if not isinstance(value, Mapping):
         return False
     seeds = [key for key in value if names.seed_of(key) is not None]

@@ -60,7 +60,7 @@ def words(name: str) -> str:
 
 
 def is_never_a_metric(name: str) -> bool:
-    """Whether a name is that of a setting, a count, a time or a spread, which no gate is about."""
+    """Check whether a name is that of a setting, a count, a time or a spread, which no gate is about."""
     return _NEVER.fullmatch(words(name)) is not None
 
 
@@ -83,12 +83,12 @@ def higher_is_better(name: str) -> bool | None:
 
 
 def is_seed_column(name: str) -> bool:
-    """Whether a column of that name may hold the seeds."""
+    """Check whether a column of that name may hold the seeds."""
     return _SEED_COLUMN.fullmatch(_column(name)) is not None
 
 
 def is_plain_seed_column(name: str) -> bool:
-    """Whether a column of that name is the one of the seeds, whatever others there are."""
+    """Check whether a column of that name is the one of the seeds, whatever others there are."""
     return _column(name) in _PLAIN_SEED_COLUMNS
 
 
@@ -97,7 +97,7 @@ def _column(name: str) -> str:
 
 
 def is_named_seed(value: Any) -> bool:
-    """Whether a text says of itself that it is a seed: seed_0, s42."""
+    """Check whether a text says of itself that it is a seed: seed_0, s42."""
     return isinstance(value, str) and _NAMED_SEED.fullmatch(value.strip()) is not None
 
 
@@ -116,12 +116,12 @@ def seeds_in_path_part(part: str) -> list[tuple[int, int, str]]:
 
 
 def is_aggregate(value: Any) -> bool:
-    """Whether a text names a row that sums others up: mean, std, 95%."""
+    """Check whether a text names a row that sums others up: mean, std, 95%."""
     return isinstance(value, str) and _AGGREGATE.match(value.strip()) is not None
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value stands for none."""
+    """Check whether a value stands for none."""
     return value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
 
 
@@ -158,5 +158,5 @@ def share_of(value: Any, *, decimal_comma: bool = False) -> float | None:
 
 
 def is_percentage(value: Any, *, decimal_comma: bool = False) -> bool:
-    """Whether a text is a number with a percent sign."""
+    """Check whether a text is a number with a percent sign."""
     return share_of(value, decimal_comma=decimal_comma) is not None

@@ -22,7 +22,7 @@ class Named(NamedTuple):
 
     @property
     def is_seed(self) -> bool:
-        """Whether it says that it is a seed, rather than a run."""
+        """Check whether it says that it is a seed, rather than a run."""
         return self.part.lower().startswith("seed")
 
 

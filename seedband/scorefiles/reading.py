@@ -61,7 +61,7 @@ class Wanted:
     failed: frozenset[int] = frozenset()
 
     def is_asked_for(self, name: str) -> bool:
-        """Whether a metric was named by the user or is one of the band's."""
+        """Check whether a metric was named by the user or is one of the band's."""
         return name in self.metrics or name in self.named or name in self.only
 
 
@@ -146,7 +146,7 @@ class Reader(Protocol):
     seeds: str
 
     def recognises(self, document: Document) -> bool:
-        """Whether a file is of this format, by its content."""
+        """Check whether a file is of this format, by its content."""
 
     def read(self, document: Document, wanted: Wanted) -> Reading:
         """The scores of a file of this format."""
@@ -164,12 +164,12 @@ def chosen(metrics: Sequence[str], wanted: Wanted) -> tuple[list[str], dict[str,
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can stand for a metric in a line of output."""
+    """Check whether a text can stand for a metric in a line of output."""
     return bool(text) and text.isprintable()
 
 
 def shown(value: object) -> str:
-    """What stands where a score should, for people."""
+    """The text found in the place of a score, for people."""
     if isinstance(value, str):
         return reprlib.repr(value) if value else "nothing"
     kinds = {tuple: "an object", dict: "an object", list: "a list", float: "a number", int: "a number"}

@@ -136,7 +136,7 @@ def _no_seed(table: Table) -> Problem:
 
 
 def is_selected(values: Mapping[str, object], wanted: Wanted) -> bool:
-    """Whether a row is of the group that was asked for."""
+    """Check whether a row is of the group that was asked for."""
     return all(value == ANY or _equals(values.get(column), value) for column, value in wanted.where.items())
 
 
@@ -202,7 +202,7 @@ def _groups(table: Table, lines: Sequence[Line], seed_column: str | None, wanted
 
 
 def _recurs(lines: Sequence[Line], column: str) -> bool:
-    """Whether a column has several values, and few of them."""
+    """Check whether a column has several values, and few of them."""
     counts = Counter(str(line.values.get(column)) for line in lines if not names.is_missing(line.values.get(column)))
     return len(counts) > 1 and max(counts.values()) > 1
 
@@ -238,7 +238,7 @@ def _metrics(
 
 
 def _no_scores(table: Table, name: str, lines: Sequence[Line], wanted: Wanted) -> str:
-    """Why a column holds no scores; empty where it does."""
+    """The reason why a column holds no scores; empty where it does."""
     if wanted.is_asked_for(name):
         return ""
     if name in wanted.where:

@@ -42,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: SEEDBAND_CACHE_DIR, or where this system keeps caches."""
+    """The folder of what can be made again: SEEDBAND_CACHE_DIR, or where this system keeps caches."""
     if own := os.environ.get(CACHE):
         return Path(own).expanduser().absolute()
     import platformdirs

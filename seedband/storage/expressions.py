@@ -18,7 +18,7 @@ GROUPS = re.compile(r"\(\?(?!:|=|!|<=|<!)")
 
 
 def a_bounded_expression(value: str) -> bool:
-    """Whether a text is an expression of the kind that is matched here."""
+    """Check whether a text is an expression of the kind that is matched here."""
     if len(value) > MAX_LENGTH or not PLAIN.fullmatch(value) or GROUPS.search(value):
         return False
     try:

@@ -51,7 +51,7 @@ def sha256_of(path: Path) -> str:
 
 
 def remembered(folder: Path) -> dict[str, tuple[Stamp, str]]:
-    """What this process knows of the files below a folder, for another process on this machine to go by."""
+    """Hashes that this process knows of files below a folder, for another process on this machine."""
     return {name: entry for name, entry in _known.items() if Path(name).is_relative_to(folder.absolute())}
 
 
@@ -61,7 +61,7 @@ def remember(known: Mapping[str, tuple[Stamp, str]]) -> None:
 
 
 def _tells(stamp: Stamp, began: int) -> bool:
-    """Whether a later write would show in the stamp of a file that was hashed from some moment on."""
+    """Check whether a later write would show in the stamp of a file that was hashed from some moment on."""
     device, _, _, *changed = stamp
     return began - max(changed) > COARSE_NS and _file_system(device) in LOCAL
 

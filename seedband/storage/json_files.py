@@ -119,7 +119,7 @@ def loads(text: str) -> Any:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether lists and tables are nested more than MAX_DEPTH levels deep; it takes no stack to find out."""
+    """Check whether lists and tables are nested more than MAX_DEPTH levels deep; it takes no stack to find out."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [inner for table in level for inner in _inside(table)]

@@ -53,7 +53,7 @@ class Registry:
         return found
 
     def place(self, name: str) -> str:
-        """Where an object lives, as `module:attribute`.
+        """The place of an object, as `module:attribute`.
 
         Raises:
             UsageError: Unknown name, or one that two packages claim, or another beside the built-in one.
@@ -102,7 +102,7 @@ class Known:
     checked: bool = True
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """How pydantic checks it."""
+        """The check, for pydantic."""
         from pydantic_core import PydanticCustomError, core_schema
 
         def check(name: str) -> str:

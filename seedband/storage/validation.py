@@ -31,7 +31,7 @@ MAX_PATH, MAX_PART = 2048, 255
 
 
 def a_path(value: object) -> bool:
-    """Whether a value is a text that can be asked of the file system."""
+    """Check whether a value is a text that can be asked of the file system."""
     if not isinstance(value, str):
         return False
     try:
@@ -42,7 +42,7 @@ def a_path(value: object) -> bool:
 
 
 def a_finite_number(value: object) -> bool:
-    """Whether a value is a number that a float holds; True and False are none."""
+    """Check whether a value is a number that a float holds; True and False are none."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
 

@@ -65,7 +65,7 @@ class Task(ABC):
     # A recipe
 
     def problems(self, recipe: Recipe) -> list[Problem]:  # noqa: ARG002  most have none
-        """What a recipe of this task says that cannot be."""
+        """Problems of a recipe of this task."""
         return []
 
     def base_problems(self, recipe: Recipe, base: Base) -> list[Problem]:  # noqa: ARG002
@@ -90,7 +90,7 @@ class Task(ABC):
 
     @abstractmethod
     def recognise(self, survey: Any, said: Collection[str], *, generates: bool) -> int | None:
-        """How surely a data file is meant for this task.
+        """Confidence that a data file is meant for this task.
 
         Args:
             survey: The file, as `init` surveys it.
@@ -102,11 +102,11 @@ class Task(ABC):
         """
 
     def unfit(self, base: Path) -> str:  # noqa: ARG002
-        """Why a base is none for this task, as far as its folder tells at a glance; empty where it may be one."""
+        """The reason why a base does not fit this task, as far as its folder shows at a glance; empty where it may."""
         return ""
 
     def lengths(self, items: "Items", base: Path) -> Lengths | None:
-        """How long rows are in tokens; None where they have no length."""
+        """Lengths of rows in tokens; None where they have no length."""
         return lengths_of(items, base, answers=self.outputs == "texts")
 
     def tokens_per_row(self, inputs: Sequence[str], max_length: int, base: Path) -> float:  # noqa: ARG002
@@ -125,7 +125,7 @@ class Task(ABC):
 
     @abstractmethod
     def reads(self, lesson: Any, row: int) -> Mapping[str, Sequence[Any]]:
-        """What the model reads of a row, by name."""
+        """The inputs of the model for a row, by name."""
 
     @abstractmethod
     def encoded_sha256(self, lesson: Any) -> str:
@@ -133,7 +133,7 @@ class Task(ABC):
 
     @abstractmethod
     def predict(self, network: "Network", lesson: Any, scoring: "Scoring", device: str) -> Any:
-        """What a network says about every row, in the order given; the same rows make the same batches for each."""
+        """Predictions of a network for every row, in the order given; the same rows make the same batches for each."""
 
     def check_loaded(self, network: "Network") -> None:  # noqa: B027  most take what is loaded
         """Refuse a model of which a part would be drawn by chance where nothing trains it.

@@ -134,7 +134,7 @@ def decoder_problems(config: JsonObject, expected: str) -> list[Problem]:
 
 
 def _leaks(network: Network, rows: Sequence[Sequence[int]]) -> bool:
-    """Whether other tokens in the second half of a text change a logit of its first half."""
+    """Check whether other tokens in the second half of a text change a logit of its first half."""
     known = sorted({token for row in rows for token in row})
     length = min(TRIED, max(map(len, rows)))
     text = [token for row in rows for token in row][:length]
@@ -149,7 +149,7 @@ def _leaks(network: Network, rows: Sequence[Sequence[int]]) -> bool:
 
 
 def _counts_otherwise(network: Network, rows: Sequence[Sequence[int]]) -> bool:
-    """Whether a text's logits are others where it is not said that its places begin at 0."""
+    """Check whether a text's logits are others where it is not said that its places begin at 0."""
     text = max(rows, key=len)[:TRIED]
     counted, own = (_said(network, [text], **given)[0] for given in ({}, {"position_ids": None}))
     return bool((counted - own).abs().max() > LEAK * (own - own[:1]).abs().max())

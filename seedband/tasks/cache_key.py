@@ -10,7 +10,7 @@ from seedband.storage import json_files
 
 
 def rows_key(scoring: Scoring, items: Items) -> tuple[Any, ...]:
-    """What is kept depends on beside where it is taken: the base, the rows, and how they are read.
+    """The key of cached features: the base, the rows, and how they are read.
 
     Of a row all is taken that may be read of it: a language model sees a completion behind its prompt.
     """

@@ -59,7 +59,7 @@ class Lesson:
         return sum(len(self.rows[row].completion) for row in rows)
 
     def misread(self, _: int | None) -> bool:
-        """Whether what fills a row whose answer has ended would be read: id 0 without a pad token."""
+        """Check whether what fills a row whose answer has ended would be read: id 0 without a pad token."""
         filled = self.tokenizer.pad_token_id is None
         return filled and self.tokenizer.decode([0], skip_special_tokens=True) != ""
 
@@ -120,7 +120,7 @@ class CausalLm(Task):
         return Lesson(items, scoring, reader)
 
     def reads(self, lesson: "Lesson", row: int) -> dict[str, list[int]]:
-        """What the model reads of a row, by name."""
+        """The inputs of the model for a row, by name."""
         found = lesson.rows[row]
         return {"prompt": found.question, "completion": found.completion, "prompt before its completion": found.prompt}
 
@@ -199,7 +199,7 @@ def nll(logits: "torch.Tensor", rows: Sequence[Row]) -> "torch.Tensor":
 def _nll_in_parts(
     model: Network, tokenizer: Any, rows: Sequence[Row], vocabulary: int, device: "torch.device"
 ) -> list[float]:
-    """What `nll` says, of as many rows at a time as `MAX_LOGITS` allows."""
+    """The losses of `nll`, of as many rows at a time as `MAX_LOGITS` allows."""
     most = max(1, MAX_LOGITS // (vocabulary * (max(len(row.completion) for row in rows) + 1)))
     parts = [rows[start : start + most] for start in range(0, len(rows), most)]
     return [

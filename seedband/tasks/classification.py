@@ -23,7 +23,7 @@ class Classification(Task):
 
 
 def classes(labels: Sequence[str]) -> dict[str, object]:
-    """What a classifier of transformers is told about its outputs."""
+    """Settings of a classifier of transformers for its outputs."""
     return {
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels)),

@@ -154,7 +154,7 @@ class ImageClassification(Classification):
         return Lesson(items, scoring, reader)
 
     def reads(self, lesson: "Lesson", row: int) -> dict[str, str]:
-        """What the model reads of an image: a hash of its pixels."""
+        """The input of the model for an image, as a hash of its pixels."""
         import torch
 
         pixels = lesson.batch([row], torch.device("cpu"))["pixel_values"]

@@ -58,7 +58,7 @@ class Predictions:
         return replace(self, logits=self.logits[:, [own.index(label) for label in labels]])
 
     def columns(self, labels: Sequence[str]) -> dict[str, object]:
-        """What items.parquet holds of them."""
+        """Their columns in items.parquet."""
         return {"prediction": [labels[index] for index in self.predicted], "logits": self.logits}
 
 
@@ -96,7 +96,7 @@ class Generations:
         return np.asarray(np.isfinite(self.nll))
 
     def columns(self, _: Sequence[str]) -> dict[str, object]:
-        """What items.parquet holds of them."""
+        """Their columns in items.parquet."""
         return {"prediction": list(self.texts), "nll": self.nll, "n_tokens": self.n_tokens}
 
 

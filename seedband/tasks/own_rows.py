@@ -102,7 +102,7 @@ def check_ids(files: CheckpointFiles, network: "Network", items: Items, lesson: 
 
 
 def _embeddings(module: Any) -> int | None:
-    """How many tokens a model knows; None where it has no table of them, as one that hashes letters."""
+    """Number of tokens that a model knows; None where it has no table of them, as one that hashes letters."""
     try:
         return int(module.get_input_embeddings().weight.shape[0])
     except NotImplementedError:
@@ -143,7 +143,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _told(ours: Mapping[str, Sequence[Any]], theirs: Mapping[str, Sequence[Any]], own: Any) -> str:
-    """Where two readings of a row part."""
+    """The first place where two readings of a row differ."""
     part = next(name for name in (*ours, *theirs) if ours.get(name) != theirs.get(name))
     mine, other = ours.get(part, ()), theirs.get(part, ())
     if not hasattr(own, "tokenizer"):

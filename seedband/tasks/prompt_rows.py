@@ -72,7 +72,7 @@ def digest(rows: Iterable[Row]) -> str:
 
 
 def truncation(rows: Sequence[Row]) -> Truncation:
-    """What was left out of them."""
+    """The part of them that was left out."""
     lost = [row.prompt_cut + row.completion_cut for row in rows]
     completions = sum(row.completion_cut > 0 for row in rows)
     return Truncation(sum(n > 0 for n in lost), sum(lost), sum(row.bare for row in rows), completions)

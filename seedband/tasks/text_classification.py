@@ -52,7 +52,7 @@ class Lesson:
         return len(rows)
 
     def misread(self, pad_id: int | None) -> bool:
-        """Whether a network that looks for padding by an id finds another last token than a row's own."""
+        """Check whether a network that looks for padding by an id finds another last token than a row's own."""
         if pad_id is None:
             return False
         filled = (self.tokenizer.pad_token_id or 0) != pad_id and len(set(self.lengths)) > 1
@@ -96,7 +96,7 @@ class TextClassification(Classification):
         return Lesson(items, scoring, reader)
 
     def reads(self, lesson: "Lesson", row: int) -> dict[str, list[int]]:
-        """What the model reads of a row, by name."""
+        """The inputs of the model for a row, by name."""
         return {READ.get(name, name): ids for name, ids in lesson.rows[row].items()}
 
     def encoded_sha256(self, lesson: "Lesson") -> str:
@@ -109,7 +109,7 @@ class TextClassification(Classification):
         return Predictions(lesson.targets.numpy(), logits, lesson.truncated)
 
     def padded_wrongly(self, config: Any, tokenizer: Any) -> Literal["", "scoring", "training"]:
-        """Where the last token was found by another id than that of the padding."""
+        """Where an earlier version padded wrongly: the last token was found by another id than that of the padding."""
         known = config.get_text_config().pad_token_id or 0
         return "training" if _finds_by_padding(config) and known != (tokenizer.pad_token_id or 0) else ""
 
@@ -148,7 +148,7 @@ def truncation(
     max_length: int,
     pairs: Sequence[str] | None = None,
 ) -> Truncation:
-    """What `encode_texts` left out of the texts: those that fill the length are looked at once more, whole."""
+    """The part of the texts that `encode_texts` left out: those that fill the length are tokenized once more, whole."""
     full = [number for number, row in enumerate(rows) if len(row["input_ids"]) >= max_length]
     given = [[part[number] for number in full] for part in (texts, pairs) if part is not None]
     lengths = (len(row["input_ids"]) for row in _tokenised(tokenizer, given, verbose=False))

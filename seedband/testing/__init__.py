@@ -106,7 +106,7 @@ def check_evaluator(evaluator: Any, items: Items | None = None, predictions: Any
 
 
 def _form(evaluator: Any) -> Iterator[str]:
-    """What can be told without asking it to score."""
+    """Check what can be checked without scoring."""
     amiss = list(_attributes(evaluator))
     yield from amiss
     if not isinstance(evaluator, Evaluator):
@@ -146,7 +146,7 @@ def _arguments(evaluator: Any) -> Iterator[str]:
 
 
 def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
-    """What shows when it scores."""
+    """Check what shows when it scores."""
     before = deepcopy((items, given))
     surroundings = surroundings_now()
     raw = evaluator.score(items, given)
@@ -243,7 +243,7 @@ def _equal(first: Scored, second: Scored) -> bool:
 
 
 def _same(first: Any, second: Any) -> bool:
-    """Whether two records hold the same, arrays to the last bit."""
+    """Check whether two records hold the same, arrays to the last bit."""
     if is_dataclass(first):
         return all(_same(getattr(first, field.name), getattr(second, field.name)) for field in fields(first))
     if isinstance(first, tuple) and any(is_dataclass(value) for value in first):

@@ -55,7 +55,7 @@ def restored() -> Iterator[None]:
 
 
 def surroundings_now() -> dict[str, object]:
-    """What other code would find changed; torch's state where it is imported."""
+    """State that other code would find changed; torch's where it is imported."""
     numpy_state = [np.array(part).tolist() for part in np.random.get_state()]  # noqa: NPY002
     torch = sys.modules.get("torch")
     return {

@@ -28,7 +28,7 @@ def middling(reads: Reads, items: Items) -> Any:
 
 
 def extreme(items: Items, given: Any, *, right: bool) -> Any:
-    """What a model says that is right everywhere and sure of it, or wrong everywhere; of the kind that is given."""
+    """Predictions that are right everywhere and sure of it, or wrong everywhere; of the kind that is given."""
     if isinstance(given, Predictions):
         classes, n = given.labels, given.n_classes
         return Predictions(classes, np.eye(n)[classes if right else (classes + 1) % n] * 20)

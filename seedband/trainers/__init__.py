@@ -118,23 +118,23 @@ class Method(ABC):
         """Train the runs and yield each as soon as its checkpoint is written."""
 
     def suits(self, task: Task) -> bool:  # noqa: ARG002
-        """Whether it can train a task."""
+        """Check whether it can train a task."""
         return True
 
     def problems(self, recipe: Recipe) -> list[Problem]:  # noqa: ARG002
-        """What a recipe of this method says that cannot be."""
+        """Problems of a recipe of this method."""
         return []
 
     def base_problems(self, recipe: Recipe, base: Base, task: Task) -> list[Problem]:  # noqa: ARG002
-        """Why a base cannot be trained so."""
+        """Reasons why this method cannot train a base."""
         return []
 
     def takes_any_body(self, recipe: Recipe, base: Base) -> bool:  # noqa: ARG002
-        """Whether it trains a base for which the task has no model of its own."""
+        """Check whether it trains a base for which the task has no model of its own."""
         return False
 
     def warnings(self, recipe: Recipe, base: Base) -> Iterator[str]:  # noqa: ARG002
-        """What is no mistake but should be known."""
+        """Warnings: no mistakes, but worth knowing."""
         yield from ()
 
     def suggested(self, n_parameters: int) -> dict[str, dict[str, object]]:  # noqa: ARG002

@@ -49,7 +49,7 @@ class Head(Method):
             return True
 
     def warnings(self, recipe: Recipe, base: Base) -> Iterator[str]:
-        """What of an embedding model a head is not given."""
+        """Warnings about parts of an embedding model that a head is not given."""
         left = after_pooling(Path(base.path))
         if left and recipe.head.pooling == "auto":
             parts = ", ".join(left)

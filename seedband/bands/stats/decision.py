@@ -98,7 +98,7 @@ def in_units(baseline: Baseline, drop_sd: float) -> float | None:
 
 
 def at_most(p: float | None, level: float) -> bool:
-    """Whether a p-value is known and no larger than a level."""
+    """Check whether a p-value is known and no larger than a level."""
     return p is not None and p <= level
 
 

@@ -57,7 +57,7 @@ def checked_table(items: npt.ArrayLike, fewest_items: int = 1) -> Table:
 
 
 def is_binary(table: Table) -> bool:
-    """Whether every score is 0 or 1.
+    """Check whether every score is 0 or 1.
 
     Examples:
         >>> is_binary(np.array([[0.0, 1.0]])), is_binary(np.array([[0.0, 0.5]]))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def print_accepted(accepted: "Accepted", *, as_json: bool) -> None:
-    """What differs, metric by metric where the two bands lie, and where the old one is kept."""
+    """Print the differences, both bands metric by metric, and where the old one is kept."""
     if as_json:
         print_json(
             {
@@ -38,7 +38,7 @@ def print_accepted(accepted: "Accepted", *, as_json: bool) -> None:
 
 
 def _moved(name: str, accepted: "Accepted") -> str:
-    """Where a metric's band lay, and where it lies."""
+    """The old and the new edges of a metric's band."""
     new, old = accepted.band.metrics[name], accepted.old.metrics.get(name)
     d = score_format(new)
     told = f"[{new.lower:{d}}, {new.upper:{d}}] mean={new.mean:{d}}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def print_begun(begun: "Begun", *, as_json: bool) -> None:
-    """What was found, what was written, and what to run next."""
+    """Print the findings, the files written, and the next command."""
     if as_json:
         content = {"config": str(begun.config), "files": [str(path) for path in begun.files]}
         print_json({**content, "notes": list(begun.notes), "warnings": list(begun.warnings)})

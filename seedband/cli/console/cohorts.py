@@ -67,7 +67,7 @@ def _shown(split: "Split", rate: float) -> str:
 
 
 def _tests(split: "Split") -> list[str]:
-    """Whether the seeds differ item by item beyond chance, over all items and slice by slice."""
+    """Check whether the seeds differ item by item beyond chance, over all items and slice by slice."""
     overall, slices = split.cohorts[0], split.cohorts[1:]
     differ = "differ" if overall.p_adjusted <= LEVEL else "do not differ"
     lines = [f"{split.metric}: {_test(overall)}: seeds {differ} beyond chance on {counted(overall.n_items, 'item')}"]
@@ -83,7 +83,7 @@ def _test(cohort: "Cohort") -> str:
 
 
 def _noise(split: "Split") -> list[str]:
-    """Where the noise of the score comes from: seeds, items, and seeds on single items."""
+    """Print the noise of the score by source: seeds, items, and seeds on single items."""
     parts, name = split.parts, split.metric
     clustered = "" if split.clustered_se is None else f", clustered by {split.by} {split.clustered_se:.4f}"
     variances = (

@@ -13,7 +13,7 @@ STATES = {"pinned": "green", "open": "yellow", "absent": "dim"}
 
 
 def print_diagnosis(diagnosis: "Diagnosis", *, as_json: bool = False) -> None:
-    """What is pinned and what cannot be, what the shell said otherwise, and the fingerprint."""
+    """Print what is pinned, what cannot be, which variables of the shell are overridden, and the fingerprint."""
     if as_json:
         entries = [entry._asdict() for entry in diagnosis.overridden]
         print_json({**asdict(diagnosis), "overridden": entries})

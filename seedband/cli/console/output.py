@@ -46,7 +46,7 @@ def print_json(value: Mapping[str, object]) -> None:
 
 
 def print_error(error: SeedbandError) -> None:
-    """What is wrong, every mistake, and what to do about it."""
+    """Print an error with every mistake and its hint."""
     from rich.text import Text
 
     console = rich_console(stderr=True)

@@ -11,7 +11,7 @@ from seedband.counts import counted, plural
 
 
 def print_plan(plan: Plan, *, as_json: bool = False) -> None:
-    """What is asked, what is known of the noise, a row per size of the band, and the cheapest design in words."""
+    """Print the question, the noise, a row per size of the band, and the cheapest design in words."""
     if as_json:
         print_json(asdict(plan))
         return

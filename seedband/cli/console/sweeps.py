@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def print_sweep_plan(plan: "JsonObject", *, as_json: bool) -> None:
-    """What a sweep would do: jobs, steps, disk and a rough time."""
+    """Print the plan of a sweep: jobs, steps, disk and a rough time."""
     if as_json:
         print_json(plan)
         return

@@ -40,7 +40,7 @@ class Found:
 
     @property
     def failure(self) -> str:
-        """Why a run failed to train without leaving weights worth scoring; empty otherwise."""
+        """The reason why a run failed to train and left no weights worth scoring; empty otherwise."""
         return self.run.failure if self.run is not None and not self.run.evaluations else ""
 
     @property

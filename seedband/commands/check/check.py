@@ -169,7 +169,7 @@ def _label_order(labels: Sequence[str], given: Sequence[str] | None) -> tuple[st
 
 
 def _executor(recipe: str | Path | None) -> str:
-    """Where jobs go: as the recipe says that the user names."""
+    """The executor that the user's recipe names."""
     return DEFAULT_EXECUTOR if recipe is None else load_recipe(Path(recipe)).recipe.run.executor
 
 

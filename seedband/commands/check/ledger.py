@@ -46,7 +46,7 @@ class PairLook:
 
     @property
     def gate(self) -> tuple[float, float]:
-        """What it was held against: another level or tolerance is another gate."""
+        """Level and tolerance of the look: others make another gate."""
         return self.alpha, self.tolerance
 
 
@@ -69,7 +69,7 @@ class Entry:
 
     @property
     def looked_at(self) -> int:
-        """How many of the candidates, the first ones, had looks of their own before the last verdict."""
+        """Number of candidates, the first ones, that had looks of their own before the last verdict."""
         return len(self.looks) - 1 if self.own_looks is None else self.own_looks
 
     def joined(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -92,7 +92,7 @@ class Ledger:
         self.entries = dict(entries)
 
     def find(self, key: str) -> Entry | None:
-        """What is known under a key."""
+        """The entry of a key."""
         return self.entries.get(key)
 
     def record(self, key: str, status: Status, looks: Sequence[Candidate], own_looks: int | None = None) -> None:

@@ -51,7 +51,7 @@ def trainer_of(
     offline: bool,
     on_event: OnEvent,
 ) -> Trainer:
-    """How further seeds of the candidates are trained: by the recipe that they have on record, or the one named.
+    """A trainer of further seeds, by the recipe that the candidates have on record or the one named.
 
     Raises:
         UsageError: Neither is there, or the recipe has mistakes.
@@ -77,7 +77,7 @@ def trainer_of(
 
 
 def _folder(found: Sequence[Found], prepared: Prepared, out: str | Path | None) -> Path:
-    """Where further seeds go: the sweep that the candidates come from, else a folder that the recipe names."""
+    """The folder of further seeds: the sweep that the candidates come from, else one that the recipe names."""
     if out is not None:
         return Path(out)
     for entry in found:

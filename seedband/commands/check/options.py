@@ -31,5 +31,5 @@ class CheckOptions:
 
     @property
     def trains(self) -> bool:
-        """Whether the candidates' own recipe is asked for: to train by it, or to know whose looks these are."""
+        """Check whether the candidates' own recipe is asked for: to train by it, or to know whose looks these are."""
         return bool(self.recipe or self.more_seeds or self.n_pairs or self.ledger_path)

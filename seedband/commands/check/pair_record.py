@@ -58,7 +58,7 @@ class Books:
     unknown: bool = False
 
     def stand(self, candidates: Sequence[Candidate], look: PairLook, n: int) -> Stand:
-        """What earlier looks make of this one.
+        """The standing of this look after the earlier ones.
 
         Args:
             candidates: All pairs that there are now.

@@ -60,7 +60,7 @@ def item_floors(band: Band, found: Sequence[Found]) -> dict[str, float]:
 
 
 def _scored_alike(band: Band, run: Run, metric: str) -> bool:
-    """Whether the items that a run has on record are those of the band, scored by the same evaluator."""
+    """Check whether the items that a run has on record are those of the band, scored by the same evaluator."""
     keys = ("eval_data.sha256", f"evaluators.{metric}")
     ours, theirs = band.provenance["signature"], run.signature or {}
     return all(comparability.at(ours, key) == comparability.at(theirs, key) for key in keys)

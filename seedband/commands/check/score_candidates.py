@@ -121,7 +121,7 @@ def scoring_of(
     *,
     offline: bool,
 ) -> Scoring:
-    """How the band's checkpoints were scored, with everything it names found again and compared by content.
+    """The scoring of the band's checkpoints, with everything that it names found again and compared by content.
 
     Args:
         band: Which.
@@ -165,7 +165,7 @@ def _base(band: Band, base_at: str | None, *, offline: bool) -> Base:
 
 
 def _eval_path(band: Band, data: str | Path | None, *, offline: bool) -> Path:
-    """Where the band's eval data lie, as the user says or as its record does."""
+    """The path of the band's eval data, from the user or from its record."""
     recorded = band.provenance["data"]["eval"]["path"]
     if data is None:
         return locate(recorded, band.folder, offline=offline) if on_hub(recorded) else band.folder / recorded
@@ -187,7 +187,7 @@ def _other_rows(band: Band, path: Path, columns: Mapping[str, Any], found: str, 
 
 
 def _on_record(entry: Found, scoring: Scoring) -> bool:
-    """Whether a candidate itself says in which order its outputs stand for the labels, which is used.
+    """Check whether a candidate itself says in which order its outputs stand for the labels, which is used.
 
     The record of a run says it of what seedband trained: a script of the user's own may have an order of its own.
     """

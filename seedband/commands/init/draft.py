@@ -168,7 +168,7 @@ class Draft:
         return most, counts[most]
 
     def _generates(self) -> bool:
-        """Whether the model that a flag names, and that lies here, writes texts."""
+        """Check whether the model that a flag names, and that lies here, writes texts."""
         named = self.answers.model
         places = [Path(named), self.folder / named] if named else []
         return any(place.is_dir() and model_config.is_decoder(place) for place in places)

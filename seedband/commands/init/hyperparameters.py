@@ -16,7 +16,7 @@ BATCH = 8
 def sections_of(
     method: str | None, command: str | None, *, task: str, n_train: int, n_parameters: int
 ) -> dict[str, SectionValues]:
-    """How a recipe trains: its sections of the method, to be seen and changed.
+    """The sections of a recipe about its method, to be seen and changed.
 
     Args:
         method: Asked for; LoRA unless said.

@@ -71,7 +71,7 @@ class Interview:
     ask: Ask
 
     def answer(self, said: str | None, question: Question, found: Sequence[Path] = ()) -> str:
-        """What a flag said, or else what was answered.
+        """The value of a flag, or else the answer to a question.
 
         Args:
             said: By the flag; None where it was not given.

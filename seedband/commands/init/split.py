@@ -19,7 +19,7 @@ SHARE, LARGEST_SHARE = 0.2, 0.4
 
 
 def eval_size(n: int) -> int:
-    """How many of `n` rows are kept for eval.
+    """Number of rows that are kept for eval, of `n`.
 
     Examples:
         >>> [eval_size(n) for n in (10, 300, 800, 5000, 100_000)]

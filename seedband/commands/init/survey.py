@@ -63,11 +63,11 @@ class Survey:
         return tuple(dict.fromkeys(name for row in self.rows for name in row))
 
     def values(self, column: str) -> list[Any]:
-        """What stands in a column, row by row; None where nothing does."""
+        """The values of a column, row by row; None where there is none."""
         return [row.get(column) for row in self.rows]
 
     def counts(self, column: str) -> Counter[str]:
-        """How often each value of a column occurs, as text."""
+        """Number of rows of each value of a column, as text."""
         return Counter(str(value) for value in self.values(column) if value is not None)
 
     def column_of(self, role: str) -> str | None:
@@ -83,7 +83,7 @@ class Survey:
         return next((pair for pair in named if all(self._can_be("text", column) for column in pair)), None)
 
     def lacks(self, column: str) -> bool:
-        """Whether no row has anything in a column."""
+        """Check whether no row has anything in a column."""
         return not any(value not in (None, "") for value in self.values(column))
 
     def guessed_label(self, taken: Sequence[str] = ()) -> list[str]:
@@ -158,7 +158,7 @@ def look_at(path: Path) -> Survey:
 
 
 def data_files(folder: Path) -> Iterator[Path]:
-    """What in a folder can be a data file, by its name: files, and folders of images."""
+    """Candidates for data files in a folder, by name: files, and folders of images."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
@@ -171,19 +171,19 @@ def data_files(folder: Path) -> Iterator[Path]:
 
 
 def is_eval(path: Path) -> bool:
-    """Whether a file is called as eval rows often are."""
+    """Check whether a file is called as eval rows often are."""
     return eval_rank(path) < len(EVAL_WORDS)
 
 
 def eval_rank(path: Path) -> int:
-    """How far a name is from those of eval rows: 0 for the likeliest."""
+    """Rank of a name among those of eval rows: 0 for the likeliest."""
     words = re.split(r"[^a-z]+", path.stem.casefold())
     ranks = [rank for rank, known in enumerate(EVAL_WORDS) if any(word.startswith(known) for word in words)]
     return ranks[0] if ranks else len(EVAL_WORDS)
 
 
 def task_of(survey: Survey, said: Collection[str], *, generates: bool) -> str:
-    """What the columns are for.
+    """The task and the roles of the columns.
 
     Args:
         survey: The data.

@@ -34,7 +34,7 @@ def direction_mistakes(
 def direction_of(
     file: ScoreFile, name: str, lower_is_better: Collection[str], higher_is_better: Collection[str]
 ) -> bool:
-    """Whether higher is better: as its evaluator has it, as the user says, else as its file or name does."""
+    """Check whether higher is better: as its evaluator has it, as the user says, else as its file or name does."""
     if (own := _built_in(name)) is not None:
         return own
     if name in lower_is_better or name in higher_is_better:
@@ -58,7 +58,7 @@ def _built_in(metric: str) -> bool | None:
 def taken_for_granted(
     file: ScoreFile, ways: Mapping[str, bool], flags: Collection[str], primary: str | None, chosen: str | None
 ) -> Iterator[str]:
-    """What nobody said: directions, and the metric that gates."""
+    """Notes on what was guessed: directions, and the metric that gates."""
     given = {*file.directions, *flags} if ALL not in flags else {*ways}
     guessed = [name for name in ways if _built_in(name) is None and name not in given]
     told = {

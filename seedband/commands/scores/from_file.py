@@ -192,13 +192,13 @@ def _made_from(band_path: Path) -> tuple[set[Path], dict[str, str]]:
 
 
 def _sources(band: Band) -> JsonObject:
-    """What a band has on record of its score files."""
+    """The record that a band has of its score files."""
     facts = band.provenance.get("scores", {})
     return facts if isinstance(facts, Mapping) else {}
 
 
 def _are_means(scores: Sequence[float], items: Sequence[Sequence[float]]) -> bool:
-    """Whether every score is the mean of its items: only then do they say how far it moves by chance."""
+    """Check whether every score is the mean of its items: only then do they say how far it moves by chance."""
     return all(math.isclose(score, mean(row), rel_tol=ROUNDING) for score, row in zip(scores, items, strict=True))
 
 
@@ -237,7 +237,7 @@ def _failure_notes(band: Band) -> tuple[str, ...]:
 
 
 def _all_runs(path: Path) -> str:
-    """What makes a band of the runs beside one."""
+    """The command that makes a band of all runs beside one."""
     named = places.seeds_of([path])[path]
     part = named.part if isinstance(named, places.Named) else ""
     others = str(path).replace(part, part.rstrip("0123456789") + "*") if part else f"RUNS/*/{path.name}"

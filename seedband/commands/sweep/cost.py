@@ -40,7 +40,7 @@ class Cost(NamedTuple):
 
 
 def estimate(prepared: Prepared, seconds_before: Sequence[float] = ()) -> Cost:
-    """What a run will take, from the seconds of runs before it, else from the size of model and data."""
+    """Estimate the cost of a run, from the seconds of runs before it, else from the size of model and data."""
     recipe, section = prepared.recipe, prepared.recipe.train
     if section.command is not None:
         known = sum(seconds_before) / len(seconds_before) if seconds_before else None

@@ -27,7 +27,7 @@ class Repeats(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many there are of each kind, for records."""
+        """Counts of each kind, for records."""
         return {
             "eval_in_train": len(self.shared),
             "train_repeated": len(self.train.repeated),

@@ -98,7 +98,7 @@ def _provenance(prepared: Prepared, healthy: Sequence[Run], failed: Sequence[Run
 
 
 def _accepted(path: Path) -> JsonObject:
-    """What was accepted on the way to the band that lies there now: its successor keeps it."""
+    """The changes accepted on the way to the band that is there now: its successor keeps them."""
     entries = load_band(path).provenance.get("accepted") if path.is_file() else None
     return {"accepted": entries} if entries else {}
 

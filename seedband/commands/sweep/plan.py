@@ -73,7 +73,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(prepared: Prepared, seeds: Sequence[int], folder: str | Path | None = None, *, slots: int = 1) -> Plan:
-    """Which runs of a recipe are missing in a folder, and everything for which it would be refused; writes nothing.
+    """Plan the missing runs of a recipe in a folder, and refuse what cannot be swept; writes nothing.
 
     Args:
         prepared: The recipe, found sound.
@@ -153,7 +153,7 @@ def train_jobs(prepared: Prepared, folder: Path, seeds: Sequence[int], slots: in
 
 
 def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run], known: RecordedSweep | None) -> None:
-    """What lies in the folder must be trained by this recipe, base and rows: no work of another is lost."""
+    """Refuse a folder whose runs were trained by another recipe, base or rows: no work of another is lost."""
     records = [run.recorded for run in finished]
     unfinished = any((run / name).is_file() for run in seed_folders(folder) for name in (TRAINING, TRAINED))
     if not records and unfinished and known is not None:
@@ -168,7 +168,7 @@ def _check_same_recipe(prepared: Prepared, folder: Path, finished: Sequence[Run]
 
 
 def _check_same_versions(finished: Sequence[Run]) -> None:
-    """What is known to join no band is refused before it is trained."""
+    """Refuse seeds that would join no band, before they are trained."""
     now = environment.versions()
     for run in finished:
         changed = differing_keys(run.environment.versions, now)

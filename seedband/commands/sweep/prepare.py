@@ -57,7 +57,7 @@ class Prepared:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is no mistake but should be known."""
+        """Warnings: no mistakes, but worth knowing."""
         told = (
             *trainers.find(self.recipe.train.method).warnings(self.recipe, self.scoring.base),
             *row_warnings(self.repeats, self.eval_items),
@@ -66,7 +66,7 @@ class Prepared:
 
     @property
     def provenance(self) -> JsonObject:
-        """Where runs come from: base and data, by content."""
+        """Base and data of the runs, by content."""
         data = self.recipe.data
         return {
             "base": asdict(self.scoring.base) | {"revision": self.recipe.model.revision},
@@ -86,7 +86,7 @@ class Prepared:
 
     @staticmethod
     def _file(items: Items, reference: str) -> JsonObject:
-        """Where a data file lies, what is in a hub as it is called there, and its content."""
+        """Path and content of a data file; a file of a hub keeps its name there."""
         path = reference if on_hub(reference) else str(items.path)
         return {"path": path, "sha256": items.sha256, "also": list(items.also)}
 
@@ -133,7 +133,7 @@ def prepare(loaded: LoadedRecipe, *, offline: bool) -> Prepared:
 
 
 def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: Path, start: Path) -> Scoring:
-    """How a recipe's checkpoints are scored, on this machine; what its evaluators name starts at `start`."""
+    """The scoring of a recipe's checkpoints on this machine; what its evaluators name starts at `start`."""
     return Scoring(
         base=base,
         task=recipe.model.task,
@@ -151,6 +151,6 @@ def scoring_for(recipe: Recipe, base: Base, labels: tuple[str, ...], eval_path: 
 
 
 def columns_of(recipe: Recipe) -> dict[str, Any]:
-    """Which columns of the data files are used, and for what."""
+    """The columns of the data files that are used, and for what."""
     used = ("id", "slices", *tasks.find(recipe.model.task).reading.columns)
     return {"task": recipe.model.task, **{name: getattr(recipe.data, name) for name in used}}

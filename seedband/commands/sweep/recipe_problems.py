@@ -86,7 +86,7 @@ def _evaluator_problems(
 def _scorer_problems(
     where: str, section: EvaluatorSection, train: Items | None, evaluated: Items | None
 ) -> list[Problem]:
-    """Whether a scorer of scikit-learn takes these classes: asked with the right answer to every eval item."""
+    """Check whether a scorer of scikit-learn takes these classes: asked with the right answer to every eval item."""
     if train is None or evaluated is None or not section.evaluator.startswith("sklearn:"):
         return []
     import numpy as np
@@ -121,7 +121,7 @@ def _named(where: str, name: str, known: Any, problems: list[Problem]) -> bool:
 
 
 def base_problems(recipe: Recipe, base: Base, task: Task) -> list[Problem]:
-    """Why a base cannot be trained by the recipe.
+    """Reasons why the recipe cannot train a base.
 
     Raises:
         Refused: Its weights are not those that the recipe names.
@@ -152,7 +152,7 @@ def chat_problems(base: Base, data: Sequence[Items]) -> list[Problem]:
 
 
 def item_problems(task: Task, data: Sequence[Items]) -> list[Problem]:
-    """What is wrong with inputs, told once where it is not theirs."""
+    """Problems of the inputs, each once where it is not about one input."""
     problems: list[Problem] = []
     for items in data:
         attempt(problems, lambda items=items: task.check_items(items))  # type: ignore[misc]
@@ -183,6 +183,6 @@ def label_problems(train: Items, evaluated: Items) -> list[Problem]:
 
 
 def _on_a_scale(labels: Sequence[str]) -> bool:
-    """Whether labels are the values of a regression: many numbers, not all of them whole."""
+    """Check whether labels are the values of a regression: many numbers, not all of them whole."""
     numbers = [label for label in labels if NUMBER.fullmatch(label.strip())]
     return len(numbers) == len(labels) > MAX_WHOLE and any(not float(number).is_integer() for number in numbers)

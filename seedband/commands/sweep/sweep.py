@@ -68,14 +68,14 @@ def make_plan(
     jobs: int = 1,
     offline: bool = False,
 ) -> SweepPlan:
-    """What a sweep would do, and everything for which it would be refused; nothing is written."""
+    """Plan a sweep, and refuse what cannot be swept; writes nothing."""
     out, band = (None if path is None else Path(path) for path in (out, band))
     plan: SweepPlan = source_of(SweepCall(_loaded(recipe), seeds, out, band, jobs=jobs, offline=offline)).make_plan()
     return plan
 
 
 def source_of(call: SweepCall) -> ScoreSource[Any, Any]:
-    """Where the scores of a recipe come from.
+    """The score source of a recipe.
 
     Raises:
         UsageError: A recipe with mistakes.

@@ -14,7 +14,7 @@ from seedband.storage.json_files import JsonObject
 
 
 def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> Path:
-    """Where what the evaluators of a recipe on record name starts: modules, models, tasks.
+    """The folder where what the evaluators of a recorded recipe name starts: modules, models, tasks.
 
     A record may come from anywhere. Evaluators that run code or send data elsewhere are asked only where a recipe that
     lies here names them, with the same arguments, and code is that recipe's.
@@ -50,7 +50,7 @@ def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> P
 
 
 def trusted_start(recipe: Recipe) -> Path:
-    """Where the command of a recipe on record starts: in the folder of a recipe of the user's own that has the same.
+    """The folder where the command of a recorded recipe starts: that of the user's own recipe with the same command.
 
     Raises:
         Refused: There is none, and a record may come from anywhere.

@@ -115,7 +115,7 @@ class AiEvaluation(Evaluator):
 
     @property
     def needs_context(self) -> bool:  # type: ignore[override]
-        """Whether the metric is about the context."""
+        """Check whether the metric is about the context."""
         return METRICS[self.metric].needs == "contexts"
 
     def check_arguments(self) -> None:

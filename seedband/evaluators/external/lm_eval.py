@@ -125,7 +125,7 @@ class HarnessTask(Evaluator):
         return Scored(answer.score, backend=answer.backend, details=stderr, n_items=answer.n_items)
 
     def _ask(self, checkpoint: Checkpoint | None) -> JsonObject:
-        """What the harness says in a process of its own; without a checkpoint, of the task alone.
+        """The answer of the harness in a process of its own; without a checkpoint, about the task alone.
 
         Raises:
             UsageError: There is no such task, or not as the arguments say.

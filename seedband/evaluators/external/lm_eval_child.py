@@ -36,7 +36,7 @@ ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def reply(request: JsonObject) -> Mapping[str, object]:
-    """What the harness says of a task, or of a checkpoint by it.
+    """The answer of the harness about a task, or about a checkpoint by it.
 
     Raises:
         UsageError: There is no such task, or not as the arguments say.
@@ -202,7 +202,7 @@ def chosen(metric: str, scores: Mapping[str, object]) -> tuple[str, str]:
 
 
 def signed(task: HarnessTask, key: str, results: JsonObject, yaml: Path | None) -> str:
-    """What two scores of the harness must share, beside the arguments: its version, the task and every question.
+    """The backend that two scores of the harness must share: its version, the task and every question.
 
     `task_hash` is what the harness itself puts on record under that name: over documents, prompts and targets.
     """

@@ -87,21 +87,21 @@ class Function(Evaluator):
 
     @property
     def backend(self) -> str:  # type: ignore[override]
-        """Where it comes from, and the code that runs."""
+        """Its origin, and the code that runs."""
         return f"{self.reference} {self.content}"
 
     def arguments(self) -> dict[str, object]:
-        """What the function is called with."""
+        """The arguments of the function."""
         return dict(self.args)
 
     def score(self, items: Items, predictions: Any) -> Scored:
-        """What the function says."""
+        """The scores that the function returns."""
         scored = as_scored(self.function(items, predictions, **self.args), len(items))
         return replace(scored, backend=" ".join(filter(None, (scored.backend, self.backend))))
 
 
 def fingerprint(source: Path, folder: Path) -> str:
-    """What tells code from other code: a SHA-256 over a file and all that it imports from the recipe's folder.
+    """SHA-256 over a file and all that it imports from the recipe's folder.
 
     Imports are read from the text, not from what is loaded: so one inside a function counts before it has run, and
     what another evaluator has loaded does not. A module whose name is only made as the code runs is not seen.
@@ -124,7 +124,7 @@ def fingerprint(source: Path, folder: Path) -> str:
 
 
 def _is_own(path: Path, root: Path) -> bool:
-    """Whether it lies beside the recipe, and not in an environment that does."""
+    """Check whether it lies beside the recipe, and not in an environment that does."""
     return path.is_relative_to(root) and "site-packages" not in path.relative_to(root).parts
 
 

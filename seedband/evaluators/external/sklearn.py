@@ -69,7 +69,7 @@ class SklearnScorer(Evaluator):
         return Scored(self._scored(predictions, predictions.logits), backend=backend)
 
     def trivial_score(self, items: Items, predictions: Predictions) -> float:
-        """What the shares of the classes score, said of every item."""
+        """The score of the shares of the classes, predicted for every item."""
         shares = np.bincount(predictions.labels, minlength=predictions.n_classes) / len(predictions)
         logits = np.log(np.maximum(shares, np.finfo(float).tiny))
         return self._scored(predictions, np.tile(logits, (len(predictions), 1)))

@@ -40,7 +40,7 @@ class Judgement:
 
 
 def cache_file() -> Path:
-    """Where judgements are kept."""
+    """The file of judgements."""
     return atomic_files.cache_folder() / FILE
 
 
@@ -63,7 +63,7 @@ class Cache:
         self._connection.close()
 
     def get(self, key: str) -> Judgement | None:
-        """What was said, if it was asked before."""
+        """The judgement, if there is one."""
         with self._told():
             row = self._connection.execute("SELECT grade, model FROM judgement WHERE key = ?", (key,)).fetchone()
         if row is None:

@@ -28,7 +28,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The address of requests."""
         return f"{self.base_url.rstrip('/')}/chat/completions"
 
     @property
@@ -38,7 +38,7 @@ class Endpoint:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is this machine."""
+        """Check whether it is this machine."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:

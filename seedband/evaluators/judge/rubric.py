@@ -68,7 +68,7 @@ class Rubric:
         return json_files.digest([self.text, SCHEMA])
 
     def request(self, model: str, material: Material, seed: int | None = None) -> ChatRequest:
-        """What is asked of the endpoint.
+        """The request to the endpoint.
 
         The material goes into a message of its own, as one JSON object: whatever stands in a value is escaped, so that
         it cannot end the value that it stands in.

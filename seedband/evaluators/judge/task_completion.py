@@ -78,7 +78,7 @@ class TaskCompletion(Evaluator):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it asks."""
+        """The endpoint of the judge."""
         return Endpoint(self.base_url, self.api_key_env)
 
     @property
@@ -117,11 +117,11 @@ class TaskCompletion(Evaluator):
         )
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
-        """What an empty text gets, by the rubric."""
+        """The score of an empty text, by the rubric."""
         return 0.0
 
     def _key(self, request: ChatRequest, repeat: int) -> str:
-        """What a judgement is kept under: all that it was asked, and of whom.
+        """The key of a judgement: the whole request, and its endpoint.
 
         The endpoint is part of it: two of them may call two models by one name.
         """
@@ -161,7 +161,7 @@ class TaskCompletion(Evaluator):
 
 
 def _materials(items: Items, texts: Sequence[str]) -> Iterator[Material]:
-    """What the judge sees of every item."""
+    """The material of every item for the judge."""
     for row, (given, target, text) in enumerate(zip(items.inputs, items.targets, texts, strict=True)):
         prompt = json.loads(given) if items.chat else given
         if items.contexts is None:
@@ -175,7 +175,7 @@ def _share(said: Judgement | None) -> float:
 
 
 def _noise(shares: "NDArray[np.float64]") -> dict[str, float]:
-    """How far the judge disagrees with itself: about one output, and what of it is left in the score.
+    """The judge's disagreement with itself, about one output and in the score.
 
     Args:
         shares: Every judgement of the items that have all of theirs, shape (n_items, n_repeats).

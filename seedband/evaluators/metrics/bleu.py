@@ -37,5 +37,5 @@ class Bleu(Evaluator):
         return Scored(float(corpus.score), None, str(metric.get_signature()))
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
-        """What an empty text scores."""
+        """The score of an empty text."""
         return 0.0

@@ -38,5 +38,5 @@ class ExactMatch(Evaluator):
         return said == expected
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
-        """What an empty text scores."""
+        """The score of an empty text."""
         return 0.0

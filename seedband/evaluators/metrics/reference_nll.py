@@ -27,5 +27,5 @@ class ReferenceNll(Evaluator):
         return Scored(float(per_item.mean()), per_item)
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
-        """What a model says that holds every token for equally likely."""
+        """The score of a model for which every token is equally likely."""
         return math.log(generations.vocabulary)

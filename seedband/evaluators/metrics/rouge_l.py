@@ -51,5 +51,5 @@ class RougeL(Evaluator):
         return Scored(float(per_item.mean()), per_item, f"rouge-score {metadata.version('rouge-score')}")
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
-        """What an empty text scores."""
+        """The score of an empty text."""
         return 0.0

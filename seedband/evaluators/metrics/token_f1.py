@@ -29,7 +29,7 @@ class TokenF1(Evaluator):
         return Scored(float(per_item.mean()), per_item)
 
     def trivial_score(self, items: Items, generations: Generations) -> float:
-        """What an empty text scores."""
+        """The score of an empty text."""
         return 0.0
 
 

@@ -110,7 +110,7 @@ class CrossEncoder:
                 )
 
     def judge(self, premise: str, text: str) -> Entailed:
-        """How likely a premise entails each sentence of a text."""
+        """Probabilities that a premise entails each sentence of a text."""
         whole = [sentence for sentence in sentences(text) if says_something(sentence)]
         parts = [self._parts(sentence) for sentence in whole]
         windows = [self._windows(premise, part) for part in chain.from_iterable(parts)]
@@ -169,7 +169,7 @@ def locate(reference: str, revision: str | None, *, offline: bool = False) -> Ba
 
 
 def entailment_output(config: JsonObject, name: str) -> int:
-    """Which output of a sequence classifier stands for entailment, by its config's `id2label`.
+    """The output of a sequence classifier that stands for entailment, by its config's `id2label`.
 
     Raises:
         UsageError: It is none, or its outputs are not those of NLI.
@@ -199,7 +199,7 @@ def entailment_output(config: JsonObject, name: str) -> int:
 
 
 def plain_labels(config: JsonObject) -> dict[int, str]:
-    """What a model calls its outputs, letters alone: NOT_ENTAILMENT is notentailment."""
+    """Names of a model's outputs, letters alone: NOT_ENTAILMENT is notentailment."""
     labels = (config.get("id2label") or {}).items()
     return {int(key): re.sub(r"[^a-z]", "", str(label).casefold()) for key, label in labels}
 

@@ -78,7 +78,7 @@ class Entailment(Evaluator):
         length_for(self.max_length, config.get("max_position_embeddings"))
 
     def trivial_score(self, items: "Items", generations: Generations) -> float:
-        """What an empty text scores."""
+        """The score of an empty text."""
         return 0.0
 
     def judge(self, premises: Sequence[str], texts: Sequence[str]) -> Scored:

@@ -47,7 +47,7 @@ def sentences(text: str) -> list[str]:
 
 
 def says_something(text: str) -> bool:
-    """Whether there is a letter or a digit in it."""
+    """Check whether there is a letter or a digit in it."""
     return SAYING.search(text) is not None
 
 
@@ -65,7 +65,7 @@ def _of_line(line: str) -> Iterator[str]:
 
 
 def _ends(before: str, end: re.Match[str], follows: str) -> bool:
-    """Whether a sentence ends at a mark.
+    """Check whether a sentence ends at a mark.
 
     Args:
         before: What it says so far.

@@ -155,7 +155,7 @@ def _message(code: int, child: _Child) -> str:
 
 
 def _last_line(log: Path) -> str:
-    """What a job said last, usually the error that ended it."""
+    """The last line of a job, usually the error that ended it."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LOG_TAIL))
         lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]

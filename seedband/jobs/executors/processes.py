@@ -62,7 +62,7 @@ def spawn(file: Path, environment: Mapping[str, str], log: IO[str]) -> "subproce
 
 
 def may_fork(job: Job) -> bool:
-    """Whether it is worth asking a launcher; what it finds out by itself would cost its imports in vain."""
+    """Check whether it is worth asking a launcher; what it finds out by itself would cost its imports in vain."""
     device = job.launched_on
     alone = device == "cpu" or (device == "auto" and not any(Path(path).exists() for path in GPUS))
     # With more threads than one, OpenBLAS starts them when numpy is imported.
@@ -149,7 +149,7 @@ class Launcher:
             self._process.wait()
 
     def _is_ready(self) -> bool:
-        """Whether it forks, which it tells after its imports."""
+        """Check whether it forks, which it tells after its imports."""
         while self._unsafe is None:
             if not self.hear():
                 return False

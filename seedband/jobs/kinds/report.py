@@ -129,7 +129,7 @@ def _csv_table(text: str) -> dict[str, str]:
 
 
 def _at(table: Any, key: str, path: Path) -> Any:
-    """What stands at a key, or at a path of keys with dots between them."""
+    """The value at a key, or at a path of keys with dots between them."""
     value = table
     for part in [key] if isinstance(table, Mapping) and key in table else key.split("."):
         if not isinstance(value, Mapping) or part not in value:

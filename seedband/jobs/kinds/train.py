@@ -45,7 +45,7 @@ class TrainJob:
 
     @property
     def determinism(self) -> DeterminismSection:
-        """What the job's process is pinned to."""
+        """The pins of the job's process."""
         return self.recipe.determinism
 
     @property
@@ -98,7 +98,7 @@ class TrainJob:
 
 
 def _apart(facts: EnvironmentRecord, device: str, base: Base) -> list[object]:
-    """What beside its recipe a killed run must have in common with the one that goes on from it."""
+    """The facts beside its recipe that a killed run must share with the one that goes on from it."""
     further = [base.further_sha256] if base.further_sha256 else []
     return [facts.fingerprint, facts.versions, device, *further]
 

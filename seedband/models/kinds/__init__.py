@@ -66,7 +66,7 @@ class CheckpointKind(ABC):
 
     @abstractmethod
     def settings(self, folder: Path) -> dict[str, object]:
-        """What beside its tensors decides what it computes."""
+        """Settings beside its tensors that decide what it computes."""
 
     def labels(self, folder: Path) -> list[str]:  # noqa: ARG002
         """Labels that it names itself, in the order of its outputs; none where it names none."""
@@ -81,7 +81,7 @@ class CheckpointKind(ABC):
         return None
 
     def reads(self, folder: Path) -> str:  # noqa: ARG002
-        """What of a base its outputs come from: "model", or a pooling."""
+        """The part of a base that its outputs come from: "model", or a pooling."""
         return "model"
 
 
@@ -98,5 +98,5 @@ def detect(folder: Path) -> CheckpointKind | None:
 
 
 def explained() -> list[str]:
-    """How each kind is recognised, for messages."""
+    """Describe how each kind is recognised, for messages."""
     return [find(name).explained for name in [*CHECKPOINT_KINDS.built_in, *sorted(CHECKPOINT_KINDS.installed())]]

@@ -85,7 +85,7 @@ class Adapter(CheckpointKind):
 def _check_adapter(
     files: CheckpointFiles, base: Base, labels: Sequence[str], task: ModelTask
 ) -> tuple[dict[str, object], int | None]:
-    """What PEFT may be given of an adapter, and how many tokens it has where those are not its base's.
+    """The config that PEFT may be given of an adapter, and its number of tokens where that is not its base's.
 
     An adapter calls the base's tensors as they are called once it is loaded.
     """

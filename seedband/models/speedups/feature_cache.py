@@ -118,7 +118,7 @@ def distrust(folder: Path) -> str:
 
 
 def is_near(known: "torch.Tensor", tried: "torch.Tensor") -> bool:
-    """Whether what is known of some rows is what was tried: another batch may move but its last digits."""
+    """Check whether what is known of some rows is what was tried: another batch may move but its last digits."""
     same = known.shape == tried.shape
     return same and bool((known.to(tried.device) - tried).abs().max() <= NEAR * tried.abs().max())
 

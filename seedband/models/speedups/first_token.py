@@ -73,7 +73,7 @@ def _cut(layout: Layout) -> Any:
 
 
 def _is_same(network: Network, layer: nn.Module, batch: Mapping[str, torch.Tensor], whole: torch.Tensor) -> bool:
-    """Whether the layer now says one token's state a row, and the network the logits that it said before."""
+    """Check whether the layer now says one token's state a row, and the network the logits that it said before."""
     states: list[Any] = []
     handle = layer.register_forward_hook(lambda _module, _given, output: states.append(output))
     logits = trial_logits(network, batch)

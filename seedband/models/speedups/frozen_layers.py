@@ -132,7 +132,7 @@ def freeze_prefix(
 
 
 def _says(network: Network, prefix: Prefix, rows: Sequence[int], device: torch.device, whole: torch.Tensor) -> bool:
-    """Whether a network says the same of some rows, bit for bit, with its prefix replayed."""
+    """Check whether a network says the same of some rows, bit for bit, with its prefix replayed."""
     prefix.replay()
     with in_eval(network.module):
         logits = trial_logits(network, prefix.batch(rows, device))

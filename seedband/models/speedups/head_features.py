@@ -59,7 +59,7 @@ def compute_features(
 
 
 def _fit(features: torch.Tensor, parts: Sequence[Sequence[int]], live: Callable[[Sequence[int]], torch.Tensor]) -> bool:
-    """Whether features of some rows are what the model says of them now.
+    """Check whether features of some rows are what the model says of them now.
 
     They are the longest of their batches, so that each is padded as it was there.
     """

@@ -103,7 +103,7 @@ class Layout:
         return whole.index_copy(0, self._places, value[0]).view(self._rows, self._tokens, -1)
 
     def is_packed(self, value: torch.Tensor) -> bool:
-        """Whether these are packed states."""
+        """Check whether these are packed states."""
         return bool(self.order) and value.dim() == STATES and value.shape[:2] == (1, len(self._places))
 
     def first(self, value: torch.Tensor) -> torch.Tensor:

@@ -37,7 +37,7 @@ class Head:
 
 
 def next_step(text: str, sentence: str) -> Step:
-    """What to do next, taken apart into words that the page has not said yet and the command in it."""
+    """The next step, taken apart into words that are new on the page and the command in it."""
     taken = COMMAND.fullmatch(text)
     if taken is None:
         return Step("Next", before=text)

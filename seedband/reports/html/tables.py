@@ -164,7 +164,7 @@ def _p(value: float | None) -> str:
 
 
 def record(found: Overview) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What is on record, group by group: key and value."""
+    """The record, group by group: key and value."""
     facts = found.band.provenance
     groups: list[tuple[str, list[tuple[str, str]]]] = []
     named = [(label, str(value)) for label, path in NAMED if (value := at(facts, path)) not in (None, "")]

@@ -42,7 +42,7 @@ def render_timeline(found: Timeline) -> str:
 
 
 def _breaks(metric: str, numbered: Sequence[tuple[int, Entry]]) -> list[str]:
-    """Where bands of a metric are about other eval data than the one before: their scores do not compare."""
+    """Notes where a band of a metric has other eval data than the one before: their scores do not compare."""
     told, before = [], None
     for number, entry in numbered:
         point = entry.metrics.get(metric)

@@ -99,7 +99,7 @@ def _linear_layers(network: Network) -> set[str]:
 def _unfit_targets(
     module: torch.nn.Module, linear: Collection[str], section: LoraSection, error: Exception
 ) -> UsageError:
-    """What PEFT says of layers that it cannot adapt, and which others there are."""
+    """The error for layers that PEFT cannot adapt, with those that it can."""
     kind, reason = getattr(module.config, "model_type", "?"), " ".join(str(error).split())[:300]
     if not linear and isinstance(section.target_modules, str):
         return UsageError(

@@ -136,13 +136,13 @@ class KeyedDropout(TorchFunctionMode):
         return values.mul_(scaled) if inplace else values * scaled
 
     def _keys(self, values: torch.Tensor) -> list[str]:
-        """What the masks of some values are keyed by: their items where they are of rows, else the pass."""
+        """The keys of the masks of some values: their items where they are of rows, else the pass."""
         if self._layout.is_packed(values):
             return [self._rows[row] for row in self._layout.order]
         return self._rows if values.dim() > 0 and len(values) == len(self._rows) else [self._pass]
 
     def _kept(self, values: torch.Tensor, p: float, seeds: Sequence[int]) -> torch.Tensor:
-        """Which elements are kept: a mask for every seed, of as many rows, packed or padded."""
+        """The mask of every seed, of as many rows, packed or padded."""
         generator, turned = self._generator(values.device), self._left_padded and values.dim() == STATES
         if self._layout.is_packed(values):
             sizes = [length * values.shape[-1] for length in self._layout.lengths]
@@ -185,19 +185,19 @@ class KeyedDropout(TorchFunctionMode):
 
 
 def _seed_generators(seed: int) -> None:
-    """What `torch.manual_seed` does, but for the record of the stack that it keeps for devices that are not there."""
+    """Seed as `torch.manual_seed` does, without the stack trace that it keeps for devices that are not there."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
 
 
 def row_key(epoch: int, item: str) -> str:
-    """What an item's masks of one epoch are keyed by, beside the seed, the module and the call."""
+    """The key of an item's masks in one epoch, beside the seed, the module and the call."""
     return f"{epoch}|{item}"
 
 
 def draw_kept(sizes: Sequence[int], p: float, seeds: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-    """Which elements are kept, as one row of booleans: for every seed as many as its size says, one behind the other.
+    """Draw the elements that are kept, as one row of booleans: for every seed as many as its size, one after another.
 
     On a CPU a shorter mask is the beginning of a longer one of its seed, so that padding does not change it; on a GPU
     the length decides which thread draws which element.

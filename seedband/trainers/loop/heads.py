@@ -146,7 +146,7 @@ def _draw(new: Sequence[Named], run: SeedRun, context: TrainContext, network: Ne
 
 
 def _set_mode(network: Network) -> None:
-    """What lies beside the backbone is the head, and only that drops out."""
+    """Set the mode: what is beside the backbone is the head, and only that drops out."""
     module: Any = network.module
     for name, child in module.named_children():
         child.train(mode=name != getattr(module, "base_model_prefix", "backbone"))

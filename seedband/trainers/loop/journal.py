@@ -104,7 +104,7 @@ class Journal:
         self._report("step", self._seed, {"step": taken, "steps": self.total, "loss": float(self._losses[-1])})
 
     def course(self) -> Course:
-        """How it went, once the last step is taken or the run has failed."""
+        """The course, once the last step is taken or the run has failed."""
         if not self.failure and not all(bool(torch.isfinite(p).all()) for _, p in self._parameters):
             self.failure = "a weight is not finite after the last step"
         self._witnesses["losses"] = lines_sha256(self._losses)
@@ -112,7 +112,7 @@ class Journal:
         return Course(self.failure, self._witnesses, len(self._losses))
 
     def _progress(self, witnesses: dict[str, str | None]) -> resume.Progress:
-        """Where a killed run stopped, or the beginning."""
+        """The progress of a killed run, or the beginning."""
         folder, identity = self._folder, self._context.identity
         before = resume.load(folder, self._parameters, self._optimizer, witnesses, identity)
         if isinstance(before, resume.Progress):

@@ -95,7 +95,7 @@ def fit_stack(context: TrainContext, fixed: Fixed, heads: Sequence[Drawn], repor
 
 
 def stack_size(weight: torch.Tensor, section: TrainSection, n_rows: int, *, biased: bool) -> int:
-    """How many heads are stepped together: one wherever that would not give each the bits that it has alone.
+    """Number of heads that are stepped together: one wherever more would not give each the bits that it has alone.
 
     Args:
         weight: Of one of them, shape (classes, width).
@@ -111,7 +111,7 @@ def stack_size(weight: torch.Tensor, section: TrainSection, n_rows: int, *, bias
 
 
 def _alike(shape: torch.Size, section: TrainSection, size: int, n_rows: int, *, biased: bool) -> bool:
-    """Whether heads take a step together as each does alone: a library may multiply many otherwise than one."""
+    """Check whether heads take a step together as each does alone: a library may multiply many otherwise than one."""
     classes, width = shape
     drawn = torch.Generator().manual_seed(0)
     n = min(section.batch_size * section.gradient_accumulation, n_rows)

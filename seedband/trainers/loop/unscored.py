@@ -80,7 +80,7 @@ class _TrainedFile:
 
 
 def record_of(trained: TrainedRun, process: Process, seconds: float) -> Unscored:
-    """What training gave."""
+    """The result of training, as run.json will have it."""
     return Unscored(
         failure=trained.failure,
         truncated={"train": asdict(trained.truncated)},
@@ -97,7 +97,7 @@ def record_of(trained: TrainedRun, process: Process, seconds: float) -> Unscored
 
 
 def take_over(run: SeedRun, identity: str, emit: Emit) -> Unscored | None:
-    """What a process that ended before it had scored left of this very run; anything else is removed."""
+    """Take over what an ended process left of this very run, unscored; anything else is removed."""
     folder = Path(run.folder)
     if not (folder / TRAINED).is_file():
         return None

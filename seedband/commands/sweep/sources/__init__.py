@@ -61,7 +61,7 @@ class ScoreSource(Protocol[P, R]):
     """One sweep whose scores come from one place; without the lock of its folder, only `make_plan` is called."""
 
     def make_plan(self) -> P:
-        """What is on record, what is missing, and everything for which the sweep would be refused; writes nothing.
+        """Plan what is missing, and refuse what cannot be swept; writes nothing.
 
         Raises:
             UsageError: Another recipe than the folder's, or a band of something else.

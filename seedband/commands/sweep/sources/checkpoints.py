@@ -29,7 +29,7 @@ class Checkpoints:
         self._call, self._prepared = call, prepare(call.loaded, offline=call.offline)
 
     def make_plan(self) -> Plan:
-        """What is on record, what is missing, and everything for which the sweep would be refused; writes nothing."""
+        """Plan what is missing, and refuse what cannot be swept; writes nothing."""
         call, prepared = self._call, self._prepared
         plan = make_plan(prepared, call.seeds, call.folder, slots=call.jobs)
         if call.band is not None:

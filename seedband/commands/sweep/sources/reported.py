@@ -109,7 +109,7 @@ class ReportedScores:
             raise UsageError(f"{counted(len(problems), 'mistake')} in what the recipe names", problems=problems)
 
     def make_plan(self) -> Plan:
-        """What is on record, what is missing, and everything for which the sweep would be refused; writes nothing."""
+        """Plan what is missing, and refuse what cannot be swept; writes nothing."""
         (recipe, start, _), seeds, folder = self._call.loaded, self._call.seeds, self._call.folder
         locks.refuse_file(folder)
         finished = tuple(finished_seeds(folder))
@@ -215,7 +215,7 @@ def _seed_of(outcome: Outcome) -> int:
 
 
 def _identity(recipe: Recipe, files: Mapping[str, str]) -> JsonObject:
-    """What must be equal within a sweep: the command with its files, its data, seeds, pins and metrics."""
+    """The identity within a sweep: the command with its files, its data, seeds, pins and metrics."""
     table = recipe.as_dict()
     train = {key: value for key, value in table["train"].items() if key not in FREE_KEYS and value is not None}
     kept = {key: table[key] for key in ("seeds", "determinism")}
@@ -226,7 +226,7 @@ def _identity(recipe: Recipe, files: Mapping[str, str]) -> JsonObject:
 
 
 def _check_folder(folder: Path, known: ReportedSweep | None, identity: JsonObject) -> None:
-    """What lies in the folder must be of this very command and metrics."""
+    """Refuse a folder of another command or other metrics."""
     hint = "give another --out, or remove the folder"
     if (folder / layout.SWEEP).is_file():
         raise UsageError(f"{folder} holds a sweep whose checkpoints seedband scored", hint=hint)

@@ -103,7 +103,7 @@ def _address(recipe: Recipe, start: Path) -> str:
 
 
 def _artifacts_of(address: str) -> str | None:
-    """Where artifacts go that no server takes: beside the database."""
+    """The folder of artifacts where no server takes them: beside the database."""
     return str(Path(address.removeprefix(SQLITE)).parent / "mlartifacts") if address.startswith(SQLITE) else None
 
 

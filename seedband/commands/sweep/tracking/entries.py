@@ -76,7 +76,7 @@ class Request:
 
 
 def entries_of(recipe: Recipe, folder: Path) -> list[Entry]:
-    """What a tracker is told of a sweep: the sweep first, then its runs by seed; none where no run is finished."""
+    """The entries of a sweep for a tracker: the sweep first, then its runs by seed; none where no run is finished."""
     finished = folders.finished_runs(folder)
     if not finished:
         return []
@@ -164,7 +164,7 @@ def _series(trace: Path) -> Iterator[tuple[str, int, float]]:
 
 
 def _free(recipe: Mapping[str, object]) -> dict[str, str]:
-    """What may change within a sweep, but whom to tell, which whoever reads it knows."""
+    """Tags of the keys that may change within a sweep, apart from the tracker's own address."""
     paths = [path for path in identity.FREE_KEYS if "." in path]
     found = {path: comparability.at(recipe, path) for path in paths}
     return {f"seedband.{path}": _cut(_text(value)) for path, value in found.items() if value not in (None, "", ())}

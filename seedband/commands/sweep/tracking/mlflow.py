@@ -61,7 +61,7 @@ def reply(content: JsonObject) -> Mapping[str, object]:
 
 
 def _unreachable(error: BaseException | None) -> bool:
-    """Whether an error is that nobody answered, or comes of that."""
+    """Check whether an error is that nobody answered, or comes of that."""
     import requests
 
     while error is not None and not isinstance(error, requests.ConnectionError | requests.Timeout):
