@@ -96,8 +96,8 @@ def accept(
     record = sweep_file.read_sweep(folder)
     old = load_band(path)
     if "recipe" not in old.provenance:
-        told = f"{path}: was made from scores alone, so nothing tells in what the two bands differ"
-        raise Refused(told, hint=_by_hand(path, "write the new one with sweep or band"))
+        message = f"{path}: was made from scores alone, so nothing tells in what the two bands differ"
+        raise Refused(message, hint=_by_hand(path, "write the new one with sweep or band"))
     with locks.locked(folder):
         before = path.read_bytes()
         plan = _plan(folder, record, offline=offline)
@@ -121,8 +121,8 @@ def _refuse_reported(folder: Path, band: Path) -> None:
         Refused: It is one.
     """
     if reported_folder.is_reported(folder):
-        told = f"{folder}: its training command reported its own scores, and accept takes sweeps with checkpoints"
-        raise Refused(told, hint=_by_hand(band, f"write the new one with sweep --out {folder}"))
+        message = f"{folder}: its training command reported its own scores, and accept takes sweeps with checkpoints"
+        raise Refused(message, hint=_by_hand(band, f"write the new one with sweep --out {folder}"))
 
 
 def _by_hand(band: Path, written: str) -> str:
@@ -154,8 +154,8 @@ def _plan(folder: Path, record: RecordedSweep, *, offline: bool) -> Plan:
         why = "its run is not finished" if crash is None else crash.message
         raise Refused(f"{folder} is no full sweep: seed {missing[0]}: {why}", hint="sweep again to finish it")
     if plan.stale:
-        told = f"seed {plan.stale[0].seed} is not scored as its recipe asks"
-        raise Refused(f"{folder} is no full sweep: {told}", hint="sweep again to score it: nothing is trained again")
+        message = f"seed {plan.stale[0].seed} is not scored as its recipe asks"
+        raise Refused(f"{folder} is no full sweep: {message}", hint="sweep again to score it: nothing is trained again")
     failed = [run for run in plan.finished if run.status == "failed"]
     if failed and not has_band:
         raise Refused(

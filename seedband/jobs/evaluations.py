@@ -36,8 +36,8 @@ def _evaluate(
 
     n, usable = len(predictions), int(predictions.usable.sum())
     if usable < n and evaluator.reads != "checkpoint":
-        told = f"{n - usable} of {counted(n, 'item')} {plural(n - usable, 'has', 'have')} logits that are not finite"
-        return Evaluation(name, None, n, n - usable, None, told), None
+        message = f"{n - usable} of {counted(n, 'item')} {plural(n - usable, 'has', 'have')} logits that are not finite"
+        return Evaluation(name, None, n, n - usable, None, message), None
     given = checkpoint if evaluator.reads == "checkpoint" else predictions
     try:
         scored = as_scored(evaluator.score(items, given), n)
@@ -68,8 +68,8 @@ def told_of(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     elif evaluation.n_unscored:
         n = evaluation.n_items + evaluation.n_unscored
         lost = evaluation.n_unscored
-        told = f"{lost} of {counted(n, 'item')} {plural(lost, 'has', 'have')} no score"
-        yield "warning", f"{told}, and {plural(lost, 'is', 'are')} left out"
+        message = f"{lost} of {counted(n, 'item')} {plural(lost, 'has', 'have')} no score"
+        yield "warning", f"{message}, and {plural(lost, 'is', 'are')} left out"
     if evaluation.details:
         yield "note", ", ".join(f"{key} {_short(value)}" for key, value in evaluation.details.items())
 

@@ -206,11 +206,11 @@ def raise_told(outcomes: Sequence[Outcome]) -> None:
 
 def raise_unscored(name: str, evaluation: Evaluation, then: str) -> None:
     """Raise why a metric has no score: its evaluator crashed, or what it scored allows none."""
-    told = f"{name} has no {evaluation.metric}: {evaluation.failure}"
+    message = f"{name} has no {evaluation.metric}: {evaluation.failure}"
     if evaluation.crashed:
-        raise WorkFailed(told, hint=f"mend the evaluator, {then}")
+        raise WorkFailed(message, hint=f"mend the evaluator, {then}")
     if evaluation.score is None:
-        raise Refused(told, hint="no verdict rests on a part of the items")
+        raise Refused(message, hint="no verdict rests on a part of the items")
 
 
 def raise_failed(outcomes: Sequence[Outcome], then: str) -> None:

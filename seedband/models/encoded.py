@@ -43,11 +43,11 @@ class Truncation:
         if not self.rows:
             return ""
         limit = f"model.max_length = {max_length}"
-        told = f"{what}: {self.rows} of {counted(n_rows, 'row')} {plural(self.rows, 'was', 'were')} cut to {limit}"
-        told += f", by {counted(self.tokens, 'token')} in all"
-        told += f"; {self.prompts} lost all of the prompt but a token at most" if self.prompts else ""
-        told += f"; {self.completions} lost the end of the completion" if self.completions else ""
-        return told + (f"; {self.questions} answered without the start of the prompt" if self.questions else "")
+        message = f"{what}: {self.rows} of {counted(n_rows, 'row')} {plural(self.rows, 'was', 'were')} cut to {limit}"
+        message += f", by {counted(self.tokens, 'token')} in all"
+        message += f"; {self.prompts} lost all of the prompt but a token at most" if self.prompts else ""
+        message += f"; {self.completions} lost the end of the completion" if self.completions else ""
+        return message + (f"; {self.questions} answered without the start of the prompt" if self.questions else "")
 
 
 class Lesson(Protocol):

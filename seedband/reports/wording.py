@@ -157,8 +157,8 @@ def _one_more(verdict: Verdict, asked: Asked) -> str:
     taken = len(primary.scores) if rules.find(primary.rule).looks_again else 0
     again = {"--looks": str(taken)} if taken else {}
     if asked.again is None:
-        told = f", the new one last, with looks={taken}" if taken else ""
-        return f"train and score it as the others, and give the scores of all of them{told}"
+        message = f", the new one last, with looks={taken}" if taken else ""
+        return f"train and score it as the others, and give the scores of all of them{message}"
     if asked.scores:
         return f"train and score it as the others, add it to {asked.scores}, then {asked.again(again)}"
     if asked.sweep:

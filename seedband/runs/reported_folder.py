@@ -118,11 +118,11 @@ def refuse_parts(paths: Sequence[Path]) -> None:
     """
     for path in paths:
         if is_reported(path.absolute().parent):
-            told = f"{path} is one seed of a sweep whose command reported its own scores"
-            raise Refused(told, hint=f"its seeds are judged together: seedband check {path.parent}")
+            message = f"{path} is one seed of a sweep whose command reported its own scores"
+            raise Refused(message, hint=f"its seeds are judged together: seedband check {path.parent}")
         if is_reported(path) and len(paths) > 1:
-            told = f"{path} is a sweep whose command reported its own scores, and is judged alone"
-            raise Refused(told, hint=f"seedband check {path}; further seeds are swept into this very folder")
+            message = f"{path} is a sweep whose command reported its own scores, and is judged alone"
+            raise Refused(message, hint=f"seedband check {path}; further seeds are swept into this very folder")
 
 
 def finished_seeds(folder: Path) -> list[Reported]:
@@ -149,8 +149,8 @@ def check_distinct(folder: Path, found: Sequence[Reported]) -> None:
 def check_scores_file(path: Path, found: Sequence[Reported]) -> None:
     """Refuse a score file that is not what the seeds have on record: it has no seal of its own."""
     if not path.is_file() or path.read_bytes() != _scores_text(found).encode():
-        told = f"{path} is missing or not what the seeds beside it have on record in their {REPORTED}"
-        raise Refused(told, hint="sweep again to write it; scores of your own go into a file of their own: --scores")
+        message = f"{path} is missing or not what the seeds beside it have on record in their {REPORTED}"
+        raise Refused(message, hint="sweep again to write it; scores of your own go into a file of their own: --scores")
 
 
 def write_scores(folder: Path, found: Sequence[Reported]) -> None:

@@ -183,8 +183,8 @@ def _content(path: Path) -> bytes:
 def _reading(document: Document, wanted: Wanted) -> Reading:
     reader = reader_of(document)
     if reader is None:
-        told = f"{document.path}: unknown extension {document.path.suffix!r}"
-        raise UsageError(told, hint="score files are .csv, .tsv, .json or .jsonl")
+        message = f"{document.path}: unknown extension {document.path.suffix!r}"
+        raise UsageError(message, hint="score files are .csv, .tsv, .json or .jsonl")
     if not document.text.strip():
         raise Refused(f"{document.path}: is empty")
     return _selected(reader.read(document, wanted), wanted)
@@ -197,9 +197,9 @@ def _selected(reading: Reading, wanted: Wanted) -> Reading:
     entries = [entry for entry in reading.entries if isinstance(entry, Problem) or entry.metric in kept]
     left = {**reading.left, **left}
     if left and not entries:
-        told = "no metric but " + few(f"{name} ({why})" for name, why in left.items())
+        message = "no metric but " + few(f"{name} ({why})" for name, why in left.items())
         hint = "" if {*left.values()} <= {"empty", "text"} else "--metric NAME reads one of them all the same"
-        entries = [Problem("the file", told, "a column or key of scores, which are numbers", hint)]
+        entries = [Problem("the file", message, "a column or key of scores, which are numbers", hint)]
     return replace(reading, entries=entries, left=left, others=(*reading.others, *others))
 
 

@@ -39,8 +39,8 @@ def _seed(
     """Seed of a file of one run, where it has one, and where the seeds of the file come from."""
     of_path = named if isinstance(named, places.Named) else None
     if reading.seed is not None and of_path and of_path.is_seed and of_path.seed != reading.seed and not reading.plain:
-        told = f"seed {reading.seed} in the file, {of_path.part} in its path"
-        return Problem(str(path), told, "one seed: rename the folder, or mend the file")
+        message = f"seed {reading.seed} in the file, {of_path.part} in its path"
+        return Problem(str(path), message, "one seed: rename the folder, or mend the file")
     if not reading.one_run:
         return None, reading.seeds_from or COUNTED
     if of_path and reading.seed in (None, of_path.seed):

@@ -88,8 +88,8 @@ class Document:
         try:
             return self.content.decode("utf-16" if wide else "utf-8-sig")
         except UnicodeDecodeError as error:
-            told = f"{self.path}: not UTF-{16 if wide else 8} at byte {error.start}"
-            raise UsageError(told, hint="save it as UTF-8") from error
+            message = f"{self.path}: not UTF-{16 if wide else 8} at byte {error.start}"
+            raise UsageError(message, hint="save it as UTF-8") from error
 
     @cached_property
     def value(self) -> Any:

@@ -195,10 +195,10 @@ def _groups(table: Table, lines: Sequence[Line], seed_column: str | None, wanted
         found = found or [name for name in texts if _splits(lines, name, twice)]
     for name in found[:1]:
         values = list(dict.fromkeys(short(line.values.get(name)) for line in lines))
-        told = f"{few(values)}" + (f", with seed {few(map(str, twice))} in each" if twice else "")
+        message = f"{few(values)}" + (f", with seed {few(map(str, twice))} in each" if twice else "")
         flag = f"--where {name}={values[0]}" if " " not in f"{name}{values[0]}" else f"--where '{name}={values[0]}'"
         expected = f"one group: {flag}" + ("" if twice else f" (--where '{name}={ANY}' takes all as one)")
-        yield Problem(f"column {reprlib.repr(name)}", told, expected)
+        yield Problem(f"column {reprlib.repr(name)}", message, expected)
 
 
 def _recurs(lines: Sequence[Line], column: str) -> bool:

@@ -160,8 +160,8 @@ def run_script(section: TrainSection, run: SeedRun, start: Path, ear: Ear, place
     failed = ""
     for attempt in range(1, section.retries + 2):
         if failed:
-            told = f"seed {run.seed}: attempt {attempt - 1} of {section.retries + 1} failed: {failed}"
-            ear.report("warning", run.seed, {"text": told})
+            message = f"seed {run.seed}: attempt {attempt - 1} of {section.retries + 1} failed: {failed}"
+            ear.report("warning", run.seed, {"text": message})
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         ear.report("start", run.seed, {"what": f"seed {run.seed}: {' '.join(command)}"})
@@ -222,8 +222,8 @@ def _taken(out: Path, folder: Path, labels: Sequence[str]) -> CheckpointFiles:
     try:
         files = recognise(out, str(out))
     except UsageError as error:
-        told = f"train.command: the command ended well, and left no checkpoint: {error.message}"
-        raise UsageError(told, hint=error.hint) from error
+        message = f"train.command: the command ended well, and left no checkpoint: {error.message}"
+        raise UsageError(message, hint=error.hint) from error
     names = [path.name for path in sorted(out.iterdir()) if path.is_file() and not path.name.startswith(".")]
     if taken := [name for name in names if name in OURS]:
         raise UsageError(f"train.command: the command wrote {taken[0]} to {{out}}, which is a name of seedband's")

@@ -102,11 +102,11 @@ def _look(baseline: Baseline, y: Sequence[float], alpha: float, common: Decision
         status: Status = "fail" if at_most(p, level) else "pass"
         return common._replace(status=status, reason=f"look 3: p {compared(p, level)}")
     strict = alpha * looks.COLLAPSE_SHARE
-    told = f"look 2: p {compared(p, strict)}"
+    message = f"look 2: p {compared(p, strict)}"
     if p is None or strict < p < looks.PASS_AT_LOOK_2:
-        return _unsettled(common, looked)._replace(reason=f"{told} settles nothing yet")
+        return _unsettled(common, looked)._replace(reason=f"{message} settles nothing yet")
     if at_most(p, strict):
-        return common._replace(status="fail", reason=told)
+        return common._replace(status="fail", reason=message)
     return common._replace(reason=f"look 2: p {compared(p, looks.PASS_AT_LOOK_2)}")
 
 

@@ -41,7 +41,7 @@ def _moved(name: str, accepted: "Accepted") -> str:
     """The old and the new edges of a metric's band."""
     new, old = accepted.band.metrics[name], accepted.old.metrics.get(name)
     d = score_format(new)
-    told = f"[{new.lower:{d}}, {new.upper:{d}}] mean={new.mean:{d}}"
+    message = f"[{new.lower:{d}}, {new.upper:{d}}] mean={new.mean:{d}}"
     if old is None:
-        return f"band {name}: {told} (new)"
-    return f"band {name}: [{old.lower:{d}}, {old.upper:{d}}] mean={old.mean:{d}}, now {told}"
+        return f"band {name}: {message} (new)"
+    return f"band {name}: [{old.lower:{d}}, {old.upper:{d}}] mean={old.mean:{d}}, now {message}"

@@ -48,12 +48,12 @@ def _check_same_measure(folder: Path, record: ReportedSweep, band: Band) -> None
     if not isinstance(ours, Mapping):
         return
     if changed := differing_keys(ours.get("metrics", {}), record.metrics):
-        told = f"{folder}: its command defines metrics otherwise than the band's: {', '.join(changed)}"
-        raise Refused(told, hint="such scores are not comparable")
+        message = f"{folder}: its command defines metrics otherwise than the band's: {', '.join(changed)}"
+        raise Refused(message, hint="such scores are not comparable")
     known, data = ours.get("data", {}), asdict(record.data)
     for key in differing_keys(known, data):
-        told = f"{folder}: data.{key}: the band has {brief(known.get(key))}, this sweep has {brief(data[key])}"
-        raise Refused(told, hint="scores of other data are not comparable: sweep a band of it")
+        message = f"{folder}: data.{key}: the band has {brief(known.get(key))}, this sweep has {brief(data[key])}"
+        raise Refused(message, hint="scores of other data are not comparable: sweep a band of it")
 
 
 def _tell_environment(folder: Path, found: Sequence[Reported], band: Band, *, strict: bool, on_event: OnEvent) -> None:

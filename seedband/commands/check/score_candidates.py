@@ -159,8 +159,8 @@ def _base(band: Band, base_at: str | None, *, offline: bool) -> Base:
     except UsageError as error:
         raise UsageError(f"the band's base: {error.message}", problems=error.problems, hint=hint) from error
     if base.sha256 != facts["sha256"]:
-        told = f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['sha256'][:12]}…"
-        raise Refused(told, hint=hint)
+        message = f"base weights: {base.path} has {base.sha256[:12]}…, the band was made on {facts['sha256'][:12]}…"
+        raise Refused(message, hint=hint)
     return base
 
 

@@ -153,8 +153,8 @@ def _split(draft: Draft, made: list[Path]) -> list[str]:
     sizes = " and ".join(
         f"{target.name} ({counted(len(part), 'row')})" for target, part in zip(targets, parts, strict=True)
     )
-    told = "by content: always the same split, and rows that say the same are on one side"
-    draft.notes.append(f"split: {sizes}, {told}")
+    message = "by content: always the same split, and rows that say the same are on one side"
+    draft.notes.append(f"split: {sizes}, {message}")
     draft.n_train = len(parts[0])
     return [target.name for target in targets]
 

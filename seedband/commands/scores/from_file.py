@@ -173,9 +173,9 @@ def check_target(band_path: Path, scores_path: Path | Sequence[Path], wanted: Wa
     if before and before <= {path.resolve() for path in given} and where == dict((wanted or Wanted()).where):
         return
     group = "".join(f" {column}={value}" for column, value in where.items()) if before else ""
-    told = f", but of {group.strip()} alone" if group else ""
+    message = f", but of {group.strip()} alone" if group else ""
     raise UsageError(
-        f"{band_path} exists, and it is not a band of {label(given)}{told}",
+        f"{band_path} exists, and it is not a band of {label(given)}{message}",
         hint="give another --band, or move the file",
     )
 

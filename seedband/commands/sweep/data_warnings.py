@@ -63,9 +63,11 @@ def row_warnings(repeats: Repeats, evaluated: Items) -> Iterator[str]:
         if (count := len(set(values))) > MAX_VALUES:
             yield f"slices: {column} has {count} values, a band keeps up to {MAX_VALUES}: show --by has them"
     if shared := len(repeats.shared):
-        told = f"{shared} of {counted(len(evaluated), 'eval item')} also {plural(shared, 'stands', 'stand')} in train"
-        told += f" ({named(repeats.shared)})"
-        yield f"{told}: {plural(shared, 'its score is', 'their scores are')} too good"
+        message = (
+            f"{shared} of {counted(len(evaluated), 'eval item')} also {plural(shared, 'stands', 'stand')} in train"
+        )
+        message += f" ({named(repeats.shared)})"
+        yield f"{message}: {plural(shared, 'its score is', 'their scores are')} too good"
     for part, found in (("train", repeats.train), ("eval", repeats.eval)):
         if found.repeated:
             count = len(found.repeated)

@@ -41,9 +41,9 @@ def trusted_folder(recipe: Recipe, recorded: Path, own: Path | None = None) -> P
     for section in wanting:
         known = [own.args for own in here.recipe.evaluate if own.evaluator == section.evaluator]
         if section.args not in known:
-            told = f" like this: {_changed(section.args, known[0])}" if known else ""
+            message = f" like this: {_changed(section.args, known[0])}" if known else ""
             raise Refused(
-                f"{what}: {section.evaluator} stands in no recipe of {here.folder.absolute()}{told}",
+                f"{what}: {section.evaluator} stands in no recipe of {here.folder.absolute()}{message}",
                 hint="sweep again under the recipe as it is now, or name the one that the record comes from: --recipe",
             )
     return here.folder

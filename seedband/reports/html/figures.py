@@ -179,8 +179,8 @@ def _moment(canvas: Canvas, x: float, y: Axis, metric: str, number: int, entry: 
     if found.band is not None:
         lower, upper = found.band
         which = "seeds" if len(scores) == len(found.scores) else "some of its seeds"
-        told = f"{number}: band {lower:.4g} to {upper:.4g}, {which} {listed}"
-        canvas.box(x - 13, y(upper) - 3, x + 13, y(lower) + 3, "tint", told=told)
+        message = f"{number}: band {lower:.4g} to {upper:.4g}, {which} {listed}"
+        canvas.box(x - 13, y(upper) - 3, x + 13, y(lower) + 3, "tint", told=message)
         for score in scores:
             canvas.mark(x, y(score), "dot", "dot", size=7)
         return

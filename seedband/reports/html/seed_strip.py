@@ -81,8 +81,8 @@ class SeedStrip:
 
     def _band(self, canvas: Canvas, top: float, bottom: float) -> None:
         left, right = self.axis(self.metric.lower), self.axis(self.metric.upper)
-        told = f"band: {self.metric.lower:{self.form}} to {self.metric.upper:{self.form}}"
-        canvas.box(left - 3, top, right + 3, bottom, "tint", told=told)
+        message = f"band: {self.metric.lower:{self.form}} to {self.metric.upper:{self.form}}"
+        canvas.box(left - 3, top, right + 3, bottom, "tint", told=message)
         lower, upper = (f"{edge:{self.form}}" for edge in (self.metric.lower, self.metric.upper))
         y, room = top - 12, DIGIT * self.letters
         if self.metric.lower == self.metric.upper:
@@ -126,8 +126,8 @@ class SeedStrip:
 
     def _seed(self, canvas: Canvas, seed: int, score: float, y: float) -> None:
         median = seed == self.metric.median_seed
-        told = f"seed {seed}: {score:{self.form}}{' (median run)' if median else ''}"
-        canvas.mark(self.axis(score), y, "dot", "dot", size=self.size, ring=median, told=told)
+        message = f"seed {seed}: {score:{self.form}}{' (median run)' if median else ''}"
+        canvas.mark(self.axis(score), y, "dot", "dot", size=self.size, ring=median, told=message)
         if self.numbered:
             size = 11 if seed < 100 else 9 if seed < 1000 else 6  # noqa: PLR2004
             canvas.text(self.axis(score), y, str(seed), "on-dot", size=size, anchor="center")
