@@ -25,7 +25,7 @@ from seedband.runs.run_file import read_run
 from seedband.runs.sweep_file import read_sweep
 from seedband.storage import file_hashes, json_files
 from seedband.trainers import SeedRun
-from seedband.trainers.loop.unscored import _Trained, hashes_of_files, take_over
+from seedband.trainers.loop.unscored import Unscored, hashes_of_files, take_over
 
 HEADS = {"train_method": '"head"', "train_epochs": "10"}
 OWN = '\n[[evaluate]]\nevaluator = "python:own_metric:hits"\nargs = { higher_is_better = true }\n'
@@ -335,7 +335,7 @@ def test_a_checkpoint_that_waits_to_be_scored_is_used_for_its_own_run_alone(head
     if "damaged" in why:
         (run / "head.safetensors").write_bytes(b"other")
     lacking = "witnesses" if "key" in why else ""
-    known = {field.name: record[field.name] for field in fields(_Trained) if field.name != lacking}
+    known = {field.name: record[field.name] for field in fields(Unscored) if field.name != lacking}
     content = {"seed": 1, "streams": record["streams"], "files": files, "record": known}
     json_files.write_json(run / TRAINED, "trained", {"identity": "own", **content})
     if "JSON" in why:

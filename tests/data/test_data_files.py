@@ -109,7 +109,7 @@ def test_a_slice_may_be_of_any_type(tmp_path):
     [
         ("text;label\na;b\n", "of which none is asked for"),
         ("one\ttwo\na\tb\n", "of which none is asked for"),
-        ("text,label,text\na,b,c\n", "'text' stands twice"),
+        ("text,label,text\na,b,c\n", "'text' is twice in the header"),
         ('text,label\n"a,b\n', "unexpected end of data"),
         ("", "holds no row"),
         ("text,label\n", "holds no row"),
