@@ -80,7 +80,7 @@ def test_a_report_that_cannot_be_written_is_told_and_the_others_are_there(folder
     done = check(score, "--report", "junit=file/r.xml", *EVERY)
     assert done.code == code
     assert "error: cannot write file/r.xml" in done.err
-    assert "false alarms:" in done.out or score == "nan"
+    assert "false-alarm rate:" in done.out or score == "nan"
     assert json.loads((folder / "r.json").read_text())["exit_code"] == code
     assert all((folder / file).is_file() for file in KINDS.values())
 

@@ -18,7 +18,7 @@ def test_shows_seeds_band_and_what_it_can_tell(tiny_swept):
         assert done.code == 0, done.err
         assert "median run" in done.out
         assert "band accuracy: [" in done.out
-        assert "a drop of" in done.out
+        assert "smallest drop caught with 80 % power: 0." in done.out
         assert "├" in done.out
 
 
@@ -36,7 +36,7 @@ def test_failed_seeds_are_shown_and_counted(tmp_path):
 
 
 def test_other_rules_say_their_own_rate(tmp_path):
-    for rule, told in (("t", "stopped in 5.0% of cases"), ("range", "stopped in 25.0% of cases")):
+    for rule, told in (("t", "false-alarm rate 5.0%;"), ("range", "false-alarm rate 25.0%;")):
         fit_band({"m": [0.8, 0.81, 0.83]}, rule=rule).save(tmp_path / "band.json")
         assert told in run_cli("show", tmp_path / "band.json").out
 
@@ -70,8 +70,8 @@ def test_several_gates_say_what_they_cost(tmp_path):
     assert a > 1.1 * alone
     assert b == pytest.approx(a / sds[0] * sds[1], abs=1e-4)
     assert "2 metrics gate, each at alpha 0.025: false-alarm rate about 5.0% in all" in done.out
-    assert "gating on a alone, a drop of" in done.out
-    assert done.out.count("stopped in 2.5%") == 2
+    assert "gating on a alone, smallest drop caught with 80 % power: 0." in done.out
+    assert done.out.count("false-alarm rate 2.5%") == 2
     assert [line.endswith("gates") for line in done.out.splitlines() if line.startswith("band ")] == [True, True]
     told = json.loads(run_cli("show", tmp_path / "band.json", "--json").out)
     assert (told["primary"], told["gates"]) == ("a", ["a", "b"])
@@ -80,7 +80,7 @@ def test_several_gates_say_what_they_cost(tmp_path):
 def test_gates_of_rule_range_share_no_level(tmp_path):
     fit_band(TWO, primary="a", gates=["a", "b"], rule="range").save(tmp_path / "band.json")
     done = run_cli("show", tmp_path / "band.json")
-    assert done.out.count("stopped in 20.0% of cases") == 2
+    assert done.out.count("false-alarm rate 20.0%;") == 2
     assert "2 metrics gate: false-alarm rate about 40.0% in all" in done.out
 
 
