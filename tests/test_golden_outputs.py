@@ -4,10 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import golden_outputs
 import pandas as pd
 import pytest
 from digits import make_digits, write_recipe
-from golden_outputs import as_text, form, golden, masked, placeless, same_numerics
+from golden_outputs import ENVIRONMENT, as_text, form, golden, masked, placeless, same_numerics
 from own_scripts import make_command_recipe
 from tiny import Tiny, run_cli
 
@@ -96,6 +97,15 @@ def same_call(name: str, folder: Path, *arguments: str | Path, code: int = 0, ex
     ending = "json" if "--json" in arguments else "txt"
     same(f"{name}.{ending}", text, exact=exact)
     same(f"{name}.{ending}.err", placeless(done.err, folder), exact=exact)
+
+
+@pytest.mark.parametrize(("changed", "equal"), [({}, True), ({"torch": "0"}, False), ({"scipy": "1"}, False)])
+def test_texts_are_compared_wherever_all_that_a_run_has_on_record_is_equal(monkeypatch, tmp_path, changed, equal):
+    monkeypatch.setattr(golden_outputs, "WRITES", False)
+    known = json.loads(ENVIRONMENT.read_text(encoding="utf-8"))
+    found = {name: value for name, value in known.items() if name != "pillow"} | changed
+    (tmp_path / "run.json").write_text(json.dumps({"signature": {"environment": found}}), encoding="utf-8")
+    assert same_numerics(tmp_path) == equal
 
 
 @pytest.mark.parametrize("name", ["tiny_swept", "tiny_heads"])

@@ -66,7 +66,7 @@ NAMES: Mapping[str, str] = {
 
 
 class ReadRows(NamedTuple):
-    """What rows and base are to the model, whatever files say so.
+    """Rows and base as the model reads them, whatever files they come from.
 
     Attributes:
         encoded_sha256: Of the eval rows as tokens or pixels.

@@ -104,7 +104,7 @@ def check(
 
 @dataclass(frozen=True)
 class _Call:
-    """What one call of the command judges, and how.
+    """One call of the command: the band, the candidates, and how to judge them.
 
     Attributes:
         band: The band to judge by.

@@ -55,7 +55,11 @@ def form(document: Any) -> Any:
 def same_numerics(run: Path) -> bool:
     """Whether the golden files were written under numerics and libraries like those of a run."""
     found = json.loads((run / "run.json").read_text(encoding="utf-8"))["signature"]["environment"]
-    return bool(json.loads(golden(ENVIRONMENT.name, as_text(found))) == found)
+    known = json.loads(ENVIRONMENT.read_text(encoding="utf-8")) if ENVIRONMENT.is_file() else {}
+    if WRITES:  # what decodes images is on record for their tasks alone
+        golden(ENVIRONMENT.name, as_text({**known, **found}))
+        return True
+    return all(known.get(name) == value for name, value in found.items())
 
 
 def golden(name: str, found: str) -> str:

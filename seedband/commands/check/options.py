@@ -1,4 +1,4 @@
-"""How candidates are judged. Light: the command line knows its options before it loads what they need."""
+"""Options of a check. Light: the command line knows its options before it loads what they need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ OF_CHECKPOINTS = ("data", "labels", "base", "recipe", "more_seeds", "out", "ledg
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """How candidates are judged; see `check` for what each says."""
+    """Options of a check; see `check` for each of them."""
 
     rule: str | None = None
     alpha: float | None = None

@@ -29,7 +29,7 @@ from seedband.trainers import SeedRun, find
 
 
 class Plan(NamedTuple):
-    """What a sweep will do.
+    """The plan of a sweep whose checkpoints are scored here.
 
     Attributes:
         prepared: The recipe, found sound.

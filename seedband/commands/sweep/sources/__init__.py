@@ -18,7 +18,7 @@ from seedband.storage.json_files import JsonObject
 
 @dataclass(frozen=True)
 class SweepCall:
-    """What a sweep is asked for.
+    """One call of a sweep: its recipe, seeds and places.
 
     Attributes:
         loaded: The recipe.
@@ -47,7 +47,7 @@ class SweepCall:
 
 
 class SweepPlan(Protocol):
-    """What a sweep will do."""
+    """The plan of a sweep, whichever its score source."""
 
     def as_dict(self) -> JsonObject:
         """The plan for people and scripts, as `sweep --dry-run --json` prints it."""

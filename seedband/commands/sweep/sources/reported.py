@@ -48,7 +48,7 @@ FREE_KEYS = ("timeout_s", "retries", "save_steps")
 
 
 class Plan(NamedTuple):
-    """What such a sweep will do.
+    """The plan of a sweep whose command reports its own scores.
 
     Attributes:
         recipe: The recipe, found sound.
