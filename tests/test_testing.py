@@ -1,6 +1,8 @@
 """The conformance suite: every evaluator of ours passes it, and each way to break the protocol is told apart."""
 
+import importlib
 import os
+import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
@@ -190,6 +192,43 @@ def test_a_broken_evaluator_is_told_what_is_amiss_and_nothing_else(broken):
     with pytest.raises(AssertionError, match=BROKEN[broken]) as caught:
         check_evaluator(broken())
     assert len(str(caught.value).splitlines()) == 2, caught.value
+
+
+@dataclass(frozen=True)
+class ImportingLate(Sound):
+    """Imports a library that sets a variable and draws when it is imported, as scikit-learn does."""
+
+    library: str = ""
+
+    def score(self, items, predictions):
+        importlib.import_module(self.library)
+        return super().score(items, predictions)
+
+
+@dataclass(frozen=True)
+class ImportingLateAndSettingAVariable(ImportingLate):
+    def score(self, items, predictions):
+        os.environ["OWN_VARIABLE"] = "1"
+        return super().score(items, predictions)
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    name = f"late_{tmp_path.name.replace('-', '_')}"
+    lines = "import os, numpy\nos.environ['SET_BY_THE_LIBRARY'] = '1'\nnumpy.random.random()\n"
+    (tmp_path / f"{name}.py").write_text(lines, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_what_a_library_does_when_it_is_first_imported_is_not_the_evaluators(library):
+    check_evaluator(ImportingLate(library=library))
+
+
+def test_what_an_evaluator_changes_itself_is_found_beside_a_first_import(library):
+    with pytest.raises(AssertionError, match="changes the environment"):
+        check_evaluator(ImportingLateAndSettingAVariable(library=library))
 
 
 def test_what_a_broken_evaluator_changes_is_put_back():

@@ -7,6 +7,7 @@ check_evaluator(MyMetric())
 """
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
@@ -147,16 +148,16 @@ def _arguments(evaluator: Any) -> Iterator[str]:
 
 def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
     """Check what shows when it scores."""
-    before = deepcopy((items, given))
-    surroundings = surroundings_now()
-    raw = evaluator.score(items, given)
+    before, known = deepcopy((items, given)), set(sys.modules)
+    with restored():
+        raw, changed = _watched(evaluator, items, given)
     if not _same((items, given), before):
         yield "changes what it is given to read"
         items, given = before
-    after = surroundings_now()
-    yield from (
-        told for name, told in SURROUNDINGS.items() if name in surroundings and after[name] != surroundings[name]
-    )
+    if changed and sys.modules.keys() - known:
+        # A library that is imported for the first time may change them, whoever imports it: another call imports none.
+        _, changed = _watched(evaluator, items, given)
+    yield from changed
     amiss = list(_result(evaluator, raw, len(items.ids)))
     yield from amiss
     if amiss:
@@ -172,6 +173,14 @@ def _course(evaluator: Evaluator, items: Items, given: Any) -> Iterator[str]:
         return
     yield from _order(evaluator, items, given, first)
     yield from _direction(evaluator, items, given)
+
+
+def _watched(evaluator: Evaluator, items: Items, given: Any) -> tuple[Any, list[str]]:
+    """The result of an evaluator, and how the call changed its surroundings."""
+    before = surroundings_now()
+    raw = evaluator.score(items, given)
+    after = surroundings_now()
+    return raw, [words for name, words in SURROUNDINGS.items() if name in before and after[name] != before[name]]
 
 
 def _result(evaluator: Evaluator, raw: Any, n_items: int) -> Iterator[str]:
