@@ -1,6 +1,7 @@
 """The pytest plugin, in suites of its own, which know it by the entry point that pyproject.toml declares."""
 
 import functools
+import importlib
 import os
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from seedband.pytest_plugin import assert_within
 pytest_plugins = ["pytester"]
 SCORES = {"accuracy": [0.871, 0.884, 0.879, 0.892], "loss": [0.40, 0.42, 0.41, 0.39]}
 LIGHT = {"torch", "transformers", "peft", "pandas", "numpy", "scipy", "sklearn", "typer", "rich", "pydantic"}
+for library in LIGHT:  # what a suite in this process imports is forgotten at its end, and pandas bears no second time
+    importlib.import_module(library)
 
 
 @pytest.fixture
