@@ -36,7 +36,7 @@ def check(
         float | None, typer.Option(help="Rule paired: the drop that you accept. [default: one sd of the band]")
     ] = None,
     looks: Annotated[
-        int, typer.Option(min=0, help="So many candidates, the first ones, had looks of their own; the others go on.")
+        int, typer.Option(min=0, help="How many of the candidates, the first ones, were checked in earlier calls.")
     ] = 0,
     seed_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of --scores: the column of the seeds.")
@@ -60,7 +60,9 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse another environment or method, too.")] = False,
     report: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND=FILE", help="Tell it in a file, too: json, junit, github, markdown, html; several."),
+        typer.Option(
+            metavar="KIND=FILE", help="Write the verdict to a file, too: json, junit, github, markdown, html; several."
+        ),
     ] = None,
     on_suspect: Annotated[
         str, typer.Option(metavar="stop|pass", help="What a suspect does: exit 4, or 0 with a warning.")
