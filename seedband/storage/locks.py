@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,8 +53,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         holder.unlink(missing_ok=True)
-        if made and [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
+        with suppress(OSError):  # gone, or held fast by the system: what happened under the lock matters more
+            if made and [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink()
         lock.release()
         _remove_empty(made)
 

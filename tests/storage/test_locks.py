@@ -1,5 +1,7 @@
 """Locks: one process at a time in a folder, which is left as it was found."""
 
+import shutil
+
 import pytest
 
 from seedband.errors import UsageError
@@ -20,6 +22,15 @@ def test_what_was_written_stays_and_so_does_a_folder_that_was_there(tmp_path):
     with locks.locked(tmp_path / "old"):
         pass
     assert (tmp_path / "old").is_dir()
+
+
+def test_a_folder_that_is_gone_hides_no_error_from_under_its_lock(tmp_path):
+    def lose() -> None:
+        shutil.rmtree(tmp_path / "new")
+        raise UsageError("no such recipe")
+
+    with pytest.raises(UsageError, match="no such recipe"), locks.locked(tmp_path / "new"):
+        lose()
 
 
 def test_the_second_holder_is_told_who_has_the_lock(tmp_path):
